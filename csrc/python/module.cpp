@@ -1,0 +1,16 @@
+// Table of contents of mnnlite._core. Nothing here but translation: the work is in the rooms.
+#include <pybind11/pybind11.h>
+
+namespace mnnlite::python {
+void bind_engine(pybind11::module_& module);
+void bind_image(pybind11::module_& module);
+void bind_decode(pybind11::module_& module);
+}  // namespace mnnlite::python
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "Native part of mnnlite. Private: use the package's own names.";
+  module.attr("__version__") = MNNLITE_VERSION;
+  mnnlite::python::bind_engine(module);
+  mnnlite::python::bind_image(module);
+  mnnlite::python::bind_decode(module);
+}

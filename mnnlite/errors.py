@@ -1,0 +1,148 @@
+"""Every error that mnnlite raises. Each is also the built-in that fits, so plain ``except ValueError`` works too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "MnnliteError",
+    "ArgumentError",
+    "DTypeError",
+    "LayoutError",
+    "ModelError",
+    "ModelNotFoundError",
+    "ModelFormatError",
+    "TensorNotFoundError",
+    "UnsupportedModelError",
+    "EngineError",
+    "EngineNotFoundError",
+    "EngineVersionError",
+    "BackendUnavailableError",
+    "OutOfMemoryError",
+    "StateError",
+    "ClosedError",
+    "BusyError",
+    "DecoderError",
+    "DecoderABIError",
+    "MemoryBudgetError",
+    "PipelineError",
+]
+
+
+class MnnliteError(Exception):
+    """Base of all errors: one line that says what was wrong, what was got, what was wanted and what to do.
+
+    Parameters
+    ----------
+    message : str
+    op : str, optional
+        The stage that failed, e.g. ``"create_session"``.
+    details : dict, optional
+        Facts for programs, e.g. ``{"engine_code": 3}``.
+    """
+
+    def __init__(self, message: str = "", *, op: str | None = None, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.op = op
+        self.details: dict[str, Any] = details or {}
+
+
+class ArgumentError(MnnliteError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class DTypeError(ArgumentError):
+    """An array has the wrong dtype; nothing is converted silently."""
+
+
+class LayoutError(ArgumentError):
+    """An array has the wrong shape, strides or order of axes."""
+
+
+class ModelError(MnnliteError):
+    """Something is wrong with a model."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no such model file."""
+
+    # FileNotFoundError.__str__ is OSError's; with one argument it prints that argument.
+
+
+class ModelFormatError(ModelError, ValueError):
+    """The bytes are not an MNN model, or a damaged one."""
+
+
+class TensorNotFoundError(ModelError, LookupError):
+    """The model has no input or output of that name."""
+
+
+class EngineError(MnnliteError, RuntimeError):
+    """MNN returned an error; ``details["engine_code"]`` is its number."""
+
+
+class UnsupportedModelError(EngineError):
+    """A network that the engine cannot run: unknown operators, or shapes that depend on content."""
+
+
+class EngineNotFoundError(EngineError, ImportError):
+    """MNN is not installed, or its library cannot be loaded."""
+
+
+class EngineVersionError(EngineError, ImportError):
+    """The installed MNN is too old, too new or laid out differently."""
+
+
+class BackendUnavailableError(EngineError):
+    """The engine was built without that backend; nothing falls back silently."""
+
+
+class OutOfMemoryError(MnnliteError, MemoryError):
+    """The engine or mnnlite got no memory. Other models go on."""
+
+
+class StateError(MnnliteError, RuntimeError):
+    """The object is not in a state that allows this."""
+
+
+class ClosedError(StateError):
+    """The object was closed."""
+
+
+class BusyError(StateError):
+    """The object is in use: by another thread, or by views that are still alive."""
+
+
+class DecoderError(MnnliteError, RuntimeError):
+    """A decoder failed or refused its tensors."""
+
+
+class DecoderABIError(DecoderError):
+    """A native decoder was built for another version of decoder.h."""
+
+
+class MemoryBudgetError(MnnliteError, MemoryError):
+    """Loading would exceed the memory budget."""
+
+
+class PipelineError(MnnliteError, ValueError):
+    """A pipeline file has an error; the message starts with file, line and key.
+
+    Parameters
+    ----------
+    message : str
+    file : str, optional
+    line : int, optional
+        From 1.
+    key : str, optional
+        Dotted, e.g. ``"task.objects.image.size"``.
+    """
+
+    def __init__(
+        self, message: str = "", *, file: str | None = None, line: int | None = None, key: str | None = None
+    ) -> None:
+        where = ":".join(str(part) for part in (file, line) if part is not None)
+        super().__init__(": ".join(part for part in (where, key, message) if part))
+        self.file = file
+        self.line = line
+        self.key = key

@@ -1,0 +1,7 @@
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "decode/registry.hpp"
+
+TEST_CASE("raw is a family") { CHECK(std::strcmp(mnnlite::decoder_families().front(), "raw") == 0); }
