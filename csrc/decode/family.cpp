@@ -108,7 +108,7 @@ Status Family::decode(const TensorView* tensors, int n, const mnnlite_item* item
   for (int i = 0; i < n_items; ++i) {
     const mnnlite_item& item = items[i];
     bool finite = true;
-    for (double entry : item.to_frame) finite = finite && std::isfinite(entry);
+    for (double entry : item.to_frame) finite = finite && std::fabs(entry) < 1e15;  // false for NaN too
     if (!finite || item.frame_width < 1 || item.frame_height < 1 || item.net_width < 0 || item.net_height < 0)
       return Status::error(Code::decoder, "%s: item %d has no usable frame (%dx%d) or mapping", name_, i,
                            static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));

@@ -10,7 +10,7 @@
 
 namespace mnnlite {
 
-// Relative error below 2e-7 (checked over all floats in [-87, 88] in tests/cpp/test_decode_math.cpp); clamps outside.
+// Relative error below 2e-7 (checked in tests/cpp/test_decode_reader.cpp); clamps outside.
 inline float exp_f32(float x) noexcept {
   // Range reduction x = n ln2 + r after Cody and Waite, ln2 in two parts so that n * high is exact; then the Taylor
   // series, whose first dropped term is r^8 / 8! < 6e-9 for |r| <= ln2 / 2.
@@ -28,9 +28,9 @@ inline float exp_f32(float x) noexcept {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  int32_t bits;
+  uint32_t bits;
   std::memcpy(&bits, &p, 4);
-  bits += static_cast<int32_t>(n) << 23;
+  bits += static_cast<uint32_t>(static_cast<int32_t>(n)) << 23;
   std::memcpy(&p, &bits, 4);
   return p;
 }

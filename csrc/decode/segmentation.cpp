@@ -96,7 +96,7 @@ class Segmentation final : public Family {
     for (int32_t c = 0; c < mapper_.classes(); ++c) {
       const ClassExtent& extent = extents[c];
       const double area = static_cast<double>(extent.count) * unit;
-      if (c == skip_ || extent.count == 0 || area < min_area_) continue;
+      if (c == skip_ || extent.count == 0 || area < min_area_ || !(area < 1e30)) continue;
       const float box[4] = {static_cast<float>(extent.x1), static_cast<float>(extent.y1), static_cast<float>(extent.x2),
                             static_cast<float>(extent.y2)};
       mnnlite_row row{};

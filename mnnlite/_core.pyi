@@ -1,0 +1,19 @@
+# Private: the package's own modules are the interface.
+from collections.abc import Sequence
+from typing import Any
+
+DECODER_CAPSULE: str
+ROW_SIZE: int
+
+def decoder_families() -> list[str]: ...
+def nms(boxes: Any, scores: Any, class_ids: Any, iou: float, agnostic: bool, top_k: int) -> Any: ...
+
+class ArrayDecoder:
+    def __init__(self, family: object, options: dict[str, Any]) -> None: ...
+    def decode(
+        self, outputs: Sequence[tuple[Any, ...]], items: Sequence[tuple[Any, ...]], borrow: bool = False
+    ) -> tuple[int, Any, Any, Any, Any, int, bool]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs(self) -> dict[str, int]: ...
