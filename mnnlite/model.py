@@ -197,6 +197,7 @@ class Model:
         external: str | os.PathLike[str] | None = None,
         arena: Arena | None = None,
         fallback: str | None = None,
+        _images: Sequence[tuple[str, int, int, int, int, str]] = (),
         **arena_options: Any,
     ) -> None:
         self._owns_arena = arena is None
@@ -212,6 +213,7 @@ class Model:
             arena=self.arena.native,
             outputs=list(outputs or ()),
             shapes=_shapes(shapes),
+            images=list(_images),
             resizable=bool(resizable),
         )
         self.arena._models.append(self._native)
