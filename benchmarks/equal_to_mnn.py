@@ -22,12 +22,16 @@ import mnnlite
 
 def random_inputs(model: mnnlite.Model, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {
-        name: rng.random(info.shape, np.float32) if info.dtype == "float32" else rng.integers(0, 255, info.shape).astype(info.dtype)
+        name: rng.random(info.shape, np.float32)
+        if info.dtype == "float32"
+        else rng.integers(0, 255, info.shape).astype(info.dtype)
         for name, info in model.inputs.items()
     }
 
 
-def run_mnn(path: Path, inputs: list[dict[str, np.ndarray]], shapes: dict, threads: int, precision: str) -> list[dict[str, np.ndarray]]:
+def run_mnn(
+    path: Path, inputs: list[dict[str, np.ndarray]], shapes: dict, threads: int, precision: str
+) -> list[dict[str, np.ndarray]]:
     interpreter = MNN.Interpreter(str(path))
     session = interpreter.createSession({"numThread": threads, "precision": precision, "backend": "CPU"})
     tensors = interpreter.getSessionInputAll(session)
@@ -47,7 +51,9 @@ def run_mnn(path: Path, inputs: list[dict[str, np.ndarray]], shapes: dict, threa
         out = {}
         for name, tensor in interpreter.getSessionOutputAll(session).items():
             kind = tensor.getDimensionType()
-            dtype = {"float": np.float32, "int": np.int32}.get(str(tensor.getDataType()).split(".")[-1].split("_")[-1].lower(), np.float32)
+            dtype = {"float": np.float32, "int": np.int32}.get(
+                str(tensor.getDataType()).split(".")[-1].split("_")[-1].lower(), np.float32
+            )
             if tensor.getDataType() == MNN.Halide_Type_Int:
                 dtype = np.int32
             elif tensor.getDataType() == MNN.Halide_Type_Uint8:
@@ -108,7 +114,9 @@ def main() -> int:
     arena = mnnlite.Arena(threads=args.threads, precision=args.precision)
     rows, shared, failed = [], [], 0
     for path in args.models:
-        shapes = {name: dims for stem, name, dims in asked if stem in ("", f"{path.parent.name}/{path.stem}", path.stem)}
+        shapes = {
+            name: dims for stem, name, dims in asked if stem in ("", f"{path.parent.name}/{path.stem}", path.stem)
+        }
         try:
             model = mnnlite.Model(path, threads=args.threads, precision=args.precision, shapes=shapes)
         except mnnlite.MnnliteError as error:
@@ -117,7 +125,10 @@ def main() -> int:
         inputs = [random_inputs(model, rng) for _ in range(3)]
         ours = [model.run(values) for values in inputs]
         theirs = run_mnn(path, inputs, shapes, args.threads, args.precision)
-        equal = all(set(a) == set(b) and all(np.array_equal(a[n], b[n], equal_nan=True) for n in a) for a, b in zip(ours, theirs, strict=True))
+        equal = all(
+            set(a) == set(b) and all(np.array_equal(a[n], b[n], equal_nan=True) for n in a)
+            for a, b in zip(ours, theirs, strict=True)
+        )
         subset_equal = all(
             np.array_equal(model.run(values, outputs=[name])[name], whole[name], equal_nan=True)
             for values, whole in zip(inputs, ours, strict=True)
@@ -134,9 +145,13 @@ def main() -> int:
     for i in range(3):
         for row, model, inputs, ours in shared:
             got = model.run(inputs[i])
-            row["equal_in_shared_arena"] = row.get("equal_in_shared_arena", True) and all(np.array_equal(got[n], ours[i][n], equal_nan=True) for n in got)
+            row["equal_in_shared_arena"] = row.get("equal_in_shared_arena", True) and all(
+                np.array_equal(got[n], ours[i][n], equal_nan=True) for n in got
+            )
     for row in rows:
-        failed += not all(row.get(key, True) for key in ("equal_to_mnn", "one_output_by_call_equal", "equal_in_shared_arena"))
+        failed += not all(
+            row.get(key, True) for key in ("equal_to_mnn", "one_output_by_call_equal", "equal_in_shared_arena")
+        )
     if args.json:
         print(json.dumps({"models": rows, "failed": failed}))
     else:

@@ -42,6 +42,7 @@ class Model(metaclass=pybind11_type):
         arena: Arena,
         outputs: list[str],
         shapes: dict[str, list[int]],
+        images: list[tuple[str, int, int, int, int, str]],
         resizable: bool,
     ) -> None: ...
     @property
