@@ -1,16 +1,21 @@
-"""What a network wants, as plain data: frozen, hashable, checked when it is made."""
+"""Plain data that describes tensors, images and tasks: frozen, hashable, checked when it is made."""
 
 from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
 
-__all__ = ["ImageSpec"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnnlite.frame import Frame
+
+__all__ = ["ImageSpec", "TensorInfo"]
 
 FITS = ("stretch", "letterbox", "crop")
 COLORS = {"RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
@@ -54,6 +59,27 @@ def _per_channel(name: str, value: Any, channels: int, color: str) -> tuple[floa
             f"{name}: got {len(values)} numbers, wanted 1 or {channels}, one per channel of color={color!r}"
         )
     return tuple(_real(f"{name}[{index}]", item) for index, item in enumerate(values))
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What an input or output of a network looks like from Python.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+    dtype : str
+        ``"float32"``, ``"float16"``, ``"int32"``, ``"uint8"`` or ``"int8"``.
+    layout : str
+        ``"NCHW"`` or ``"NHWC"`` for four axes, ``"plain"`` otherwise. This is what the network's file says: exporters
+        are known to put NHWC data into a tensor that calls itself NCHW.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str
 
 
 @dataclass(frozen=True)
@@ -170,3 +196,32 @@ class ImageSpec:
     def pad_(self) -> tuple[float, ...]:
         """`pad`, one number per channel."""
         return self.pad if isinstance(self.pad, tuple) else (self.pad,) * self.channels
+
+    def apply(self, frame: Frame | Sequence[Frame], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Convert frames to an input array, exactly as a task does into its network's input. Needs no model.
+
+        Parameters
+        ----------
+        frame : Frame or sequence of N Frames
+            Regions of the same frame may be mixed with other frames of the same format.
+        out : C-contiguous array, optional
+            Of the shape and dtype that would be returned; it may have more than N slots, only the first N are written.
+
+        Returns
+        -------
+        array (N, C, H, W) float32, or as `layout` and `dtype` say
+            NC4HW4 and NC8HW8 as (N, groups, H, W, 4 or 8). `out` if it was given.
+
+        Raises
+        ------
+        ArgumentError, DTypeError, LayoutError
+            The spec has no size; `area` on a turned region; frames of different formats; `out` does not fit.
+
+        Notes
+        -----
+        Allocates the result if `out` is not given. The frame is not copied. Threads: any number at a time; the GIL is
+        released once. Definition: `mnnlite.reference.image.convert`.
+        """
+        from mnnlite.frame import apply  # only here: plain data must not need the extension to be imported
+
+        return apply(self, frame, out)

@@ -19,6 +19,7 @@ enum class Code : int32_t {
   tensor_not_found,
   unsupported_model,
   engine,
+  engine_version,
   backend_unavailable,
   out_of_memory,
   state,

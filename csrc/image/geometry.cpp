@@ -97,4 +97,44 @@ Status check_region(const Region& region) noexcept {
   return {};
 }
 
+// Unit square -> quadrilateral after Heckbert, "Fundamentals of Texture Mapping and Image Warping" (1989), 2.2.3, then
+// scaled to the region's size.
+Status region_of_quad(const double points[8], Region& region) noexcept {
+  double x[4], y[4];
+  for (int i = 0; i < 4; ++i) {
+    x[i] = points[2 * i];
+    y[i] = points[2 * i + 1];
+    if (!(std::fabs(x[i]) < 1e6 && std::fabs(y[i]) < 1e6))
+      return Status::error(Code::argument, "quad: point %d is (%g, %g), wanted finite frame pixels", i, x[i], y[i]);
+  }
+  // All turns in one direction: only then is every point of the region in front of the projection.
+  int turns[2] = {0, 0};
+  for (int i = 0; i < 4; ++i) {
+    const int j = (i + 1) % 4, k = (i + 2) % 4;
+    const double cross = (x[j] - x[i]) * (y[k] - y[j]) - (y[j] - y[i]) * (x[k] - x[j]);
+    turns[0] += cross > 1e-9;
+    turns[1] += cross < -1e-9;
+  }
+  if (turns[0] != 4 && turns[1] != 4)
+    return Status::error(Code::argument,
+                         "quad: the points do not make a convex quadrilateral in the order top-left, top-right, "
+                         "bottom-right, bottom-left");
+  const auto length = [&](int a, int b) { return std::sqrt((x[a] - x[b]) * (x[a] - x[b]) + (y[a] - y[b]) * (y[a] - y[b])); };
+  const double width = (length(0, 1) + length(3, 2)) / 2, height = (length(0, 3) + length(1, 2)) / 2;
+  const double sum_x = x[0] - x[1] + x[2] - x[3], sum_y = y[0] - y[1] + y[2] - y[3];
+  double g = 0, h = 0;
+  if (sum_x != 0 || sum_y != 0) {
+    const double dx1 = x[1] - x[2], dx2 = x[3] - x[2], dy1 = y[1] - y[2], dy2 = y[3] - y[2];
+    const double determinant = dx1 * dy2 - dx2 * dy1;
+    g = (sum_x * dy2 - dx2 * sum_y) / determinant;
+    h = (dx1 * sum_y - sum_x * dy1) / determinant;
+  }
+  region.width = width;
+  region.height = height;
+  region.to_frame = Mapping{{(x[1] - x[0] + g * x[1]) / width, (x[3] - x[0] + h * x[3]) / height, x[0],
+                             (y[1] - y[0] + g * y[1]) / width, (y[3] - y[0] + h * y[3]) / height, y[0], g / width,
+                             h / height, 1}};
+  return check_region(region);
+}
+
 }  // namespace mnnlite::image

@@ -74,17 +74,16 @@ void take_strides(PlanData& data) noexcept {
   data.row_step = data.x_step * data.width;
   data.stored = (channels + pack - 1) / pack * pack;
   data.slot_step = area * data.stored;
-  for (int32_t c = 0; c < data.stored; ++c)
+  for (int32_t c = 0; c < std::min(data.stored, image::kMaxStored); ++c)
     data.channels[c].at = layout == Layout::nhwc ? c : c / pack * area * pack + c % pack;
 }
 
+// `components` in the order of memory.
 Group group_of(const FormatInfo& info, std::initializer_list<int8_t> components, Kind kind) noexcept {
   Group group{};
   group.kind = kind;
   group.count = static_cast<int8_t>(components.size());
   std::copy(components.begin(), components.end(), group.component);
-  std::sort(group.component, group.component + group.count,
-            [&](int8_t a, int8_t b) { return info.component[a].offset < info.component[b].offset; });
   const Component& first = info.component[group.component[0]];
   group.plane = first.plane;
   group.base = first.offset;
@@ -122,7 +121,9 @@ void take_components(PlanData& data) noexcept {
       add(group_of(info, {1}, Kind::c1s1));
       add(group_of(info, {2}, Kind::c1s1));
     } else if (!gray) {
-      add(group_of(info, {1, 2}, packed ? Kind::c2s4 : Kind::c2s2));
+      const Kind kind = packed ? Kind::c2s4 : Kind::c2s2;
+      const bool u_first = info.component[1].offset < info.component[2].offset;
+      add(u_first ? group_of(info, {1, 2}, kind) : group_of(info, {2, 1}, kind));
     }
     data.convert = gray ? Convert::yuv_gray : Convert::yuv_rgb;
     data.bits = 7 + image::kYuvBits;
@@ -136,7 +137,7 @@ void take_channels(PlanData& data) noexcept {
   const int8_t rows[4] = {from_yuv ? int8_t{0} : info.red, from_yuv ? int8_t{1} : info.green,
                           from_yuv ? int8_t{2} : info.blue, from_yuv ? int8_t{-1} : info.alpha};
   const bool bgr = data.spec.color == Color::bgr || data.spec.color == Color::bgra;
-  for (int32_t c = 0; c < data.stored; ++c) {
+  for (int32_t c = 0; c < std::min(data.stored, image::kMaxStored); ++c) {
     int8_t& source = data.channels[c].source;
     if (c >= channels_of(data.spec.color))
       source = image::kPackPadding;
@@ -164,7 +165,7 @@ void take_values(PlanData& data) noexcept {
                                      : (exact ? Store::i8_exact : Store::i8);
   const image::StoreRow store = image::kBaselineKernels.store[static_cast<int>(data.store)];
   const int32_t top = (data.info->sample_bytes == 2 ? 65535 : 255) << data.bits;
-  for (int32_t c = 0; c < data.stored; ++c) {
+  for (int32_t c = 0; c < std::min(data.stored, image::kMaxStored); ++c) {
     Channel& channel = data.channels[c];
     if (channel.source == image::kPackPadding) continue;  // zeros
     channel.k = static_cast<float>(1.0 / (spec.std[c] * scale * one));
@@ -182,7 +183,7 @@ bool can_fuse(const PlanData& data) noexcept {
       data.kernels->sample_f32[static_cast<int>(data.groups[0].kind)] == nullptr)
     return false;
   int uses[4] = {};
-  for (int32_t c = 0; c < data.stored; ++c)
+  for (int32_t c = 0; c < std::min(data.stored, image::kMaxStored); ++c)
     if (data.channels[c].source >= 0) ++uses[data.channels[c].source];
   for (int i = 0; i < data.groups[0].count; ++i)
     if (uses[data.groups[0].component[i]] != 1) return false;

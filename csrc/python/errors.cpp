@@ -7,6 +7,7 @@ const char* class_of(Code code) {
   switch (code) {
     case Code::ok:
     case Code::engine: return "EngineError";
+    case Code::engine_version: return "EngineVersionError";
     case Code::argument: return "ArgumentError";
     case Code::dtype: return "DTypeError";
     case Code::layout: return "LayoutError";

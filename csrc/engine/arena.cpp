@@ -1,0 +1,163 @@
+#include "engine/arena.hpp"
+
+#include <malloc.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <new>
+
+#include <MNN/expr/ExecutorScope.hpp>
+
+#include "engine/mnn_session.hpp"
+#include "engine/prints.hpp"
+
+namespace mnnlite {
+namespace {
+
+MNNForwardType forward_type(BackendKind kind) {
+  switch (kind) {
+    case BackendKind::cpu: return MNN_FORWARD_CPU;
+    case BackendKind::opencl: return MNN_FORWARD_OPENCL;
+    case BackendKind::opengl: return MNN_FORWARD_OPENGL;
+    case BackendKind::vulkan: return MNN_FORWARD_VULKAN;
+  }
+  return MNN_FORWARD_CPU;
+}
+
+const char* name_of(BackendKind kind) {
+  switch (kind) {
+    case BackendKind::cpu: return "cpu";
+    case BackendKind::opencl: return "opencl";
+    case BackendKind::opengl: return "opengl";
+    case BackendKind::vulkan: return "vulkan";
+  }
+  return "?";
+}
+
+// Sessions whose owner is gone, of all arenas. Never destroyed, so that late finalizers find it.
+struct Graveyard {
+  std::mutex mutex;
+  std::vector<MnnSession*> sessions;
+  std::atomic<size_t> count{0};
+};
+
+Graveyard& graveyard() {
+  static Graveyard* const instance = new Graveyard;
+  return *instance;
+}
+
+// Take out what belongs to `arena`, or everything if null.
+std::vector<MnnSession*> exhume(const Arena* arena) {
+  Graveyard& yard = graveyard();
+  std::vector<MnnSession*> taken;
+  if (yard.count.load(std::memory_order_acquire) == 0) return taken;
+  const std::lock_guard<std::mutex> guard(yard.mutex);
+  for (MnnSession*& session : yard.sessions)
+    if (!arena || &session->arena() == arena) taken.push_back(std::exchange(session, nullptr));
+  yard.sessions.erase(std::remove(yard.sessions.begin(), yard.sessions.end(), nullptr), yard.sessions.end());
+  yard.count.store(yard.sessions.size(), std::memory_order_release);
+  return taken;
+}
+
+void inter(MnnSession* session) {
+  Graveyard& yard = graveyard();
+  const std::lock_guard<std::mutex> guard(yard.mutex);
+  yard.sessions.push_back(session);
+  yard.count.store(yard.sessions.size(), std::memory_order_release);
+}
+
+}  // namespace
+
+Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept {
+  const PrintCapture prints;
+  std::shared_ptr<Arena> arena(new (std::nothrow) Arena);
+  if (!arena) return Status::error(Code::out_of_memory, "no memory for an arena");
+  arena->options_ = options;
+  arena->config_.precision = static_cast<MNN::BackendConfig::PrecisionMode>(options.precision);
+  arena->config_.memory = static_cast<MNN::BackendConfig::MemoryMode>(options.memory);
+  arena->config_.power = static_cast<MNN::BackendConfig::PowerMode>(options.power);
+  const KeepAffinity affinity(options.power != Level::normal);
+  arena->executor_ =
+      MNN::Express::Executor::newExecutor(forward_type(options.backend), arena->config_, options.threads);
+  if (!arena->executor_ && options.backend != BackendKind::cpu && options.fallback_to_cpu) {
+    arena->options_.backend = BackendKind::cpu;
+    arena->executor_ = MNN::Express::Executor::newExecutor(MNN_FORWARD_CPU, arena->config_, options.threads);
+  }
+  if (!arena->executor_)
+    return Status::error(Code::backend_unavailable,
+                         "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
+                         "against an MNN SDK that has it", name_of(options.backend));
+  {
+    const MNN::Express::ExecutorScope scope(arena->executor_);
+    arena->runtime_ = MNN::Express::Executor::getRuntime();
+  }
+  arena->half_ = options.precision == Level::low && arena->options_.backend == BackendKind::cpu &&
+                 arena->executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_FP16) != 0;
+  result = std::move(arena);
+  return {};
+}
+
+Arena::~Arena() {
+  if (!lock_.forked()) return;
+  // The child of a fork owns none of this: leave the engine's objects alone.
+  new std::shared_ptr<MNN::Express::Executor>(std::move(executor_));
+  new MNN::RuntimeInfo(std::move(runtime_));
+}
+
+void Arena::shrink() noexcept {
+  executor_->gc(MNN::Express::Executor::FULL);
+  room_ = 0;
+  trim_heap();
+}
+
+void Arena::make_room(size_t dynamic_bytes) noexcept {
+  if (dynamic_bytes <= room_) return;
+  if (room_ > 0) executor_->gc(MNN::Express::Executor::FULL);
+  room_ = dynamic_bytes;
+}
+
+void Arena::bury() noexcept {
+  for (MnnSession* session : exhume(this)) delete session;
+}
+
+void Arena::bury_idle() noexcept {
+  for (MnnSession* session : exhume(nullptr)) {
+    const std::shared_ptr<Arena> arena = session->arena().shared_from_this();
+    const BusyGuard guard(arena->lock());
+    if (guard.status().ok())
+      delete session;
+    else
+      inter(session);
+  }
+}
+
+void Arena::retire(MnnSession* session) noexcept {
+  const std::shared_ptr<Arena> arena = session->arena().shared_from_this();
+  if (arena->lock().forked()) return;
+  if (arena->owner_ == std::this_thread::get_id()) {
+    const BusyGuard guard(arena->lock());
+    if (guard.status().ok()) {
+      delete session;
+      trim_heap();
+      return;
+    }
+  }
+  inter(session);
+}
+
+KeepAffinity::KeepAffinity(bool wanted) noexcept {
+  static_assert(sizeof mask_ >= sizeof(cpu_set_t));
+  if (wanted) saved_ = ::sched_getaffinity(0, sizeof(cpu_set_t), reinterpret_cast<cpu_set_t*>(mask_)) == 0;
+}
+
+KeepAffinity::~KeepAffinity() {
+  if (saved_) ::sched_setaffinity(0, sizeof(cpu_set_t), reinterpret_cast<const cpu_set_t*>(mask_));
+}
+
+void trim_heap() noexcept {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
+}
+
+}  // namespace mnnlite

@@ -1,0 +1,88 @@
+// One runtime of the engine, shared by the sessions of a lane: one buffer for feature maps, as large as the largest needs.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <MNN/expr/Executor.hpp>
+
+#include "core/status.hpp"
+#include "engine/busy.hpp"
+#include "engine/options.hpp"
+
+namespace mnnlite {
+
+class MnnSession;
+
+class Arena : public std::enable_shared_from_this<Arena> {
+ public:
+  static Status make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept;
+  ~Arena();
+
+  const ArenaOptions& options() const noexcept { return options_; }  // backend as it became, after a fallback
+  bool computes_in_half() const noexcept { return half_; }           // low precision on a CPU with half floats
+  BusyLock& lock() noexcept { return lock_; }
+
+  // All below: the caller holds lock().
+
+  // Give the shared buffer and freed weights back to the system; it grows again at the next run.
+  void shrink() noexcept;
+
+  // Before a run of a session that needs `dynamic_bytes` of the shared buffer. Growing it in place is not safe: if that
+  // fails, the engine keeps the old size over a null block and the next session crashes. So it only ever grows from
+  // nothing, and a failure leaves it at nothing.
+  void make_room(size_t dynamic_bytes) noexcept;
+  void lost_room() noexcept { room_ = 0; }  // the run was out of memory
+
+  // Static memory (weights, outputs) of all living sessions.
+  size_t static_bytes() const noexcept { return static_bytes_; }
+  void set_static_bytes(size_t bytes) noexcept { static_bytes_ = bytes; }
+
+  // Destroy what retire() queued.
+  void bury() noexcept;
+
+  // Any thread, no lock needed: `session` will not be used again. It is destroyed at once if the calling thread is the
+  // one that made the arena and nothing runs in it, else by the next call that holds the lock. In a forked child it is
+  // leaked: its engine stayed in the parent.
+  static void retire(MnnSession* session) noexcept;
+  // Bury what is queued in arenas that nobody uses at the moment.
+  static void bury_idle() noexcept;
+
+  MNN::Express::Executor& executor() noexcept { return *executor_; }
+  const MNN::RuntimeInfo& runtime() const noexcept { return runtime_; }
+  MNN::BackendConfig& backend_config() noexcept { return config_; }
+
+ private:
+  Arena() = default;
+
+  ArenaOptions options_;
+  bool half_ = false;
+  BusyLock lock_;
+  std::thread::id owner_ = std::this_thread::get_id();
+  MNN::BackendConfig config_;  // sessions keep a pointer to it
+  std::shared_ptr<MNN::Express::Executor> executor_;
+  MNN::RuntimeInfo runtime_;
+  size_t static_bytes_ = 0;
+  size_t room_ = 0;  // how large the shared buffer is at least
+};
+
+// The affinity of the calling thread, restored at the end of the scope: with power "high" or "low" the engine pins the
+// thread that calls it and never unpins it. Does nothing when `wanted` is false.
+class KeepAffinity {
+ public:
+  explicit KeepAffinity(bool wanted) noexcept;
+  ~KeepAffinity();
+  KeepAffinity(const KeepAffinity&) = delete;
+  KeepAffinity& operator=(const KeepAffinity&) = delete;
+
+ private:
+  bool saved_ = false;
+  alignas(8) unsigned char mask_[128];
+};
+
+// Pages that malloc holds free go back to the system, where the C library can do that.
+void trim_heap() noexcept;
+
+}  // namespace mnnlite

@@ -1,0 +1,81 @@
+#include "engine/fake_session.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <thread>
+
+namespace mnnlite {
+
+Status FakeArena::claim(size_t bytes, float** buffer) noexcept {
+  if (bytes > limit_ || !shared_.reserve(bytes))
+    return Status::error(Code::out_of_memory, "the fake engine got no %zu bytes for its shared buffer (limit %zu)", bytes,
+                         limit_);
+  *buffer = static_cast<float*>(shared_.data());
+  return {};
+}
+
+void FakeArena::poison() noexcept {
+  float* values = static_cast<float*>(shared_.data());
+  std::fill_n(values, shared_.size() / sizeof(float), std::numeric_limits<float>::quiet_NaN());
+}
+
+Status FakeSession::make(std::shared_ptr<FakeArena> arena, const FakeOptions& options, std::unique_ptr<FakeSession>& result) {
+  std::unique_ptr<FakeSession> session(new FakeSession(std::move(arena), options));
+  const size_t bytes = sizeof(float) * static_cast<size_t>(options.elements);
+  session->outputs_.resize(static_cast<size_t>(options.outputs));
+  bool got = session->input_.reserve(bytes);
+  for (Block& output : session->outputs_) got = got && output.reserve(bytes);
+  if (!got) return Status::error(Code::out_of_memory, "no memory for a fake session of %d elements", options.elements);
+  std::memset(session->input_.data(), 0, bytes);
+  result = std::move(session);
+  return {};
+}
+
+TensorView FakeSession::input(int) const noexcept {
+  TensorView view{};
+  view.data = input_.data();
+  view.name = "x";
+  view.dtype = MNNLITE_F32;
+  view.layout = MNNLITE_PLAIN;
+  view.rank = 2;
+  view.dims[0] = 1;
+  view.dims[1] = options_.elements;
+  return view;
+}
+
+TensorView FakeSession::output(int index) const noexcept {
+  TensorView view = input(0);
+  view.name = "y";
+  view.data = outputs_[static_cast<size_t>(index)].data();
+  return view;
+}
+
+Status FakeSession::run(OutputMask wanted) noexcept {
+  const int32_t run = runs_++;
+  if (options_.latency_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(options_.latency_us));
+  if (run == options_.fail_at_run) {
+    Status status = Status::error(Code::engine, "the fake engine failed at run %d as asked", run);
+    status.engine_code = 3;
+    return status;
+  }
+  const size_t elements = static_cast<size_t>(options_.elements);
+  float* shared = nullptr;
+  MNNLITE_TRY(arena_->claim(std::max(options_.dynamic_bytes, elements * sizeof(float)), &shared));
+  const float* x = static_cast<const float*>(input_.data());
+  for (size_t k = 0; k < outputs_.size(); ++k) {
+    if (k < 64 && !(wanted >> k & 1)) continue;
+    for (size_t i = 0; i < elements; ++i) shared[i] = x[i] * static_cast<float>(k + 1);
+    std::memcpy(outputs_[k].data(), shared, elements * sizeof(float));
+  }
+  if (options_.poison_after_run) arena_->poison();
+  return {};
+}
+
+SessionNeed FakeSession::need() const noexcept {
+  const size_t bytes = sizeof(float) * static_cast<size_t>(options_.elements);
+  return {bytes * outputs_.size(), std::max(options_.dynamic_bytes, bytes), bytes, bytes * outputs_.size()};
+}
+
+}  // namespace mnnlite

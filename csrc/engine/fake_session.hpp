@@ -1,0 +1,64 @@
+// An engine without MNN, for tests of the rooms above: it computes something known, takes as long as asked, fails when
+// asked, and spoils what a real engine's shared memory would spoil.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/memory.hpp"
+#include "engine/busy.hpp"
+#include "engine/session.hpp"
+
+namespace mnnlite {
+
+// What several fake sessions share, as sessions of a real arena share theirs.
+class FakeArena {
+ public:
+  // At most `limit` bytes for the shared buffer; a session that needs more is out of memory when it runs.
+  explicit FakeArena(size_t limit = SIZE_MAX) : limit_(limit) {}
+
+  BusyLock& lock() noexcept { return lock_; }
+  Status claim(size_t bytes, float** buffer) noexcept;
+  void poison() noexcept;  // NaN all over the shared buffer
+
+ private:
+  BusyLock lock_;
+  Block shared_;
+  size_t limit_;
+};
+
+struct FakeOptions {
+  int32_t elements = 16;         // of the one input "x" and of each output
+  int32_t outputs = 1;           // output k is x * (k + 1), computed through the shared buffer
+  size_t dynamic_bytes = 4096;   // at least 4 * elements are used
+  int64_t latency_us = 0;        // of each run, slept
+  int32_t fail_at_run = -1;      // the run (from 0) that returns an engine error
+  bool poison_after_run = true;  // spoil the shared buffer, as another network's run would
+};
+
+class FakeSession final : public Session {
+ public:
+  static Status make(std::shared_ptr<FakeArena> arena, const FakeOptions& options, std::unique_ptr<FakeSession>& result);
+
+  int input_count() const noexcept override { return 1; }
+  int output_count() const noexcept override { return options_.outputs; }
+  TensorView input(int index) const noexcept override;
+  TensorView plain_input(int index) const noexcept override { return input(index); }
+  bool input_is_direct(int) const noexcept override { return true; }
+  Status stage_input(int) noexcept override { return {}; }
+  TensorView output(int index) const noexcept override;
+  Status run(OutputMask wanted) noexcept override;
+  SessionNeed need() const noexcept override;
+  BusyLock& lock() noexcept override { return arena_->lock(); }
+
+ private:
+  FakeSession(std::shared_ptr<FakeArena> arena, const FakeOptions& options) : arena_(std::move(arena)), options_(options) {}
+
+  std::shared_ptr<FakeArena> arena_;
+  FakeOptions options_;
+  Block input_;
+  std::vector<Block> outputs_;
+  int32_t runs_ = 0;
+};
+
+}  // namespace mnnlite

@@ -1,0 +1,509 @@
+#include "engine/mnn_session.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "engine/branches.hpp"
+#include "engine/check.hpp"
+#include "engine/names.hpp"
+#include "engine/prints.hpp"
+
+namespace mnnlite {
+namespace {
+
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+bool dtype_of_engine(const halide_type_t& type, DType& dtype) {
+  if (type.lanes > 1) return false;
+  if (type.code == halide_type_float && type.bits == 32) return dtype = DType::f32, true;
+  if (type.code == halide_type_float && type.bits == 16) return dtype = DType::f16, true;
+  if (type.code == halide_type_int && type.bits == 32) return dtype = DType::i32, true;
+  if (type.code == halide_type_int && type.bits == 8) return dtype = DType::i8, true;
+  if (type.code == halide_type_uint && type.bits == 8) return dtype = DType::u8, true;
+  return false;
+}
+
+// Channels lie in groups of four: no accessor says so, but a tensor's size rounds its channels up then. Asked with a
+// channel count of 1, which is put back.
+bool is_packed(MNN::Tensor& tensor) {
+  halide_buffer_t& buffer = tensor.buffer();
+  if (buffer.dimensions < 2 || tensor.getDimensionType() == MNN::Tensor::TENSORFLOW) return false;
+  const int32_t channels = buffer.dim[1].extent;
+  buffer.dim[1].extent = 1;
+  const int64_t size = tensor.size();
+  buffer.dim[1].extent = channels;
+  int64_t plain = buffer.type.bytes();
+  for (int axis = 0; axis < buffer.dimensions; ++axis)
+    if (axis != 1) plain *= buffer.dim[axis].extent;
+  return size != plain;
+}
+
+Status describe(MNN::Tensor& tensor, const char* name, TensorView& view) {
+  const halide_buffer_t& buffer = tensor.buffer();
+  view = TensorView{};
+  view.name = name;
+  DType dtype;
+  if (!dtype_of_engine(buffer.type, dtype))
+    return Status::error(Code::unsupported_model, "tensor \"%s\" has a type of code %d with %d bits; only float32, float16, int32, "
+                         "uint8 and int8 are read", name, static_cast<int>(buffer.type.code), buffer.type.bits);
+  if (buffer.dimensions > MNNLITE_MAX_RANK)
+    return Status::error(Code::unsupported_model, "tensor \"%s\" has rank %d; at most %d is read", name, buffer.dimensions, MNNLITE_MAX_RANK);
+  view.dtype = static_cast<int32_t>(dtype);
+  view.rank = buffer.dimensions;
+  for (int axis = 0; axis < buffer.dimensions; ++axis) view.dims[axis] = buffer.dim[axis].extent;
+  view.layout = MNNLITE_PLAIN;
+  if (view.rank == 4) view.layout = tensor.getDimensionType() == MNN::Tensor::TENSORFLOW ? MNNLITE_NHWC : MNNLITE_NCHW;
+  return {};
+}
+
+std::vector<std::string> names_of(const std::map<std::string, MNN::Tensor*>& tensors) {
+  std::vector<std::string> names;
+  for (const auto& entry : tensors) names.push_back(entry.first);
+  return names;
+}
+
+void shape_text(const TensorView& view, char* text, size_t size) {
+  size_t length = 0;
+  text[0] = 0;
+  for (int axis = 0; axis < view.rank && length < size; ++axis)
+    length += static_cast<size_t>(std::snprintf(text + length, size - length, axis ? ", %d" : "%d", view.dims[axis]));
+}
+
+}  // namespace
+
+Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOptions& options, StageTimes& times,
+                        std::unique_ptr<MnnSession>& result) noexcept try {
+  Arena& shared = *arena;
+  const PrintCapture prints;
+  const KeepAffinity affinity(shared.options().power != Level::normal);
+  const int64_t begin = now_ns();
+  shared.bury();
+  // Planning may grow the shared buffer, which must start from nothing (Arena::make_room). What is then allocated is not
+  // yet touched, so the price is one mapping.
+  shared.shrink();
+
+  std::unique_ptr<MnnSession> session(new MnnSession(std::move(net), std::move(arena)));
+  MNN::ScheduleConfig config;
+  config.type = MNN_FORWARD_CPU;
+  switch (shared.options().backend) {
+    case BackendKind::cpu: break;
+    case BackendKind::opencl: config.type = MNN_FORWARD_OPENCL; break;
+    case BackendKind::opengl: config.type = MNN_FORWARD_OPENGL; break;
+    case BackendKind::vulkan: config.type = MNN_FORWARD_VULKAN; break;
+  }
+  config.numThread = shared.options().threads;
+  config.backendConfig = &shared.backend_config();
+  if (!options.outputs.empty()) {
+    config.path.mode = MNN::ScheduleConfig::Path::Tensor;
+    config.path.outputs = options.outputs;
+    session->all_outputs_ = false;
+  }
+  MNN::Interpreter& interpreter = session->net_.interpreter();
+  session->session_ = interpreter.createSession(config, shared.runtime());
+  if (!session->session_) {
+    if (!options.outputs.empty()) MNNLITE_TRY(session->check_names(options.outputs));
+    const bool content = std::strstr(prints.text(), "use module api") != nullptr;
+    return Status::error(Code::unsupported_model, content ? "the network computes shapes from the content of its input, which the engine's "
+                         "sessions do not support; export it with fixed shapes%s" : "the engine could not create a session for the network%s",
+                         content ? "" : Said(prints).text());
+  }
+  MNNLITE_TRY(session->find_tensors(options.outputs));
+  MNNLITE_TRY(session->set_shapes(options.shapes));
+  MNNLITE_TRY(session->prepare());
+  times.create_session = now_ns() - begin;
+
+  const int64_t release = now_ns();
+  if (!options.keep_model_buffer) session->net_.release_buffer();
+  trim_heap();
+  times.release_model_buffer = now_ns() - release;
+  result = std::move(session);
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to create a session");
+}
+
+MnnSession::~MnnSession() {
+  if (session_) net_.interpreter().releaseSession(session_);
+  arena_->set_static_bytes(arena_->static_bytes() - std::min(arena_->static_bytes(), counted_static_));
+}
+
+size_t MnnSession::engine_bytes() const {
+  float megabytes = 0;
+  net_.interpreter().getSessionInfo(session_, MNN::Interpreter::MEMORY, &megabytes);
+  return static_cast<size_t>(std::llround(static_cast<double>(megabytes) * 1024 * 1024));
+}
+
+Status MnnSession::find_tensors(const std::vector<std::string>& wanted) {
+  MNN::Interpreter& interpreter = net_.interpreter();
+  for (const auto& [name, tensor] : interpreter.getSessionInputAll(session_)) {
+    Input input;
+    input.name = name;
+    input.tensor = tensor;
+    inputs_.push_back(std::move(input));
+  }
+  const auto& outputs = interpreter.getSessionOutputAll(session_);
+  for (const auto& [name, tensor] : outputs) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end()) continue;
+    Output output;
+    output.name = name;
+    output.tensor = tensor;
+    outputs_.push_back(std::move(output));
+  }
+  for (const std::string& name : wanted)
+    if (outputs.find(name) == outputs.end()) return unknown_name("output", name.c_str(), names_of(outputs));
+  if (inputs_.empty()) return Status::error(Code::unsupported_model, "the network has no input");
+  if (outputs_.empty()) return Status::error(Code::unsupported_model, "the network has no output");
+  return {};
+}
+
+// A branch that could not be made: because there are no such outputs? A session of the whole network tells.
+Status MnnSession::check_names(const std::vector<std::string>& wanted) {
+  MNN::ScheduleConfig config;
+  config.backendConfig = &arena_->backend_config();
+  MNN::Interpreter& interpreter = net_.interpreter();
+  MNN::Session* whole = interpreter.createSession(config, arena_->runtime());
+  if (!whole) return {};
+  const std::vector<std::string> known = names_of(interpreter.getSessionOutputAll(whole));
+  interpreter.releaseSession(whole);
+  for (const std::string& name : wanted)
+    if (std::find(known.begin(), known.end(), name) == known.end()) return unknown_name("output", name.c_str(), known);
+  return {};
+}
+
+Status MnnSession::set_shapes(const std::vector<InputShape>& shapes) {
+  for (const InputShape& shape : shapes) {
+    const auto found = std::find_if(inputs_.begin(), inputs_.end(), [&](const Input& input) { return input.name == shape.name; });
+    if (found == inputs_.end()) {
+      std::vector<std::string> known;
+      for (const Input& input : inputs_) known.push_back(input.name);
+      return unknown_name("input", shape.name.c_str(), known);
+    }
+    if (shape.dims.empty() || shape.dims.size() > MNNLITE_MAX_RANK)
+      return Status::error(Code::argument, "the shape of input \"%.60s\" has %zu axes; 1 to %d are possible", shape.name.c_str(),
+                           shape.dims.size(), MNNLITE_MAX_RANK);
+    int64_t elements = 1;
+    for (int32_t extent : shape.dims) {
+      if (extent < 1)
+        return Status::error(Code::argument, "the shape of input \"%.60s\" has an axis of %d; every axis must be at least 1",
+                             shape.name.c_str(), extent);
+      elements *= extent;
+      if (elements > (int64_t{1} << 28))
+        return Status::error(Code::argument, "the shape of input \"%.60s\" has more than 2^28 elements", shape.name.c_str());
+    }
+    const int rank = found->tensor->buffer().dimensions;
+    if (rank > 0 && static_cast<int>(shape.dims.size()) != rank)
+      return Status::error(Code::argument, "the shape of input \"%.60s\" has %zu axes; the network's has %d", shape.name.c_str(),
+                           shape.dims.size(), rank);
+    net_.interpreter().resizeTensor(found->tensor, shape.dims);
+  }
+  return {};
+}
+
+Status MnnSession::prepare() {
+  const PrintCapture prints;
+  MNN::Interpreter& interpreter = net_.interpreter();
+  branches_.clear();
+  need_ = SessionNeed{};
+  for (Input& input : inputs_) MNNLITE_TRY(describe_input(input));
+  interpreter.resizeSession(session_);
+  int status = 2;
+  interpreter.getSessionInfo(session_, MNN::Interpreter::RESIZE_STATUS, &status);
+  if (status != 0) {
+    arena_->shrink();
+    // Failed operators say so; memory that was not to be had leaves the plan undone without a word.
+    const bool silent = *Said(prints).text() == 0;
+    if (silent || std::strstr(prints.text(), "lloc"))
+      return Status::error(Code::out_of_memory, "the engine got no memory for the network's tensors%s", Said(prints).text());
+    return Status::error(Code::unsupported_model, "the engine cannot execute the network%s", Said(prints).text());
+  }
+  const size_t with_dynamic = engine_bytes();
+  for (Output& output : outputs_) MNNLITE_TRY(describe_output(output));
+
+  arena_->shrink();
+  const size_t without_dynamic = engine_bytes();
+  need_.dynamic_bytes = with_dynamic - std::min(with_dynamic, without_dynamic);
+  // What the runtime holds beyond the other sessions' static memory is this one's.
+  const size_t others = arena_->static_bytes() - std::min(arena_->static_bytes(), std::exchange(counted_static_, 0));
+  need_.static_bytes = without_dynamic - std::min(without_dynamic, others);
+  counted_static_ = need_.static_bytes;
+  arena_->set_static_bytes(others + need_.static_bytes);
+  for (const Output& output : outputs_) need_.output_bytes += stored_bytes(output.view);
+
+  interpreter.getSessionInfo(session_, MNN::Interpreter::FLOPS, &mflops_);
+  int backends[8] = {};
+  interpreter.getSessionInfo(session_, MNN::Interpreter::BACKENDS, backends);
+  std::snprintf(backend_, sizeof backend_, "%s", backends[0] == MNN_FORWARD_CPU || backends[0] == MNN_FORWARD_CPU_EXTENSION ? "cpu"
+                : backends[0] == MNN_FORWARD_OPENCL ? "opencl" : backends[0] == MNN_FORWARD_OPENGL ? "opengl"
+                : backends[0] == MNN_FORWARD_VULKAN ? "vulkan" : "other");
+  const bool asked_cpu = arena_->options().backend == BackendKind::cpu;
+  if (!asked_cpu && std::strcmp(backend_, "cpu") == 0)
+    return Status::error(Code::backend_unavailable, "the engine put the network on the CPU although another backend was asked for; use backend=\"cpu\"");
+  return {};
+}
+
+Status MnnSession::describe_input(Input& input) {
+  MNNLITE_TRY(describe(*input.tensor, input.name.c_str(), input.view));
+  for (int axis = 0; axis < input.view.rank; ++axis)
+    if (input.view.dims[axis] < 1) {
+      char shape[80];
+      shape_text(input.view, shape, sizeof shape);
+      return Status::error(Code::argument, "input \"%.60s\" has no fixed shape (%s); say it with shapes={\"%.60s\": (...)}",
+                           input.name.c_str(), shape, input.name.c_str());
+    }
+  input.plain = input.view;
+  if (is_packed(*input.tensor)) input.view.layout = MNNLITE_NC4HW4;
+  const size_t bytes = stored_bytes(input.view);
+  const bool fresh = bytes > input.memory.size() || input.memory.data() == nullptr;
+  if (!input.memory.reserve(bytes)) return Status::error(Code::out_of_memory, "no memory for input \"%.60s\" (%zu bytes)", input.name.c_str(), bytes);
+  if (fresh) std::memset(input.memory.data(), 0, input.memory.size());
+  input.view.data = input.memory.data();
+  input.tensor->buffer().host = static_cast<uint8_t*>(input.view.data);
+  if (input.view.layout == MNNLITE_NC4HW4) {
+    input.plain.layout = input.view.rank == 4 ? MNNLITE_NCHW : MNNLITE_PLAIN;
+    input.plain.data = nullptr;
+    if (input.staging.data()) {
+      input.staging = Block{};
+      MNNLITE_TRY(stage_input(static_cast<int>(&input - inputs_.data())));
+    }
+  } else {
+    input.plain = input.view;
+  }
+  need_.input_bytes += bytes;
+  return {};
+}
+
+// What lies at an output's memory is proven, not believed: `map` hands out the memory itself only if element size and
+// layout are the tensor's declared ones; halves behind a declared float32 are told by converting a known pattern.
+Status MnnSession::describe_output(Output& output) {
+  MNNLITE_TRY(describe(*output.tensor, output.name.c_str(), output.view));
+  for (int axis = 0; axis < output.view.rank; ++axis)
+    if (output.view.dims[axis] < 0)
+      return Status::error(Code::unsupported_model, "output \"%.60s\" has no fixed shape: it depends on the content of the input", output.name.c_str());
+  const bool packed = is_packed(*output.tensor);
+  uint8_t* const host = output.tensor->buffer().host;
+  const MNN::Tensor::DimensionType order = output.tensor->getDimensionType();
+  output.host.reset();
+
+  if (host && !packed && stored_bytes(output.view) > 0) {
+    void* mapped = output.tensor->map(MNN::Tensor::MAP_TENSOR_READ, order);
+    if (mapped == host) {
+      output.view.data = host;
+      return {};
+    }
+    if (mapped) output.tensor->unmap(MNN::Tensor::MAP_TENSOR_READ, order, mapped);
+  }
+  // The engine converts into memory of ours, in plain order.
+  const MNN::Tensor::DimensionType plain = order == MNN::Tensor::TENSORFLOW ? MNN::Tensor::TENSORFLOW : MNN::Tensor::CAFFE;
+  output.host.reset(MNN::Tensor::create(output.tensor->shape(), output.tensor->buffer().type, nullptr, plain));
+  if (!output.host || !output.host->buffer().host)
+    return Status::error(Code::out_of_memory, "no memory for output \"%.60s\"", output.name.c_str());
+  if (host && !packed && dtype_of(output.view) == DType::f32 && arena_->computes_in_half()) {
+    const uint16_t kOne = 0x3c00, kMinusTwo = 0xc000;  // IEEE binary16
+    float first[2];
+    const uint16_t* patterns[2] = {&kOne, &kMinusTwo};
+    for (int i = 0; i < 2; ++i) {
+      std::memcpy(host, patterns[i], sizeof(uint16_t));
+      output.tensor->copyToHostTensor(output.host.get());
+      std::memcpy(&first[i], output.host->buffer().host, sizeof(float));
+    }
+    if (first[0] == 1.0f && first[1] == -2.0f) {
+      output.view.dtype = MNNLITE_F16;
+      output.view.data = host;
+      output.host.reset();
+      return {};
+    }
+  }
+  output.view.data = output.host->buffer().host;
+  return {};
+}
+
+TensorView MnnSession::input(int index) const noexcept { return inputs_[static_cast<size_t>(index)].view; }
+
+TensorView MnnSession::plain_input(int index) const noexcept { return inputs_[static_cast<size_t>(index)].plain; }
+
+bool MnnSession::input_is_direct(int index) const noexcept {
+  return inputs_[static_cast<size_t>(index)].view.layout != MNNLITE_NC4HW4;
+}
+
+Status MnnSession::stage_input(int index) noexcept {
+  Input& input = inputs_[static_cast<size_t>(index)];
+  if (input_is_direct(index) || input.plain.data) return {};
+  const size_t bytes = stored_bytes(input.plain);
+  if (!input.staging.reserve(bytes))
+    return Status::error(Code::out_of_memory, "no memory to stage input \"%.60s\" (%zu bytes)", input.name.c_str(), bytes);
+  std::memset(input.staging.data(), 0, bytes);
+  input.plain.data = input.staging.data();
+  need_.input_bytes += bytes;
+  return {};
+}
+
+namespace {
+
+// NCHW -> NC4HW4; all dtypes of inputs are read as units of their size.
+template <typename T>
+void pack_channels(const TensorView& plain, const TensorView& packed) {
+  size_t area = 1;
+  for (int axis = 2; axis < plain.rank; ++axis) area *= static_cast<size_t>(plain.dims[axis]);
+  const size_t channels = static_cast<size_t>(plain.dims[1]), groups = (channels + 3) / 4;
+  const T* source = static_cast<const T*>(plain.data);
+  T* target = static_cast<T*>(packed.data);
+  for (size_t item = 0; item < static_cast<size_t>(plain.dims[0]); ++item)
+    for (size_t channel = 0; channel < channels; ++channel) {
+      const T* from = source + (item * channels + channel) * area;
+      T* to = target + (item * groups + channel / 4) * area * 4 + channel % 4;
+      for (size_t i = 0; i < area; ++i) to[i * 4] = from[i];
+    }
+}
+
+}  // namespace
+
+Status MnnSession::run(OutputMask wanted) noexcept try {
+  const PrintCapture prints;
+  const KeepAffinity affinity(arena_->options().power != Level::normal);
+  arena_->bury();
+  for (Input& input : inputs_) {
+    if (!input.staging.data()) continue;
+    size_of(dtype_of(input.view)) == 4 ? pack_channels<uint32_t>(input.plain, input.view) : pack_channels<uint8_t>(input.plain, input.view);
+  }
+  const OutputMask all = outputs_.size() >= 64 ? kAllOutputs : (OutputMask{1} << outputs_.size()) - 1;
+  const bool partial = (wanted & all) != all;
+  if (partial && branches_.empty()) MNNLITE_TRY(find_branches());
+  arena_->make_room(need_.dynamic_bytes);
+
+  MNN::ErrorCode code;
+  if (!partial) {
+    code = net_.interpreter().runSession(session_);
+  } else {
+    std::fill(selected_.begin(), selected_.end(), uint8_t{0});
+    for (size_t output = 0; output < outputs_.size(); ++output)
+      if (wanted >> output & 1)
+        for (size_t op = 0; op < selected_.size(); ++op) selected_[op] |= branches_[output][op];
+    struct Position {
+      const std::vector<uint8_t>& selected;
+      size_t next;
+    } position{selected_, 0};
+    // One pointer is captured, so that std::function allocates nothing.
+    const MNN::TensorCallBackWithInfo before = [&position](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+      const size_t op = position.next++;
+      return op >= position.selected.size() || position.selected[op] != 0;
+    };
+    const MNN::TensorCallBackWithInfo after = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return true; };
+    code = net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
+  }
+  if (code != MNN::NO_ERROR) {
+    if (code == MNN::OUT_OF_MEMORY) arena_->lost_room();
+    return check(code, "run the network", prints);
+  }
+  for (size_t output = 0; output < outputs_.size(); ++output) {
+    Output& each = outputs_[output];
+    if (!each.host || (output < 64 && !(wanted >> output & 1))) continue;
+    if (!each.tensor->copyToHostTensor(each.host.get()))
+      return Status::error(Code::engine, "the engine could not convert output \"%.60s\"%s", each.name.c_str(), Said(prints).text());
+  }
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to choose the operators of a branch");
+}
+
+Status MnnSession::find_branches() {
+  const PrintCapture prints;
+  BranchMap map;
+  bool failed = false;
+  std::vector<const void*> inputs;
+  std::vector<BranchMap::Shape> input_shapes;
+  const auto look = [](const std::vector<MNN::Tensor*>& tensors, std::vector<const void*>& pointers, std::vector<BranchMap::Shape>& shapes) {
+    pointers.assign(tensors.begin(), tensors.end());
+    shapes.clear();
+    for (const MNN::Tensor* tensor : tensors) {
+      const halide_buffer_t& buffer = tensor->buffer();
+      BranchMap::Shape shape;
+      shape.type = static_cast<int32_t>(buffer.type.code) * 256 + buffer.type.bits;
+      for (int axis = 0; axis < buffer.dimensions; ++axis) shape.dims.push_back(buffer.dim[axis].extent);
+      shapes.push_back(std::move(shape));
+    }
+  };
+  // No exception may leave a callback: the engine is built without them.
+  const MNN::TensorCallBackWithInfo before = [&](const std::vector<MNN::Tensor*>& tensors, const MNN::OperatorInfo*) {
+    try {
+      look(tensors, inputs, input_shapes);
+    } catch (...) {
+      failed = true;
+    }
+    return false;  // nothing is executed
+  };
+  const MNN::TensorCallBackWithInfo after = [&](const std::vector<MNN::Tensor*>& tensors, const MNN::OperatorInfo*) {
+    try {
+      std::vector<const void*> outputs;
+      std::vector<BranchMap::Shape> output_shapes;
+      look(tensors, outputs, output_shapes);
+      map.add(inputs, outputs, input_shapes, output_shapes);
+    } catch (...) {
+      failed = true;
+    }
+    return !failed;
+  };
+  arena_->make_room(need_.dynamic_bytes);
+  const MNN::ErrorCode code = net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
+  if (failed) return Status::error(Code::out_of_memory, "no memory to find the network's branches");
+  MNNLITE_TRY(check(code, "list the network's operators", prints));
+
+  std::vector<MNN::Tensor*> tensors;
+  for (const Output& output : outputs_) tensors.push_back(output.tensor);
+  std::vector<const void*> outputs, network_inputs;
+  std::vector<BranchMap::Shape> shapes;
+  look(tensors, outputs, shapes);
+  for (const Input& input : inputs_) network_inputs.push_back(input.tensor);
+  branches_ = map.needed(outputs, shapes, network_inputs);
+  selected_.assign(map.operators(), 0);
+  return {};
+}
+
+Status MnnSession::operators(std::vector<Operator>& result) noexcept {
+  const PrintCapture prints;
+  bool failed = false;
+  const MNN::TensorCallBackWithInfo before = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return false; };
+  const MNN::TensorCallBackWithInfo after = [&](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo* info) {
+    try {
+      result.push_back({info->name(), info->type(), info->flops()});
+    } catch (...) {
+      failed = true;
+    }
+    return !failed;
+  };
+  arena_->make_room(need_.dynamic_bytes);
+  const MNN::ErrorCode code = net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
+  if (failed) return Status::error(Code::out_of_memory, "no memory to list the operators");
+  return check(code, "list the network's operators", prints);
+}
+
+SessionNeed MnnSession::need() const noexcept { return need_; }
+
+Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
+  if (net_.released())
+    return Status::error(Code::state, "the model buffer was released, so the network cannot be resized; load it with resizable=True, "
+                         "or with shapes={...} at once");
+  const PrintCapture prints;
+  const KeepAffinity affinity(arena_->options().power != Level::normal);
+  arena_->bury();
+  arena_->shrink();
+  std::vector<InputShape> before;
+  for (const Input& input : inputs_) before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
+  Status status = set_shapes(shapes);
+  if (status.ok()) status = prepare();
+  if (!status.ok()) {
+    // The network goes on with the shapes it had.
+    const Status undone = set_shapes(before).ok() ? prepare() : Status::error(Code::engine, "lost");
+    if (!undone.ok()) status = Status::error(Code::engine, "the engine could neither resize the network nor take it back; close the model");
+  }
+  return status;
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to resize the network");
+}
+
+}  // namespace mnnlite

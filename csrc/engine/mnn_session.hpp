@@ -1,0 +1,105 @@
+// A network of MNN that is ready to run, free of the engine's traps by construction: input memory is ours, outputs lie
+// outside the shared buffer, and every return code is checked.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/memory.hpp"
+#include "engine/arena.hpp"
+#include "engine/net.hpp"
+#include "engine/session.hpp"
+
+namespace mnnlite {
+
+struct InputShape {
+  std::string name;
+  std::vector<int32_t> dims;
+};
+
+struct SessionOptions {
+  std::vector<std::string> outputs;  // only the branch that leads to these; empty: all
+  std::vector<InputShape> shapes;    // inputs to resize before memory is planned
+  bool keep_model_buffer = false;    // so that resize() works
+};
+
+struct StageTimes {  // nanoseconds
+  int64_t deserialize = 0, create_session = 0, release_model_buffer = 0;
+};
+
+class MnnSession final : public Session {
+ public:
+  static Status load(Net net, std::shared_ptr<Arena> arena, const SessionOptions& options, StageTimes& times,
+                     std::unique_ptr<MnnSession>& result) noexcept;
+  ~MnnSession() override;
+
+  int input_count() const noexcept override { return static_cast<int>(inputs_.size()); }
+  int output_count() const noexcept override { return static_cast<int>(outputs_.size()); }
+  TensorView input(int index) const noexcept override;
+  TensorView plain_input(int index) const noexcept override;
+  bool input_is_direct(int index) const noexcept override;
+  Status stage_input(int index) noexcept override;
+  TensorView output(int index) const noexcept override { return outputs_[static_cast<size_t>(index)].view; }
+  Status run(OutputMask wanted) noexcept override;
+  SessionNeed need() const noexcept override;
+  BusyLock& lock() noexcept override { return arena_->lock(); }
+
+  // Shapes of some inputs; all others stay. Views of inputs and outputs end here. lock() held.
+  Status resize(const std::vector<InputShape>& shapes) noexcept;
+
+  Arena& arena() const noexcept { return *arena_; }
+  const Net& net() const noexcept { return net_; }
+  float mflops() const noexcept { return mflops_; }
+  const char* backend() const noexcept { return backend_; }
+
+  // Operators in execution order with their type and MFLOP, by one pass that executes none. lock() held.
+  struct Operator {
+    std::string name, type;
+    float mflops;
+  };
+  Status operators(std::vector<Operator>& result) noexcept;
+
+ private:
+  struct Input {
+    std::string name;
+    MNN::Tensor* tensor;
+    TensorView view;        // the network's own memory and layout
+    TensorView plain;       // staging for packed layouts
+    Block memory, staging;
+  };
+  struct DestroyTensor {
+    void operator()(MNN::Tensor* tensor) const noexcept { MNN::Tensor::destroy(tensor); }
+  };
+  struct Output {
+    std::string name;
+    MNN::Tensor* tensor;
+    TensorView view;
+    std::unique_ptr<MNN::Tensor, DestroyTensor> host;  // what the engine converts into, where its own memory is not plain
+  };
+
+  MnnSession(Net net, std::shared_ptr<Arena> arena) : net_(std::move(net)), arena_(std::move(arena)) {}
+  Status find_tensors(const std::vector<std::string>& outputs);
+  Status check_names(const std::vector<std::string>& outputs);
+  Status set_shapes(const std::vector<InputShape>& shapes);
+  Status prepare();  // memory for the inputs, the engine's plan for the rest, views of the outputs
+  Status describe_input(Input& input);
+  Status describe_output(Output& output);
+  Status find_branches();
+  size_t engine_bytes() const;  // static and dynamic of the whole runtime
+
+  Net net_;
+  std::shared_ptr<Arena> arena_;
+  MNN::Session* session_ = nullptr;
+  std::vector<Input> inputs_;
+  std::vector<Output> outputs_;
+  bool all_outputs_ = true;
+  SessionNeed need_;
+  size_t counted_static_ = 0;  // of arena_->static_bytes()
+  float mflops_ = 0;
+  char backend_[16] = "cpu";
+  std::vector<std::vector<uint8_t>> branches_;  // per output: which operators run
+  std::vector<uint8_t> selected_;               // of the run under way
+};
+
+}  // namespace mnnlite

@@ -1,0 +1,375 @@
+// mnnlite._core: the engine room.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <optional>
+
+#include "arrays.hpp"
+#include "engine/arena.hpp"
+#include "engine/library.hpp"
+#include "engine/mnn_session.hpp"
+#include "engine/names.hpp"
+#include "engine/prints.hpp"
+#include "errors.hpp"
+#include "model.hpp"
+
+namespace mnnlite::python {
+namespace {
+
+// What the engine printed goes to the logger "mnnlite.engine", a line at a time. Needs the GIL.
+void log_prints(const PrintCapture& prints) {
+  if (*prints.text() == 0) return;
+  const py::object logger = py::module_::import("logging").attr("getLogger")("mnnlite.engine");
+  for (py::handle line : py::str(prints.text()).attr("splitlines")())
+    if (py::len(line) > 0) logger.attr("info")(line);
+}
+
+Level level(const std::string& word) { return word == "high" ? Level::high : word == "low" ? Level::low : Level::normal; }
+
+BackendKind backend(const std::string& word) {
+  return word == "opencl" ? BackendKind::opencl : word == "opengl" ? BackendKind::opengl : word == "vulkan" ? BackendKind::vulkan : BackendKind::cpu;
+}
+
+const char* word_of(BackendKind kind) {
+  constexpr std::array<const char*, 4> words = {"cpu", "opencl", "opengl", "vulkan"};
+  return words[static_cast<size_t>(kind)];
+}
+
+std::shared_ptr<Arena> make_arena(const std::string& backend_word, const std::string& precision, const std::string& memory,
+                                  const std::string& power, int threads, bool fallback_to_cpu) {
+  const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu};
+  std::shared_ptr<Arena> arena;
+  const PrintCapture prints;
+  Status status;
+  {
+    const py::gil_scoped_release release;
+    status = Arena::make(options, arena);
+  }
+  log_prints(prints);
+  check(status, "create_arena");
+  return arena;
+}
+
+std::vector<InputShape> shapes_from(const py::dict& shapes) {
+  std::vector<InputShape> result;
+  for (const auto& [name, dims] : shapes) result.push_back({py::cast<std::string>(name), py::cast<std::vector<int32_t>>(dims)});
+  return result;
+}
+
+int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+NativeModel::NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
+                         const std::vector<std::string>& outputs, const py::dict& shapes, bool resizable) {
+  const bool from_file = py::isinstance<py::str>(source);
+  std::string path;
+  Py_buffer bytes{};
+  if (from_file) {
+    path = py::cast<std::string>(source);
+  } else if (PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) {
+    throw py::error_already_set();
+  }
+  const SessionOptions options{outputs, shapes_from(shapes), resizable};
+  std::unique_ptr<MnnSession> session;
+  const PrintCapture prints;
+  Status status;
+  {
+    // Below no Python object is touched; `bytes` stays held.
+    const py::gil_scoped_release release;
+    Arena::bury_idle();
+    const BusyGuard guard(arena->lock());
+    status = guard.status();
+    const int64_t begin = now_ns();
+    Net net;
+    const char* weights = external ? external->c_str() : nullptr;
+    if (status.ok())
+      status = from_file ? Net::open_file(path.c_str(), weights, net)
+                         : Net::open_bytes(bytes.buf, static_cast<size_t>(bytes.len), weights, net);
+    times_.deserialize = now_ns() - begin;
+    if (status.ok()) status = MnnSession::load(std::move(net), std::move(arena), options, times_, session);
+    if (!status.ok()) trim_heap();
+  }
+  if (bytes.obj) PyBuffer_Release(&bytes);
+  log_prints(prints);
+  check(status, "load");
+  session_ = std::shared_ptr<MnnSession>(session.release(), &Arena::retire);
+  refresh();
+}
+
+// Names as Python strings and the objects that views keep alive, made anew with the tensors.
+void NativeModel::refresh() {
+  const auto guard = [this] {
+    return py::capsule(new std::shared_ptr<MnnSession>(session_),
+                       [](void* owner) { delete static_cast<std::shared_ptr<MnnSession>*>(owner); });
+  };
+  input_guard_ = guard();
+  output_guard_ = guard();
+  input_names_.clear();
+  output_names_.clear();
+  for (int i = 0; i < session_->input_count(); ++i) input_names_.emplace_back(session_->input(i).name);
+  for (int i = 0; i < session_->output_count(); ++i) output_names_.emplace_back(session_->output(i).name);
+}
+
+std::shared_ptr<MnnSession> NativeModel::session() const {
+  if (!session_) raise(Status::error(Code::closed, "the model is closed; load it again"));
+  return session_;
+}
+
+int NativeModel::find(const std::vector<py::str>& names, py::handle name, const char* kind) const {
+  for (size_t i = 0; i < names.size(); ++i)
+    if (names[i].ptr() == name.ptr() || PyObject_RichCompareBool(names[i].ptr(), name.ptr(), Py_EQ) == 1) return static_cast<int>(i);
+  std::vector<std::string> known;
+  for (const py::str& each : names) known.push_back(py::cast<std::string>(each));
+  raise(unknown_name(kind, py::cast<std::string>(py::str(name)).c_str(), known));
+}
+
+py::object NativeModel::input_view(py::handle name) {
+  // A reference of our own: another thread may close the model while this one works without the GIL.
+  const std::shared_ptr<MnnSession> held = session();
+  MnnSession& current = *held;
+  const int index = find(input_names_, name, "input");
+  check(current.stage_input(index));
+  return view_of(current.plain_input(index), input_guard_, true);
+}
+
+bool NativeModel::input_is_direct(py::handle name) const {
+  const std::shared_ptr<MnnSession> held = session();
+  const MnnSession& current = *held;
+  return current.input_is_direct(find(input_names_, name, "input"));
+}
+
+py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, bool borrow, const py::object& out) {
+  const std::shared_ptr<MnnSession> held = session();
+  MnnSession& current = *held;
+  // Python objects are read here, with the GIL: which outputs, and where the inputs' values lie.
+  OutputMask wanted = kAllOutputs;
+  if (!outputs.is_none()) {
+    if (py::isinstance<py::str>(outputs))
+      raise(Status::error(Code::argument, "outputs is a string; pass a list of names"));
+    wanted = 0;
+    for (py::handle name : outputs) wanted |= OutputMask{1} << find(output_names_, name, "output");
+    if (wanted == 0) raise(Status::error(Code::argument, "outputs is empty; name at least one output, or leave it out for all"));
+  }
+  constexpr size_t kInPlace = 8;
+  std::array<HeldBuffer, kInPlace> in_place;
+  std::array<TensorView, kInPlace> targets;
+  size_t given = 0;
+  if (!inputs.is_none()) {
+    if (!py::isinstance<py::dict>(inputs)) raise(Status::error(Code::argument, "inputs must be a dict of name to array"));
+    PyObject *name = nullptr, *value = nullptr;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(inputs.ptr(), &position, &name, &value)) {
+      if (given == kInPlace) raise(Status::error(Code::argument, "more than %zu inputs at once; write the others through input(name)", kInPlace));
+      const int index = find(input_names_, name, "input");
+      check(current.stage_input(index));
+      targets[given] = current.plain_input(index);
+      check(in_place[given].hold(value, targets[given], "input", false));
+      ++given;
+    }
+  }
+  Status status;
+  int64_t begin;
+  {
+    // One release of the GIL: buffers are held, no Python object is touched below.
+    const py::gil_scoped_release release;
+    const BusyGuard guard(current.lock());
+    status = guard.status();
+    begin = now_ns();
+    if (status.ok()) {
+      for (size_t i = 0; i < given; ++i) std::memmove(targets[i].data, in_place[i].data(), stored_bytes(targets[i]));
+      status = current.run(wanted);
+    }
+    if (status.ok()) infer_ns_ = now_ns() - begin;
+  }
+  check(status, "infer");
+
+  py::dict result;
+  for (int i = 0; i < current.output_count(); ++i) {
+    if (i < 64 && !(wanted >> i & 1)) continue;
+    const py::str& name = output_names_[static_cast<size_t>(i)];
+    const TensorView tensor = current.output(i);
+    py::object target;
+    if (!out.is_none() && out.contains(name)) {
+      target = out[name];
+      HeldBuffer buffer;
+      check(buffer.hold(target, tensor, "out", true));
+      std::memcpy(buffer.data(), tensor.data, stored_bytes(tensor));
+    } else {
+      target = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
+    }
+    if (PyDict_SetItem(result.ptr(), name.ptr(), target.ptr()) != 0) throw py::error_already_set();
+  }
+  return result;
+}
+
+void NativeModel::check_out(py::handle out) const {
+  if (!PyDict_Check(out.ptr())) raise(Status::error(Code::argument, "out must be a dict of output name to array"));
+  PyObject *name = nullptr, *value = nullptr;
+  Py_ssize_t position = 0;
+  while (PyDict_Next(out.ptr(), &position, &name, &value)) {
+    HeldBuffer buffer;
+    check(buffer.hold(value, session()->output(find(output_names_, name, "output")), "out", true));
+  }
+}
+
+void NativeModel::resize(const py::dict& shapes) {
+  const std::shared_ptr<MnnSession> held = session();
+  MnnSession& current = *held;
+  if (Py_REFCNT(input_guard_.ptr()) > 1 || Py_REFCNT(output_guard_.ptr()) > 1)
+    raise(Status::error(Code::busy, "the model cannot be resized while views of its tensors are alive; delete the arrays that "
+                                    "input() and run(borrow=True) gave"));
+  const std::vector<InputShape> wanted = shapes_from(shapes);
+  const PrintCapture prints;
+  Status status;
+  {
+    const py::gil_scoped_release release;
+    const BusyGuard guard(current.lock());
+    status = guard.status();
+    if (status.ok()) status = current.resize(wanted);
+  }
+  log_prints(prints);
+  check(status, "resize");
+}
+
+void NativeModel::close() {
+  if (!session_) return;
+  {
+    // A run under way on another thread would lose its session only when it ends (it holds a reference), but the caller
+    // expects the memory back: say so instead.
+    const BusyGuard guard(session_->lock());
+    if (!guard.status().ok() && guard.status().code == Code::busy) raise(guard.status(), "close");
+  }
+  input_guard_ = py::object();
+  output_guard_ = py::object();
+  std::shared_ptr<MnnSession> last = std::move(session_);
+  session_.reset();
+  const py::gil_scoped_release release;
+  const int64_t begin = now_ns();
+  last.reset();
+  Arena::bury_idle();
+  trim_heap();
+  close_ns_ = now_ns() - begin;
+}
+
+py::dict NativeModel::timing() const {
+  py::dict result;
+  result["deserialize"] = times_.deserialize;
+  result["create_session"] = times_.create_session;
+  result["release_model_buffer"] = times_.release_model_buffer;
+  if (infer_ns_ >= 0) result["infer"] = infer_ns_;
+  if (close_ns_ >= 0) result["close"] = close_ns_;
+  return result;
+}
+
+py::dict NativeModel::memory() const {
+  const std::shared_ptr<MnnSession> held = session();
+  const MnnSession& current = *held;
+  const SessionNeed need = current.need();
+  py::dict result;
+  result["model_buffer"] = current.net().buffer_bytes();
+  result["static"] = need.static_bytes;
+  result["dynamic"] = need.dynamic_bytes;
+  result["inputs"] = need.input_bytes;
+  result["outputs"] = need.output_bytes;
+  return result;
+}
+
+py::list NativeModel::describe(bool inputs) const {
+  const std::shared_ptr<MnnSession> held = session();
+  const MnnSession& current = *held;
+  py::list result;
+  for (int i = 0; i < (inputs ? current.input_count() : current.output_count()); ++i) {
+    const TensorView tensor = inputs ? current.plain_input(i) : current.output(i);
+    py::tuple shape(tensor.rank);
+    for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dims[axis];
+    result.append(py::make_tuple(tensor.name, shape, name_of(dtype_of(tensor)), name_of(layout_of(tensor))));
+  }
+  return result;
+}
+
+py::dict NativeModel::facts() const {
+  const std::shared_ptr<MnnSession> held = session();
+  const MnnSession& current = *held;
+  py::dict result;
+  result["mflops"] = current.mflops();
+  result["backend"] = current.backend();
+  result["file_bytes"] = current.net().file_bytes();
+  result["converter_version"] = current.net().version();
+  return result;
+}
+
+py::list NativeModel::operators() const {
+  const std::shared_ptr<MnnSession> held = session();
+  MnnSession& current = *held;
+  std::vector<MnnSession::Operator> operators;
+  Status status;
+  {
+    const py::gil_scoped_release release;
+    const BusyGuard guard(current.lock());
+    status = guard.status();
+    if (status.ok()) status = current.operators(operators);
+  }
+  check(status, "inspect");
+  py::list result;
+  for (const MnnSession::Operator& each : operators) result.append(py::make_tuple(each.name, each.type, each.mflops));
+  return result;
+}
+
+void bind_engine(py::module_& module) {
+  module.def("engine_version", &engine_version);
+  module.def("string_abi", &string_abi);
+  module.def("engine_path", &engine_path);
+  module.def("check_engine", [] {
+    redirect_prints(engine_path());
+    const PrintCapture prints;
+    const Status status = check_engine();
+    log_prints(prints);
+    check(status, "import");
+  });
+
+  py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
+      .def(py::init(&make_arena), py::arg("backend"), py::arg("precision"), py::arg("memory_mode"), py::arg("power"),
+           py::arg("threads"), py::arg("fallback_to_cpu"))
+      .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options().backend); })
+      .def_property_readonly("computes_in_half", &Arena::computes_in_half)
+      .def_property_readonly("static_bytes", &Arena::static_bytes)
+      .def("shrink", [](Arena& arena) {
+        Status status;
+        {
+          const py::gil_scoped_release release;
+          const BusyGuard guard(arena.lock());
+          status = guard.status();
+          if (status.ok()) {
+            arena.bury();
+            arena.shrink();
+          }
+        }
+        check(status, "shrink");
+      });
+
+  py::class_<NativeModel>(module, "Model")
+      .def(py::init<const py::object&, const std::optional<std::string>&, std::shared_ptr<Arena>, const std::vector<std::string>&,
+                    const py::dict&, bool>(),
+           py::arg("source"), py::arg("external"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("resizable"))
+      .def("inputs", [](const NativeModel& model) { return model.describe(true); })
+      .def("outputs", [](const NativeModel& model) { return model.describe(false); })
+      .def("input_view", &NativeModel::input_view, py::arg("name"))
+      .def("input_is_direct", &NativeModel::input_is_direct, py::arg("name"))
+      .def("check_out", &NativeModel::check_out, py::arg("out"))
+      .def("run", &NativeModel::run, py::arg("inputs"), py::arg("outputs"), py::arg("borrow"), py::arg("out"))
+      .def("resize", &NativeModel::resize, py::arg("shapes"))
+      .def("close", &NativeModel::close)
+      .def_property_readonly("closed", &NativeModel::closed)
+      .def("timing", &NativeModel::timing)
+      .def("memory", &NativeModel::memory)
+      .def("facts", &NativeModel::facts)
+      .def("operators", &NativeModel::operators);
+}
+
+}  // namespace mnnlite::python

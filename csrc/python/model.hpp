@@ -1,0 +1,48 @@
+// One model as Python holds it. The task room's binding takes its session from here.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/mnn_session.hpp"
+
+namespace mnnlite::python {
+
+namespace py = pybind11;
+
+class __attribute__((visibility("hidden"))) NativeModel {
+ public:
+  NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
+              const std::vector<std::string>& outputs, const py::dict& shapes, bool resizable);
+
+  std::shared_ptr<MnnSession> session() const;  // raises ClosedError
+  bool closed() const { return !session_; }
+
+  py::object input_view(py::handle name);
+  bool input_is_direct(py::handle name) const;
+  py::dict run(const py::object& inputs, const py::object& outputs, bool borrow, const py::object& out);
+  void check_out(py::handle out) const;
+  void resize(const py::dict& shapes);
+  void close();
+  py::dict timing() const;
+  py::dict memory() const;
+  py::list describe(bool inputs) const;
+  py::dict facts() const;
+  py::list operators() const;
+
+ private:
+  void refresh();
+  int find(const std::vector<py::str>& names, py::handle name, const char* kind) const;
+
+  std::shared_ptr<MnnSession> session_;    // the deleter queues: see Arena::retire
+  py::object input_guard_, output_guard_;  // what views keep alive; a reference count above 1 means views are alive
+  std::vector<py::str> input_names_, output_names_;
+  StageTimes times_;
+  int64_t infer_ns_ = -1, close_ns_ = -1;
+};
+
+}  // namespace mnnlite::python

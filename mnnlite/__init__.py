@@ -1,0 +1,66 @@
+"""Many small vision networks on a camera stream, on MNN, with the least memory and time around the engine."""
+
+from __future__ import annotations
+
+from mnnlite import _engine
+
+_core = _engine.load()
+
+from mnnlite.errors import (  # noqa: E402
+    ArgumentError,
+    BackendUnavailableError,
+    BusyError,
+    ClosedError,
+    DecoderABIError,
+    DecoderError,
+    DTypeError,
+    EngineError,
+    EngineNotFoundError,
+    EngineVersionError,
+    LayoutError,
+    MemoryBudgetError,
+    MnnliteError,
+    ModelError,
+    ModelFormatError,
+    ModelNotFoundError,
+    OutOfMemoryError,
+    PipelineError,
+    StateError,
+    TensorNotFoundError,
+    UnsupportedModelError,
+)
+from mnnlite.frame import Frame  # noqa: E402
+from mnnlite.model import Arena, Model  # noqa: E402
+from mnnlite.specs import ImageSpec, TensorInfo  # noqa: E402
+
+__version__: str = _core.__version__
+
+__all__ = [
+    "Arena",
+    "ArgumentError",
+    "BackendUnavailableError",
+    "BusyError",
+    "ClosedError",
+    "DTypeError",
+    "DecoderABIError",
+    "DecoderError",
+    "EngineError",
+    "EngineNotFoundError",
+    "EngineVersionError",
+    "Frame",
+    "ImageSpec",
+    "LayoutError",
+    "MemoryBudgetError",
+    "MnnliteError",
+    "Model",
+    "ModelError",
+    "ModelFormatError",
+    "ModelNotFoundError",
+    "OutOfMemoryError",
+    "PipelineError",
+    "StateError",
+    "TensorInfo",
+    "TensorNotFoundError",
+    "UnsupportedModelError",
+    "__version__",
+]

@@ -1,0 +1,422 @@
+"""One network from file to outputs: load, run, close."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnnlite import _core
+from mnnlite.errors import ArgumentError, ClosedError
+from mnnlite.specs import TensorInfo
+
+__all__ = ["Arena", "Model"]
+
+_log = logging.getLogger("mnnlite.model")
+
+_BACKENDS = ("cpu", "opencl", "opengl", "vulkan")
+_LEVELS = ("normal", "high", "low")
+
+
+def _word(what: str, got: object, wanted: tuple[str, ...]) -> str:
+    if got not in wanted:
+        raise ArgumentError(f"{what} is {got!r}; it must be one of {', '.join(map(repr, wanted))}")
+    return str(got)
+
+
+def _threads(got: object) -> int:
+    if isinstance(got, bool) or not isinstance(got, (int, np.integer)) or not 1 <= got <= 32:
+        raise ArgumentError(f"threads is {got!r}; it must be a whole number from 1 to 32")
+    return int(got)
+
+
+class Arena:
+    """One runtime of the engine. Models in one arena share one buffer for feature maps, as large as the largest needs.
+
+    Parameters
+    ----------
+    backend : {"cpu", "opencl", "opengl", "vulkan"}
+        PyPI's engine has the CPU only.
+    precision : {"normal", "high", "low"}
+        ``"low"`` computes in half floats where the CPU has them; see `computes_in_half`.
+    memory_mode : {"normal", "high", "low"}
+        ``"low"`` keeps 8-bit weights as they are, for less memory and often more time.
+    power : {"normal", "high", "low"}
+        Which cores the engine's own threads prefer. The affinity of the calling thread is never changed.
+    threads : int
+        1 to 32, of every model in this arena.
+    fallback : {None, "cpu"}
+        What to take if the engine has no such backend.
+
+    Raises
+    ------
+    ArgumentError
+        A word or number is not one of the above.
+    BackendUnavailableError
+        The engine has no such backend and no fallback was allowed.
+
+    Notes
+    -----
+    Threads: one call at a time in an arena; a second thread gets `BusyError`. Models that shall run in parallel need an
+    arena each. Models keep their arena alive; `close` closes those that are still open.
+    """
+
+    def __init__(
+        self,
+        backend: str = "cpu",
+        precision: str = "normal",
+        memory_mode: str = "normal",
+        power: str = "normal",
+        threads: int = 1,
+        *,
+        fallback: str | None = None,
+    ) -> None:
+        if fallback not in (None, "cpu"):
+            raise ArgumentError(f"fallback is {fallback!r}; it must be None or 'cpu'")
+        self.precision = _word("precision", precision, _LEVELS)
+        self.memory_mode = _word("memory_mode", memory_mode, _LEVELS)
+        self.power = _word("power", power, _LEVELS)
+        self.threads = _threads(threads)
+        self._native: _core.Arena | None = _core.Arena(
+            backend=_word("backend", backend, _BACKENDS),
+            precision=precision,
+            memory_mode=memory_mode,
+            power=power,
+            threads=self.threads,
+            fallback_to_cpu=fallback == "cpu",
+        )
+        self._models: list[_core.Model] = []
+        if precision == "low" and not self._native.computes_in_half:
+            _log.info("precision='low' computes in float32 here: this CPU has no half-float arithmetic")
+
+    @property
+    def native(self) -> _core.Arena:
+        """The native runtime; raises `ClosedError` after `close`."""
+        if self._native is None:
+            raise ClosedError("the arena is closed; make a new one")
+        return self._native
+
+    @property
+    def backend(self) -> str:
+        """The backend in use: what was asked for, or the fallback."""
+        return self.native.backend
+
+    @property
+    def computes_in_half(self) -> bool:
+        """Whether ``precision="low"`` really means half floats on this CPU."""
+        return self.native.computes_in_half
+
+    def shrink(self) -> None:
+        """Give the shared buffer and the weights of closed models back to the system.
+
+        The buffer grows again at the next run, as large as that network needs. Takes a few milliseconds.
+
+        Raises
+        ------
+        BusyError
+            A model of this arena runs on another thread.
+        """
+        self.native.shrink()
+
+    def close(self) -> None:
+        """Close the models that are still open, then the runtime. Closing twice is fine."""
+        for model in self._models:
+            model.close()
+        self._models.clear()
+        self._native = None
+
+    def __enter__(self) -> Arena:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._native is None:
+            return "Arena(closed)"
+        return f"Arena(backend={self.backend!r}, precision={self.precision!r}, threads={self.threads})"
+
+
+class Model:
+    """One network, ready to run.
+
+    Loading deserialises the file, creates the session, plans its memory and releases the model buffer. Input memory is
+    mnnlite's own and outputs lie outside the memory that models share, so views of both stay valid between runs.
+
+    Parameters
+    ----------
+    source : path or bytes-like
+        An ``.mnn`` file or its content.
+    outputs : list of str, optional
+        Only the branch that leads to these outputs is created; the others take neither memory nor time.
+    shapes : dict of str to tuple of int, optional
+        Shapes of inputs, set before memory is planned. Needed for inputs whose file leaves them open.
+    resizable : bool
+        Keep the model buffer so that `resize` works.
+    external : path, optional
+        The file with the weights of a model saved with ``--saveExternalData``. By default ``source + ".weight"`` if
+        there is one.
+    arena : Arena, optional
+        Share a runtime with other models. Without it the model has its own, made from `arena_options`.
+    fallback : {None, "cpu"}
+        See `Arena`.
+    **arena_options
+        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads`` as in `Arena`. With `arena` they must be
+        what the arena has.
+
+    Raises
+    ------
+    ModelNotFoundError, ModelFormatError
+        There is no such file; or it is empty, damaged or not an MNN model.
+    UnsupportedModelError
+        The engine cannot execute it: an unknown operator, or shapes that depend on the content of the input.
+    TensorNotFoundError
+        `outputs` or `shapes` name a tensor that the network does not have.
+    ArgumentError, BackendUnavailableError, OutOfMemoryError, BusyError
+
+    Notes
+    -----
+    Threads: one call at a time; a second thread that enters gets `BusyError`. The GIL is released while the network is
+    loaded, run or resized. A model does not survive ``fork``.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+        *,
+        outputs: Sequence[str] | None = None,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        resizable: bool = False,
+        external: str | os.PathLike[str] | None = None,
+        arena: Arena | None = None,
+        fallback: str | None = None,
+        **arena_options: Any,
+    ) -> None:
+        self._owns_arena = arena is None
+        self.arena = _own_arena(arena_options, fallback) if arena is None else _shared_arena(arena, arena_options)
+        self._name = "bytes" if isinstance(source, (bytes, bytearray, memoryview)) else os.fspath(source)
+        if not isinstance(source, (bytes, bytearray, memoryview)):
+            source = os.fspath(source)
+        if isinstance(outputs, str):
+            raise ArgumentError(f"outputs is the string {outputs!r}; pass a list of names")
+        self._native = _core.Model(
+            source,
+            external=None if external is None else os.fspath(external),
+            arena=self.arena.native,
+            outputs=list(outputs or ()),
+            shapes=_shapes(shapes),
+            resizable=bool(resizable),
+        )
+        self.arena._models.append(self._native)
+
+    @property
+    def native(self) -> _core.Model:
+        """The native model."""
+        return self._native
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._native.closed
+
+    @property
+    def inputs(self) -> dict[str, TensorInfo]:
+        """The network's inputs by name."""
+        return {info[0]: TensorInfo(*info) for info in self._native.inputs()}
+
+    @property
+    def outputs(self) -> dict[str, TensorInfo]:
+        """The outputs that a run computes, by name; with ``outputs=[...]`` at loading only those."""
+        return {info[0]: TensorInfo(*info) for info in self._native.outputs()}
+
+    def input(self, name: str) -> NDArray[Any]:
+        """Give a writable array over the memory of an input; what is written there is what the next run reads.
+
+        The values stay until they are overwritten: a run does not consume them.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        ndarray
+            Shape and dtype as in `inputs`. The tensor's own memory where `input_is_direct`; otherwise memory of the
+            same meaning in plain order that each run packs into the network's layout.
+
+        Raises
+        ------
+        TensorNotFoundError, ClosedError
+        """
+        view: NDArray[Any] = self._native.input_view(name)
+        return view
+
+    def input_is_direct(self, name: str) -> bool:
+        """Tell whether `input` is the tensor's own memory (no copy at all)."""
+        return self._native.input_is_direct(name)
+
+    def run(
+        self,
+        inputs: Mapping[str, NDArray[Any]] | None = None,
+        outputs: Iterable[str] | None = None,
+        borrow: bool = False,
+        *,
+        out: Mapping[str, NDArray[Any]] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Run the network.
+
+        Parameters
+        ----------
+        inputs : dict of str to ndarray, optional
+            Values to copy into inputs first: exact shape and dtype, C-contiguous. Inputs that are not named keep what
+            they hold.
+        outputs : list of str, optional
+            Only the operators that these outputs need are run; the weights are held once whatever is chosen.
+        borrow : bool
+            Return read-only views instead of copies, valid until this model's next run. They keep the network's memory
+            alive.
+        out : dict of str to ndarray, optional
+            Arrays to copy outputs into instead of new ones.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The wanted outputs.
+
+        Raises
+        ------
+        TensorNotFoundError, DTypeError, LayoutError, ArgumentError
+            Nothing was run.
+        EngineError, OutOfMemoryError
+            MNN's code is in ``details["engine_code"]``.
+        BusyError, ClosedError, StateError
+            In use by another thread; closed; or used after ``fork``.
+
+        Notes
+        -----
+        Releases the GIL once for the copies and the run. mnnlite allocates nothing; NumPy makes the arrays.
+        """
+        if out is not None:
+            out = dict(out)
+            self._native.check_out(out)
+        return self._native.run(_dict(inputs, "inputs"), outputs, borrow, out)
+
+    def resize(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Give inputs new shapes and plan memory anew. Views taken before do not show the new tensors.
+
+        Parameters
+        ----------
+        shapes : dict of str to tuple of int
+
+        Raises
+        ------
+        StateError
+            The model buffer was released: load with ``resizable=True``.
+        BusyError
+            Views of inputs or borrowed outputs are alive.
+        ArgumentError, TensorNotFoundError, UnsupportedModelError, OutOfMemoryError
+            The network keeps the shapes it had.
+        """
+        self._native.resize(_shapes(shapes))
+
+    @property
+    def timing(self) -> dict[str, int]:
+        """Nanoseconds of each stage: ``deserialize, create_session, release_model_buffer``, the last ``infer``, ``close``."""
+        return self._native.timing()
+
+    def memory(self) -> dict[str, int]:
+        """Memory terms in bytes.
+
+        Returns
+        -------
+        dict
+            ``model_buffer`` (0 once released), ``static`` (weights, outputs and what else lives as long as the model),
+            ``dynamic`` (feature maps; models of one arena share one buffer as large as the largest of these),
+            ``inputs`` (mnnlite's own), ``outputs`` (part of ``static``).
+        """
+        return self._native.memory()
+
+    @property
+    def mflops(self) -> float:
+        """Multiply-adds of one run in millions, as the engine counts them."""
+        return float(self._native.facts()["mflops"])
+
+    def operators(self) -> list[tuple[str, str, float]]:
+        """Name, type and MFLOP of each operator, in order of execution. Nothing is executed."""
+        return self._native.operators()
+
+    def facts(self) -> dict[str, Any]:
+        """Engine facts: ``mflops``, ``backend``, ``file_bytes``, ``converter_version``."""
+        return self._native.facts()
+
+    def close(self) -> None:
+        """Free the network and give its memory back to the system. Closing twice is fine.
+
+        Borrowed views that are still alive keep the network's memory until they are gone.
+
+        Raises
+        ------
+        BusyError
+            Another thread is running the model.
+        """
+        if self._native.closed:
+            return
+        self._native.close()
+        self.arena._models.remove(self._native)
+        if self._owns_arena:
+            self.arena.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"Model({self._name!r}, closed)"
+        return f"Model({self._name!r}, inputs={list(self.inputs)}, outputs={list(self.outputs)})"
+
+
+def _own_arena(options: dict[str, Any], fallback: str | None) -> Arena:
+    known = {"backend", "precision", "memory_mode", "power", "threads"}
+    for name in options:
+        if name not in known:
+            raise ArgumentError(f"unknown option {name!r}; known are {', '.join(sorted(known))}")
+    return Arena(**options, fallback=fallback)
+
+
+def _shared_arena(arena: Arena, options: dict[str, Any]) -> Arena:
+    if not isinstance(arena, Arena):
+        raise ArgumentError(f"arena is a {type(arena).__name__}; pass a mnnlite.Arena")
+    for name, value in options.items():
+        has = getattr(arena, name, None) if name in ("backend", "precision", "memory_mode", "power", "threads") else None
+        if has is None:
+            raise ArgumentError(f"unknown option {name!r}")
+        if has != value:
+            raise ArgumentError(f"{name} is {value!r} but the arena has {has!r}; every model of an arena shares its options")
+    return arena
+
+
+def _shapes(shapes: Mapping[str, Sequence[int]] | None) -> dict[str, list[int]]:
+    result: dict[str, list[int]] = {}
+    for name, dims in (shapes or {}).items():
+        try:
+            result[str(name)] = [int(extent) for extent in dims]
+        except (TypeError, ValueError):
+            raise ArgumentError(f"the shape of {name!r} is {dims!r}; pass a tuple of whole numbers") from None
+        if any(not -(2**31) <= extent < 2**31 for extent in result[str(name)]):
+            raise ArgumentError(f"the shape of {name!r} is {dims!r}; an axis does not fit 32 bits")
+    return result
+
+
+def _dict(mapping: Mapping[str, Any] | None, what: str) -> dict[str, Any] | None:
+    if mapping is None or isinstance(mapping, dict):
+        return mapping
+    if isinstance(mapping, Mapping):
+        return dict(mapping)
+    raise ArgumentError(f"{what} is a {type(mapping).__name__}; pass a dict of name to array")
