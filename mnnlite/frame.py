@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from mnnlite import _core
 from mnnlite.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -77,9 +76,7 @@ class Frame:
 
     __slots__ = ("_handle", "meta", "timestamp_ns")
 
-    def __init__(
-        self, array: ArrayLike, format: str, *, timestamp_ns: int | None = None, meta: object = None
-    ) -> None:
+    def __init__(self, array: ArrayLike, format: str, *, timestamp_ns: int | None = None, meta: object = None) -> None:
         self._handle = _core.FrameHandle.packed(array, _word("format", format))
         self.timestamp_ns = _timestamp(timestamp_ns)
         self.meta = meta

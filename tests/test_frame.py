@@ -42,10 +42,14 @@ class OnlyDlpack:
 class InterfaceWithBytes:
     """As PIL shows a picture: the data is an object of bytes."""
 
-    __array_interface__ = {"shape": (4, 6, 3), "typestr": "|u1", "data": PICTURE.tobytes(), "version": 3}
+    @property
+    def __array_interface__(self):
+        return {"shape": (4, 6, 3), "typestr": "|u1", "data": PICTURE.tobytes(), "version": 3}
 
 
-@pytest.mark.parametrize("wrap", [lambda a: a, memoryview, OnlyInterface, OnlyDlpack], ids=["numpy", "memoryview", "interface", "dlpack"])
+@pytest.mark.parametrize(
+    "wrap", [lambda a: a, memoryview, OnlyInterface, OnlyDlpack], ids=["numpy", "memoryview", "interface", "dlpack"]
+)
 @pytest.mark.parametrize("strided", [False, True])
 def test_every_kind_of_array_is_accepted(wrap, strided):
     array = PICTURE.copy()

@@ -65,7 +65,11 @@ def test_a_spec_is_hashable_data():
     ("call", "error", "said"),
     [
         (lambda: ImageSpec().apply(FRAME), ArgumentError, r"the spec has no size"),
-        (lambda: ImageSpec(size=(4, 4)).apply(np.zeros((4, 4, 3), np.uint8)), ArgumentError, r"got a ndarray, wanted a Frame|got a uint8"),
+        (
+            lambda: ImageSpec(size=(4, 4)).apply(np.zeros((4, 4, 3), np.uint8)),
+            ArgumentError,
+            r"got a ndarray, wanted a Frame|got a uint8",
+        ),
         (lambda: ImageSpec(size=(4, 4)).apply(3), ArgumentError, r"got a int, wanted a Frame"),
         (lambda: ImageSpec(size=(4, 4)).apply([]), ArgumentError, r"got no frames"),
         (lambda: ImageSpec(size=(4, 4)).apply([FRAME, None]), ArgumentError, r"got a NoneType"),

@@ -172,7 +172,7 @@ void bind_image(py::module_& module) {
   module.def("force_isa", [](const std::optional<std::string>& name) { check(force_isa(name ? name->c_str() : nullptr)); },
              py::arg("name").none(true));
 
-  py::class_<FrameHandle>(module, "FrameHandle")
+  py::class_<FrameHandle>(module, "FrameHandle", py::is_final())
       .def_static("packed", &FrameHandle::packed, py::arg("array"), py::arg("format"))
       .def_static("yuv", &FrameHandle::yuv, py::arg("format"), py::arg("arrays"), py::arg("matrix"), py::arg("range"))
       .def_static("planes", &FrameHandle::planes, py::arg("format"), py::arg("buffers"), py::arg("strides"), py::arg("width"),
@@ -181,7 +181,8 @@ void bind_image(py::module_& module) {
       .def("quad",
            [](const FrameHandle& frame, const std::array<double, 8>& points) {
              return frame.quad(std::vector<double>(points.begin(), points.end()));
-           })
+           },
+           py::arg("points"))
       .def_property_readonly("width", [](const FrameHandle& frame) { return frame.view().width; })
       .def_property_readonly("height", [](const FrameHandle& frame) { return frame.view().height; })
       .def_property_readonly("format", &FrameHandle::format)
@@ -192,7 +193,7 @@ void bind_image(py::module_& module) {
       .def_property_readonly("sample_format", [](const FrameHandle& frame) { return static_cast<int32_t>(frame.view().format); })
       .def_property_readonly("region", &region_of);
 
-  py::class_<NativePlan>(module, "ImagePlan")
+  py::class_<NativePlan>(module, "ImagePlan", py::is_final())
       .def(py::init<const py::object&, int32_t, int32_t, int32_t, int32_t>(), py::arg("spec"), py::arg("format"),
            py::arg("width"), py::arg("height"), py::arg("items"))
       .def_property_readonly("shape", &NativePlan::shape)

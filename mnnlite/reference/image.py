@@ -96,8 +96,8 @@ class Image:
         if self.format == "I420":
             return [(first, 1, 1)] + [(plane.astype(np.int64), 2, 2) for plane in self.planes[1:]]
         if self.format in ("YUYV", "UYVY"):
-            luma, chroma = (0, 1) if self.format == "YUYV" else (1, 0)
-            return [(first[..., luma], 1, 1), (first[:, 0::2, chroma], 2, 1), (first[:, 1::2, chroma], 2, 1)]
+            at_y, at_uv = (0, 1) if self.format == "YUYV" else (1, 0)
+            return [(first[..., at_y], 1, 1), (first[:, 0::2, at_uv], 2, 1), (first[:, 1::2, at_uv], 2, 1)]
         return [(first[..., index], 1, 1) for index in range(first.shape[2])]
 
 
@@ -302,10 +302,7 @@ def sample(image: Image, spec: ImageSpec, region: Region, width: int, height: in
             lower = (plane[y1, x0] * (2048 - weight_x) + plane[y1, x1] * weight_x) >> keep
             values = upper * (2048 - weight_y) + lower * weight_y
         planes.append(values)
-    if spec.filter == "area":
-        bits = 14 if is_16bit else 21
-    else:
-        bits = 11 if is_16bit else 18
+    bits = (14 if is_16bit else 21) if spec.filter == "area" else 11 if is_16bit else 18
     return Samples(np.stack(planes), bits, inside, COMPONENTS[image.format])
 
 
@@ -372,14 +369,16 @@ def to_output(samples: Samples, spec: ImageSpec, dtype: str, scale: float, zero_
         scale, zero_point = 1.0, 0
     limits = np.iinfo(dtype) if is_integer else None
     if limits and all(m == 0 for m in spec.mean_) and all(s == 1 for s in spec.std_) and (scale, zero_point) == (1, 0):
-        return np.clip((values + one // 2) >> samples.bits, limits.min, limits.max).astype(dtype)
+        exact: NDArray[Any] = np.clip((values + one // 2) >> samples.bits, limits.min, limits.max).astype(dtype)
+        return exact
     k = np.array([1.0 / (s * scale * one) for s in spec.std_]).astype(np.float32)
     b = np.array([zero_point - m / (s * scale) for m, s in zip(spec.mean_, spec.std_, strict=True)]).astype(np.float32)
     real = values.astype(np.float32) * k[:, None, None] + b[:, None, None]
     if limits:
-        return np.rint(np.clip(real, limits.min, limits.max)).astype(dtype)
+        real = np.rint(np.clip(real, limits.min, limits.max))
     with np.errstate(over="ignore"):
-        return real.astype(dtype)
+        result: NDArray[Any] = real.astype(dtype)
+    return result
 
 
 def pack(planar: NDArray[Any], layout: str) -> NDArray[Any]:
