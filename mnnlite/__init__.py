@@ -30,8 +30,9 @@ from mnnlite.errors import (  # noqa: E402
     TensorNotFoundError,
     UnsupportedModelError,
 )
+from mnnlite.frame import Frame  # noqa: E402
 from mnnlite.model import Arena, Model  # noqa: E402
-from mnnlite.specs import TensorInfo  # noqa: E402
+from mnnlite.specs import ImageSpec, TensorInfo  # noqa: E402
 
 __version__: str = _core.__version__
 
@@ -47,6 +48,8 @@ __all__ = [
     "EngineError",
     "EngineNotFoundError",
     "EngineVersionError",
+    "Frame",
+    "ImageSpec",
     "LayoutError",
     "MemoryBudgetError",
     "MnnliteError",
