@@ -36,8 +36,15 @@ def load() -> None:
         ) from error
     if _build.PROVIDER == "wheel":
         _load_wheel(_build.SYMBOLS)
-    from mnnlite import _core
-
+    try:
+        from mnnlite import _core
+    except ImportError as error:
+        if _build.PROVIDER == "wheel":
+            raise
+        raise EngineNotFoundError(
+            f"this build of mnnlite needs the MNN SDK it was linked with: {error}; put its folder on LD_LIBRARY_PATH",
+            op="import",
+        ) from error
     _core.check_engine()
 
 
