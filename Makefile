@@ -65,7 +65,8 @@ tsan: prerequisites
 SUITE := build/suite
 py: .venv/.wheel
 	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
-	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" "$(CURDIR)/$(BIN)/pytest" $(ARGS)
+	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
+		"$(CURDIR)/$(BIN)/pytest" $(ARGS)
 
 # The smallest environments a user can have: the same wheel with nothing but its dependencies, on the oldest versions
 # it allows and on the newest it was tried with.
