@@ -26,6 +26,8 @@ __all__ = [
     "DecoderABIError",
     "MemoryBudgetError",
     "PipelineError",
+    "SourceError",
+    "MissingExtraError",
 ]
 
 
@@ -146,3 +148,11 @@ class PipelineError(MnnliteError, ValueError):
         self.file = file
         self.line = line
         self.key = key
+
+
+class SourceError(MnnliteError, OSError):
+    """A video or picture cannot be opened, breaks off, or cannot be written."""
+
+
+class MissingExtraError(MnnliteError, ImportError):
+    """An optional library is not installed; the message says which extra brings it."""
