@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mnnlite import _engine
 
-_core = _engine.load()
+_engine.load()  # what follows imports _core, which needs the engine
 
+from mnnlite import _core  # noqa: E402
 from mnnlite.errors import (  # noqa: E402
     ArgumentError,
     BackendUnavailableError,

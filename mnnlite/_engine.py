@@ -11,20 +11,14 @@ import ctypes
 import importlib.util
 import os
 from pathlib import Path
-from types import ModuleType
 
 from mnnlite.errors import EngineNotFoundError, EngineVersionError
 
 FIX = 'install it with: pip install "MNN>=3.0.0,<4"'
 
 
-def load() -> ModuleType:
+def load() -> None:
     """Load the engine, then the extension, and check that they fit.
-
-    Returns
-    -------
-    module
-        ``mnnlite._core``.
 
     Raises
     ------
@@ -45,7 +39,6 @@ def load() -> ModuleType:
     from mnnlite import _core
 
     _core.check_engine()
-    return _core
 
 
 def _load_wheel(symbols: tuple[str, ...]) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from typing_extensions import Self
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.specs import TensorInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Arena", "Model"]
 
@@ -129,7 +132,7 @@ class Arena:
         self._models.clear()
         self._native = None
 
-    def __enter__(self) -> Arena:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -194,6 +197,7 @@ class Model:
         external: str | os.PathLike[str] | None = None,
         arena: Arena | None = None,
         fallback: str | None = None,
+        _images: Sequence[tuple[str, int, int, int, int, str]] = (),
         **arena_options: Any,
     ) -> None:
         self._owns_arena = arena is None
@@ -209,6 +213,7 @@ class Model:
             arena=self.arena.native,
             outputs=list(outputs or ()),
             shapes=_shapes(shapes),
+            images=list(_images),
             resizable=bool(resizable),
         )
         self.arena._models.append(self._native)
@@ -325,7 +330,7 @@ class Model:
 
     @property
     def timing(self) -> dict[str, int]:
-        """Nanoseconds of each stage: ``deserialize, create_session, release_model_buffer``, the last ``infer``, ``close``."""
+        """Nanoseconds: ``deserialize``, ``create_session``, ``release_model_buffer``, the last ``infer``, ``close``."""
         return self._native.timing()
 
     def memory(self) -> dict[str, int]:
@@ -370,7 +375,7 @@ class Model:
         if self._owns_arena:
             self.arena.close()
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -394,11 +399,15 @@ def _shared_arena(arena: Arena, options: dict[str, Any]) -> Arena:
     if not isinstance(arena, Arena):
         raise ArgumentError(f"arena is a {type(arena).__name__}; pass a mnnlite.Arena")
     for name, value in options.items():
-        has = getattr(arena, name, None) if name in ("backend", "precision", "memory_mode", "power", "threads") else None
+        has = (
+            getattr(arena, name, None) if name in ("backend", "precision", "memory_mode", "power", "threads") else None
+        )
         if has is None:
             raise ArgumentError(f"unknown option {name!r}")
         if has != value:
-            raise ArgumentError(f"{name} is {value!r} but the arena has {has!r}; every model of an arena shares its options")
+            raise ArgumentError(
+                f"{name} is {value!r} but the arena has {has!r}; every model of an arena shares its options"
+            )
     return arena
 
 

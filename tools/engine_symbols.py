@@ -36,7 +36,9 @@ def main() -> int:
 
     needed = {name for name in symbols(args.nm, args.extension, "--undefined-only") if is_engine_symbol(name)}
     if not needed:
-        print(f"{args.extension}: leaves no MNN symbol undefined, so it does not use the engine at all", file=sys.stderr)
+        print(
+            f"{args.extension}: leaves no MNN symbol undefined, so it does not use the engine at all", file=sys.stderr
+        )
         return 1
     missing = sorted(needed - symbols(args.nm, args.engine, "--defined-only"))
     if missing:

@@ -23,17 +23,38 @@ def main() -> None:
     value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3])  # noqa: E731
     graph = helper.make_graph(
         [helper.make_node("Neg", ["x"], ["minus"]), helper.make_node("Abs", ["x"], ["size"])],
-        "probe", [value("x")], [value("minus"), value("size")],
+        "probe",
+        [value("x")],
+        [value("minus"), value("size")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "probe.onnx"), Path(folder, "probe.mnn")
         onnx.save(model, source)
-        subprocess.run([sys.executable, "-c", CONVERT, "-f", "ONNX", "--modelFile", str(source), "--MNNModel", str(target),
-                        "--bizCode", "probe"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                CONVERT,
+                "-f",
+                "ONNX",
+                "--modelFile",
+                str(source),
+                "--MNNModel",
+                str(target),
+                "--bizCode",
+                "probe",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         data = target.read_bytes()
     rows = [", ".join(f"0x{byte:02x}" for byte in data[i : i + 20]) for i in range(0, len(data), 20)]
-    TARGET.write_text("// Written by tools/make_probe_model.py: input x (1, 3), outputs minus = -x and size = |x|.\n" + ",\n".join(rows) + "\n")
+    TARGET.write_text(
+        "// Written by tools/make_probe_model.py: input x (1, 3), outputs minus = -x and size = |x|.\n"
+        + ",\n".join(rows)
+        + "\n"
+    )
     print(f"{TARGET}: {len(data)} bytes")
 
 

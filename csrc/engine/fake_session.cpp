@@ -23,14 +23,20 @@ void FakeArena::poison() noexcept {
 
 Status FakeSession::make(std::shared_ptr<FakeArena> arena, const FakeOptions& options, std::unique_ptr<FakeSession>& result) {
   std::unique_ptr<FakeSession> session(new FakeSession(std::move(arena), options));
-  const size_t bytes = sizeof(float) * static_cast<size_t>(options.elements);
+  const size_t bytes = sizeof(float) * session->elements();
   session->outputs_.resize(static_cast<size_t>(options.outputs));
   bool got = session->input_.reserve(bytes);
   for (Block& output : session->outputs_) got = got && output.reserve(bytes);
-  if (!got) return Status::error(Code::out_of_memory, "no memory for a fake session of %d elements", options.elements);
+  if (!got) return Status::error(Code::out_of_memory, "no memory for a fake session of %zu bytes", bytes);
   std::memset(session->input_.data(), 0, bytes);
   result = std::move(session);
   return {};
+}
+
+size_t FakeSession::elements() const noexcept {
+  size_t count = 1;
+  for (int32_t extent : options_.dims) count *= static_cast<size_t>(extent);
+  return count;
 }
 
 TensorView FakeSession::input(int) const noexcept {
@@ -38,10 +44,9 @@ TensorView FakeSession::input(int) const noexcept {
   view.data = input_.data();
   view.name = "x";
   view.dtype = MNNLITE_F32;
-  view.layout = MNNLITE_PLAIN;
-  view.rank = 2;
-  view.dims[0] = 1;
-  view.dims[1] = options_.elements;
+  view.rank = static_cast<int32_t>(options_.dims.size());
+  view.layout = view.rank == 4 ? MNNLITE_NCHW : MNNLITE_PLAIN;
+  std::copy(options_.dims.begin(), options_.dims.end(), view.dims);
   return view;
 }
 
@@ -60,7 +65,7 @@ Status FakeSession::run(OutputMask wanted) noexcept {
     status.engine_code = 3;
     return status;
   }
-  const size_t elements = static_cast<size_t>(options_.elements);
+  const size_t elements = this->elements();
   float* shared = nullptr;
   MNNLITE_TRY(arena_->claim(std::max(options_.dynamic_bytes, elements * sizeof(float)), &shared));
   const float* x = static_cast<const float*>(input_.data());
@@ -74,7 +79,7 @@ Status FakeSession::run(OutputMask wanted) noexcept {
 }
 
 SessionNeed FakeSession::need() const noexcept {
-  const size_t bytes = sizeof(float) * static_cast<size_t>(options_.elements);
+  const size_t bytes = sizeof(float) * elements();
   return {bytes * outputs_.size(), std::max(options_.dynamic_bytes, bytes), bytes, bytes * outputs_.size()};
 }
 

@@ -28,9 +28,10 @@ class FakeArena {
 };
 
 struct FakeOptions {
-  int32_t elements = 16;         // of the one input "x" and of each output
+  // Shape of the one input "x" and of each output; four axes are NCHW.
+  std::vector<int32_t> dims = {1, 16};
   int32_t outputs = 1;           // output k is x * (k + 1), computed through the shared buffer
-  size_t dynamic_bytes = 4096;   // at least 4 * elements are used
+  size_t dynamic_bytes = 4096;   // at least one output's size is used
   int64_t latency_us = 0;        // of each run, slept
   int32_t fail_at_run = -1;      // the run (from 0) that returns an engine error
   bool poison_after_run = true;  // spoil the shared buffer, as another network's run would
@@ -53,6 +54,8 @@ class FakeSession final : public Session {
 
  private:
   FakeSession(std::shared_ptr<FakeArena> arena, const FakeOptions& options) : arena_(std::move(arena)), options_(options) {}
+
+  size_t elements() const noexcept;
 
   std::shared_ptr<FakeArena> arena_;
   FakeOptions options_;

@@ -115,6 +115,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   }
   MNNLITE_TRY(session->find_tensors(options.outputs));
   MNNLITE_TRY(session->set_shapes(options.shapes));
+  MNNLITE_TRY(session->set_images(options.images));
   MNNLITE_TRY(session->prepare());
   times.create_session = now_ns() - begin;
 
@@ -176,14 +177,40 @@ Status MnnSession::check_names(const std::vector<std::string>& wanted) {
   return {};
 }
 
+Status MnnSession::find_input(const std::string& name, Input** input) {
+  for (Input& each : inputs_)
+    if (each.name == name) return *input = &each, Status{};
+  std::vector<std::string> known;
+  for (const Input& each : inputs_) known.push_back(each.name);
+  return unknown_name("input", name.c_str(), known);
+}
+
+Status MnnSession::set_images(const std::vector<InputImage>& images) {
+  for (const InputImage& image : images) {
+    Input* input = &inputs_.front();
+    if (!image.input.empty()) {
+      MNNLITE_TRY(find_input(image.input, &input));
+    } else if (inputs_.size() > 1) {
+      return Status::error(Code::argument, "the network has %zu inputs; say which one takes the image: image={\"%.60s\": ...}", inputs_.size(),
+                           input->name.c_str());
+    }
+    const halide_buffer_t& buffer = input->tensor->buffer();
+    if (buffer.dimensions != 4) continue;  // the image plan says what it needs
+    const bool nhwc = image.layout == Layout::plain ? input->tensor->getDimensionType() == MNN::Tensor::TENSORFLOW : image.layout == Layout::nhwc;
+    const int32_t wanted[4] = {image.batch, nhwc ? image.height : image.channels, nhwc ? image.width : image.height,
+                               nhwc ? image.channels : image.width};
+    std::vector<int> dims;
+    for (int axis = 0; axis < 4; ++axis)
+      dims.push_back(axis == 0 || buffer.dim[axis].extent < 1 ? wanted[axis] : buffer.dim[axis].extent);
+    if (*std::min_element(dims.begin(), dims.end()) >= 1) net_.interpreter().resizeTensor(input->tensor, dims);
+  }
+  return {};
+}
+
 Status MnnSession::set_shapes(const std::vector<InputShape>& shapes) {
   for (const InputShape& shape : shapes) {
-    const auto found = std::find_if(inputs_.begin(), inputs_.end(), [&](const Input& input) { return input.name == shape.name; });
-    if (found == inputs_.end()) {
-      std::vector<std::string> known;
-      for (const Input& input : inputs_) known.push_back(input.name);
-      return unknown_name("input", shape.name.c_str(), known);
-    }
+    Input* found = nullptr;
+    MNNLITE_TRY(find_input(shape.name, &found));
     if (shape.dims.empty() || shape.dims.size() > MNNLITE_MAX_RANK)
       return Status::error(Code::argument, "the shape of input \"%.60s\" has %zu axes; 1 to %d are possible", shape.name.c_str(),
                            shape.dims.size(), MNNLITE_MAX_RANK);
@@ -376,25 +403,13 @@ Status MnnSession::run(OutputMask wanted) noexcept try {
   if (partial && branches_.empty()) MNNLITE_TRY(find_branches());
   arena_->make_room(need_.dynamic_bytes);
 
-  MNN::ErrorCode code;
-  if (!partial) {
-    code = net_.interpreter().runSession(session_);
-  } else {
-    std::fill(selected_.begin(), selected_.end(), uint8_t{0});
-    for (size_t output = 0; output < outputs_.size(); ++output)
-      if (wanted >> output & 1)
-        for (size_t op = 0; op < selected_.size(); ++op) selected_[op] |= branches_[output][op];
-    struct Position {
-      const std::vector<uint8_t>& selected;
-      size_t next;
-    } position{selected_, 0};
-    // One pointer is captured, so that std::function allocates nothing.
-    const MNN::TensorCallBackWithInfo before = [&position](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
-      const size_t op = position.next++;
-      return op >= position.selected.size() || position.selected[op] != 0;
-    };
-    const MNN::TensorCallBackWithInfo after = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return true; };
-    code = net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
+  if (partial) select(wanted);
+  MNN::ErrorCode code = execute(partial);
+  if (code == MNN::OUT_OF_MEMORY) {
+    // What malloc holds free may be all that is missing.
+    arena_->shrink();
+    arena_->make_room(need_.dynamic_bytes);
+    code = execute(partial);
   }
   if (code != MNN::NO_ERROR) {
     if (code == MNN::OUT_OF_MEMORY) arena_->lost_room();
@@ -409,6 +424,29 @@ Status MnnSession::run(OutputMask wanted) noexcept try {
   return {};
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory to choose the operators of a branch");
+}
+
+// Which operators the wanted outputs need.
+void MnnSession::select(OutputMask wanted) {
+  std::fill(selected_.begin(), selected_.end(), uint8_t{0});
+  for (size_t output = 0; output < outputs_.size(); ++output)
+    if (wanted >> output & 1)
+      for (size_t op = 0; op < selected_.size(); ++op) selected_[op] |= branches_[output][op];
+}
+
+MNN::ErrorCode MnnSession::execute(bool partial) {
+  if (!partial) return net_.interpreter().runSession(session_);
+  struct Position {
+    const std::vector<uint8_t>& selected;
+    size_t next;
+  } position{selected_, 0};
+  // One pointer is captured, so that std::function allocates nothing.
+  const MNN::TensorCallBackWithInfo before = [&position](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+    const size_t op = position.next++;
+    return op >= position.selected.size() || position.selected[op] != 0;
+  };
+  const MNN::TensorCallBackWithInfo after = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return true; };
+  return net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
 }
 
 Status MnnSession::find_branches() {

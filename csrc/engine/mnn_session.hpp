@@ -18,9 +18,18 @@ struct InputShape {
   std::vector<int32_t> dims;
 };
 
+// A picture that an input is for: fills in the axes that the file leaves open, and the batch. No axis that the file
+// fixes is changed but the batch.
+struct InputImage {
+  std::string input;  // empty: the network's only input
+  int32_t width = 0, height = 0, channels = 0, batch = 1;
+  Layout layout = Layout::plain;  // plain: the tensor's own
+};
+
 struct SessionOptions {
   std::vector<std::string> outputs;  // only the branch that leads to these; empty: all
   std::vector<InputShape> shapes;    // inputs to resize before memory is planned
+  std::vector<InputImage> images;    // applied after shapes
   bool keep_model_buffer = false;    // so that resize() works
 };
 
@@ -82,10 +91,14 @@ class MnnSession final : public Session {
   Status find_tensors(const std::vector<std::string>& outputs);
   Status check_names(const std::vector<std::string>& outputs);
   Status set_shapes(const std::vector<InputShape>& shapes);
+  Status set_images(const std::vector<InputImage>& images);
+  Status find_input(const std::string& name, Input** input);
   Status prepare();  // memory for the inputs, the engine's plan for the rest, views of the outputs
   Status describe_input(Input& input);
   Status describe_output(Output& output);
   Status find_branches();
+  void select(OutputMask wanted);
+  MNN::ErrorCode execute(bool partial);
   size_t engine_bytes() const;  // static and dynamic of the whole runtime
 
   Net net_;

@@ -76,6 +76,8 @@ Status Net::open_bytes(const void* bytes, size_t size, const char* external, Net
   const PrintCapture prints;
   Net net;
   net.interpreter_.reset(MNN::Interpreter::createFromBuffer(bytes, size));
+  if (!net.interpreter_ && std::strstr(prints.text(), "Memory not enough"))
+    return Status::error(Code::out_of_memory, "no memory for a model of %zu bytes", size);
   if (!net.interpreter_)
     return Status::error(Code::model_format, "not an MNN model, or a damaged one (%zu bytes)%s", size, Said(prints).text());
   net.file_bytes_ = net.buffer_bytes_ = size;

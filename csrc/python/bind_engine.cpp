@@ -59,6 +59,18 @@ std::vector<InputShape> shapes_from(const py::dict& shapes) {
   return result;
 }
 
+// (input or "", width, height, channels, batch, layout or "") each.
+std::vector<InputImage> images_from(const py::list& images) {
+  std::vector<InputImage> result;
+  for (py::handle each : images) {
+    const auto [input, width, height, channels, batch, layout] =
+        py::cast<std::tuple<std::string, int32_t, int32_t, int32_t, int32_t, std::string>>(each);
+    result.push_back({input, width, height, channels, batch,
+                      layout == "NHWC" ? Layout::nhwc : layout.empty() ? Layout::plain : Layout::nchw});
+  }
+  return result;
+}
+
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -66,7 +78,8 @@ int64_t now_ns() {
 }  // namespace
 
 NativeModel::NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
-                         const std::vector<std::string>& outputs, const py::dict& shapes, bool resizable) {
+                         const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images,
+                         bool resizable) {
   const bool from_file = py::isinstance<py::str>(source);
   std::string path;
   Py_buffer bytes{};
@@ -75,7 +88,7 @@ NativeModel::NativeModel(const py::object& source, const std::optional<std::stri
   } else if (PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) {
     throw py::error_already_set();
   }
-  const SessionOptions options{outputs, shapes_from(shapes), resizable};
+  const SessionOptions options{outputs, shapes_from(shapes), images_from(images), resizable};
   std::unique_ptr<MnnSession> session;
   const PrintCapture prints;
   Status status;
@@ -355,8 +368,8 @@ void bind_engine(py::module_& module) {
 
   py::class_<NativeModel>(module, "Model")
       .def(py::init<const py::object&, const std::optional<std::string>&, std::shared_ptr<Arena>, const std::vector<std::string>&,
-                    const py::dict&, bool>(),
-           py::arg("source"), py::arg("external"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("resizable"))
+                    const py::dict&, const py::list&, bool>(),
+           py::arg("source"), py::arg("external"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"))
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })
       .def("outputs", [](const NativeModel& model) { return model.describe(false); })
       .def("input_view", &NativeModel::input_view, py::arg("name"))

@@ -17,7 +17,7 @@ namespace py = pybind11;
 class __attribute__((visibility("hidden"))) NativeModel {
  public:
   NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
-              const std::vector<std::string>& outputs, const py::dict& shapes, bool resizable);
+              const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images, bool resizable);
 
   std::shared_ptr<MnnSession> session() const;  // raises ClosedError
   bool closed() const { return !session_; }

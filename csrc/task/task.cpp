@@ -1,0 +1,181 @@
+#include "task/task.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <new>
+
+#include "engine/busy.hpp"
+
+namespace mnnlite {
+namespace {
+
+int64_t now_ns() noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> images, std::vector<TaskDecoder> decoders,
+                  const std::vector<int>& raw, const std::vector<TaskState>& state, int32_t batch,
+                  std::unique_ptr<Task>& result) {
+  std::unique_ptr<Task> task(new Task);
+  task->session_ = std::move(session);
+  task->decoders_ = std::move(decoders);
+  task->state_ = state;
+  task->batch_ = batch;
+  task->items_.resize(static_cast<size_t>(batch));
+  for (TaskImage& image : images) {
+    Plans plans{image, {}};
+    plans.plans.reserve(4);
+    task->images_.push_back(std::move(plans));
+  }
+
+  OutputMask wanted = 0;
+  const auto want = [&](int output) { wanted |= output < 64 ? OutputMask{1} << output : kAllOutputs; };
+  for (int output : raw) want(output);
+  for (const TaskState& each : state) want(each.output);
+  size_t most = 0;
+  for (const TaskDecoder& each : task->decoders_) {
+    for (int output : each.outputs) want(output);
+    most = std::max(most, each.outputs.size());
+  }
+  task->wanted_ = wanted;
+  task->tensors_.resize(most);
+
+  for (const TaskState& each : state) {
+    const TensorView from = task->session_->output(each.output), to = task->session_->input(each.input);
+    if (stored_bytes(from) != stored_bytes(to) || from.dtype != to.dtype)
+      return Status::error(Code::argument, "state: output \"%.60s\" and input \"%.60s\" differ in shape or dtype (%zu and %zu bytes)",
+                           from.name, to.name, stored_bytes(from), stored_bytes(to));
+  }
+  for (const Plans& each : task->images_) {  // a spec that does not fit the tensor is refused now, not at the first frame
+    ImagePlan plan;
+    MNNLITE_TRY(ImagePlan::make(each.image.spec, Format::bgr, task->session_->input(each.image.input), batch, plan));
+  }
+  task->needs_.resize(task->decoders_.size());
+  for (size_t decoder = 0; decoder < task->decoders_.size(); ++decoder) {
+    task->sinks_.push_back(std::make_shared<SinkBuffer>());
+    MNNLITE_TRY(task->plan_decoder(decoder, 0, 0));
+  }
+  result = std::move(task);
+  return {};
+}
+
+Status Task::plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_height) noexcept {
+  const TaskDecoder& each = decoders_[decoder];
+  for (size_t i = 0; i < each.outputs.size(); ++i) tensors_[i] = session_->output(each.outputs[i]);
+  mnnlite_needs needs{};
+  needs.frame_width = frame_width;
+  needs.frame_height = frame_height;
+  MNNLITE_TRY(each.decoder->plan(tensors_.data(), static_cast<int>(each.outputs.size()), batch_, needs));
+  if (!scratch_.reserve(needs.scratch))
+    return Status::error(Code::out_of_memory, "no memory for %zu bytes of scratch of a decoder", needs.scratch);
+  if (sinks_[decoder].use_count() > 1) MNNLITE_TRY(renew_results(decoder));  // arrays still show the old pools
+  needs_[decoder] = needs;
+  return sinks_[decoder]->reserve(needs);
+}
+
+Status Task::renew_results(size_t decoder) noexcept try {
+  sinks_[decoder] = std::make_shared<SinkBuffer>();
+  return sinks_[decoder]->reserve(needs_[decoder]);
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory for results");
+}
+
+Status Task::find_plan(Plans& input, Format format, const ImagePlan** plan) noexcept try {
+  const auto found = std::find_if(input.plans.begin(), input.plans.end(), [&](const ImagePlan& each) { return each.format() == format; });
+  if (found != input.plans.end()) {
+    *plan = &*found;
+    return {};
+  }
+  ImagePlan made;
+  MNNLITE_TRY(ImagePlan::make(input.image.spec, format, session_->input(input.image.input), batch_, made));
+  input.plans.push_back(made);
+  *plan = &input.plans.back();
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory for an image plan");
+}
+
+Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept {
+  const TensorView whole = session_->input(input.image.input);
+  for (int32_t i = 0; i < n; ++i) {
+    const TaskItem& item = items[i];
+    const ImagePlan* plan = nullptr;
+    MNNLITE_TRY(find_plan(input, item.view.format, &plan));
+    if (!scratch_.reserve(plan->scratch_bytes(item.view.width, item.view.height)))
+      return Status::error(Code::out_of_memory, "no memory for the scratch of an image plan");
+    MNNLITE_TRY(plan->run(item.view, &item.region, 1, slots_from(whole, i), scratch_.data()));
+    if (!first) continue;
+    mnnlite_item& out = items_[static_cast<size_t>(i)];
+    const Mapping mapping = plan->mapping(item.region);
+    std::memcpy(out.to_frame, mapping.m, sizeof out.to_frame);
+    out.net_width = plan->width();
+    out.net_height = plan->height();
+  }
+  return {};
+}
+
+Status Task::run(const TaskItem* items, int32_t n) noexcept {
+  TaskItem nothing;  // a task without a picture still decodes: in the coordinates of its input, or of one pixel
+  if (n == 0 && images_.empty()) {
+    nothing.view.width = nothing.view.height = 1;
+    items = &nothing;
+    n = 1;
+  }
+  if (n < 1 || n > batch_) return Status::error(Code::argument, "%d frames given, the task takes 1 to %d at once", n, batch_);
+  const BusyGuard guard(session_->lock());
+  if (!guard.status().ok()) return guard.status();
+
+  const int64_t begin = now_ns();
+  int32_t frame_width = largest_width_, frame_height = largest_height_;
+  for (int32_t i = 0; i < n; ++i) {
+    mnnlite_item& item = items_[static_cast<size_t>(i)];
+    item = mnnlite_item{};
+    const Mapping identity;
+    std::memcpy(item.to_frame, identity.m, sizeof item.to_frame);
+    item.frame_width = items[i].view.width;
+    item.frame_height = items[i].view.height;
+    item.item = i;
+    frame_width = std::max(frame_width, item.frame_width);
+    frame_height = std::max(frame_height, item.frame_height);
+  }
+  for (size_t i = 0; i < images_.size(); ++i) MNNLITE_TRY(fill(images_[i], items, n, i == 0));
+
+  const int64_t filled = now_ns();
+  MNNLITE_TRY(session_->run(wanted_));
+  const int64_t inferred = now_ns();
+
+  if (frame_width > largest_width_ || frame_height > largest_height_) {
+    for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
+      if (needs_[decoder].depends_on_frame || largest_width_ == 0) MNNLITE_TRY(plan_decoder(decoder, frame_width, frame_height));
+    largest_width_ = frame_width;
+    largest_height_ = frame_height;
+  }
+  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) {
+    const TaskDecoder& each = decoders_[decoder];
+    for (size_t i = 0; i < each.outputs.size(); ++i) tensors_[i] = session_->output(each.outputs[i]);
+    SinkBuffer& sink = *sinks_[decoder];
+    sink.reset();
+    MNNLITE_TRY(each.decoder->decode(tensors_.data(), static_cast<int>(each.outputs.size()), items_.data(), n, sink.sink(), scratch_.data()));
+  }
+  for (const TaskState& each : state_) {
+    const TensorView from = session_->output(each.output);
+    std::memcpy(session_->input(each.input).data, from.data, stored_bytes(from));
+  }
+  times_ = {filled - begin, inferred - filled, now_ns() - inferred};
+  return {};
+}
+
+Status Task::reset_state() noexcept {
+  const BusyGuard guard(session_->lock());
+  if (!guard.status().ok()) return guard.status();
+  for (const TaskState& each : state_) {
+    const TensorView input = session_->input(each.input);
+    std::memset(input.data, 0, stored_bytes(input));
+  }
+  return {};
+}
+
+}  // namespace mnnlite

@@ -1,0 +1,94 @@
+// One model's work on a frame: image -> engine -> decode in one call, without Python and without allocating once warm.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/memory.hpp"
+#include "core/status.hpp"
+#include "core/views.hpp"
+#include "decode/decoder.hpp"
+#include "decode/sink.hpp"
+#include "engine/session.hpp"
+#include "image/plan.hpp"
+
+namespace mnnlite {
+
+// Which input of the session is filled from the frame, and how.
+struct TaskImage {
+  int input;
+  ImageSpec spec;
+};
+
+// Which outputs a decoder reads, in its order.
+struct TaskDecoder {
+  std::vector<int> outputs;
+  std::unique_ptr<Decoder> decoder;
+};
+
+// An output that becomes an input of the next frame.
+struct TaskState {
+  int input, output;
+};
+
+struct TaskTimes {  // nanoseconds of the last run
+  int64_t preprocess = 0, infer = 0, decode = 0;
+};
+
+// One picture of a batch: a region of a frame.
+struct TaskItem {
+  ImageView view;
+  Region region;
+};
+
+class Task {
+ public:
+  // Outputs in `raw` are computed too, for callers that read them themselves. Every decoder is planned for the shapes as
+  // they are now and for `batch` items.
+  static Status make(std::shared_ptr<Session> session, std::vector<TaskImage> images, std::vector<TaskDecoder> decoders,
+                     const std::vector<int>& raw, const std::vector<TaskState>& state, int32_t batch,
+                     std::unique_ptr<Task>& result);
+
+  // The whole work for `n` items, at most batch(). Results are in results(k) of each decoder k, until the next run.
+  // Allocates only when it meets a new pixel format or a frame size that needs more room. Takes the session's lock.
+  Status run(const TaskItem* items, int32_t n) noexcept;
+
+  // Zeros in the inputs that state feeds.
+  Status reset_state() noexcept;
+
+  int32_t batch() const noexcept { return batch_; }
+  size_t decoder_count() const noexcept { return decoders_.size(); }
+  const std::shared_ptr<SinkBuffer>& results(size_t decoder) const noexcept { return sinks_[decoder]; }
+  // Take the place of a sink whose results are still looked at.
+  Status renew_results(size_t decoder) noexcept;
+  Session& session() const noexcept { return *session_; }
+  const TaskTimes& times() const noexcept { return times_; }
+
+ private:
+  struct Plans {  // one input's, by pixel format
+    TaskImage image;
+    std::vector<ImagePlan> plans;
+  };
+
+  Task() = default;
+  Status plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_height) noexcept;
+  Status fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept;
+  Status find_plan(Plans& input, Format format, const ImagePlan** plan) noexcept;
+
+  std::shared_ptr<Session> session_;
+  std::vector<Plans> images_;
+  std::vector<TaskDecoder> decoders_;
+  std::vector<std::shared_ptr<SinkBuffer>> sinks_;
+  std::vector<mnnlite_needs> needs_;
+  std::vector<TaskState> state_;
+  std::vector<mnnlite_item> items_;
+  std::vector<TensorView> tensors_;  // of the decoder at work
+  OutputMask wanted_ = kAllOutputs;
+  int32_t batch_ = 1;
+  int32_t largest_width_ = 0, largest_height_ = 0;  // frames met so far
+  Scratch scratch_;
+  TaskTimes times_;
+};
+
+}  // namespace mnnlite

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mnnlite
+from mnnlite import _build, _core
+
+CHECKOUT = Path(os.environ["MNNLITE_CHECKOUT"]) if "MNNLITE_CHECKOUT" in os.environ else None
+
+
+def pytest_report_header() -> list[str]:
+    abi = {0: "old", 1: "new"}[_core.string_abi()]
+    return [
+        f"mnnlite {mnnlite.__version__} ({Path(mnnlite.__file__).parent})",
+        f"engine: MNN {_core.engine_version()}, provider {_build.PROVIDER}, {abi} string ABI ({_core.engine_path()})",
+        f"cpu: {cpu_name()}, {os.cpu_count()} cores; "
+        f"instruction sets {', '.join(_core.cpu_isas())}, active {_core.active_isa()}",
+        f"python {platform.python_version()} {platform.machine()}, numpy {np.__version__}, "
+        + ", ".join(f"{name} {version(name)}" for name in ("onnx", "onnxruntime", "ai-edge-litert")),
+    ]
+
+
+def version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"
+
+
+def cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith(("model name", "CPU part")):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def pytest_sessionstart() -> None:
+    # What is shipped is what is tested: never the source folder, which has no extension of its own.
+    if CHECKOUT is not None and Path(mnnlite.__file__).is_relative_to(CHECKOUT / "mnnlite"):
+        pytest.exit(f"mnnlite was imported from the checkout ({mnnlite.__file__}), not from an installation", 3)
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The source tree, for tests that read it."""
+    if CHECKOUT is None:
+        pytest.skip("MNNLITE_CHECKOUT does not say where the source tree is; `make py` sets it")
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """Folder of the small networks that tools/make_test_models.py writes."""
+    return Path(__file__).parent / "data"

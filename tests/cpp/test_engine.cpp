@@ -1,0 +1,205 @@
+// The engine room without its engine: the lock, branches, names, prints and the fake. Runs under ASan+UBSan and TSan.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/branches.hpp"
+#include "engine/busy.hpp"
+#include "engine/fake_session.hpp"
+#include "engine/names.hpp"
+#include "engine/prints.hpp"
+
+using namespace mnnlite;
+
+namespace {
+
+std::unique_ptr<FakeSession> fake(const std::shared_ptr<FakeArena>& arena, const FakeOptions& options) {
+  std::unique_ptr<FakeSession> session;
+  REQUIRE(FakeSession::make(arena, options, session).ok());
+  return session;
+}
+
+void fill(FakeSession& session, float value) {
+  const TensorView input = session.input(0);
+  float* data = static_cast<float*>(input.data);
+  for (size_t i = 0; i < stored_elements(input); ++i) data[i] = value;
+}
+
+bool all_equal(const TensorView& output, float value) {
+  const float* data = static_cast<const float*>(output.data);
+  for (size_t i = 0; i < stored_elements(output); ++i)
+    if (data[i] != value) return false;
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("sessions of one arena keep their inputs and outputs while the shared buffer is spoiled") {
+  const auto arena = std::make_shared<FakeArena>();
+  FakeOptions small, large;
+  small.outputs = 2;
+  large.dims = {1, 1000};
+  const auto a = fake(arena, small), b = fake(arena, large);
+  fill(*a, 2.0f);
+  fill(*b, 5.0f);
+  for (int round = 0; round < 3; ++round) {  // inputs are not filled again
+    CHECK(a->run(kAllOutputs).ok());
+    CHECK(b->run(kAllOutputs).ok());
+    CHECK(all_equal(a->output(0), 2.0f));
+    CHECK(all_equal(a->output(1), 4.0f));
+    CHECK(all_equal(b->output(0), 5.0f));
+  }
+}
+
+TEST_CASE("only wanted outputs are computed") {
+  FakeOptions options;
+  options.outputs = 2;
+  const auto session = fake(std::make_shared<FakeArena>(), options);
+  fill(*session, 1.0f);
+  CHECK(session->run(kAllOutputs).ok());
+  fill(*session, 3.0f);
+  CHECK(session->run(OutputMask{1} << 1).ok());
+  CHECK(all_equal(session->output(0), 1.0f));
+  CHECK(all_equal(session->output(1), 6.0f));
+}
+
+TEST_CASE("a fake engine fails when asked, and is out of memory when its arena is too small") {
+  FakeOptions options;
+  options.fail_at_run = 1;
+  const auto session = fake(std::make_shared<FakeArena>(), options);
+  CHECK(session->run(kAllOutputs).ok());
+  const Status failed = session->run(kAllOutputs);
+  CHECK(failed.code == Code::engine);
+  CHECK(failed.engine_code == 3);
+  CHECK(session->run(kAllOutputs).ok());
+
+  const auto arena = std::make_shared<FakeArena>(1000);
+  FakeOptions fits, large;
+  fits.dynamic_bytes = 800;
+  large.dynamic_bytes = 2000;
+  const auto a = fake(arena, fits), b = fake(arena, large);
+  CHECK(b->run(kAllOutputs).code == Code::out_of_memory);
+  fill(*a, 4.0f);
+  CHECK(a->run(kAllOutputs).ok());
+  CHECK(all_equal(a->output(0), 4.0f));
+}
+
+TEST_CASE("a lock lets one thread in and tells the others") {
+  BusyLock lock;
+  {
+    const BusyGuard first(lock);
+    CHECK(first.status().ok());
+    const BusyGuard second(lock);
+    CHECK(second.status().code == Code::busy);
+  }
+  const BusyGuard again(lock);
+  CHECK(again.status().ok());
+}
+
+TEST_CASE("two threads on one arena: every run is either whole or refused") {
+  const auto arena = std::make_shared<FakeArena>();
+  const auto a = fake(arena, {}), b = fake(arena, {});
+  std::atomic<int> whole{0}, refused{0}, wrong{0};
+  const auto work = [&](FakeSession& session, float value) {
+    for (int i = 0; i < 2000; ++i) {
+      const BusyGuard guard(session.lock());
+      if (!guard.status().ok()) {
+        ++refused;
+        continue;
+      }
+      fill(session, value);
+      if (!session.run(kAllOutputs).ok() || !all_equal(session.output(0), value)) ++wrong;
+      ++whole;
+    }
+  };
+  std::thread one(work, std::ref(*a), 1.0f), two(work, std::ref(*b), 2.0f);
+  one.join();
+  two.join();
+  CHECK(wrong == 0);
+  CHECK(whole + refused == 4000);
+  CHECK(whole > 0);
+}
+
+TEST_CASE("a lock made before a fork is refused in the child") {
+  BusyLock lock;
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const BusyGuard guard(lock);
+    ::_exit(lock.forked() && guard.status().code == Code::state ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK_FALSE(lock.forked());
+}
+
+TEST_CASE("a branch is what its output reaches backwards") {
+  // x -> trunk -> left -> a
+  //            -> right -> b
+  int x, trunk, left, right, a, b;
+  BranchMap map;
+  const BranchMap::Shape s{{1, 8}, 0}, t{{1, 4}, 0};
+  map.add({&x}, {&trunk}, {s}, {s});
+  map.add({&trunk}, {&left}, {s}, {s});
+  map.add({&trunk}, {&right}, {s}, {s});
+  map.add({&left}, {&a}, {s}, {t});
+  map.add({&right}, {&b}, {s}, {t});
+  const auto needed = map.needed({&a, &b}, {t, t}, {&x});
+  CHECK(needed[0] == std::vector<uint8_t>{1, 1, 0, 1, 0});
+  CHECK(needed[1] == std::vector<uint8_t>{1, 0, 1, 0, 1});
+}
+
+TEST_CASE("a tensor written in parts needs all of its writers") {
+  int x, parts, y;
+  BranchMap map;
+  const BranchMap::Shape s{{2}, 0};
+  map.add({&x}, {&parts}, {s}, {s});
+  map.add({&x}, {&parts}, {s}, {s});
+  map.add({&parts}, {&y}, {s}, {s});
+  CHECK(map.needed({&y}, {s}, {&x})[0] == std::vector<uint8_t>{1, 1, 1});
+}
+
+TEST_CASE("a copy that no callback shows is found by its shape, and a constant is not") {
+  int x, produced, hidden_copy, other, constant, y;
+  BranchMap map;
+  const BranchMap::Shape s{{1, 8}, 0}, odd{{7}, 0}, o{{3}, 0};
+  map.add({&x}, {&produced}, {s}, {s});
+  map.add({&x}, {&other}, {s}, {o});
+  map.add({&hidden_copy, &constant}, {&y}, {s, odd}, {s});
+  CHECK(map.needed({&y}, {s}, {&x})[0] == std::vector<uint8_t>{1, 0, 1});
+}
+
+TEST_CASE("an unknown name is answered with the closest and with all there are") {
+  const Status status = unknown_name("output", "scroes", {"boxes", "scores"});
+  CHECK(status.code == Code::tensor_not_found);
+  CHECK(std::string(status.text) == "no output \"scroes\"; did you mean \"scores\"? The model has \"boxes\", \"scores\"");
+  CHECK(std::string(unknown_name("input", "x", {"image"}).text) == "no input \"x\"; the model has \"image\"");
+  const std::vector<std::string> many(200, "a_rather_long_name");
+  CHECK(std::strlen(unknown_name("input", std::string(500, 'n').c_str(), many).text) < sizeof(Status::text));
+}
+
+TEST_CASE("a capture keeps what fits and hands it to the one around it") {
+  PrintCapture outer;
+  {
+    PrintCapture inner;
+    inner.append("abc", 3);
+    CHECK(std::string(inner.text()) == "abc");
+    CHECK(std::string(outer.text()).empty());
+  }
+  CHECK(std::string(outer.text()) == "abc");
+  const std::string much(10000, 'x');
+  outer.append(much.data(), much.size());
+  CHECK(std::strlen(outer.text()) == 4095);
+}
+
+TEST_CASE("a library that is not loaded has no prints to redirect") { CHECK(redirect_prints("/no/such/library.so") == 0); }

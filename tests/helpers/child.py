@@ -1,0 +1,24 @@
+"""Python code in a child process of its own: for what must not touch this one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+
+def run_python(
+    code: str, *args: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run dedented `code`; a failure shows what the child wrote."""
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *args],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})},
+    )
+    if check and child.returncode != 0:
+        raise AssertionError(f"child ended with {child.returncode}\n{child.stdout}\n{child.stderr}")
+    return child
