@@ -19,9 +19,9 @@ from mnnlite.errors import (
     ArgumentError,
     EngineNotFoundError,
     MnnliteError,
-    ModelError,
     ModelFormatError,
     ModelNotFoundError,
+    OutputError,
     UnsupportedModelError,
 )
 
@@ -83,8 +83,8 @@ def convert(
         It wrote a damaged file, as it does when the disk is full.
     EngineNotFoundError
         The installed engine has no converter.
-    ArgumentError
-        Anything else that was asked for in vain.
+    ArgumentError, OutputError
+        Anything else that was asked for in vain; the target cannot be written.
 
     Notes
     -----
@@ -108,7 +108,7 @@ def convert(
     except OSError as error:
         if isinstance(error, MnnliteError):
             raise
-        raise ArgumentError(f"cannot write {target}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
     return target
 
 
@@ -165,7 +165,9 @@ def _check_whole(made: Path, source: Path) -> None:
         return
     if done.returncode < 0:
         crash = _signal_name(-done.returncode)
-        raise UnsupportedModelError(f"the engine crashes on what the converter made of {source} ({crash})", op="convert")
+        raise UnsupportedModelError(
+            f"the engine crashes on what the converter made of {source} ({crash})", op="convert"
+        )
     said = done.stderr.decode(errors="replace").strip().splitlines()
     raise ModelFormatError(
         f"the converter wrote a damaged file for {source}; is the disk full? ({said[-1] if said else 'no message'})",
@@ -180,7 +182,7 @@ def _check_room(folder: Path, weights: Path) -> None:
             probe.write(bytes(1 << 16))
             os.fsync(probe.fileno())
     except OSError as error:
-        raise ModelError(f"cannot write {weights.name}: {error.strerror}", op="convert") from None
+        raise OutputError(f"cannot write {weights.name}: {error.strerror}", op="convert") from None
 
 
 def _signal_name(number: int) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "MemoryBudgetError",
     "PipelineError",
     "SourceError",
+    "OutputError",
     "MissingExtraError",
 ]
 
@@ -151,7 +152,11 @@ class PipelineError(MnnliteError, ValueError):
 
 
 class SourceError(MnnliteError, OSError):
-    """A video or picture cannot be opened, breaks off, or cannot be written."""
+    """A video, picture or camera cannot be opened, or breaks off."""
+
+
+class OutputError(MnnliteError, OSError):
+    """A file cannot be written; what was written before is whole."""
 
 
 class MissingExtraError(MnnliteError, ImportError):

@@ -7,32 +7,28 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mnnlite.errors import ArgumentError, MissingExtraError, SourceError
+from mnnlite.errors import ArgumentError, MissingExtraError, OutputError, SourceError
 from mnnlite.frame import Frame
 from mnnlite.specs import ImageSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
 __all__ = ["Source", "open_source", "to_rgb", "write_picture"]
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
-# What `Frame` takes from PyAV as it is; anything else is converted.
-_DIRECT = frozenset(
-    "yuv420p yuvj420p nv12 nv21 yuyv422 uyvy422 rgb24 bgr24 rgba bgra gray gray8 "
-    "rgb48le bgr48le rgba64le bgra64le gray16le".split()
-)
+# Where a conversion keeps more than rgb24 would.
 _CONVERTED = {"rgb48be": "rgb48le", "rgba64be": "rgba64le", "gray16be": "gray16le", "ya8": "rgba"}
-_MATRICES_READ = (0, 1, 2, 5, 6)  # ITU-T H.273; the rest (BT.2020 above all) goes through RGB
 
 
 class Source:
@@ -139,7 +135,7 @@ def write_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
 
     Raises
     ------
-    SourceError
+    OutputError
         It cannot be written.
     ArgumentError
         Another ending.
@@ -164,7 +160,7 @@ def write_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise SourceError(f"cannot write {path}: {error.strerror}") from None
+        raise OutputError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _av() -> ModuleType:
@@ -401,12 +397,14 @@ def _still_good(stream: Any, broken: Any) -> Iterator[Any]:
 
 
 def _frame(picture: Any, file: Path, meta: dict[str, Any], timestamp_ns: int | None = None) -> Frame:
+    try:
+        return Frame.from_av(picture, timestamp_ns=timestamp_ns, meta=meta)
+    except ArgumentError:  # pixels or a colour matrix that frames do not have
+        pass
     name = picture.format.name
-    if name not in _DIRECT or int(picture.colorspace) not in _MATRICES_READ:
-        alpha = any(component.is_alpha for component in picture.format.components)
-        wanted = _CONVERTED.get(name, "rgba" if alpha else "rgb24")
-        try:
-            picture = picture.reformat(format=wanted)
-        except (OSError, ValueError) as error:
-            raise SourceError(f"{file}: cannot convert pixels of {name!r}: {_reason(error)}") from None
-    return Frame.from_av(picture, timestamp_ns=timestamp_ns, meta=meta)
+    alpha = any(component.is_alpha for component in picture.format.components)
+    try:
+        converted = picture.reformat(format=_CONVERTED.get(name, "rgba" if alpha else "rgb24"))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{file}: cannot convert pixels of {name!r}: {_reason(error)}") from None
+    return Frame.from_av(converted, timestamp_ns=timestamp_ns, meta=meta)
