@@ -33,8 +33,9 @@ from mnnlite.errors import (  # noqa: E402
     TensorNotFoundError,
     UnsupportedModelError,
 )
+from mnnlite.frame import Frame  # noqa: E402
 from mnnlite.model import Arena, Model  # noqa: E402
-from mnnlite.specs import TensorInfo  # noqa: E402
+from mnnlite.specs import ImageSpec, TensorInfo  # noqa: E402
 
 __version__: str = _core.__version__
 
@@ -50,6 +51,8 @@ __all__ = [
     "EngineError",
     "EngineNotFoundError",
     "EngineVersionError",
+    "Frame",
+    "ImageSpec",
     "LayoutError",
     "MemoryBudgetError",
     "MissingExtraError",
