@@ -171,8 +171,7 @@ class _Node:
 def _described(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    kind = {dict: "a table", list: "a list"}.get(type(value))
-    return kind or f"{value!r}"
+    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
 
 
 def _choice(names: list[str]) -> str:

@@ -9,7 +9,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from mnnlite.frame import Frame
 from mnnlite.specs import ImageSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from numpy.typing import NDArray
@@ -242,11 +242,12 @@ class _Raw(Source):
     def __init__(self, stream: BinaryIO, format: str, width: int, height: int) -> None:
         self.name = "standard input"
         self._stream = stream
-        self._format, self._width, self._height = format, width, height
+        self._format = format
+        self._shapes = _PLANES[format](width, height)
 
     def __iter__(self) -> Iterator[Frame]:
-        shapes = _PLANES[self._format](self._width, self._height)
-        sizes = [int(np.prod(shape)) for shape in shapes]
+        sizes = [int(np.prod(shape)) for shape in self._shapes]
+        ends = np.cumsum(sizes)[:-1]
         index, first = 0, None
         while True:
             buffer = np.empty(sum(sizes), np.uint8)  # each frame has its own: results may be late
@@ -257,19 +258,27 @@ class _Raw(Source):
                 raise SourceError(f"{self.name} ends within frame {index}: {got} of {len(buffer)} bytes")
             now = time.monotonic_ns()
             first = now if first is None else first
-            ends = np.cumsum(sizes)
-            planes = [
-                buffer[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True)
-            ]
-            meta = {"frame": index, "time_ms": (now - first) / 1e6}
-            if self._format in _YUV:
-                yield _YUV[self._format](*planes, timestamp_ns=now, meta=meta)
-            else:
-                yield Frame(planes[0], self._format, timestamp_ns=now, meta=meta)
+            parts = np.split(buffer, ends)
+            planes = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+            yield self._make(planes, now, {"frame": index, "time_ms": (now - first) / 1e6})
             index += 1
 
+    def _make(self, planes: list[NDArray[np.uint8]], now: int, meta: dict[str, Any]) -> Frame:
+        match self._format:
+            case "NV12":
+                return Frame.nv12(planes[0], planes[1], timestamp_ns=now, meta=meta)
+            case "NV21":
+                return Frame.nv21(planes[0], planes[1], timestamp_ns=now, meta=meta)
+            case "I420":
+                return Frame.i420(planes[0], planes[1], planes[2], timestamp_ns=now, meta=meta)
+            case "YUYV":
+                return Frame.yuyv(planes[0], timestamp_ns=now, meta=meta)
+            case "UYVY":
+                return Frame.uyvy(planes[0], timestamp_ns=now, meta=meta)
+        return Frame(planes[0], self._format, timestamp_ns=now, meta=meta)
+
     def _read(self, buffer: NDArray[np.uint8]) -> int:
-        view, got = memoryview(buffer), 0
+        view, got = buffer.data, 0
         while got < len(view):
             count = self._stream.readinto(view[got:])  # type: ignore[attr-defined]
             if not count:
@@ -278,14 +287,14 @@ class _Raw(Source):
         return got
 
 
-_YUV = {"NV12": Frame.nv12, "NV21": Frame.nv21, "I420": Frame.i420, "YUYV": Frame.yuyv, "UYVY": Frame.uyvy}
+Shapes: TypeAlias = "list[tuple[int, ...]]"
 
 
 def _half(width: int, height: int) -> tuple[int, int]:
     return (height + 1) // 2, (width + 1) // 2
 
 
-_PLANES = {
+_PLANES: dict[str, Callable[[int, int], Shapes]] = {
     "NV12": lambda w, h: [(h, w), (*_half(w, h), 2)],
     "NV21": lambda w, h: [(h, w), (*_half(w, h), 2)],
     "I420": lambda w, h: [(h, w), _half(w, h), _half(w, h)],

@@ -39,7 +39,7 @@ class Figures:
     def percentiles(self) -> list[tuple[str, str, float, float]]:
         """Task, stage, and its median and 90th percentile in milliseconds."""
         return [
-            (task, stage, *(float(value) / 1e6 for value in np.percentile(np.asarray(kept), (50, 90))))
+            (task, stage, float(np.percentile(kept, 50)) / 1e6, float(np.percentile(kept, 90)) / 1e6)
             for (task, stage), kept in self._times.items()
         ]
 

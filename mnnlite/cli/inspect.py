@@ -100,12 +100,12 @@ def _lines(name: str, known: dict[str, Any], with_operators: bool) -> list[str]:
         "operators",
     ]
     if with_operators:
-        rows = [("", f"{one['mflops']:.3f}", one["type"], one["name"]) for one in known["operators"]]
+        listed = [("", f"{one['mflops']:.3f}", one["type"], one["name"]) for one in known["operators"]]
         head = ("", "M mul-add", "type", "name")
     else:
-        rows = [("", f"{one['mflops']:.3f}", one["type"], str(one["count"])) for one in known["operator_types"]]
+        listed = [("", f"{one['mflops']:.3f}", one["type"], str(one["count"])) for one in known["operator_types"]]
         head = ("", "M mul-add", "type", "count")
-    return lines + columns([head, *rows], right=(1,))
+    return lines + columns([head, *listed], right=(1,))
 
 
 def _dims(tensor: dict[str, Any]) -> str:

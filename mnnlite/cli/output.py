@@ -6,14 +6,13 @@ import contextlib
 import json
 import os
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, final
 
 from mnnlite.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
-    from typing import Self
 
 __all__ = ["JsonLines", "Output", "columns", "to_json"]
 
@@ -23,6 +22,7 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
 
 
+@final
 class Output:
     """Standard output for the command alone: whatever else prints there, as the engine does, goes to standard error."""
 
@@ -30,7 +30,7 @@ class Output:
         self._stream: IO[str] = sys.stdout
         self._number = -1
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Output:
         sys.stdout.flush()
         try:
             self._number = sys.stdout.fileno()
@@ -106,10 +106,8 @@ class JsonLines:
         self._count += 1
 
     def _cut(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # a pipe or a device
             self._file.truncate(self._end)
-        except OSError:  # a pipe or a device
-            pass
 
     def close(self) -> None:
         """Close the file."""

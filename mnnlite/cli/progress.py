@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from typing import Self
+from typing import Any, final
 
 __all__ = ["Progress"]
 
 
+@final
 class Progress:
     """Frames done, frame rate and time left, on standard error if that is a terminal.
 
@@ -28,7 +26,7 @@ class Progress:
         self._done = 0
         self._bar: Any = None if hidden or not sys.stderr.isatty() else _rich(total) or _Plain(total)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Progress:
         if self._bar is not None:
             self._bar.start()
         return self

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnnlite.results import Results
+from mnnlite.draw import Style, text_block
+from mnnlite.results import Classes, Masks, Results
 from mnnlite.video import to_rgb
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "draw", "frame_line"]
 
 _FEW = 100  # values of a raw output that are written out
+_HUE_STEP = 2  # neighbours in the palette differ most, and class 1 of one task should not look like class 0 of the next
 
 
 def frame_line(frame: Frame, results: dict[str, Any], times: dict[str, dict[str, int]]) -> dict[str, Any]:
@@ -101,10 +103,23 @@ def _counted(result: Any) -> str:
 
 
 def draw(frame: Frame, results: dict[str, Any]) -> NDArray[np.uint8]:
-    """Draw all results of a frame on an RGB picture of it; areas first, so that they hide nothing."""
+    """Draw all results of a frame on an RGB picture of it: areas first, so that they hide nothing."""
     picture = to_rgb(frame)
-    flat = [one for result in results.values() for one in (result.values() if isinstance(result, dict) else [result])]
-    drawable = [one for one in flat if isinstance(one, Results)]
-    for result in sorted(drawable, key=lambda one: type(one).__name__ != "Masks"):
-        result.draw(picture)
+    found = [one for one in _each(results) if isinstance(one[1], Results)]
+    words: list[str] = []
+    for number, (name, result) in sorted(enumerate(found), key=lambda entry: not isinstance(entry[1][1], Masks)):
+        if isinstance(result, Classes):  # they have no place of their own in the picture
+            words += [f"{name}: {each.label or each.class_id} {each.score:.2f}" for each in result]
+        result.draw(picture, Style(hue=_HUE_STEP * number))
+    text_block(picture, (8, 8), words)
     return picture
+
+
+def _each(results: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Results by name, those of several decoders on one inference side by side."""
+    flat: list[tuple[str, Any]] = []
+    for name, result in results.items():
+        flat += (
+            [(f"{name}.{key}", one) for key, one in result.items()] if isinstance(result, dict) else [(name, result)]
+        )
+    return flat
