@@ -6,7 +6,7 @@ from mnnlite import _engine
 
 _engine.load()  # what follows imports _core, which needs the engine
 
-from mnnlite import _core  # noqa: E402
+from mnnlite import _core, decoders, results  # noqa: E402
 from mnnlite.errors import (  # noqa: E402
     ArgumentError,
     BackendUnavailableError,
@@ -35,7 +35,8 @@ from mnnlite.errors import (  # noqa: E402
 )
 from mnnlite.frame import Frame  # noqa: E402
 from mnnlite.model import Arena, Model  # noqa: E402
-from mnnlite.specs import ImageSpec, TensorInfo  # noqa: E402
+from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo  # noqa: E402
+from mnnlite.task import Task  # noqa: E402
 
 __version__: str = _core.__version__
 
@@ -66,8 +67,12 @@ __all__ = [
     "PipelineError",
     "SourceError",
     "StateError",
+    "Task",
+    "TaskSpec",
     "TensorInfo",
     "TensorNotFoundError",
     "UnsupportedModelError",
     "__version__",
+    "decoders",
+    "results",
 ]

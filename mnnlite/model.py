@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from typing_extensions import Self
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError, ClosedError
@@ -17,6 +16,7 @@ from mnnlite.specs import TensorInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 __all__ = ["Arena", "Model"]
 

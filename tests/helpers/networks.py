@@ -102,6 +102,12 @@ def poison(folder: Path, size: int = 128) -> Path:
     return save(folder, "poison", nodes, weights, {"image": [1, 3, size, size]}, {"points": [1, 6, size, size]})
 
 
+def counter(folder: Path) -> Path:
+    """`memory` + `step` -> `sum`, all (1, 4): a state to carry."""
+    node = helper.make_node("Add", ["memory", "step"], ["sum"], name="sum")
+    return save(folder, "counter", [node], [], {"memory": [1, 4], "step": [1, 4]}, {"sum": [1, 4]})
+
+
 def class_map(folder: Path) -> Path:
     """`image` (1, 3, 8, 8) -> `classes` (1, 8, 8) integers: the strongest channel."""
     node = helper.make_node("ArgMax", ["image"], ["classes"], axis=1, keepdims=0, name="classes")
