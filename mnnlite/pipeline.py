@@ -29,7 +29,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -333,9 +333,8 @@ def _task_table(name: str, spec: TaskSpec, base: Path | None) -> dict[str, Any]:
             value = _each(value, lambda decoder: _decoder_table(decoder, base))
         elif entry.name in _PATHS and value is not None:
             value = _path_text(value, base, f"task {name!r}: {entry.name}")
-        if value is None or value in ("raw", "normal", 1, (), {}):  # the defaults
-            continue
-        table[entry.name] = value
+        if value != (entry.default if entry.default_factory is MISSING else entry.default_factory()):
+            table[entry.name] = value
     return table
 
 

@@ -111,6 +111,7 @@ def test_written_without_a_folder_has_absolute_paths(folder: Path) -> None:
         {"decoder": {"a b": decoders.Segmentation(threshold=1e-7), "c.d": decoders.Classification()}},
         {"outputs": ["heat"], "shapes": {"x": (1, 3, 64, 64)}, "batch": 4, "state": {"h_in": "h_out"}},
         {"precision": "low", "threads": 3},
+        {"threads": 1},
     ],
     ids=str,
 )
@@ -118,9 +119,7 @@ def test_any_task_spec_survives_a_file(folder: Path, spec: dict) -> None:
     before = pipeline.Pipeline({"one": mnnlite.TaskSpec(str(folder / "objects.mnn"), **spec)})
     pipeline.save(before, folder / "one.toml")
     after = pipeline.load(folder / "one.toml")
-    assert pipeline.dumps(after) == pipeline.dumps(before)
-    assert after.tasks["one"].image == before.tasks["one"].image
-    assert after.tasks["one"].decoder == before.tasks["one"].decoder
+    assert after.tasks == before.tasks
 
 
 def test_only_files_can_be_written() -> None:
