@@ -56,7 +56,6 @@ def main(argv: list[str] | None = None) -> int:
         try:
             return int(args.command(args, output))
         except BrokenPipeError:  # whoever read our output has had enough
-            output.discard()
             return FINE
         except KeyboardInterrupt:
             return INTERRUPTED

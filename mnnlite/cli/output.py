@@ -48,8 +48,7 @@ class Output:
             return
         sys.stdout.flush()
         os.dup2(self._stream.fileno(), self._number)
-        with contextlib.suppress(BrokenPipeError):
-            self._stream.close()
+        self._stream.close()
 
     @property
     def is_terminal(self) -> bool:
@@ -57,17 +56,29 @@ class Output:
         return self._stream.isatty()
 
     def text(self, *lines: str) -> None:
-        """Write lines."""
-        self._stream.write("".join(line + "\n" for line in lines))
-        self._stream.flush()
+        """Write lines.
+
+        Raises
+        ------
+        OutputError
+            A full disk, for one. A reader that is gone is a `BrokenPipeError`.
+        """
+        try:
+            self._stream.write("".join(line + "\n" for line in lines))
+            self._stream.flush()
+        except OSError as error:
+            self._discard()
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise OutputError(f"cannot write to standard output: {error.strerror}") from None
 
     def json(self, value: Any, indent: int | None = None) -> None:
         """Write a value as JSON."""
         text = to_json(value) if indent is None else json.dumps(value, ensure_ascii=False, indent=indent, default=str)
         self.text(text)
 
-    def discard(self) -> None:
-        """Send what is left nowhere: the reader is gone."""
+    def _discard(self) -> None:
+        """Send what the buffer still holds nowhere."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)

@@ -99,7 +99,11 @@ def _counted(result: Any) -> str:
         return ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in result.items())
     if not len(result):
         return "-"
-    return ", ".join(f"{count} {label}".strip() for label, count in Counter(result.labels).items())
+    return ", ".join(f"{count} {_named(label)}".strip() for label, count in Counter(result.labels).items())
+
+
+def _named(label: str) -> str:
+    return f"of class {label}" if label.isdigit() else label  # without names the label is the class's number
 
 
 def draw(frame: Frame, results: dict[str, Any]) -> NDArray[np.uint8]:
