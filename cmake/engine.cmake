@@ -13,7 +13,11 @@ if(MNN_ROOT)
   find_library(MNN_LIBRARY MNN PATHS "${MNN_ROOT}/lib" "${MNN_ROOT}" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
   find_path(MNN_INCLUDE MNN/Interpreter.hpp PATHS "${MNN_ROOT}/include" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
   target_include_directories(mnnlite_engine_provider SYSTEM INTERFACE "${MNN_INCLUDE}")
-  target_link_libraries(mnnlite_engine_provider INTERFACE "${MNN_LIBRARY}")
+  # By name, not by path: a library without a SONAME would be recorded with the path it has on this machine.
+  get_filename_component(MNN_LIBRARY_DIR "${MNN_LIBRARY}" DIRECTORY)
+  target_link_directories(mnnlite_engine_provider INTERFACE "${MNN_LIBRARY_DIR}")
+  target_link_libraries(mnnlite_engine_provider INTERFACE MNN)
+  set(CMAKE_INSTALL_RPATH "${MNN_LIBRARY_DIR}")  # LD_LIBRARY_PATH where the SDK lies elsewhere on the device
   set(engine "${MNN_LIBRARY}")
 else()
   set(MNNLITE_PROVIDER wheel)

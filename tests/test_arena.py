@@ -8,10 +8,10 @@ import itertools
 import numpy as np
 import psutil
 import pytest
-from helpers import networks
-from helpers.child import run_python
 
 import mnnlite
+from helpers import networks
+from helpers.child import run_python
 
 SIZES = (16, 32, 64, 96)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from helpers import networks
 
 import mnnlite
+from helpers import networks
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import networks
 
 import mnnlite
+from helpers import networks
 from mnnlite import Frame, ImageSpec, Model, Task, TaskSpec, decoders
 
 
