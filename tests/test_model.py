@@ -10,7 +10,6 @@ import weakref
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 import mnnlite
@@ -44,12 +43,7 @@ def image(seed=0, size=32):
 
 
 def original(path, **inputs):
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        str(Path(path).with_suffix(".onnx")), options, providers=["CPUExecutionProvider"]
-    )
-    return dict(zip((output.name for output in session.get_outputs()), session.run(None, inputs), strict=True))
+    return networks.original(Path(path).with_suffix(".onnx"), inputs)
 
 
 def test_outputs_are_those_of_the_original_network(two):
