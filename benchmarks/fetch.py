@@ -66,7 +66,15 @@ def download(wheel: Wheel) -> Path:
     folder = FOLDER / wheel.requirement.replace("==", "-")
     if not list(folder.glob("*.whl")):
         command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--only-binary=:all:"]
-        command += ["--python-version", wheel.python, "--platform", wheel.platform, "-d", str(folder), wheel.requirement]
+        command += [
+            "--python-version",
+            wheel.python,
+            "--platform",
+            wheel.platform,
+            "-d",
+            str(folder),
+            wheel.requirement,
+        ]
         if subprocess.run(command, check=False).returncode != 0:
             raise SystemExit(f"{wheel.requirement}: the download failed")
     (path,) = folder.glob("*.whl")

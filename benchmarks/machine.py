@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib.metadata
 import json
 import os
 import platform
 import statistics
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def facts() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "absent"
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.now(timezone.utc).date().isoformat(),
         "cpu": cpu(),
         "cores": os.cpu_count(),
         "machine": platform.machine(),
