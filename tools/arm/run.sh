@@ -81,18 +81,20 @@ say "wheel"
 
 # The C++ tests of the rooms, then the suite. What reads build products or compiles for the host stays out.
 cmake -S . -B "$work/cpp" -DMNNLITE_PYTHON=OFF -DMNNLITE_TESTS=ON -DMNNLITE_DEV=ON --log-level=WARNING
-cmake --build "$work/cpp" -- --no-print-directory -s
+cmake --build "$work/cpp" -- -s >/dev/null
 rm -rf "$work/suite"
 mkdir "$work/suite"
 cp -r pyproject.toml tests "$work/suite/"
 cd "$work/suite"
 unset CMAKE_TOOLCHAIN_FILE
+failed=
 for cpu in $cpus; do
   export ARM_CPU=$cpu QEMU_CPU=$cpu
-  ctest --test-dir "$work/cpp" --output-on-failure -Q || { echo "C++ tests failed on $cpu" >&2; exit 1; }
+  ctest --test-dir "$work/cpp" --output-on-failure -Q || failed="$failed, C++ tests on $cpu"
   say "$cpu: C++ tests"
   "$ARM_PYTHON" -m pytest -q -p no:cacheprovider -o faulthandler_timeout=1200 \
     --ignore=tests/package/test_wheel.py --ignore=tests/package/test_engine_found.py --ignore=tests/package/test_layers.py \
-    "$@"
+    "$@" || failed="$failed, Python suite on $cpu"
   say "$cpu: Python suite"
 done
+[ -z "$failed" ] || { echo "failed: ${failed#, }" >&2; exit 1; }
