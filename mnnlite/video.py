@@ -9,7 +9,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -167,11 +167,11 @@ def _av() -> ModuleType:
     try:
         import av
         import av.error
+        import av.filter
     except ImportError:
         raise MissingExtraError(
             'videos and pictures need PyAV; install it with: pip install "mnnlite[video]"'
         ) from None
-    av.logging.set_level(av.logging.PANIC)  # what matters becomes an error; the rest is FFmpeg's chatter on stderr
     return av
 
 
@@ -183,7 +183,9 @@ class _Files(Source):
         self._files = files
         self._av = _av()
         counts = [1 if _is_picture(file) else None for file in files]
-        if len(files) == 1:  # of several, the broken ones are met in their turn
+        if (
+            len(files) == 1 and files[0].is_file()
+        ):  # of several, the broken ones are met in their turn; a pipe has one go
             with _open(self._av, files[0]) as container:
                 counts[0] = counts[0] or container.streams.video[0].frames or _from_duration(container)
         known = [count for count in counts if count is not None]
@@ -192,11 +194,12 @@ class _Files(Source):
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         for file in self._files:
+            upright = _Upright(self._av)
             for picture, time_ms in _decode(self._av, file):
                 meta: dict[str, Any] = {"frame": index, "time_ms": time_ms}
                 if len(self._files) > 1:
                     meta["file"] = file.name
-                yield _frame(picture, file, meta)
+                yield _frame(upright(picture), file, meta)
                 index += 1
 
 
@@ -403,6 +406,44 @@ def _still_good(stream: Any, broken: Any) -> Iterator[Any]:
         shown_before = picture.pts is not None and broken is not None and broken.pts is not None
         if not picture.is_corrupt and shown_before and picture.pts < broken.pts:
             yield picture
+
+
+class _Upright:
+    """Turns pictures the way their file says they are to be shown: telephones film sideways."""
+
+    # Counter-clockwise degrees that the picture is to be turned by, and what FFmpeg calls that.
+    _TURNS: ClassVar[dict[int, tuple[tuple[str, ...], ...]]] = {
+        90: (("transpose", "cclock"),),
+        180: (("hflip",), ("vflip",)),
+        270: (("transpose", "clock"),),
+    }
+
+    def __init__(self, av: ModuleType) -> None:
+        self._av = av
+        self._key: tuple[Any, ...] = ()
+        self._graph: Any = None
+
+    def __call__(self, picture: Any) -> Any:
+        turns = self._TURNS.get(round(getattr(picture, "rotation", 0)) % 360)
+        if turns is None:
+            return picture
+        key = (turns, picture.width, picture.height, picture.format.name)
+        if key != self._key:
+            self._key, self._graph = key, self._make(turns, picture)
+        self._graph.push(picture)
+        return self._graph.pull()
+
+    def _make(self, turns: tuple[tuple[str, ...], ...], picture: Any) -> Any:
+        graph = self._av.filter.Graph()
+        source = graph.add_buffer(
+            width=picture.width,
+            height=picture.height,
+            format=picture.format,
+            time_base=picture.time_base or Fraction(1),
+        )
+        graph.link_nodes(source, *(graph.add(*turn) for turn in turns), graph.add("buffersink"))
+        graph.configure()
+        return graph
 
 
 def _frame(picture: Any, file: Path, meta: dict[str, Any], timestamp_ns: int | None = None) -> Frame:
