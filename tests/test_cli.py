@@ -159,6 +159,17 @@ def test_info_and_inspect_for_people(folder: Path) -> None:
     assert [output["name"] for output in part["outputs"]] == ["heat"]
 
 
+def test_inspect_lists_the_decoders() -> None:
+    (families,) = mnnlite("inspect", "--decoders", "--json").lines
+    assert {"raw", "classification", "fastestdet", "segmentation"} <= set(families)
+    score = next(option for option in families["fastestdet"] if option["name"] == "score")
+    assert (score["type"], score["default"], score["low"], score["high"]) == ("number", 0.5, 0, 1)
+    text = mnnlite("inspect", "--decoders").out
+    assert "fastestdet\n" in text
+    assert "argmax, binary" in text
+    assert "either a MODEL or --decoders" in mnnlite("inspect").error()
+
+
 def test_inspect_of_open_shapes(folder: Path) -> None:
     assert "image" in mnnlite("inspect", folder / "open.mnn").error()
     (facts,) = mnnlite("inspect", folder / "open.mnn", "--shape", "image=1x3x16x24", "--json").lines
