@@ -133,10 +133,11 @@ def _check(source: Path, target: Path, weight_bits: int | None, external: bool) 
 
 
 def _run_converter(source: Path, made: Path, options: list[str]) -> None:
-    files = ["--modelFile", str(source.resolve()), "--MNNModel", str(made)]
+    files = ["--modelFile", str(source.resolve()), "--MNNModel", str(made.resolve())]
     command = ["-f", FRAMEWORKS[source.suffix.lower()], *files, "--bizCode", "mnnlite", *options]
     done = subprocess.run(
         [sys.executable, "-c", _CONVERT, *command],
+        cwd=made.parent,  # python -c looks for modules in its folder first: it shall find none there
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -155,7 +156,8 @@ def _run_converter(source: Path, made: Path, options: list[str]) -> None:
 
 def _check_whole(made: Path, source: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _LOAD, str(made)],
+        [sys.executable, "-c", _LOAD, str(made.resolve())],
+        cwd=made.parent,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
