@@ -90,6 +90,9 @@ struct Kernels {
 const Kernels& kernels_of(Isa isa) noexcept;
 
 extern const Kernels kBaselineKernels;
+#if defined(__x86_64__)
+extern const Kernels kSse41Kernels, kAvx2Kernels;
+#endif
 
 constexpr int kYuvBits = 13, kGrayBits = 15, kAreaBits = 14;
 

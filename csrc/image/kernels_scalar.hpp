@@ -13,7 +13,10 @@
 
 #include "image/kernels.hpp"
 
+// Internal linkage: each instruction set's file has its own copy, and nothing weak that the linker could merge with code for
+// another CPU.
 namespace mnnlite::image::scalar {
+namespace {
 
 constexpr int kKeep8 = 4, kKeep16 = 11;  // bits dropped between across and down
 
@@ -100,4 +103,5 @@ inline uint16_t half_of(float value) noexcept {
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000) >> 13));
 }
 
+}  // namespace
 }  // namespace mnnlite::image::scalar
