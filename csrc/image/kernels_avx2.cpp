@@ -1,11 +1,12 @@
 // Kernels for AVX2 with F16C: eight outputs at a time.
 //
 // Data sheet. Sampling is a gather: per output and row, one load of the 8 (gray 2, chroma pairs 4) bytes that hold both
-// neighbours. PSHUFB puts equal components of the neighbours side by side as 16-bit numbers, PMADDWD blends them with
-// the weights (< 2^19), a shift leaves 15 bits, and a second PMADDWD blends the rows (< 2^26); see kernels_scalar.hpp for
-// the bounds. Loads are broadcasts joined by blends because both leave the shuffle ports free, which are the bottleneck:
-// PSHUFB and the final 4x4 transposes.
-// Bound: about 75 micro-operations for 8 outputs of 3 channels with 2 shuffle ports, that is some 2 cycles an output.
+// neighbours. Shuffles bring the four bytes around each output of a component together, PMADDUBSW and PMULHRSW blend the
+// rows in 16-bit lanes (see Rows), PMADDWD blends across: 32640 * 2048 < 2^26; see kernels_scalar.hpp for the bounds.
+// Loads are broadcasts joined by blends because both leave the shuffle ports free.
+// Bound: 47 vector operations for 8 outputs of 3 channels on 4 ports, 17 vector and 8 scalar loads on 2: some 1.6 cycles an
+// output. Measured on Zen 4: 2.4, of blending before shuffling 3.0, of loading and computing in one step 3.0.
+// AVX-512, same steps, 16 at a time: 2.8 cycles. It is not worth a table of its own.
 // No FMA: one multiplication and one addition, so that the bits are the baseline's.
 #include <immintrin.h>
 
@@ -44,10 +45,17 @@ inline __m256i broadcast_8_bytes(const uint8_t* p) noexcept {
   return _mm256_set1_epi64x(value);
 }
 
-// Two sums of a row pair, each < 2^19, to 15 bits and into the halves of one 32-bit lane.
-inline __m256i join_rows(__m256i upper, __m256i lower) noexcept {
-  return _mm256_blend_epi16(_mm256_srli_epi32(upper, 4), _mm256_slli_epi32(lower, 12), 0xaa);
-}
+// What blends rows: interleaved bytes (upper, lower) give S = 64 (upper + lower) and D = 64 (lower - upper); with
+// w' = 32 (w - 1024) in 16 signed bits S + ((D w' + 2^14) >> 15) is (upper (2048 - w) + lower w + 8) >> 4, exactly.
+struct Rows {
+  const __m256i sum, difference, weight;
+  explicit inline Rows(int32_t weight1) noexcept
+      : sum(_mm256_set1_epi8(64)), difference(_mm256_set1_epi16(0x40c0)), weight(_mm256_set1_epi16(static_cast<int16_t>((weight1 - 1024) * 32))) {}
+  inline __m256i blend(__m256i pairs) const noexcept {
+    const __m256i part = _mm256_mulhrs_epi16(_mm256_maddubs_epi16(pairs, difference), weight);
+    return _mm256_add_epi16(_mm256_maddubs_epi16(pairs, sum), part);
+  }
+};
 
 // Where the components lie in the 8 bytes of an output: first neighbour's and second neighbour's, -1 for none.
 template <Kind kind>
@@ -73,57 +81,55 @@ struct Lanes<Kind::c2s4> {
   static constexpr char first[4] = {0, 2, -1, -1}, second[4] = {4, 6, -1, -1};
 };
 
-// PSHUFB mask that widens row `row` (0: bytes 0 to 7 of a 128-bit lane, 1: 8 to 15) to pairs of 16-bit numbers.
-template <Kind kind, int row>
-inline __m256i widen_mask() noexcept {
+// PSHUFB mask for a 128-bit lane of 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its
+// upper and lower first neighbour and its upper and lower second neighbour.
+template <Kind kind>
+inline __m256i quad_mask() noexcept {
   alignas(32) char mask[32];
-  for (int lane = 0; lane < 2; ++lane)
-    for (int c = 0; c < 4; ++c) {
-      char* at = mask + lane * 16 + c * 4;
-      at[0] = static_cast<char>(Lanes<kind>::first[c] < 0 ? -1 : Lanes<kind>::first[c] + row * 8);
-      at[2] = static_cast<char>(Lanes<kind>::second[c] < 0 ? -1 : Lanes<kind>::second[c] + row * 8);
-      at[1] = at[3] = -1;
-    }
+  for (int at = 0; at < 32; ++at) {
+    const int c = at % 16 / 4;
+    const char from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
+    mask[at] = static_cast<char>(from < 0 ? -1 : from + at % 2 * 8);
+  }
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(mask));
 }
 
-// Outputs k and k + 4, one in each 128-bit lane, components in 32-bit lanes.
+// What lies around outputs k and k + 4, one in each 128-bit lane, components in 32-bit lanes.
 template <int k>
-inline __m256i sample_two(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m256i weights_x,
-                          __m256i weights_y, __m256i widen0, __m256i widen1) noexcept {
+inline __m256i load_two(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m256i quads) noexcept {
   const ptrdiff_t a = offset[k], b = offset[k + 4];
   const __m256i upper = _mm256_blend_epi32(broadcast_8_bytes(row0 + a), broadcast_8_bytes(row0 + b), 0x30);
   const __m256i lower = _mm256_blend_epi32(broadcast_8_bytes(row1 + a), broadcast_8_bytes(row1 + b), 0xc0);
-  const __m256i both = _mm256_blend_epi32(upper, lower, 0xcc);
-  const __m256i w = _mm256_shuffle_epi32(weights_x, k * 0x55);
-  const __m256i h0 = _mm256_madd_epi16(_mm256_shuffle_epi8(both, widen0), w);
-  const __m256i h1 = _mm256_madd_epi16(_mm256_shuffle_epi8(both, widen1), w);
-  return _mm256_madd_epi16(join_rows(h0, h1), weights_y);
+  return _mm256_shuffle_epi8(_mm256_blend_epi32(upper, lower, 0xcc), quads);
 }
 
-// Eight outputs of a kind whose neighbours lie in 8 bytes; v[c] holds component c of all eight.
+// Eight outputs, as a Sample finds them: a register for each component, in every 32-bit lane the upper and lower first
+// neighbour and the upper and lower second neighbour. `load` does the loads and shuffles, what follows is the same for all.
+template <int Count>
+struct Quads {
+  __m256i component[Count];
+};
+
+// Neighbours in 8 bytes.
 template <Kind kind>
 struct SampleWide {
   static constexpr int count = Lanes<kind>::count;
   static constexpr int load_bytes = 8;
-  const __m256i widen0, widen1;
+  const __m256i quads;
 
   // Written out: a constructor that the compiler makes would not belong to the target region.
-  inline SampleWide() noexcept : widen0(widen_mask<kind, 0>()), widen1(widen_mask<kind, 1>()) {}
+  inline SampleWide() noexcept : quads(quad_mask<kind>()) {}
 
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m256i weights_x,
-                         __m256i weights_y, __m256i v[4]) const noexcept {
-    const __m256i p0 = sample_two<0>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
-    const __m256i p1 = sample_two<1>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
-    const __m256i p2 = sample_two<2>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
-    const __m256i p3 = sample_two<3>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
+  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
+    const __m256i p0 = load_two<0>(row0, row1, offset, quads), p1 = load_two<1>(row0, row1, offset, quads);
+    const __m256i p2 = load_two<2>(row0, row1, offset, quads), p3 = load_two<3>(row0, row1, offset, quads);
     const __m256i c01_a = _mm256_unpacklo_epi32(p0, p1), c01_b = _mm256_unpacklo_epi32(p2, p3);
-    v[0] = _mm256_unpacklo_epi64(c01_a, c01_b);
-    v[1] = _mm256_unpackhi_epi64(c01_a, c01_b);
+    out.component[0] = _mm256_unpacklo_epi64(c01_a, c01_b);
+    out.component[1] = _mm256_unpackhi_epi64(c01_a, c01_b);
     if constexpr (count > 2) {
       const __m256i c23_a = _mm256_unpackhi_epi32(p0, p1), c23_b = _mm256_unpackhi_epi32(p2, p3);
-      v[2] = _mm256_unpacklo_epi64(c23_a, c23_b);
-      if constexpr (count > 3) v[3] = _mm256_unpackhi_epi64(c23_a, c23_b);
+      out.component[2] = _mm256_unpacklo_epi64(c23_a, c23_b);
+      if constexpr (count > 3) out.component[3] = _mm256_unpackhi_epi64(c23_a, c23_b);
     }
   }
 };
@@ -133,7 +139,7 @@ struct SampleGray {
   static constexpr int count = 1;
   static constexpr int load_bytes = 2;
 
-  static inline __m256i gather(const uint8_t* row, const int32_t* offset) noexcept {
+  static inline __m128i gather(const uint8_t* row, const int32_t* offset) noexcept {
     __m128i pairs = _mm_cvtsi32_si128(load_u16(row + offset[0]));
     pairs = _mm_insert_epi16(pairs, load_u16(row + offset[1]), 1);
     pairs = _mm_insert_epi16(pairs, load_u16(row + offset[2]), 2);
@@ -141,99 +147,97 @@ struct SampleGray {
     pairs = _mm_insert_epi16(pairs, load_u16(row + offset[4]), 4);
     pairs = _mm_insert_epi16(pairs, load_u16(row + offset[5]), 5);
     pairs = _mm_insert_epi16(pairs, load_u16(row + offset[6]), 6);
-    pairs = _mm_insert_epi16(pairs, load_u16(row + offset[7]), 7);
-    return _mm256_cvtepu8_epi16(pairs);
+    return _mm_insert_epi16(pairs, load_u16(row + offset[7]), 7);
   }
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m256i weights_x,
-                         __m256i weights_y, __m256i v[4]) const noexcept {
-    const __m256i h0 = _mm256_madd_epi16(gather(row0, offset), weights_x);
-    const __m256i h1 = _mm256_madd_epi16(gather(row1, offset), weights_x);
-    v[0] = _mm256_madd_epi16(join_rows(h0, h1), weights_y);
+  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
+    const __m128i upper = gather(row0, offset), lower = gather(row1, offset);
+    out.component[0] = _mm256_set_m128i(_mm_unpackhi_epi8(upper, lower), _mm_unpacklo_epi8(upper, lower));
   }
 };
 
-// Four bytes of eight places, in order.
-inline __m256i gather_8x4_bytes(const uint8_t* row, const int32_t* offset) noexcept {
-  __m128i low = _mm_cvtsi32_si128(load_i32(row + offset[0]));
-  low = _mm_insert_epi32(low, load_i32(row + offset[1]), 1);
-  low = _mm_insert_epi32(low, load_i32(row + offset[2]), 2);
-  low = _mm_insert_epi32(low, load_i32(row + offset[3]), 3);
-  __m128i high = _mm_cvtsi32_si128(load_i32(row + offset[4]));
-  high = _mm_insert_epi32(high, load_i32(row + offset[5]), 1);
-  high = _mm_insert_epi32(high, load_i32(row + offset[6]), 2);
-  high = _mm_insert_epi32(high, load_i32(row + offset[7]), 3);
-  return _mm256_set_m128i(high, low);
+// Four bytes of four places, in order.
+inline __m128i gather_4x4_bytes(const uint8_t* row, const int32_t* offset) noexcept {
+  __m128i bytes = _mm_cvtsi32_si128(load_i32(row + offset[0]));
+  bytes = _mm_insert_epi32(bytes, load_i32(row + offset[1]), 1);
+  bytes = _mm_insert_epi32(bytes, load_i32(row + offset[2]), 2);
+  return _mm_insert_epi32(bytes, load_i32(row + offset[3]), 3);
 }
 
-// Luma of YUYV: the neighbours are bytes 0 and 2 of four.
-struct SampleSpacedGray {
-  static constexpr int count = 1;
+// Neighbours in 4 bytes: interleaved chroma (two components), or the luma of YUYV (one, in bytes 0 and 2).
+template <int Count>
+struct SampleFourBytes {
+  static constexpr int count = Count;
   static constexpr int load_bytes = 4;
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m256i weights_x,
-                         __m256i weights_y, __m256i v[4]) const noexcept {
-    const __m256i even = _mm256_set1_epi16(0x00ff);
-    const __m256i h0 = _mm256_madd_epi16(_mm256_and_si256(gather_8x4_bytes(row0, offset), even), weights_x);
-    const __m256i h1 = _mm256_madd_epi16(_mm256_and_si256(gather_8x4_bytes(row1, offset), even), weights_x);
-    v[0] = _mm256_madd_epi16(join_rows(h0, h1), weights_y);
+
+  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<Count>& out) const noexcept {
+    const __m256i quads = _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2, 3, 6, 7, 8,
+                                           9, 12, 13, 10, 11, 14, 15);
+    const __m256i upper = _mm256_set_m128i(gather_4x4_bytes(row0, offset + 4), gather_4x4_bytes(row0, offset));
+    const __m256i lower = _mm256_set_m128i(gather_4x4_bytes(row1, offset + 4), gather_4x4_bytes(row1, offset));
+    // Outputs 0, 1, 4, 5 and 2, 3, 6, 7; one more shuffle puts all of a component in order.
+    const __m256 front = _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_unpacklo_epi8(upper, lower), quads));
+    const __m256 back = _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_unpackhi_epi8(upper, lower), quads));
+    out.component[0] = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0x88));
+    if constexpr (Count > 1) out.component[1] = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0xdd));
   }
 };
 
-// Interleaved chroma: two components of two neighbours are four bytes.
-struct SamplePairs {
-  static constexpr int count = 2;
-  static constexpr int load_bytes = 4;
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m256i weights_x,
-                         __m256i weights_y, __m256i v[4]) const noexcept {
-    const __m256i even = _mm256_set1_epi16(0x00ff);
-    const __m256i upper = gather_8x4_bytes(row0, offset), lower = gather_8x4_bytes(row1, offset);
-    const __m256i first0 = _mm256_madd_epi16(_mm256_and_si256(upper, even), weights_x);
-    const __m256i first1 = _mm256_madd_epi16(_mm256_and_si256(lower, even), weights_x);
-    const __m256i second0 = _mm256_madd_epi16(_mm256_srli_epi16(upper, 8), weights_x);
-    const __m256i second1 = _mm256_madd_epi16(_mm256_srli_epi16(lower, 8), weights_x);
-    v[0] = _mm256_madd_epi16(join_rows(first0, first1), weights_y);
-    v[1] = _mm256_madd_epi16(join_rows(second0, second1), weights_y);
-  }
-};
-
-// Calls group(x) for groups of eight outputs that cover [wide_begin, wide_end), the last moved back to end in time, and
-// single(begin, end) for the columns that vector code must not touch.
-template <typename GroupOfEight, typename Single>
-inline void cover(const Taps& taps, GroupOfEight group, Single single) noexcept {
+// Runs over [wide_begin, wide_end) in groups of eight, the last one moved back to end in time: `sample` loads, use(x, quads)
+// gets what it loaded; single(begin, end) does the columns that vector code must not touch.
+// A group is loaded while the one before is computed. Without that the chain from offset to store, some 40 cycles, fills
+// the vector scheduler with waiting operations; with it the loop is a fifth faster.
+template <typename Sample, typename Use, typename Single>
+inline void cover(const uint8_t* row0, const uint8_t* row1, const Taps& taps, Use use, Single single) noexcept {
+  const Sample sample;
   const int32_t begin = taps.wide_begin, end = taps.wide_end;
+  const int32_t* const offset = taps.offset;
   if (end - begin < 8) {
     single(0, taps.count);
     return;
   }
   single(0, begin);
   int32_t x = begin;
-  for (; x + 8 <= end; x += 8) group(x);
-  if (x < end) group(end - 8);
+  Quads<Sample::count> current;
+  sample.load(row0, row1, offset + x, current);
+  for (; x + 16 <= end; x += 8) {
+    Quads<Sample::count> next;
+    sample.load(row0, row1, offset + x + 8, next);
+    use(x, current);
+    current = next;
+  }
+  use(x, current);
+  if (x + 8 < end) {
+    sample.load(row0, row1, offset + end - 8, current);
+    use(end - 8, current);
+  }
   single(end, taps.count);
 }
 
-template <typename Sample, typename T, int Spacing, int Step>
+template <typename Sample, int Spacing, int Step>
 void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
                 int32_t* const v[4]) noexcept {
-  const __m256i weights_y = _mm256_set1_epi32((2048 - weight1) | weight1 << 16);
-  const Sample sample;
-  cover(
-      taps,
-      [&](int32_t x) {
-        __m256i values[4];
-        sample(row0, row1, taps.offset + x, load_8x32(taps.weights + x), weights_y, values);
+  const Rows rows(weight1);
+  int32_t* to[Sample::count];
+  for (int c = 0; c < Sample::count; ++c) to[c] = v[c];
+  const int32_t* const weights = taps.weights;
+  cover<Sample>(
+      row0, row1, taps,
+      [&](int32_t x, const Quads<Sample::count>& quads) {
+        const __m256i weights_x = load_8x32(weights + x);
         for (int c = 0; c < Sample::count; ++c)
-          _mm256_storeu_si256(reinterpret_cast<__m256i*>(v[c] + x), values[c]);
+          _mm256_storeu_si256(reinterpret_cast<__m256i*>(to[c] + x),
+                              _mm256_madd_epi16(rows.blend(quads.component[c]), weights_x));
       },
       [&](int32_t begin, int32_t end) {
-        scalar::sample_columns<T, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, v);
+        scalar::sample_columns<uint8_t, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, v);
       });
 }
 
-template <typename Sample, typename T, int Spacing, int Step>
-void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+// Without `Biased` every bias is 0 and no scale is negative: adding could change nothing.
+template <typename Sample, int Spacing, int Step, bool Biased>
+inline void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
                     const float bias[4], float* const out[4]) noexcept {
-  const __m256i weights_y = _mm256_set1_epi32((2048 - weight1) | weight1 << 16);
-  const Sample sample;
+  const Rows rows(weight1);
   __m256 k[Sample::count], b[Sample::count];
   float* to[Sample::count];
   for (int c = 0; c < Sample::count; ++c) {
@@ -241,18 +245,32 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
     b[c] = _mm256_set1_ps(bias[c]);
     to[c] = out[c];
   }
-  cover(
-      taps,
-      [&](int32_t x) {
-        __m256i values[4];
-        sample(row0, row1, taps.offset + x, load_8x32(taps.weights + x), weights_y, values);
-        for (int c = 0; c < Sample::count; ++c)
-          _mm256_storeu_ps(to[c] + x, _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(values[c]), k[c]), b[c]));
+  const int32_t* const weights = taps.weights;
+  cover<Sample>(
+      row0, row1, taps,
+      [&](int32_t x, const Quads<Sample::count>& quads) {
+        const __m256i weights_x = load_8x32(weights + x);
+        for (int c = 0; c < Sample::count; ++c) {
+          const __m256i v = _mm256_madd_epi16(rows.blend(quads.component[c]), weights_x);
+          const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(v), k[c]);
+          _mm256_storeu_ps(to[c] + x, Biased ? _mm256_add_ps(scaled, b[c]) : scaled);
+        }
       },
       [&](int32_t begin, int32_t end) {
-        scalar::sample_columns_f32<T, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, scale, bias,
-                                                                    out);
+        scalar::sample_columns_f32<uint8_t, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, scale,
+                                                                          bias, out);
       });
+}
+
+template <typename Sample, int Spacing, int Step>
+void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+                    const float bias[4], float* const out[4]) noexcept {
+  bool biased = false;
+  for (int c = 0; c < Sample::count; ++c) biased = biased || bias[c] != 0 || scale[c] < 0;
+  if (biased)
+    sample_floats<Sample, Spacing, Step, true>(row0, row1, weight1, taps, scale, bias, out);
+  else
+    sample_floats<Sample, Spacing, Step, false>(row0, row1, weight1, taps, scale, bias, out);
 }
 
 template <bool Strided>
@@ -277,16 +295,16 @@ void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void*
 
 const Kernels kAvx2Kernels = {
     Isa::avx2,
-    {sample_row<SampleGray, uint8_t, 1, 1>, sample_row<SampleSpacedGray, uint8_t, 1, 2>,
-     sample_row<SamplePairs, uint8_t, 1, 2>, sample_row<SampleWide<Kind::c2s4>, uint8_t, 2, 4>,
-     sample_row<SampleWide<Kind::c3s3>, uint8_t, 1, 3>, sample_row<SampleWide<Kind::c3s4>, uint8_t, 1, 4>,
-     sample_row<SampleWide<Kind::c4s4>, uint8_t, 1, 4>, scalar::sample_row<uint16_t, 1, 2, 2>,
+    {sample_row<SampleGray, 1, 1>, sample_row<SampleFourBytes<1>, 1, 2>,
+     sample_row<SampleFourBytes<2>, 1, 2>, sample_row<SampleWide<Kind::c2s4>, 2, 4>,
+     sample_row<SampleWide<Kind::c3s3>, 1, 3>, sample_row<SampleWide<Kind::c3s4>, 1, 4>,
+     sample_row<SampleWide<Kind::c4s4>, 1, 4>, scalar::sample_row<uint16_t, 1, 2, 2>,
      scalar::sample_row<uint16_t, 3, 2, 6>, scalar::sample_row<uint16_t, 3, 2, 8>,
      scalar::sample_row<uint16_t, 4, 2, 8>},
-    {sample_row_f32<SampleGray, uint8_t, 1, 1>, nullptr, nullptr, nullptr,
-     sample_row_f32<SampleWide<Kind::c3s3>, uint8_t, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, uint8_t, 1, 4>,
-     sample_row_f32<SampleWide<Kind::c4s4>, uint8_t, 1, 4>, nullptr, nullptr, nullptr, nullptr},
-    {SampleGray::load_bytes, SampleSpacedGray::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
+    {sample_row_f32<SampleGray, 1, 1>, nullptr, nullptr, nullptr,
+     sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>,
+     sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr, nullptr},
+    {SampleGray::load_bytes, SampleFourBytes<1>::load_bytes, SampleFourBytes<2>::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
     {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
      scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
      scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,

@@ -1,8 +1,8 @@
 // The kernels in plain C++, one output at a time: what every instruction set must equal, and its first and last columns.
 //
-// Data sheet. 8-bit samples: across p*w sums to at most 255 * 2^11 < 2^19, kept with 7 fraction bits (15 bits, a signed
-// 16-bit factor); down 32640 * 2^11 < 2^26. 16-bit samples: 65535 * 2^11 < 2^27 across, kept with 0 fraction bits, down
-// < 2^27. Area: down 255 * 2^14 < 2^22 (wide: < 2^30, unsigned), kept with 7 (0) bits, across 32640 * 2^14 < 2^29
+// Data sheet. Down before across, because two rows share one weight. 8-bit samples: down p*w sums to at most
+// 255 * 2^11 < 2^19, kept with 7 fraction bits (15 bits, a signed 16-bit factor); across 32640 * 2^11 < 2^26. 16-bit
+// samples: 65535 * 2^11 < 2^27 down, kept with 0 fraction bits, across < 2^27. Area: down 255 * 2^14 < 2^22 (wide: < 2^30, unsigned), kept with 7 (0) bits, across 32640 * 2^14 < 2^29
 // (65535 * 2^14 < 2^30). Colour matrix: |coefficient| < 2.2 * 2^13, two products of a 15-bit value: < 2^31.
 // Gray: 65535 * 2^15 < 2^31. Nothing overflows.
 #pragma once
@@ -18,7 +18,7 @@
 namespace mnnlite::image::scalar {
 namespace {
 
-constexpr int kKeep8 = 4, kKeep16 = 11;  // bits dropped between across and down
+constexpr int kKeep8 = 4, kKeep16 = 11;  // bits dropped between down and across
 
 template <typename T>
 inline int32_t load(const uint8_t* p) noexcept {
@@ -32,10 +32,11 @@ template <typename T>
 inline int32_t blend(const uint8_t* upper, const uint8_t* lower, int32_t step, int32_t weights_x,
                      int32_t weight1_y) noexcept {
   constexpr int keep = sizeof(T) == 1 ? kKeep8 : kKeep16;
+  constexpr int32_t half = 1 << (keep - 1);
   const int32_t w0 = weights_x & 0xffff, w1 = weights_x >> 16, right = w1 != 0 ? step : 0;
-  const int32_t h0 = (load<T>(upper) * w0 + load<T>(upper + right) * w1) >> keep;
-  const int32_t h1 = (load<T>(lower) * w0 + load<T>(lower + right) * w1) >> keep;
-  return h0 * (2048 - weight1_y) + h1 * weight1_y;
+  const int32_t first = (load<T>(upper) * (2048 - weight1_y) + load<T>(lower) * weight1_y + half) >> keep;
+  const int32_t second = (load<T>(upper + right) * (2048 - weight1_y) + load<T>(lower + right) * weight1_y + half) >> keep;
+  return first * w0 + second * w1;
 }
 
 // T: type of a sample. N components, `Spacing` bytes apart, `Step` bytes from pixel to pixel.

@@ -1,5 +1,4 @@
-// Kernels for SSE4.1: four outputs at a time, the same steps as kernels_avx2.cpp; its data sheet holds here with 128-bit
-// registers: about 12 micro-operations an output more, and one output fills a register.
+// Kernels for SSE4.1: four outputs at a time, the same steps and bounds as kernels_avx2.cpp, whose data sheet holds here.
 #include <immintrin.h>
 
 #include <cstring>
@@ -31,10 +30,17 @@ inline int32_t load_u16(const uint8_t* p) noexcept {
 
 inline __m128i load_4x32(const int32_t* p) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 
-// Two sums of a row pair, each < 2^19, to 15 bits and into the halves of one 32-bit lane.
-inline __m128i join_rows(__m128i upper, __m128i lower) noexcept {
-  return _mm_blend_epi16(_mm_srli_epi32(upper, 4), _mm_slli_epi32(lower, 12), 0xaa);
-}
+// What blends rows: interleaved bytes (upper, lower) give S = 64 (upper + lower) and D = 64 (lower - upper); with
+// w' = 32 (w - 1024) in 16 signed bits S + ((D w' + 2^14) >> 15) is (upper (2048 - w) + lower w + 8) >> 4, exactly.
+struct Rows {
+  const __m128i sum, difference, weight;
+  explicit inline Rows(int32_t weight1) noexcept
+      : sum(_mm_set1_epi8(64)), difference(_mm_set1_epi16(0x40c0)), weight(_mm_set1_epi16(static_cast<int16_t>((weight1 - 1024) * 32))) {}
+  inline __m128i blend(__m128i pairs) const noexcept {
+    const __m128i part = _mm_mulhrs_epi16(_mm_maddubs_epi16(pairs, difference), weight);
+    return _mm_add_epi16(_mm_maddubs_epi16(pairs, sum), part);
+  }
+};
 
 // Where the components lie in the 8 bytes of an output: first neighbour's and second neighbour's, -1 for none.
 template <Kind kind>
@@ -60,55 +66,51 @@ struct Lanes<Kind::c2s4> {
   static constexpr char first[4] = {0, 2, -1, -1}, second[4] = {4, 6, -1, -1};
 };
 
-// PSHUFB mask that widens row `row` (0: bytes 0 to 7, 1: 8 to 15) to pairs of 16-bit numbers.
-template <Kind kind, int row>
-inline __m128i widen_mask() noexcept {
+// PSHUFB mask for 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its upper and lower
+// first neighbour and its upper and lower second neighbour.
+template <Kind kind>
+inline __m128i quad_mask() noexcept {
   alignas(16) char mask[16];
-  for (int c = 0; c < 4; ++c) {
-    char* at = mask + c * 4;
-    at[0] = static_cast<char>(Lanes<kind>::first[c] < 0 ? -1 : Lanes<kind>::first[c] + row * 8);
-    at[2] = static_cast<char>(Lanes<kind>::second[c] < 0 ? -1 : Lanes<kind>::second[c] + row * 8);
-    at[1] = at[3] = -1;
+  for (int at = 0; at < 16; ++at) {
+    const char from = at % 4 < 2 ? Lanes<kind>::first[at / 4] : Lanes<kind>::second[at / 4];
+    mask[at] = static_cast<char>(from < 0 ? -1 : from + at % 2 * 8);
   }
   return _mm_load_si128(reinterpret_cast<const __m128i*>(mask));
 }
 
-// Output k, components in 32-bit lanes.
-template <int k>
-inline __m128i sample_one(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m128i weights_x,
-                          __m128i weights_y, __m128i widen0, __m128i widen1) noexcept {
-  const ptrdiff_t at = offset[k];
-  const __m128i both = _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(reinterpret_cast<const double*>(row0 + at)),
-                                                     reinterpret_cast<const double*>(row1 + at)));
-  const __m128i w = _mm_shuffle_epi32(weights_x, k * 0x55);
-  const __m128i h0 = _mm_madd_epi16(_mm_shuffle_epi8(both, widen0), w);
-  const __m128i h1 = _mm_madd_epi16(_mm_shuffle_epi8(both, widen1), w);
-  return _mm_madd_epi16(join_rows(h0, h1), weights_y);
+// What lies around an output, components in 32-bit lanes.
+inline __m128i load_one(const uint8_t* row0, const uint8_t* row1, ptrdiff_t at, __m128i quads) noexcept {
+  const __m128d upper = _mm_load_sd(reinterpret_cast<const double*>(row0 + at));
+  return _mm_shuffle_epi8(_mm_castpd_si128(_mm_loadh_pd(upper, reinterpret_cast<const double*>(row1 + at))), quads);
 }
 
-// Four outputs of a kind whose neighbours lie in 8 bytes; v[c] holds component c of all four.
+// Four outputs, as a Sample finds them: a register for each component, in every 32-bit lane the upper and lower first
+// neighbour and the upper and lower second neighbour. `load` does the loads and shuffles, what follows is the same for all.
+template <int Count>
+struct Quads {
+  __m128i component[Count];
+};
+
+// Neighbours in 8 bytes.
 template <Kind kind>
 struct SampleWide {
   static constexpr int count = Lanes<kind>::count;
   static constexpr int load_bytes = 8;
-  const __m128i widen0, widen1;
+  const __m128i quads;
 
   // Written out: a constructor that the compiler makes would not belong to the target region.
-  inline SampleWide() noexcept : widen0(widen_mask<kind, 0>()), widen1(widen_mask<kind, 1>()) {}
+  inline SampleWide() noexcept : quads(quad_mask<kind>()) {}
 
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m128i weights_x,
-                         __m128i weights_y, __m128i v[4]) const noexcept {
-    const __m128i p0 = sample_one<0>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
-    const __m128i p1 = sample_one<1>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
-    const __m128i p2 = sample_one<2>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
-    const __m128i p3 = sample_one<3>(row0, row1, offset, weights_x, weights_y, widen0, widen1);
+  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
+    const __m128i p0 = load_one(row0, row1, offset[0], quads), p1 = load_one(row0, row1, offset[1], quads);
+    const __m128i p2 = load_one(row0, row1, offset[2], quads), p3 = load_one(row0, row1, offset[3], quads);
     const __m128i c01_a = _mm_unpacklo_epi32(p0, p1), c01_b = _mm_unpacklo_epi32(p2, p3);
-    v[0] = _mm_unpacklo_epi64(c01_a, c01_b);
-    v[1] = _mm_unpackhi_epi64(c01_a, c01_b);
+    out.component[0] = _mm_unpacklo_epi64(c01_a, c01_b);
+    out.component[1] = _mm_unpackhi_epi64(c01_a, c01_b);
     if constexpr (count > 2) {
       const __m128i c23_a = _mm_unpackhi_epi32(p0, p1), c23_b = _mm_unpackhi_epi32(p2, p3);
-      v[2] = _mm_unpacklo_epi64(c23_a, c23_b);
-      if constexpr (count > 3) v[3] = _mm_unpackhi_epi64(c23_a, c23_b);
+      out.component[2] = _mm_unpacklo_epi64(c23_a, c23_b);
+      if constexpr (count > 3) out.component[3] = _mm_unpackhi_epi64(c23_a, c23_b);
     }
   }
 };
@@ -122,14 +124,10 @@ struct SampleGray {
     __m128i pairs = _mm_cvtsi32_si128(load_u16(row + offset[0]));
     pairs = _mm_insert_epi16(pairs, load_u16(row + offset[1]), 1);
     pairs = _mm_insert_epi16(pairs, load_u16(row + offset[2]), 2);
-    pairs = _mm_insert_epi16(pairs, load_u16(row + offset[3]), 3);
-    return _mm_cvtepu8_epi16(pairs);
+    return _mm_insert_epi16(pairs, load_u16(row + offset[3]), 3);
   }
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m128i weights_x,
-                         __m128i weights_y, __m128i v[4]) const noexcept {
-    const __m128i h0 = _mm_madd_epi16(gather(row0, offset), weights_x);
-    const __m128i h1 = _mm_madd_epi16(gather(row1, offset), weights_x);
-    v[0] = _mm_madd_epi16(join_rows(h0, h1), weights_y);
+  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
+    out.component[0] = _mm_unpacklo_epi8(gather(row0, offset), gather(row1, offset));
   }
 };
 
@@ -141,75 +139,77 @@ inline __m128i gather_4x4_bytes(const uint8_t* row, const int32_t* offset) noexc
   return _mm_insert_epi32(bytes, load_i32(row + offset[3]), 3);
 }
 
-// Luma of YUYV: the neighbours are bytes 0 and 2 of four.
-struct SampleSpacedGray {
-  static constexpr int count = 1;
+// Neighbours in 4 bytes: interleaved chroma (two components), or the luma of YUYV (one, in bytes 0 and 2).
+template <int Count>
+struct SampleFourBytes {
+  static constexpr int count = Count;
   static constexpr int load_bytes = 4;
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m128i weights_x,
-                         __m128i weights_y, __m128i v[4]) const noexcept {
-    const __m128i even = _mm_set1_epi16(0x00ff);
-    const __m128i h0 = _mm_madd_epi16(_mm_and_si128(gather_4x4_bytes(row0, offset), even), weights_x);
-    const __m128i h1 = _mm_madd_epi16(_mm_and_si128(gather_4x4_bytes(row1, offset), even), weights_x);
-    v[0] = _mm_madd_epi16(join_rows(h0, h1), weights_y);
-  }
-};
 
-// Interleaved chroma: two components of two neighbours are four bytes.
-struct SamplePairs {
-  static constexpr int count = 2;
-  static constexpr int load_bytes = 4;
-  inline void operator()(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, __m128i weights_x,
-                         __m128i weights_y, __m128i v[4]) const noexcept {
-    const __m128i even = _mm_set1_epi16(0x00ff);
+  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<Count>& out) const noexcept {
+    const __m128i quads = _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
     const __m128i upper = gather_4x4_bytes(row0, offset), lower = gather_4x4_bytes(row1, offset);
-    const __m128i first0 = _mm_madd_epi16(_mm_and_si128(upper, even), weights_x);
-    const __m128i first1 = _mm_madd_epi16(_mm_and_si128(lower, even), weights_x);
-    const __m128i second0 = _mm_madd_epi16(_mm_srli_epi16(upper, 8), weights_x);
-    const __m128i second1 = _mm_madd_epi16(_mm_srli_epi16(lower, 8), weights_x);
-    v[0] = _mm_madd_epi16(join_rows(first0, first1), weights_y);
-    v[1] = _mm_madd_epi16(join_rows(second0, second1), weights_y);
+    const __m128 front = _mm_castsi128_ps(_mm_shuffle_epi8(_mm_unpacklo_epi8(upper, lower), quads));
+    const __m128 back = _mm_castsi128_ps(_mm_shuffle_epi8(_mm_unpackhi_epi8(upper, lower), quads));
+    out.component[0] = _mm_castps_si128(_mm_shuffle_ps(front, back, 0x88));
+    if constexpr (Count > 1) out.component[1] = _mm_castps_si128(_mm_shuffle_ps(front, back, 0xdd));
   }
 };
 
-// Calls group(x) for groups of four outputs that cover [wide_begin, wide_end), the last moved back to end in time, and
-// single(begin, end) for the columns that vector code must not touch.
-template <typename GroupOfFour, typename Single>
-inline void cover(const Taps& taps, GroupOfFour group, Single single) noexcept {
+// Runs over [wide_begin, wide_end) in groups of four, the last one moved back to end in time: `sample` loads, use(x, quads)
+// gets what it loaded; single(begin, end) does the columns that vector code must not touch.
+// A group is loaded while the one before is computed; see kernels_avx2.cpp.
+template <typename Sample, typename Use, typename Single>
+inline void cover(const uint8_t* row0, const uint8_t* row1, const Taps& taps, Use use, Single single) noexcept {
+  const Sample sample;
   const int32_t begin = taps.wide_begin, end = taps.wide_end;
+  const int32_t* const offset = taps.offset;
   if (end - begin < 4) {
     single(0, taps.count);
     return;
   }
   single(0, begin);
   int32_t x = begin;
-  for (; x + 4 <= end; x += 4) group(x);
-  if (x < end) group(end - 4);
+  Quads<Sample::count> current;
+  sample.load(row0, row1, offset + x, current);
+  for (; x + 8 <= end; x += 4) {
+    Quads<Sample::count> next;
+    sample.load(row0, row1, offset + x + 4, next);
+    use(x, current);
+    current = next;
+  }
+  use(x, current);
+  if (x + 4 < end) {
+    sample.load(row0, row1, offset + end - 4, current);
+    use(end - 4, current);
+  }
   single(end, taps.count);
 }
 
-template <typename Sample, typename T, int Spacing, int Step>
+template <typename Sample, int Spacing, int Step>
 void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
                 int32_t* const v[4]) noexcept {
-  const __m128i weights_y = _mm_set1_epi32((2048 - weight1) | weight1 << 16);
-  const Sample sample;
-  cover(
-      taps,
-      [&](int32_t x) {
-        __m128i values[4];
-        sample(row0, row1, taps.offset + x, load_4x32(taps.weights + x), weights_y, values);
+  const Rows rows(weight1);
+  int32_t* to[Sample::count];
+  for (int c = 0; c < Sample::count; ++c) to[c] = v[c];
+  const int32_t* const weights = taps.weights;
+  cover<Sample>(
+      row0, row1, taps,
+      [&](int32_t x, const Quads<Sample::count>& quads) {
+        const __m128i weights_x = load_4x32(weights + x);
         for (int c = 0; c < Sample::count; ++c)
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(v[c] + x), values[c]);
+          _mm_storeu_si128(reinterpret_cast<__m128i*>(to[c] + x),
+                              _mm_madd_epi16(rows.blend(quads.component[c]), weights_x));
       },
       [&](int32_t begin, int32_t end) {
-        scalar::sample_columns<T, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, v);
+        scalar::sample_columns<uint8_t, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, v);
       });
 }
 
-template <typename Sample, typename T, int Spacing, int Step>
-void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+// Without `Biased` every bias is 0 and no scale is negative: adding could change nothing.
+template <typename Sample, int Spacing, int Step, bool Biased>
+inline void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
                     const float bias[4], float* const out[4]) noexcept {
-  const __m128i weights_y = _mm_set1_epi32((2048 - weight1) | weight1 << 16);
-  const Sample sample;
+  const Rows rows(weight1);
   __m128 k[Sample::count], b[Sample::count];
   float* to[Sample::count];
   for (int c = 0; c < Sample::count; ++c) {
@@ -217,18 +217,32 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
     b[c] = _mm_set1_ps(bias[c]);
     to[c] = out[c];
   }
-  cover(
-      taps,
-      [&](int32_t x) {
-        __m128i values[4];
-        sample(row0, row1, taps.offset + x, load_4x32(taps.weights + x), weights_y, values);
-        for (int c = 0; c < Sample::count; ++c)
-          _mm_storeu_ps(to[c] + x, _mm_add_ps(_mm_mul_ps(_mm_cvtepi32_ps(values[c]), k[c]), b[c]));
+  const int32_t* const weights = taps.weights;
+  cover<Sample>(
+      row0, row1, taps,
+      [&](int32_t x, const Quads<Sample::count>& quads) {
+        const __m128i weights_x = load_4x32(weights + x);
+        for (int c = 0; c < Sample::count; ++c) {
+          const __m128i v = _mm_madd_epi16(rows.blend(quads.component[c]), weights_x);
+          const __m128 scaled = _mm_mul_ps(_mm_cvtepi32_ps(v), k[c]);
+          _mm_storeu_ps(to[c] + x, Biased ? _mm_add_ps(scaled, b[c]) : scaled);
+        }
       },
       [&](int32_t begin, int32_t end) {
-        scalar::sample_columns_f32<T, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, scale, bias,
-                                                                    out);
+        scalar::sample_columns_f32<uint8_t, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, scale,
+                                                                          bias, out);
       });
+}
+
+template <typename Sample, int Spacing, int Step>
+void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+                    const float bias[4], float* const out[4]) noexcept {
+  bool biased = false;
+  for (int c = 0; c < Sample::count; ++c) biased = biased || bias[c] != 0 || scale[c] < 0;
+  if (biased)
+    sample_floats<Sample, Spacing, Step, true>(row0, row1, weight1, taps, scale, bias, out);
+  else
+    sample_floats<Sample, Spacing, Step, false>(row0, row1, weight1, taps, scale, bias, out);
 }
 
 template <bool Strided>
@@ -241,16 +255,16 @@ void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void*
 
 const Kernels kSse41Kernels = {
     Isa::sse41,
-    {sample_row<SampleGray, uint8_t, 1, 1>, sample_row<SampleSpacedGray, uint8_t, 1, 2>,
-     sample_row<SamplePairs, uint8_t, 1, 2>, sample_row<SampleWide<Kind::c2s4>, uint8_t, 2, 4>,
-     sample_row<SampleWide<Kind::c3s3>, uint8_t, 1, 3>, sample_row<SampleWide<Kind::c3s4>, uint8_t, 1, 4>,
-     sample_row<SampleWide<Kind::c4s4>, uint8_t, 1, 4>, scalar::sample_row<uint16_t, 1, 2, 2>,
+    {sample_row<SampleGray, 1, 1>, sample_row<SampleFourBytes<1>, 1, 2>,
+     sample_row<SampleFourBytes<2>, 1, 2>, sample_row<SampleWide<Kind::c2s4>, 2, 4>,
+     sample_row<SampleWide<Kind::c3s3>, 1, 3>, sample_row<SampleWide<Kind::c3s4>, 1, 4>,
+     sample_row<SampleWide<Kind::c4s4>, 1, 4>, scalar::sample_row<uint16_t, 1, 2, 2>,
      scalar::sample_row<uint16_t, 3, 2, 6>, scalar::sample_row<uint16_t, 3, 2, 8>,
      scalar::sample_row<uint16_t, 4, 2, 8>},
-    {sample_row_f32<SampleGray, uint8_t, 1, 1>, nullptr, nullptr, nullptr,
-     sample_row_f32<SampleWide<Kind::c3s3>, uint8_t, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, uint8_t, 1, 4>,
-     sample_row_f32<SampleWide<Kind::c4s4>, uint8_t, 1, 4>, nullptr, nullptr, nullptr, nullptr},
-    {SampleGray::load_bytes, SampleSpacedGray::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
+    {sample_row_f32<SampleGray, 1, 1>, nullptr, nullptr, nullptr,
+     sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>,
+     sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr, nullptr},
+    {SampleGray::load_bytes, SampleFourBytes<1>::load_bytes, SampleFourBytes<2>::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
     {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
      scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
      scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
