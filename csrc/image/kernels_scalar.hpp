@@ -82,6 +82,24 @@ void warp_row(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) 
   for (int32_t x = 0; x < taps.count; ++x) warp_column<T, N, Spacing, Step>(taps, to_next_row, x, v);
 }
 
+// Columns of a fused YUV pass. LumaStep, and for chroma the step and how far the second component lies behind the first
+// (0: in a plane of its own).
+template <int LumaStep, int ChromaStep, int Spacing>
+inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, int32_t begin,
+                            int32_t end, const float scale[3], const float bias[3], float* const out[3]) noexcept {
+  const uint8_t* const* second = Spacing != 0 ? rows.first : rows.second;
+  for (int32_t x = begin; x < end; ++x) {
+    const int32_t at_y = luma.offset[x], at_c = chroma.offset[x], w = chroma.weights[x];
+    const int32_t y = blend<uint8_t>(rows.luma[0] + at_y, rows.luma[1] + at_y, LumaStep, luma.weights[x], rows.luma_weight1);
+    const int32_t u = blend<uint8_t>(rows.first[0] + at_c, rows.first[1] + at_c, ChromaStep, w, rows.chroma_weight1);
+    const int32_t v = blend<uint8_t>(second[0] + at_c + Spacing, second[1] + at_c + Spacing, ChromaStep, w, rows.chroma_weight1);
+    const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
+    const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
+    for (int c = 0; c < 3; ++c)
+      out[c][x] = static_cast<float>(std::clamp(rgb[c], 0, 255 << 20)) * scale[c] + bias[c];
+  }
+}
+
 // Round to nearest, ties to even; exact below 2^22 because there the sum's last bit is 1.
 inline float round_half_even(float value) noexcept { return (value + 12582912.0f) - 12582912.0f; }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "image/kernels.hpp"
+#include "image/kernels_lanes.hpp"
 #include "image/kernels_scalar.hpp"
 
 #if defined(__x86_64__)
@@ -22,8 +23,14 @@ inline int32_t load_i32(const uint8_t* p) noexcept {
   return value;
 }
 
-inline int32_t load_u16(const uint8_t* p) noexcept {
+inline uint32_t load_u16(const uint8_t* p) noexcept {
   uint16_t value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+inline int64_t load_i64(const uint8_t* p) noexcept {
+  int64_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
@@ -42,30 +49,6 @@ struct Rows {
   }
 };
 
-// Where the components lie in the 8 bytes of an output: first neighbour's and second neighbour's, -1 for none.
-template <Kind kind>
-struct Lanes;
-template <>
-struct Lanes<Kind::c3s3> {
-  static constexpr int count = 3;
-  static constexpr char first[4] = {0, 1, 2, -1}, second[4] = {3, 4, 5, -1};
-};
-template <>
-struct Lanes<Kind::c3s4> {
-  static constexpr int count = 3;
-  static constexpr char first[4] = {0, 1, 2, -1}, second[4] = {4, 5, 6, -1};
-};
-template <>
-struct Lanes<Kind::c4s4> {
-  static constexpr int count = 4;
-  static constexpr char first[4] = {0, 1, 2, 3}, second[4] = {4, 5, 6, 7};
-};
-template <>
-struct Lanes<Kind::c2s4> {
-  static constexpr int count = 2;
-  static constexpr char first[4] = {0, 2, -1, -1}, second[4] = {4, 6, -1, -1};
-};
-
 // PSHUFB mask for 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its upper and lower
 // first neighbour and its upper and lower second neighbour.
 template <Kind kind>
@@ -80,8 +63,7 @@ inline __m128i quad_mask() noexcept {
 
 // What lies around an output, components in 32-bit lanes.
 inline __m128i load_one(const uint8_t* row0, const uint8_t* row1, ptrdiff_t at, __m128i quads) noexcept {
-  const __m128d upper = _mm_load_sd(reinterpret_cast<const double*>(row0 + at));
-  return _mm_shuffle_epi8(_mm_castpd_si128(_mm_loadh_pd(upper, reinterpret_cast<const double*>(row1 + at))), quads);
+  return _mm_shuffle_epi8(_mm_set_epi64x(load_i64(row1 + at), load_i64(row0 + at)), quads);
 }
 
 // Four outputs, as a Sample finds them: a register for each component, in every 32-bit lane the upper and lower first
@@ -115,74 +97,71 @@ struct SampleWide {
   }
 };
 
-// Gray or luma: the neighbours are two bytes.
+// Gray or luma: the neighbours are two bytes, or with `Step` 2 (YUYV) the first and third of three. The integer units put
+// them together while the vector units compute.
+template <int Step>
 struct SampleGray {
   static constexpr int count = 1;
-  static constexpr int load_bytes = 2;
+  static constexpr int load_bytes = Step + 1;
 
-  static inline __m128i gather(const uint8_t* row, const int32_t* offset) noexcept {
-    __m128i pairs = _mm_cvtsi32_si128(load_u16(row + offset[0]));
-    pairs = _mm_insert_epi16(pairs, load_u16(row + offset[1]), 1);
-    pairs = _mm_insert_epi16(pairs, load_u16(row + offset[2]), 2);
-    return _mm_insert_epi16(pairs, load_u16(row + offset[3]), 3);
+  static inline uint64_t neighbours(const uint8_t* upper, const uint8_t* lower) noexcept {
+    if constexpr (Step == 1) return load_u16(upper) | static_cast<uint64_t>(load_u16(lower)) << 16;
+    return upper[0] | upper[2] << 8 | lower[0] << 16 | static_cast<uint64_t>(lower[2]) << 24;
+  }
+  static inline int64_t two(const uint8_t* row0, const uint8_t* row1, int32_t a, int32_t b) noexcept {
+    return static_cast<int64_t>(neighbours(row0 + a, row1 + a) | neighbours(row0 + b, row1 + b) << 32);
   }
   inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
-    out.component[0] = _mm_unpacklo_epi8(gather(row0, offset), gather(row1, offset));
+    const __m128i both = _mm_set_epi64x(two(row0, row1, offset[2], offset[3]), two(row0, row1, offset[0], offset[1]));
+    out.component[0] = _mm_shuffle_epi8(both, _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
   }
 };
 
-// Four bytes of four places, in order.
-inline __m128i gather_4x4_bytes(const uint8_t* row, const int32_t* offset) noexcept {
-  __m128i bytes = _mm_cvtsi32_si128(load_i32(row + offset[0]));
-  bytes = _mm_insert_epi32(bytes, load_i32(row + offset[1]), 1);
-  bytes = _mm_insert_epi32(bytes, load_i32(row + offset[2]), 2);
-  return _mm_insert_epi32(bytes, load_i32(row + offset[3]), 3);
-}
-
-// Neighbours in 4 bytes: interleaved chroma (two components), or the luma of YUYV (one, in bytes 0 and 2).
-template <int Count>
-struct SampleFourBytes {
-  static constexpr int count = Count;
+// Interleaved chroma: two components of two neighbours are four bytes.
+struct SamplePairs {
+  static constexpr int count = 2;
   static constexpr int load_bytes = 4;
 
-  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<Count>& out) const noexcept {
-    const __m128i quads = _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15);
-    const __m128i upper = gather_4x4_bytes(row0, offset), lower = gather_4x4_bytes(row1, offset);
-    const __m128 front = _mm_castsi128_ps(_mm_shuffle_epi8(_mm_unpacklo_epi8(upper, lower), quads));
-    const __m128 back = _mm_castsi128_ps(_mm_shuffle_epi8(_mm_unpackhi_epi8(upper, lower), quads));
-    out.component[0] = _mm_castps_si128(_mm_shuffle_ps(front, back, 0x88));
-    if constexpr (Count > 1) out.component[1] = _mm_castps_si128(_mm_shuffle_ps(front, back, 0xdd));
+  static inline __m128i two(const uint8_t* row0, const uint8_t* row1, int32_t a, int32_t b) noexcept {
+    __m128i bytes = _mm_cvtsi32_si128(load_i32(row0 + a));
+    bytes = _mm_insert_epi32(bytes, load_i32(row1 + a), 1);
+    bytes = _mm_insert_epi32(bytes, load_i32(row0 + b), 2);
+    return _mm_insert_epi32(bytes, load_i32(row1 + b), 3);
+  }
+  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& out) const noexcept {
+    const __m128i quads = _mm_setr_epi8(0, 4, 2, 6, 1, 5, 3, 7, 8, 12, 10, 14, 9, 13, 11, 15);
+    const __m128 a = _mm_castsi128_ps(_mm_shuffle_epi8(two(row0, row1, offset[0], offset[1]), quads));
+    const __m128 b = _mm_castsi128_ps(_mm_shuffle_epi8(two(row0, row1, offset[2], offset[3]), quads));
+    out.component[0] = _mm_castps_si128(_mm_shuffle_ps(a, b, 0x88));
+    out.component[1] = _mm_castps_si128(_mm_shuffle_ps(a, b, 0xdd));
   }
 };
 
-// Runs over [wide_begin, wide_end) in groups of four, the last one moved back to end in time: `sample` loads, use(x, quads)
-// gets what it loaded; single(begin, end) does the columns that vector code must not touch.
+// Runs over [begin, end) of `count` columns in groups of four, the last one moved back to end in time: load(x, quads) and
+// then use(x, quads); single(begin, end) does the columns that vector code must not touch.
 // A group is loaded while the one before is computed; see kernels_avx2.cpp.
-template <typename Sample, typename Use, typename Single>
-inline void cover(const uint8_t* row0, const uint8_t* row1, const Taps& taps, Use use, Single single) noexcept {
-  const Sample sample;
-  const int32_t begin = taps.wide_begin, end = taps.wide_end;
-  const int32_t* const offset = taps.offset;
+template <int Components, typename Load, typename Use, typename Single>
+inline void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use, Single single) noexcept {
   if (end - begin < 4) {
-    single(0, taps.count);
+    single(0, count);
     return;
   }
   single(0, begin);
   int32_t x = begin;
-  Quads<Sample::count> current;
-  sample.load(row0, row1, offset + x, current);
+  Quads<Components> current;
+  load(x, current);
   for (; x + 8 <= end; x += 4) {
-    Quads<Sample::count> next;
-    sample.load(row0, row1, offset + x + 4, next);
+    Quads<Components> next;
+    load(x + 4, next);
     use(x, current);
     current = next;
   }
   use(x, current);
   if (x + 4 < end) {
-    sample.load(row0, row1, offset + end - 4, current);
+    load(end - 4, current);
     use(end - 4, current);
   }
-  single(end, taps.count);
+  single(end, count);
 }
 
 template <typename Sample, int Spacing, int Step>
@@ -192,8 +171,11 @@ void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const
   int32_t* to[Sample::count];
   for (int c = 0; c < Sample::count; ++c) to[c] = v[c];
   const int32_t* const weights = taps.weights;
-  cover<Sample>(
-      row0, row1, taps,
+  const int32_t* const offset = taps.offset;
+  const Sample sample;
+  cover<Sample::count>(
+      taps.wide_begin, taps.wide_end, taps.count,
+      [&](int32_t x, Quads<Sample::count>& quads) { sample.load(row0, row1, offset + x, quads); },
       [&](int32_t x, const Quads<Sample::count>& quads) {
         const __m128i weights_x = load_4x32(weights + x);
         for (int c = 0; c < Sample::count; ++c)
@@ -218,8 +200,11 @@ inline void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weig
     to[c] = out[c];
   }
   const int32_t* const weights = taps.weights;
-  cover<Sample>(
-      row0, row1, taps,
+  const int32_t* const offset = taps.offset;
+  const Sample sample;
+  cover<Sample::count>(
+      taps.wide_begin, taps.wide_end, taps.count,
+      [&](int32_t x, Quads<Sample::count>& quads) { sample.load(row0, row1, offset + x, quads); },
       [&](int32_t x, const Quads<Sample::count>& quads) {
         const __m128i weights_x = load_4x32(weights + x);
         for (int c = 0; c < Sample::count; ++c) {
@@ -245,6 +230,94 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
     sample_floats<Sample, Spacing, Step, false>(row0, row1, weight1, taps, scale, bias, out);
 }
 
+// Chroma of the three kinds of YUV, and the scalar code for their edges.
+struct ChromaPairs {
+  using Luma = SampleGray<1>;
+  static constexpr auto columns = scalar::yuv_columns_f32<1, 2, 1>;
+  const SamplePairs sample{};
+  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+    sample.load(rows.first[0], rows.first[1], offset, out);
+  }
+};
+struct ChromaPlanes {
+  using Luma = SampleGray<1>;
+  static constexpr auto columns = scalar::yuv_columns_f32<1, 1, 0>;
+  const SampleGray<1> sample{};
+  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+    Quads<1> plane;
+    sample.load(rows.first[0], rows.first[1], offset, plane);
+    out.component[0] = plane.component[0];
+    sample.load(rows.second[0], rows.second[1], offset, plane);
+    out.component[1] = plane.component[0];
+  }
+};
+struct ChromaPacked {
+  using Luma = SampleGray<2>;
+  static constexpr auto columns = scalar::yuv_columns_f32<2, 4, 2>;
+  const SampleWide<Kind::c2s4> sample;
+  inline ChromaPacked() noexcept : sample() {}
+  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+    sample.load(rows.first[0], rows.first[1], offset, out);
+  }
+};
+
+// Two 16-bit coefficients for PMADDWD.
+inline __m128i pair_of(int32_t low, int32_t high) noexcept {
+  return _mm_set1_epi32(static_cast<int32_t>((static_cast<uint32_t>(low) & 0xffff) | static_cast<uint32_t>(high) << 16));
+}
+
+// Sampled values v < 2^26 are cut to 15 bits and multiplied in pairs of luma and one chroma; what is subtracted from them
+// in the definition is multiplied out into one constant a channel, exactly.
+template <typename Chroma>
+void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
+                 const float bias[3], float* const out[3]) noexcept {
+  const Rows luma_rows(rows.luma_weight1), chroma_rows(rows.chroma_weight1);
+  const __m128i red = pair_of(m.luma, m.red_v), blue = pair_of(m.luma, m.blue_u);
+  const __m128i green_u = pair_of(m.luma, m.green_u), green_v = pair_of(0, m.green_v);
+  const int32_t black = -(m.black << 7) * m.luma, middle = 128 << 7;
+  const __m128i from_red = _mm_set1_epi32(black - middle * m.red_v);
+  const __m128i from_green = _mm_set1_epi32(black - middle * (m.green_u + m.green_v));
+  const __m128i from_blue = _mm_set1_epi32(black - middle * m.blue_u);
+  const __m128i top = _mm_set1_epi32(255 << 20);
+  __m128 k[3], b[3];
+  float* to[3];
+  for (int c = 0; c < 3; ++c) {
+    k[c] = _mm_set1_ps(scale[c]);
+    b[c] = _mm_set1_ps(bias[c]);
+    to[c] = out[c];
+  }
+  const int32_t *const luma_at = luma.offset, *const chroma_at = chroma.offset;
+  const int32_t *const luma_weights = luma.weights, *const chroma_weights = chroma.weights;
+  const typename Chroma::Luma sample_luma;
+  const Chroma sample_chroma;
+  cover<3>(
+      luma.wide_begin > chroma.wide_begin ? luma.wide_begin : chroma.wide_begin,
+      luma.wide_end < chroma.wide_end ? luma.wide_end : chroma.wide_end, luma.count,
+      [&](int32_t x, Quads<3>& quads) {
+        Quads<1> light;
+        Quads<2> color;
+        sample_luma.load(rows.luma[0], rows.luma[1], luma_at + x, light);
+        sample_chroma.load(rows, chroma_at + x, color);
+        quads = {{light.component[0], color.component[0], color.component[1]}};
+      },
+      [&](int32_t x, const Quads<3>& quads) {
+        const __m128i weights_y = load_4x32(luma_weights + x), weights_c = load_4x32(chroma_weights + x);
+        const __m128i y = _mm_srli_epi32(_mm_madd_epi16(luma_rows.blend(quads.component[0]), weights_y), 11);
+        const __m128i u = _mm_madd_epi16(chroma_rows.blend(quads.component[1]), weights_c);
+        const __m128i v = _mm_madd_epi16(chroma_rows.blend(quads.component[2]), weights_c);
+        const __m128i yu = _mm_blend_epi16(y, _mm_slli_epi32(u, 5), 0xaa);
+        const __m128i yv = _mm_blend_epi16(y, _mm_slli_epi32(v, 5), 0xaa);
+        const __m128i green = _mm_add_epi32(_mm_madd_epi16(yu, green_u), _mm_madd_epi16(yv, green_v));
+        const __m128i rgb[3] = {_mm_add_epi32(_mm_madd_epi16(yv, red), from_red), _mm_add_epi32(green, from_green),
+                                _mm_add_epi32(_mm_madd_epi16(yu, blue), from_blue)};
+        for (int c = 0; c < 3; ++c) {
+          const __m128i level = _mm_min_epi32(_mm_max_epi32(rgb[c], _mm_setzero_si128()), top);
+          _mm_storeu_ps(to[c] + x, _mm_add_ps(_mm_mul_ps(_mm_cvtepi32_ps(level), k[c]), b[c]));
+        }
+      },
+      [&](int32_t begin, int32_t end) { Chroma::columns(rows, luma, chroma, m, begin, end, scale, bias, out); });
+}
+
 template <bool Strided>
 void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void* out, ptrdiff_t step) noexcept {
   uint16_t* to = static_cast<uint16_t*>(out);
@@ -255,16 +328,17 @@ void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void*
 
 const Kernels kSse41Kernels = {
     Isa::sse41,
-    {sample_row<SampleGray, 1, 1>, sample_row<SampleFourBytes<1>, 1, 2>,
-     sample_row<SampleFourBytes<2>, 1, 2>, sample_row<SampleWide<Kind::c2s4>, 2, 4>,
+    {sample_row<SampleGray<1>, 1, 1>, sample_row<SampleGray<2>, 1, 2>,
+     sample_row<SamplePairs, 1, 2>, sample_row<SampleWide<Kind::c2s4>, 2, 4>,
      sample_row<SampleWide<Kind::c3s3>, 1, 3>, sample_row<SampleWide<Kind::c3s4>, 1, 4>,
      sample_row<SampleWide<Kind::c4s4>, 1, 4>, scalar::sample_row<uint16_t, 1, 2, 2>,
      scalar::sample_row<uint16_t, 3, 2, 6>, scalar::sample_row<uint16_t, 3, 2, 8>,
      scalar::sample_row<uint16_t, 4, 2, 8>},
-    {sample_row_f32<SampleGray, 1, 1>, nullptr, nullptr, nullptr,
+    {sample_row_f32<SampleGray<1>, 1, 1>, nullptr, nullptr, nullptr,
      sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>,
      sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr, nullptr},
-    {SampleGray::load_bytes, SampleFourBytes<1>::load_bytes, SampleFourBytes<2>::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
+    {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
+    {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
     {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
      scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
      scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,

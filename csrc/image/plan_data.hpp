@@ -52,10 +52,15 @@ struct PlanData {
   Channel channels[kMaxStored];
   int32_t stored = 0;  // channels in use
   Store store = Store::f32;
-  bool fused = false;  // sampling, normalisation and storing in one kernel
+  bool fused = false;      // sampling, normalisation and storing in one kernel
+  bool fused_yuv = false;  // the same with the colour matrix between
   int32_t element = 4;
   ptrdiff_t x_step = 1, row_step = 0, slot_step = 0;  // elements
 };
+
+constexpr Chroma chroma_of(const FormatInfo& info) noexcept {
+  return info.planes == 3 ? Chroma::planes : info.planes == 2 ? Chroma::pairs : Chroma::packed;
+}
 
 YuvMatrix yuv_matrix(Matrix matrix, Range range) noexcept;
 
