@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from mnnlite.frame import Frame
 
-__all__ = ["ImageSpec", "TensorInfo"]
+__all__ = ["ImageSpec", "TaskSpec", "TensorInfo"]
 
 FITS = ("stretch", "letterbox", "crop")
 COLORS = {"RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
 FILTERS = ("nearest", "bilinear", "area")
 ANCHORS = ("center", "top_left")
 DTYPES = ("float32", "float16", "uint8", "int8")
+PRECISIONS = ("normal", "high", "low")
 LAYOUTS = ("NCHW", "NHWC", "NC4HW4", "NC8HW8")
 MAX_SIDE = 16384
 
@@ -226,3 +228,88 @@ class ImageSpec:
         from mnnlite.frame import apply  # only here: plain data must not need the extension to be imported
 
         return apply(self, frame, out)
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    names = None if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) else tuple(value)
+    if not names or not all(isinstance(each, str) for each in names):
+        raise ArgumentError(f"{name}: got {value!r:.80}, wanted a list of names")
+    return names
+
+
+def _shapes(value: Any) -> dict[str, tuple[int, ...]]:
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"shapes: got {value!r:.80}, wanted {{input: (1, 3, 224, 224)}}")
+    shapes = {}
+    for name, shape in value.items():
+        if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
+            raise ArgumentError(f"shapes: got {shape!r:.80} for {name!r}, wanted whole numbers")
+        shapes[str(name)] = tuple(_whole("shapes", extent, 1, 2**31 - 1) for extent in shape)
+    return shapes
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A network with what goes in and what comes out, as data: what a ``[[task]]`` of a pipeline file says.
+
+    Parameters
+    ----------
+    model : path or bytes
+        An ``.mnn`` file or its content.
+    image : ImageSpec, dict of str to ImageSpec, or None
+        How a frame becomes the input; by name where the network has several inputs. None: the caller writes the inputs.
+    decoder : decoder spec, str, or dict of str to decoder spec
+        What becomes of the outputs. A string is a family with its defaults; ``"raw"`` hands the outputs out. Several
+        decoders read one inference: the key names the result, and is the output it reads if there is one of that name
+        (otherwise ``tensors=`` of the decoder says).
+    outputs : sequence of str, optional
+        Only the branch that leads to these outputs is created, see `Model`.
+    shapes : dict of str to tuple of int, optional
+        Shapes of inputs. Open axes of an image's input are filled from its ``size`` without this.
+    batch : int
+        The most frames or regions of one call.
+    state : dict of str to str
+        ``{input: output}``: outputs that are inputs of the next frame. Zeros at first; see `Task.reset_state`.
+    feed : dict
+        Not yet.
+    threads : int, optional
+        Of a runtime of its own (1 if not said); in a shared arena it must be the arena's.
+    precision : {"normal", "high", "low"}
+        Of a runtime of its own.
+    external : path, optional
+        The file of external weights.
+
+    Raises
+    ------
+    ArgumentError
+        A value that cannot be used.
+    """
+
+    model: Any
+    image: ImageSpec | Mapping[str, ImageSpec] | None = None
+    decoder: Any = "raw"
+    outputs: Sequence[str] | None = None
+    shapes: Mapping[str, Sequence[int]] | None = None
+    batch: int = 1
+    state: Mapping[str, str] = field(default_factory=dict)
+    feed: Mapping[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+    precision: str = "normal"
+    external: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batch", _whole("batch", self.batch, 1, 1024))
+        if self.threads is not None:
+            object.__setattr__(self, "threads", _whole("threads", self.threads, 1, 32))
+        _word("precision", self.precision, PRECISIONS)
+        if self.feed:
+            raise ArgumentError("feed: not yet; it comes with the Runtime, which runs several tasks on a frame")
+        if self.outputs is not None:
+            object.__setattr__(self, "outputs", _names("outputs", self.outputs))
+        if self.shapes is not None:
+            object.__setattr__(self, "shapes", _shapes(self.shapes))
+        if not isinstance(self.state, Mapping):
+            raise ArgumentError(f"state: got {self.state!r:.80}, wanted {{input: output}}")
+        for name, output in self.state.items():
+            if not isinstance(name, str) or not isinstance(output, str):
+                raise ArgumentError(f"state: got {name!r}: {output!r}, wanted input name to output name")

@@ -6,8 +6,8 @@ import threading
 
 import numpy as np
 import pytest
-from helpers.image_cases import PACKED, YUV, make, region_of
 
+from helpers.image_cases import PACKED, YUV, make, region_of
 from mnnlite import Frame, ImageSpec, _core
 from mnnlite.reference import image as reference
 

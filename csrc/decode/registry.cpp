@@ -1,7 +1,57 @@
 #include "decode/registry.hpp"
 
-namespace mnnlite {
+#include <cstring>
+#include <new>
 
-std::vector<const char*> decoder_families() { return {"raw"}; }
+#include "decode/families.hpp"
+
+namespace mnnlite {
+namespace {
+
+struct Entry {
+  const char* family;
+  std::unique_ptr<Decoder> (*make)(Options&);
+};
+
+constexpr Entry kFamilies[] = {
+    {"raw", make_raw},
+    {"classification", make_classification},
+    {"fastestdet", make_fastestdet},
+    {"segmentation", make_segmentation},
+    {"lanes", make_lanes},
+    {"dbtext", make_dbtext},
+    {"centerface", make_centerface},
+    {"yolofastestv2", make_yolofastestv2},
+    {"nanodet", make_nanodet},
+    {"yolo", make_yolo},
+    {"keypoints", make_keypoints},
+    {"embedding", make_embedding},
+    {"ctc", make_ctc},
+    {"ssd", make_ssd},
+};
+
+}  // namespace
+
+std::vector<const char*> decoder_families() {
+  std::vector<const char*> names;
+  for (const Entry& entry : kFamilies) names.push_back(entry.family);
+  return names;
+}
+
+Status make_decoder(const char* family, const mnnlite_option* options, int n, std::unique_ptr<Decoder>& decoder) noexcept {
+  for (const Entry& entry : kFamilies) {
+    if (std::strcmp(entry.family, family) != 0) continue;
+    try {
+      Options reader(entry.family, options, n);
+      std::unique_ptr<Decoder> made = entry.make(reader);
+      MNNLITE_TRY(reader.finish());
+      decoder = std::move(made);
+      return {};
+    } catch (const std::bad_alloc&) {
+      return Status::error(Code::out_of_memory, "no memory for a decoder of family \"%s\"", family);
+    }
+  }
+  return Status::error(Code::argument, "there is no decoder family \"%s\"", family);
+}
 
 }  // namespace mnnlite

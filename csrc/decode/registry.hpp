@@ -1,10 +1,20 @@
-// The decoder families that are built in, by name.
+// Decoders by the name of their family, and decoders that a plug-in brings.
 #pragma once
 
+#include <memory>
 #include <vector>
+
+#include "decode/decoder.hpp"
 
 namespace mnnlite {
 
 std::vector<const char*> decoder_families();
+
+// Code::argument: no such family, an unknown option, or an option's value that cannot be used.
+Status make_decoder(const char* family, const mnnlite_option* options, int n, std::unique_ptr<Decoder>& decoder) noexcept;
+
+// An instance of a plug-in. Its table must outlive the decoder. Code::decoder_abi: built for another decoder.h.
+Status adopt_decoder(const mnnlite_decoder_v1* table, const mnnlite_option* options, int n,
+                     std::unique_ptr<Decoder>& decoder) noexcept;
 
 }  // namespace mnnlite

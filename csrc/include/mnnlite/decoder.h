@@ -34,8 +34,9 @@ enum mnnlite_dtype {
 };
 
 /* What the axes of a tensor mean. MNNLITE_PLAIN: row-major dims with no image meaning (any rank).
- * For the packed layouts dims are the logical N, C, H, W; channels lie in groups of 4 or 8, the last
- * group padded. */
+ * dims are in the order of the layout's name: N, H, W, C for MNNLITE_NHWC. For the packed layouts they
+ * are the logical N, C, H, W; channels lie in groups of 4 or 8, the last group padded:
+ * element (n, c, y, x) is at (((n * groups + c / 4) * H + y) * W + x) * 4 + c % 4. */
 enum mnnlite_layout {
   MNNLITE_PLAIN = 0,
   MNNLITE_NCHW = 1,
@@ -55,7 +56,8 @@ typedef struct mnnlite_tensor {
   int32_t zero_point;
 } mnnlite_tensor;
 
-/* One slot of the batch: which part of which picture the network saw there. */
+/* One slot of the batch: which part of which picture the network saw there. Slot i is index i of the
+ * first axis of the tensors; a call may fill fewer slots than the tensors have. */
 typedef struct mnnlite_item {
   double to_frame[9];     /* 3x3, row-major: network pixel -> frame pixel, pixel i covers [i, i+1) */
   int32_t net_width;      /* network input size in pixels; 0 = unknown */
@@ -80,12 +82,16 @@ enum mnnlite_kind {
 };
 
 /* One result. Every kind uses item, class_id and score; what else is filled depends on the kind:
- *   detections  box
- *   masks       box, pixels (width x height class map or 0/1 map), to_frame of its pixels
- *   polygons    box, values (x, y pairs)          polylines   box, values (x, y pairs)
- *   keypoints   box, values (x, y, confidence)    texts       box, chars, values (a quadrilateral)
- *   embeddings  values (the vector)
- * Ranges index the sink's pools. Coordinates are pixels of the whole frame. */
+ *   detections  box; values: x, y pairs, if the head has them (corners of a plate or of an oriented box, key points)
+ *   masks       box, area; pixels: a class map of width x height that the rows of one slot share (the row's mask is
+ *               where it equals class_id; 255 = not seen by the network); values: 9 numbers, 3x3 row-major, pixel of
+ *               the map -> frame pixel
+ *   polygons    box, area; values: x, y pairs     polylines   box; values: x, y pairs
+ *   keypoints   box; values: x, y, confidence     classes     nothing else
+ *   texts       box, chars; values: 4 corners as x, y pairs (top-left, top-right, bottom-right, bottom-left), then
+ *               one confidence per character
+ *   embeddings  values: the vector
+ * Ranges index the sink's pools. Coordinates are pixels of the whole frame. Every number is finite. */
 typedef struct mnnlite_row {
   int32_t item;
   int32_t class_id;       /* -1 = none */
@@ -95,7 +101,7 @@ typedef struct mnnlite_row {
   int32_t first_char, char_count;
   int32_t first_pixel, width, height;
   int32_t parent;         /* polygons: row of the outer ring of a hole, else -1 */
-  int32_t reserved;
+  float area;             /* masks, polygons: frame pixels squared */
 } mnnlite_row;
 
 /* Where results go: pools of the caller's memory. A decoder writes at most `capacity` of each and
@@ -117,6 +123,9 @@ typedef struct mnnlite_sink {
 
 /* What a decoder needs for the tensors that `plan` was shown. */
 typedef struct mnnlite_needs {
+  int32_t frame_width;        /* set by the caller: the largest frame that will come; 0 = not known yet */
+  int32_t frame_height;
+  int32_t depends_on_frame;   /* 1: plan again before a frame larger than that */
   int32_t kind;               /* enum mnnlite_kind */
   int32_t rows, values, chars, pixels;   /* capacities of the sink's pools */
   size_t scratch;             /* bytes, handed to decode 64-byte aligned */

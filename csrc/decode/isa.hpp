@@ -1,0 +1,18 @@
+// Plain loops compiled a second time for AVX2: the same source and, without contraction, the same bits.
+// MNNLITE_DECODE_ISA marks functions whose body is an always-inline template; `wide_isa` says which one to call.
+#pragma once
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define MNNLITE_DECODE_AVX2 1
+#define MNNLITE_TARGET_AVX2 __attribute__((target("avx2")))
+#else
+#define MNNLITE_DECODE_AVX2 0
+#endif
+#define MNNLITE_INLINE inline __attribute__((always_inline))
+
+namespace mnnlite {
+
+// True if this CPU has AVX2 and MNNLITE_FORCE_ISA does not name a smaller set. Read once.
+bool wide_isa() noexcept;
+
+}  // namespace mnnlite

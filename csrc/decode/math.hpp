@@ -1,0 +1,49 @@
+// exp and what is made of it, as plain float operations in a fixed order: the same bits on every CPU and in the NumPy
+// definition (mnnlite/reference/decode/math.py), which the C library's functions would not give.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace mnnlite {
+
+// Relative error below 2e-7 (checked in tests/cpp/test_decode_reader.cpp); clamps outside.
+inline float exp_f32(float x) noexcept {
+  // Range reduction x = n ln2 + r after Cody and Waite, ln2 in two parts so that n * high is exact; then the Taylor
+  // series, whose first dropped term is r^8 / 8! < 6e-9 for |r| <= ln2 / 2.
+  constexpr float kLog2e = 1.44269504f, kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+  constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  x = std::min(std::max(x, -87.0f), 88.0f);
+  const float shifted = x * kLog2e + kRound;
+  const float n = shifted - kRound;
+  const float r = (x - n * kLn2High) - n * kLn2Low;
+  float p = 1.98412698e-4f;
+  p = p * r + 1.38888889e-3f;
+  p = p * r + 8.33333333e-3f;
+  p = p * r + 4.16666667e-2f;
+  p = p * r + 1.66666667e-1f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  uint32_t bits;
+  std::memcpy(&bits, &p, 4);
+  bits += static_cast<uint32_t>(static_cast<int32_t>(n)) << 23;
+  std::memcpy(&p, &bits, 4);
+  return p;
+}
+
+inline float sigmoid_f32(float x) noexcept { return 1.0f / (1.0f + exp_f32(-x)); }
+
+inline float tanh_f32(float x) noexcept { return 1.0f - 2.0f / (exp_f32(2.0f * x) + 1.0f); }
+
+// The logit whose sigmoid is `probability`: scores are compared with it, so that sigmoid is computed for survivors only.
+inline float logit_of(float probability) noexcept {
+  if (probability <= 0) return -std::numeric_limits<float>::infinity();
+  if (probability >= 1) return std::numeric_limits<float>::infinity();
+  return static_cast<float>(std::log(static_cast<double>(probability) / (1.0 - static_cast<double>(probability))));
+}
+
+}  // namespace mnnlite

@@ -1,0 +1,115 @@
+// A decoder from outside, behind the same class as the built-in ones. What it returns is checked before anyone
+// reads it: a plug-in that miscounts must not become a read out of bounds.
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "decode/registry.hpp"
+
+namespace mnnlite {
+namespace {
+
+Status failed(const char* name, const char* stage, int code, const char* text) noexcept {
+  char line[MNNLITE_TEXT];
+  std::memcpy(line, text, sizeof line - 1);
+  line[sizeof line - 1] = 0;
+  return Status::error(Code::decoder, "%s: %s (%s returned %d)", name, line[0] ? line : "no error text", stage, code);
+}
+
+class Plugin final : public Decoder {
+ public:
+  Plugin(const mnnlite_decoder_v1& table, void* self) noexcept : table_(table), self_(self) {}
+  ~Plugin() override { table_.destroy(self_); }
+
+  const char* name() const noexcept override { return table_.name; }
+
+  Status plan(const TensorView* like, int n, int max_items, mnnlite_needs& needs) noexcept override {
+    mnnlite_needs asked{};
+    asked.frame_width = needs.frame_width;
+    asked.frame_height = needs.frame_height;
+    const int code = table_.plan(self_, like, n, max_items, &asked);
+    if (code != 0) return failed(name(), "plan", code, asked.error);
+    if (asked.kind < MNNLITE_RAW || asked.kind > MNNLITE_EMBEDDINGS)
+      return Status::error(Code::decoder, "%s: plan asked for the unknown kind of result %d", name(),
+                           static_cast<int>(asked.kind));
+    if (asked.rows < 0 || asked.values < 0 || asked.chars < 0 || asked.pixels < 0 || asked.scratch > (size_t{1} << 31))
+      return Status::error(Code::decoder, "%s: plan asked for pools of %d rows, %d values, %d chars, %d pixels and %zu bytes",
+                           name(), static_cast<int>(asked.rows), static_cast<int>(asked.values),
+                           static_cast<int>(asked.chars), static_cast<int>(asked.pixels), asked.scratch);
+    needs = needs_ = asked;
+    max_items_ = max_items;
+    return {};
+  }
+
+  Status decode(const TensorView* tensors, int n, const mnnlite_item* items, int n_items, mnnlite_sink& sink,
+                void* scratch) const noexcept override {
+    if (n_items > max_items_)
+      return Status::error(Code::decoder, "%s was planned for at most %d items, got %d", name(), max_items_, n_items);
+    const mnnlite_sink given = sink;
+    const int code = table_.decode(self_, tensors, n, items, n_items, &sink, scratch);
+    const bool moved = sink.rows != given.rows || sink.values != given.values || sink.chars != given.chars ||
+                       sink.pixels != given.pixels || sink.row_capacity != given.row_capacity ||
+                       sink.value_capacity != given.value_capacity || sink.char_capacity != given.char_capacity ||
+                       sink.pixel_capacity != given.pixel_capacity;
+    Status status = code != 0 ? failed(name(), "decode", code, sink.error) : moved ? misuse("changed the result pools") : check(sink);
+    if (!status.ok()) sink = given;
+    return status;
+  }
+
+ private:
+  Status misuse(const char* what) const noexcept { return Status::error(Code::decoder, "%s: decode %s", name(), what); }
+
+  Status check(const mnnlite_sink& sink) const noexcept {
+    if (sink.row_count < 0 || sink.row_count > sink.row_capacity || sink.value_count < 0 ||
+        sink.value_count > sink.value_capacity || sink.char_count < 0 || sink.char_count > sink.char_capacity ||
+        sink.pixel_count < 0 || sink.pixel_count > sink.pixel_capacity)
+      return misuse("counted more results than the pools hold");
+    const auto within = [](int64_t first, int64_t count, int64_t total) {
+      return count == 0 || (first >= 0 && count > 0 && first + count <= total);
+    };
+    for (int32_t i = 0; i < sink.row_count; ++i) {
+      const mnnlite_row& row = sink.rows[i];
+      if (row.width < 0 || row.height < 0 || !within(row.first_value, row.value_count, sink.value_count) ||
+          !within(row.first_char, row.char_count, sink.char_count) ||
+          !within(row.first_pixel, int64_t{row.width} * row.height, sink.pixel_count))
+        return misuse("wrote a row whose ranges lie outside the pools");
+    }
+    return {};
+  }
+
+  mnnlite_decoder_v1 table_;
+  void* self_;
+  mnnlite_needs needs_{};
+  int max_items_ = 0;
+};
+
+}  // namespace
+
+Status adopt_decoder(const mnnlite_decoder_v1* table, const mnnlite_option* options, int n,
+                     std::unique_ptr<Decoder>& decoder) noexcept {
+  if (!table) return Status::error(Code::decoder_abi, "a native decoder has no function table");
+  if (table->abi_version != MNNLITE_DECODER_ABI)
+    return Status::error(Code::decoder_abi,
+                         "a native decoder was built for version %u of decoder.h, this mnnlite has version %u; rebuild it",
+                         static_cast<unsigned>(table->abi_version), static_cast<unsigned>(MNNLITE_DECODER_ABI));
+  // A larger table comes from a newer header of the same version: its new fields are optional and not used here.
+  if (table->struct_size < sizeof(mnnlite_decoder_v1) || table->struct_size > 4096)
+    return Status::error(Code::decoder_abi,
+                         "a native decoder's function table has %u bytes, at least %zu are wanted; rebuild it",
+                         static_cast<unsigned>(table->struct_size), sizeof(mnnlite_decoder_v1));
+  if (!table->name || !table->create || !table->plan || !table->decode || !table->destroy)
+    return Status::error(Code::decoder_abi, "the native decoder \"%s\" lacks a name or one of create, plan, decode, destroy",
+                         table->name ? table->name : "?");
+  void* self = nullptr;
+  char error[MNNLITE_TEXT] = "";
+  const int code = table->create(options, n, &self, error);
+  if (code != 0) return failed(table->name, "create", code, error);
+  decoder.reset(new (std::nothrow) Plugin(*table, self));
+  if (!decoder) {
+    table->destroy(self);
+    return Status::error(Code::out_of_memory, "no memory for the decoder \"%s\"", table->name);
+  }
+  return {};
+}
+
+}  // namespace mnnlite

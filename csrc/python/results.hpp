@@ -1,0 +1,27 @@
+// How results reach Python: arrays over a SinkBuffer's pools, copied or borrowed.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <memory>
+
+#include "decode/sink.hpp"
+
+namespace mnnlite::python {
+
+namespace py = pybind11;
+
+// What mnnlite.results makes its types from: (kind, rows, values, chars, pixels, found, truncated), where rows are the
+// bytes of mnnlite_row, chars and pixels uint8 and values float32, all of rank 1. Needs the GIL.
+//
+// `borrow`: read-only arrays over the pools whose base keeps `buffer` alive. They show the next results after the next
+// decode, and stop being valid when the pools grow: whoever owns the buffer asks `is_borrowed` first and raises BusyError
+// or takes another buffer.
+py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borrow);
+
+// True while arrays borrowed from the buffer are alive, if `owners` others hold it.
+inline bool is_borrowed(const std::shared_ptr<SinkBuffer>& buffer, long owners = 1) noexcept {
+  return buffer.use_count() > owners;
+}
+
+}  // namespace mnnlite::python

@@ -1,0 +1,125 @@
+"""Class maps and what is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mnnlite.reference.decode import math, place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+UNSEEN = 255
+
+
+class Area(NamedTuple):
+    """One class of one item: `map` is the (H, W) uint8 class map it is in, `to_frame` the matrix of its pixels."""
+
+    item: int
+    class_id: int
+    score: np.float32
+    box: NDArray[np.float32]
+    area: np.float32
+    map: NDArray[np.uint8]
+    to_frame: tuple[float, ...]
+
+
+def class_map(
+    output: NDArray[Any], *, mode: str = "auto", activation: str = "none", threshold: float = 0.5
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], str]:
+    """Classes and probabilities of one slot's (C, H, W) or (H, W) output, and the mode that applied."""
+    planes = output if output.ndim == 3 else output[None]
+    if mode == "auto":
+        mode = "argmax" if len(planes) > 1 else "classes" if planes.dtype.kind in "iub" else "binary"
+    if mode == "argmax":
+        planes = planes.astype(np.float32)
+        classes = planes.argmax(axis=0).astype(np.uint8)
+        powers = math.exp(planes - planes.max(axis=0)).astype(np.float64)
+        return classes, 1 / np.cumsum(powers, axis=0)[-1], mode
+    if mode == "classes":
+        return planes[0].astype(np.uint8), np.ones(planes[0].shape), mode
+    values = planes[0].astype(np.float32)
+    cut = math.logit(threshold) if activation == "sigmoid" else np.float32(threshold)
+    classes = (values > cut).astype(np.uint8)
+    one = math.sigmoid(values) if activation == "sigmoid" else values
+    return classes, np.where(classes == 1, one, np.float32(1) - one).astype(np.float64), mode
+
+
+def map_to_frame(item: place.Item, width: int, height: int) -> tuple[float, ...]:
+    """Pixel of a width x height map -> frame pixel."""
+    scale = (item.net_size[0] / width, 0.0, 0.0, 0.0, item.net_size[1] / height, 0.0, 0.0, 0.0, 1.0)
+    return place.compose(item.to_frame, scale)
+
+
+def _at_centres(m: tuple[float, ...], width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    w = m[6] * x + m[7] * y + m[8]
+    return (m[0] * x + m[1] * y + m[2]) / w, (m[3] * x + m[4] * y + m[5]) / w
+
+
+def spread_over_frame(
+    classes: NDArray[np.uint8], m: tuple[float, ...], frame_size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Nearest pixel of the map for each pixel of the frame; UNSEEN where it does not reach."""
+    back = np.linalg.inv(np.reshape(m, (3, 3)))
+    u, v = _at_centres(tuple(back.ravel().tolist()), *frame_size)
+    inside = (u >= 0) & (v >= 0) & (u < classes.shape[1]) & (v < classes.shape[0])
+    result = np.full((frame_size[1], frame_size[0]), UNSEEN, np.uint8)
+    result[inside] = classes[v[inside].astype(int), u[inside].astype(int)]
+    return result
+
+
+def pixel_area(m: tuple[float, ...], width: int, height: int) -> float:
+    """Frame pixels squared that one pixel of the map covers, the mean over the map."""
+    corners = [place.apply(m, x, y) for x, y in ((0, 0), (width, 0), (width, height), (0, height))]
+    twice = 0.0
+    for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
+        twice += x1 * y2 - x2 * y1
+    return abs(twice) / 2 / (width * height)
+
+
+def decode(
+    outputs: NDArray[Any],
+    items: Sequence[place.Item],
+    *,
+    size: str = "network",
+    background: int = -2,
+    min_area: float = 0.0,
+    scores: bool = False,
+    **mapping: Any,
+) -> list[Area]:
+    """One row per class of each item's map, lower classes first; see `class_map` for the other options.
+
+    Pixels whose centre lies outside the frame are UNSEEN. `background` -2: class 0 of two-class maps, else none.
+    """
+    rows = []
+    for output, item in zip(outputs, items, strict=False):
+        classes, probability, mode = class_map(output, **mapping)
+        height, width = classes.shape
+        m = map_to_frame(item, width, height)
+        u, v = _at_centres(m, width, height)
+        outside = (u < 0) | (v < 0) | (u >= item.frame_size[0]) | (v >= item.frame_size[1])
+        classes = np.where(outside, np.uint8(UNSEEN), classes)
+        channels = output.shape[0] if output.ndim == 3 else 1
+        skip = background if background != -2 else 0 if mode == "binary" or channels == 2 else -1
+        means = {}
+        for c in np.unique(classes).tolist():
+            means[c] = probability[classes == c].mean() if scores or mode == "binary" else 1.0
+        if size == "frame":
+            classes = spread_over_frame(classes, m, item.frame_size)
+            m = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        unit = pixel_area(m, classes.shape[1], classes.shape[0])
+        for c in np.unique(classes).tolist():
+            y, x = np.nonzero(classes == c)
+            area = len(x) * unit
+            if c in (UNSEEN, skip) or area < min_area:
+                continue
+            extent = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
+            corners = place.box(item._replace(to_frame=m), extent)
+            if corners is not None:
+                rows.append(Area(item.item, c, np.float32(means[c]), corners, np.float32(area), classes, m))
+    return rows

@@ -1,0 +1,147 @@
+"""Result types: sequences of rows, columns, JSON, adapters."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mnnlite import _core, decoders, results
+from mnnlite.errors import ArgumentError
+
+NAMES = ("car", "person", "sign")
+
+
+def three():
+    return results.Detections.from_arrays(
+        [[1, 2, 30.5, 40], [5, 6, 7, 8], [0, 0, 10, 10]], [0.9, 0.8, 0.7], [0, 2, 5], names=NAMES, frame_size=(64, 48)
+    )
+
+
+def test_the_row_of_python_is_the_row_of_the_header():
+    assert results._ROW_SIZE == _core.ROW_SIZE == results._ALL.itemsize
+    for kind in results.KINDS.values():
+        assert kind._DTYPE.itemsize == _core.ROW_SIZE
+
+
+def test_detections_have_their_columns():
+    found = three()
+    assert found.boxes_xyxy.shape == (3, 4)
+    assert found.boxes_xyxy.dtype == np.float32
+    np.testing.assert_allclose(found.boxes_xywh[0], [1, 2, 29.5, 38])
+    assert found.labels == ["car", "sign", "5"]
+    assert found.points.shape == (3, 0, 2)
+    assert found.rows.dtype.names == ("item", "class_id", "score", "box")
+    assert np.asarray(found)["score"].tolist() == pytest.approx([0.9, 0.8, 0.7])
+    assert (found.found, found.truncated) == (3, False)
+    assert repr(found) == "<Detections: 3 (1 car, 1 sign, 1 5)>"
+
+
+def test_rows_are_named_tuples():
+    row = three()[1]
+    assert row.label == "sign"
+    assert row.box == (5, 6, 7, 8)
+    assert three()[-1].class_id == 5
+    assert [row.label for row in three()] == ["car", "sign", "5"]
+    with pytest.raises(IndexError):
+        three()[3]
+
+
+def test_filtering_gives_the_same_type():
+    found = three()
+    for index in (found.scores > 0.75, [True, True, False], slice(0, 2), [0, 1], np.array([0, 1])):
+        part = found[index]
+        assert type(part) is results.Detections
+        assert part.labels == ["car", "sign"]
+        assert part.names == NAMES
+        assert part.frame_size == (64, 48)
+    assert len(found[[]]) == 0
+    assert not found[found.scores > 2]
+    assert found[found.scores > 2].to_json() == []
+    with pytest.raises(ArgumentError):
+        found[np.zeros((2, 2), int)]
+
+
+def test_an_empty_result_has_all_columns():
+    found = results.Detections.from_arrays([], [])
+    assert len(found) == 0
+    assert not found
+    assert found.boxes_xyxy.shape == (0, 4)
+    assert found.labels == []
+    assert list(found) == []
+
+
+def test_detections_as_json_are_clean():
+    entries = json.loads(json.dumps(three().to_json(), allow_nan=False))
+    assert entries[0] == {"label": "car", "score": 0.9, "box": [1.0, 2.0, 30.5, 40.0]}
+    crops = results.Detections.from_arrays([[0, 0, 1, 1]] * 2, [0.5, 0.4], [0, 0], items=[0, 3])
+    assert [entry["item"] for entry in crops.to_json()] == [0, 3]
+
+
+def test_detections_with_points():
+    found = results.Detections.from_arrays([[0, 0, 9, 9]] * 2, [0.5, 0.4], points=np.arange(16).reshape(2, 4, 2))
+    np.testing.assert_array_equal(found.points, np.arange(16).reshape(2, 4, 2))
+    np.testing.assert_array_equal(found[1:].points, np.arange(8, 16).reshape(1, 4, 2))
+    assert found.to_json()[1]["points"][0] == [8.0, 9.0]
+
+
+def test_coco_dictionaries():
+    entry = three().to_coco(image_id=7)[0]
+    assert entry == {"image_id": 7, "category_id": 0, "bbox": [1.0, 2.0, 29.5, 38.0], "score": 0.9}
+
+
+def test_polylines_and_polygons():
+    lines = results.Polylines.from_points([[(0, 1), (2, 3), (4.5, 6)], [(1, 1), (2, 2)]], [0.5, 1], names=("lane",))
+    assert [len(points) for points in lines.points] == [3, 2]
+    np.testing.assert_array_equal(lines.boxes_xyxy[0], [0, 1, 4.5, 6])
+    assert lines[1:].points[0].tolist() == [[1, 1], [2, 2]]
+    assert lines.to_json()[0] == {"label": "lane", "score": 0.5, "points": [[0, 1], [2, 3], [4.5, 6]]}
+    feature = lines.to_geojson()["features"][0]
+    assert feature["geometry"] == {"type": "LineString", "coordinates": [[0, 1], [2, 3], [4.5, 6]]}
+    areas = results.Polygons.from_points([[(0, 0), (9, 0), (9, 9)]])
+    ring = areas.to_geojson()["features"][0]["geometry"]["coordinates"][0]
+    assert ring[0] == ring[-1]
+    assert len(ring) == 4
+
+
+def test_masks_over_the_frame():
+    logits = np.zeros((1, 3, 4, 6), np.float32)
+    logits[0, 1, :2] = 5
+    logits[0, 2, 2:, 3:] = 5
+    found = decoders.Segmentation(classes=("road", "sky", "car")).decode({"y": logits}, (60, 40))
+    assert found.labels == ["road", "sky", "car"]
+    spread = found.over_frame()
+    assert spread.shape == (40, 60)
+    assert (spread[:20] == 1).all()
+    assert (spread[20:, 30:] == 2).all()
+    assert found[found.class_ids == 2].masks.shape == (1, 4, 6)
+    assert found[1].mask.sum() == 12
+    assert set(found.to_json()[2]) == {"label", "score", "box", "area"}
+    with pytest.raises(ArgumentError, match="item"):
+        found.class_map(4)
+
+
+def test_no_result_writes_numbers_that_json_cannot():
+    found = decoders.Classification().decode({"y": np.array([[1e30, -1e30, 0]], np.float32)}, (4, 4))
+    for entry in json.loads(json.dumps(found.to_json(), allow_nan=False)):
+        assert math.isfinite(entry["score"])
+
+
+def test_results_are_the_callers_own():
+    spec = decoders.Classification()
+    first = spec.decode({"y": np.array([[1.0, 2.0]])}, (4, 4))
+    before = first.scores.copy()
+    spec.decode({"y": np.array([[9.0, -9.0]])}, (4, 4))
+    np.testing.assert_array_equal(first.scores, before)
+
+
+def test_borrowed_results_are_read_only_and_keep_their_memory():
+    native = _core.ArrayDecoder("classification", {})
+    item = ((1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0), 4, 4, 4, 4, 0)
+    logits = np.array([[1.0, 2.0, 3.0]], np.float32)
+    borrowed = results.from_native(native.decode([("y", logits, 0, None, 0.0, 0)], [item], True))
+    assert not borrowed.scores.flags.writeable
+    before = borrowed.scores.copy()
+    native.decode([("y", -logits, 0, None, 0.0, 0)], [item], True)
+    del native
+    np.testing.assert_array_equal(borrowed.scores, before)
