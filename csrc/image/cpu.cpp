@@ -17,6 +17,8 @@ bool can_run(Isa isa) noexcept {
 #if defined(__x86_64__)
     case Isa::sse41: return __builtin_cpu_supports("sse4.1") != 0;
     case Isa::avx2: return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+#elif defined(__aarch64__)
+    case Isa::neon: return true;  // part of the architecture
 #endif
     default: return false;
   }
@@ -111,6 +113,8 @@ const Kernels& kernels_of(Isa isa) noexcept {
 #if defined(__x86_64__)
     case Isa::sse41: return kSse41Kernels;
     case Isa::avx2: return kAvx2Kernels;
+#elif defined(__aarch64__)
+    case Isa::neon: return kNeonKernels;
 #endif
     default: return kBaselineKernels;
   }

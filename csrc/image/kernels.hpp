@@ -109,6 +109,8 @@ const Kernels& kernels_of(Isa isa) noexcept;
 extern const Kernels kBaselineKernels;
 #if defined(__x86_64__)
 extern const Kernels kSse41Kernels, kAvx2Kernels;
+#elif defined(__aarch64__)
+extern const Kernels kNeonKernels;
 #endif
 
 constexpr int kYuvBits = 13, kGrayBits = 15, kAreaBits = 14;

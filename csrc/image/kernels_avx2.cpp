@@ -8,8 +8,6 @@
 // output. Measured on Zen 4: 2.4, of blending before shuffling 3.0, of loading and computing in one step 3.0.
 // AVX-512, same steps, 16 at a time: 2.8 cycles. It is not worth a table of its own.
 // No FMA: one multiplication and one addition, so that the bits are the baseline's.
-#include <immintrin.h>
-
 #include <cstring>
 
 #include "image/kernels.hpp"
@@ -17,6 +15,7 @@
 #include "image/kernels_scalar.hpp"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
 
 #pragma GCC push_options
 #pragma GCC target("avx2,f16c")
@@ -78,7 +77,7 @@ inline __m256i quad_mask() noexcept {
   alignas(32) char mask[32];
   for (int at = 0; at < 32; ++at) {
     const int c = at % 16 / 4;
-    const char from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
+    const int8_t from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
     mask[at] = static_cast<char>(from < 0 ? -1 : from + at % 2 * 8);
   }
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(mask));

@@ -1,6 +1,4 @@
 // Kernels for SSE4.1: four outputs at a time, the same steps and bounds as kernels_avx2.cpp, whose data sheet holds here.
-#include <immintrin.h>
-
 #include <cstring>
 
 #include "image/kernels.hpp"
@@ -8,6 +6,7 @@
 #include "image/kernels_scalar.hpp"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
 
 #pragma GCC push_options
 #pragma GCC target("sse4.1")
@@ -55,7 +54,7 @@ template <Kind kind>
 inline __m128i quad_mask() noexcept {
   alignas(16) char mask[16];
   for (int at = 0; at < 16; ++at) {
-    const char from = at % 4 < 2 ? Lanes<kind>::first[at / 4] : Lanes<kind>::second[at / 4];
+    const int8_t from = at % 4 < 2 ? Lanes<kind>::first[at / 4] : Lanes<kind>::second[at / 4];
     mask[at] = static_cast<char>(from < 0 ? -1 : from + at % 2 * 8);
   }
   return _mm_load_si128(reinterpret_cast<const __m128i*>(mask));
