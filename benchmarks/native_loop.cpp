@@ -1,8 +1,9 @@
 // The same loop as call_overhead.py's, in C++ on the engine's own interface: what a run costs without mnnlite.
-// Prints one time in nanoseconds a line. usage: native_loop MODEL RUNS
+// A library, because the wheel's engine can only be loaded into a Python process: it leaves Python's symbols undefined.
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <vector>
 
 #include <MNN/Interpreter.hpp>
@@ -10,9 +11,11 @@
 #include <MNN/expr/Executor.hpp>
 #include <MNN/expr/ExecutorScope.hpp>
 
-int main(int argc, char** argv) {
-  if (argc != 3) return 2;
-  MNN::Interpreter* net = MNN::Interpreter::createFromFile(argv[1]);
+// Nanoseconds of each run into `times`; returns 0, or 1 if the engine refuses.
+extern "C" int native_loop(const char* model, int runs, long long* times) {
+  std::ifstream file(model, std::ios::binary);
+  const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  MNN::Interpreter* net = MNN::Interpreter::createFromBuffer(bytes.data(), bytes.size());
   if (!net) return 1;
   net->setSessionMode(MNN::Interpreter::Session_Input_User);
   net->setSessionMode(MNN::Interpreter::Session_Output_User);
@@ -39,15 +42,12 @@ int main(int argc, char** argv) {
   }
   net->resizeSession(session);
   net->releaseModel();
-  const int runs = std::atoi(argv[2]);
-  std::vector<long long> times(static_cast<size_t>(runs));
   for (int i = 0; i < 200; ++i) net->runSession(session);
-  for (long long& time : times) {
+  for (int i = 0; i < runs; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     if (net->runSession(session) != MNN::NO_ERROR) return 1;
-    time = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
+    times[i] = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
   }
-  for (const long long time : times) std::printf("%lld\n", time);
   MNN::Interpreter::destroy(net);
   for (void* memory : inputs) std::free(memory);
   return 0;
