@@ -8,6 +8,7 @@ file as ``mnnlite run`` takes it.
 
 from __future__ import annotations
 
+import resource
 import shutil
 import statistics
 import sys
@@ -52,6 +53,7 @@ def main() -> int:
         print("           " + "".join(f"{title:>12}" for title in Network.TITLES))
         for name, network in networks.items():
             print(f"{name:11}" + "".join(f"{figure:>12}" for figure in network.figures(Path(specs[name].model))))
+    print(f"the whole process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most")
     print((folder / "demo.png").resolve())
     return 0
 
@@ -95,7 +97,7 @@ class Network:
         memory = self.task.model.memory()
         sizes = [model.stat().st_size, memory["static"], memory["dynamic"]]
         stages = [statistics.median(each[stage] for each in self.times) for stage in ("preprocess", "infer", "decode")]
-        return [f"{size / 2**20:.2f}" for size in sizes] + [f"{spent / 1e6:.2f}" for spent in stages]
+        return [f"{size / 2**20:.2f}" for size in sizes] + [f"{spent / 1e6:.3f}" for spent in stages]
 
 
 def look_at_person(networks: dict[str, Network], frame: mnnlite.Frame) -> NDArray[np.uint8]:
