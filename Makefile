@@ -6,24 +6,28 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
-PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+QUIET := --disable-pip-version-check -qq
+PIP := $(BIN)/python -m pip $(QUIET)
 PINS := tools/constraints.txt
 unexport PYTHONPATH PYTHONHOME
 
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: help test cpp tsan py lint types format clean-room clean prerequisites
+.PHONY: help demo test cpp tsan py smoke sdk lint types format arm clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
 	@echo "make cpp | tsan   only the C++ rooms, under ASan and UBSan | under TSan"
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
+	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
 	@echo "make lint types   only ruff | only mypy and the stubs"
+	@echo "make demo         real networks on real photographs: an annotated picture and figures"
 	@echo "make format       let ruff format and fix"
+	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
-test: cpp tsan py lint types
+test: cpp tsan py smoke sdk lint types
 
 prerequisites:
 	@sh tools/prerequisites.sh "$(PYTHON)"
@@ -63,7 +67,35 @@ tsan: prerequisites
 SUITE := build/suite
 py: .venv/.wheel
 	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
-	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" "$(CURDIR)/$(BIN)/pytest" $(ARGS)
+	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
+		"$(CURDIR)/$(BIN)/pytest" $(ARGS)
+
+# The smallest environments a user can have: the same wheel with nothing but its dependencies, on the oldest versions
+# it allows and on the newest it was tried with.
+smoke: build/smoke-oldest/.installed build/smoke-newest/.installed
+	build/smoke-oldest/bin/python tests/smoke/smoke.py
+	build/smoke-newest/bin/python tests/smoke/smoke.py
+
+.PRECIOUS: build/smoke-%/.created
+build/smoke-%/.created: tools/constraints-%.txt | prerequisites
+	$(PYTHON) -m venv --clear $(@D)
+	@touch $@
+
+build/smoke-%/.installed: tools/constraints-%.txt build/smoke-%/.created .venv/.wheel
+	$(@D)/bin/python -m pip $(QUIET) install -c $< --force-reinstall build/wheel/*.whl
+	@touch $@
+
+# The second provider: an MNN SDK, here made of our declarations and the wheel's engine. No MNN package beside it.
+sdk: build/sdk/.installed
+	build/sdk/bin/python tests/smoke/smoke.py
+
+build/sdk/.installed: $(SOURCES) tools/sdk_from_wheel.py .venv/.dependencies
+	$(PYTHON) -m venv --clear build/sdk
+	$(BIN)/python tools/sdk_from_wheel.py build/sdk/prefix
+	$(PIP) wheel --no-build-isolation --no-deps -Ccmake.define.MNNLITE_DEV=ON -Ccmake.define.MNN_ROOT="$(CURDIR)/build/sdk/prefix" \
+		-Cbuild-dir=build/dev-sdk -w build/sdk/wheel .
+	build/sdk/bin/python -m pip $(QUIET) install --no-deps -c $(PINS) numpy build/sdk/wheel/*.whl
+	@touch $@
 
 lint: .venv/.dependencies
 	$(BIN)/ruff check -q .
@@ -76,6 +108,13 @@ types: .venv/.wheel
 format: .venv/.dependencies
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
+
+# Not part of test: it installs Debian packages, and emulation takes its time.
+arm:
+	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" $(ARGS)
+
+demo: .venv/.wheel
+	$(BIN)/python examples/demo/demo.py build/demo
 
 clean-room:
 	@sh tools/clean_room.sh "$(CURDIR)"

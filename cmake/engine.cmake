@@ -2,7 +2,7 @@
 # Both give the same two targets; the sources do not know which one it was.
 #   mnnlite_engine_provider   declarations to include, and for an SDK the library to link
 #   mnnlite_engine_abi        the string ABI that everything in _core is compiled with
-find_package(Python REQUIRED COMPONENTS Interpreter)
+find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
 set(MNNLITE_ENGINE "" CACHE FILEPATH "The engine's shared library, to check symbols against (found if empty)")
 
 add_library(mnnlite_engine_provider INTERFACE)
@@ -13,7 +13,11 @@ if(MNN_ROOT)
   find_library(MNN_LIBRARY MNN PATHS "${MNN_ROOT}/lib" "${MNN_ROOT}" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
   find_path(MNN_INCLUDE MNN/Interpreter.hpp PATHS "${MNN_ROOT}/include" NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
   target_include_directories(mnnlite_engine_provider SYSTEM INTERFACE "${MNN_INCLUDE}")
-  target_link_libraries(mnnlite_engine_provider INTERFACE "${MNN_LIBRARY}")
+  # By name, not by path: a library without a SONAME would be recorded with the path it has on this machine.
+  get_filename_component(MNN_LIBRARY_DIR "${MNN_LIBRARY}" DIRECTORY)
+  target_link_directories(mnnlite_engine_provider INTERFACE "${MNN_LIBRARY_DIR}")
+  target_link_libraries(mnnlite_engine_provider INTERFACE MNN)
+  set(CMAKE_INSTALL_RPATH "${MNN_LIBRARY_DIR}")  # LD_LIBRARY_PATH where the SDK lies elsewhere on the device
   set(engine "${MNN_LIBRARY}")
 else()
   set(MNNLITE_PROVIDER wheel)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-from pathlib import Path
 
 from mnnlite.errors import EngineNotFoundError, EngineVersionError
 
@@ -31,13 +30,20 @@ def load() -> None:
         from mnnlite import _build  # type: ignore[attr-defined,unused-ignore]
     except ImportError as error:
         raise ImportError(
-            f"mnnlite has no compiled extension in {Path(__file__).parent}: this is the source folder, not an "
+            f"mnnlite has no compiled extension in {os.path.dirname(__file__)}: this is the source folder, not an "
             "installation; run `pip install .` and start Python outside the checkout"
         ) from error
     if _build.PROVIDER == "wheel":
         _load_wheel(_build.SYMBOLS)
-    from mnnlite import _core
-
+    try:
+        from mnnlite import _core
+    except ImportError as error:
+        if _build.PROVIDER == "wheel":
+            raise
+        raise EngineNotFoundError(
+            f"this build of mnnlite needs the MNN SDK it was linked with: {error}; put its folder on LD_LIBRARY_PATH",
+            op="import",
+        ) from error
     _core.check_engine()
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from typing_extensions import Self
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError, ClosedError
@@ -16,6 +16,7 @@ from mnnlite.specs import TensorInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
 __all__ = ["Arena", "Model"]
 
@@ -92,7 +93,7 @@ class Arena:
             threads=self.threads,
             fallback_to_cpu=fallback == "cpu",
         )
-        self._models: list[_core.Model] = []
+        self._models: weakref.WeakSet[_core.Model] = weakref.WeakSet()
         if precision == "low" and not self._native.computes_in_half:
             _log.info("precision='low' computes in float32 here: this CPU has no half-float arithmetic")
 
@@ -127,7 +128,7 @@ class Arena:
 
     def close(self) -> None:
         """Close the models that are still open, then the runtime. Closing twice is fine."""
-        for model in self._models:
+        for model in list(self._models):
             model.close()
         self._models.clear()
         self._native = None
@@ -216,7 +217,7 @@ class Model:
             images=list(_images),
             resizable=bool(resizable),
         )
-        self.arena._models.append(self._native)
+        self.arena._models.add(self._native)
 
     @property
     def native(self) -> _core.Model:
@@ -371,7 +372,6 @@ class Model:
         if self._native.closed:
             return
         self._native.close()
-        self.arena._models.remove(self._native)
         if self._owns_arena:
             self.arena.close()
 

@@ -117,6 +117,9 @@ class Results:
         self._pixels = np.empty(0, np.uint8) if pixels is None else pixels
         self.names = names
         self.frame_size = frame_size
+        # Of the frame, where the results come from a task.
+        self.timestamp_ns: int | None = None
+        self.meta: Any = None
         self.found = len(self._rows) if found is None else found
         self.truncated = truncated
 
@@ -142,7 +145,7 @@ class Results:
         rows = self._filter(self._rows[selected], selected)
         if rows.ndim != 1:
             raise ArgumentError(f"index: wanted a number, slice, mask or index array of rank 1, got {index!r}")
-        return type(self)(
+        chosen = type(self)(
             rows,
             self._values,
             self._chars,
@@ -151,6 +154,8 @@ class Results:
             frame_size=self.frame_size,
             truncated=self.truncated,
         )
+        chosen.timestamp_ns, chosen.meta = self.timestamp_ns, self.meta
+        return chosen
 
     def _filter(self, rows: NDArray[Any], selected: Any) -> NDArray[Any]:
         """For kinds whose rows refer to one another."""

@@ -1,10 +1,67 @@
-"""Plain data that describes tensors, images and tasks. Frozen, comparable, without behaviour that needs a model."""
+"""Plain data that describes tensors, images and tasks: frozen, hashable, checked when it is made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["TensorInfo"]
+from mnnlite.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from mnnlite.frame import Frame
+
+__all__ = ["ImageSpec", "TaskSpec", "TensorInfo"]
+
+FITS = ("stretch", "letterbox", "crop")
+COLORS = {"RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
+FILTERS = ("nearest", "bilinear", "area")
+ANCHORS = ("center", "top_left")
+DTYPES = ("float32", "float16", "uint8", "int8")
+PRECISIONS = ("normal", "high", "low")
+LAYOUTS = ("NCHW", "NHWC", "NC4HW4", "NC8HW8")
+MAX_SIDE = 16384
+
+
+def _word(name: str, value: Any, allowed: Iterable[str]) -> str:
+    words = tuple(allowed)
+    if value not in words:
+        raise ArgumentError(f"{name}: got {value!r}, wanted one of {', '.join(repr(word) for word in words)}")
+    return str(value)
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= int(value) <= high:
+        raise ArgumentError(f"{name}: got {value!r}, wanted a whole number from {low} to {high}")
+    return int(value)
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(float(value)):
+        raise ArgumentError(f"{name}: got {value!r}, wanted a finite number")
+    return float(value)
+
+
+def _per_channel(name: str, value: Any, channels: int, color: str) -> tuple[float, ...]:
+    if isinstance(value, numbers.Real):
+        value = (value,) * channels
+    try:
+        values = tuple(value)
+    except TypeError:
+        raise ArgumentError(f"{name}: got {value!r}, wanted a number or one number per channel of {color}") from None
+    if len(values) == 1:
+        values = values * channels
+    if len(values) != channels:
+        raise ArgumentError(
+            f"{name}: got {len(values)} numbers, wanted 1 or {channels}, one per channel of color={color!r}"
+        )
+    return tuple(_real(f"{name}[{index}]", item) for index, item in enumerate(values))
 
 
 @dataclass(frozen=True)
@@ -26,3 +83,233 @@ class TensorInfo:
     shape: tuple[int, ...]
     dtype: str
     layout: str
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """How a frame becomes the input tensor of a network: region, size, colour, normalisation, dtype and layout.
+
+    Parameters
+    ----------
+    size : (width, height) or None
+        Pixels of the network's input. ``None``: the size of the tensor the spec is used with.
+    fit : {"stretch", "letterbox", "crop"}
+        ``stretch`` ignores the aspect ratio; ``letterbox`` keeps it and fills the rest with `pad`; ``crop`` keeps it
+        and drops what does not fit, from both sides equally.
+    color : {"RGB", "BGR", "RGBA", "BGRA", "GRAY"}
+        The order of channels the network was trained with. Alpha is 255 (65535) where the frame has none.
+    mean, std : number or one per channel, in the order of `color`
+        ``y = (p - mean) / std`` with p in [0, 255]; 16-bit frames [0, 65535].
+    filter : {"bilinear", "nearest", "area"}
+        ``bilinear`` and ``nearest`` have half-pixel centres, as OpenCV's ``INTER_LINEAR`` and ``INTER_NEAREST_EXACT``.
+        ``area`` averages what a network pixel covers, without aliasing; an axis that is enlarged is bilinear.
+    pad : number or one per channel, in the order of `color`
+        The value of p where there is no picture: beside a letterbox, or outside the frame.
+    anchor : {"center", "top_left"}
+        Where the picture lies in a letterbox.
+    multiple : int
+        With ``fit="letterbox"``: the smallest size that holds the picture and is a multiple of this, instead of the
+        whole of `size`. 0: always the whole size.
+    dtype : {"float32", "float16", "uint8", "int8"} or None
+        ``None``: the tensor's own; float32 where there is no tensor.
+    layout : {"NCHW", "NHWC", "NC4HW4", "NC8HW8"} or None
+        ``None``: the tensor's own; NCHW where there is no tensor. An explicit layout names the axes.
+    scale, zero_point : float or None, int or None
+        Integer outputs: ``q = round(y / scale) + zero_point``. ``None``: the tensor's own; 1 and 0 where it has none.
+
+    Raises
+    ------
+    ArgumentError
+        A value that cannot be used: says which, what was got and what was wanted.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.image`.
+    """
+
+    size: tuple[int, int] | None = None
+    fit: str = "stretch"
+    color: str = "RGB"
+    mean: tuple[float, ...] | float = 0.0
+    std: tuple[float, ...] | float = 1.0
+    filter: str = "bilinear"
+    pad: tuple[float, ...] | float = 0.0
+    anchor: str = "center"
+    multiple: int = 0
+    dtype: str | None = None
+    layout: str | None = None
+    scale: float | None = None
+    zero_point: int | None = None
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        if self.size is not None:
+            try:
+                width, height = self.size
+            except (TypeError, ValueError):
+                raise ArgumentError(f"size: got {self.size!r}, wanted (width, height) in pixels or None") from None
+            put("size", (_whole("size[0]", width, 1, MAX_SIDE), _whole("size[1]", height, 1, MAX_SIDE)))
+        _word("fit", self.fit, FITS)
+        _word("color", self.color, COLORS)
+        _word("filter", self.filter, FILTERS)
+        _word("anchor", self.anchor, ANCHORS)
+        for name in ("mean", "std", "pad"):
+            put(name, _per_channel(name, getattr(self, name), self.channels, self.color))
+        for index, value in enumerate(self.std_):
+            if value == 0 or not 1e-30 < abs(value) < 1e30:
+                raise ArgumentError(f"std[{index}]: got {value!r}, wanted a number other than 0: p is divided by it")
+        for index, value in enumerate(self.pad_):
+            if not 0 <= value <= 65535:
+                raise ArgumentError(f"pad[{index}]: got {value!r}, wanted 0 to 255 (16-bit frames: 65535)")
+        put("multiple", _whole("multiple", self.multiple, 0, MAX_SIDE))
+        if self.multiple:
+            if self.fit != "letterbox" or self.size is None:
+                raise ArgumentError("multiple: is for fit='letterbox' with a size; leave it 0 otherwise")
+            if self.size[0] % self.multiple or self.size[1] % self.multiple:
+                raise ArgumentError(f"multiple: size {self.size} is not a multiple of {self.multiple}; change either")
+        if self.dtype is not None:
+            put("dtype", _word("dtype", str(getattr(self.dtype, "__name__", self.dtype)), DTYPES))
+        if self.layout is not None:
+            _word("layout", self.layout, LAYOUTS)
+        if self.scale is not None:
+            put("scale", _real("scale", self.scale))
+            if not 1e-30 < float(self.scale or 0) < 1e30:
+                raise ArgumentError(f"scale: got {self.scale!r}, wanted a number greater than 0")
+        if self.zero_point is not None:
+            put("zero_point", _whole("zero_point", self.zero_point, -128, 255))
+
+    @property
+    def channels(self) -> int:
+        """Channels of `color`: 1, 3 or 4."""
+        return COLORS[self.color]
+
+    @property
+    def mean_(self) -> tuple[float, ...]:
+        """`mean`, one number per channel."""
+        return self.mean if isinstance(self.mean, tuple) else (self.mean,) * self.channels
+
+    @property
+    def std_(self) -> tuple[float, ...]:
+        """`std`, one number per channel."""
+        return self.std if isinstance(self.std, tuple) else (self.std,) * self.channels
+
+    @property
+    def pad_(self) -> tuple[float, ...]:
+        """`pad`, one number per channel."""
+        return self.pad if isinstance(self.pad, tuple) else (self.pad,) * self.channels
+
+    def apply(self, frame: Frame | Sequence[Frame], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Convert frames to an input array, exactly as a task does into its network's input. Needs no model.
+
+        Parameters
+        ----------
+        frame : Frame or sequence of N Frames
+            Regions of the same frame may be mixed with other frames of the same format.
+        out : C-contiguous array, optional
+            Of the shape and dtype that would be returned; it may have more than N slots, only the first N are written.
+
+        Returns
+        -------
+        array (N, C, H, W) float32, or as `layout` and `dtype` say
+            NC4HW4 and NC8HW8 as (N, groups, H, W, 4 or 8). `out` if it was given.
+
+        Raises
+        ------
+        ArgumentError, DTypeError, LayoutError
+            The spec has no size; `area` on a turned region; frames of different formats; `out` does not fit.
+
+        Notes
+        -----
+        Allocates the result if `out` is not given. The frame is not copied. Threads: any number at a time; the GIL is
+        released once. Definition: `mnnlite.reference.image.convert`.
+        """
+        from mnnlite.frame import apply  # only here: plain data must not need the extension to be imported
+
+        return apply(self, frame, out)
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    names = None if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) else tuple(value)
+    if not names or not all(isinstance(each, str) for each in names):
+        raise ArgumentError(f"{name}: got {value!r:.80}, wanted a list of names")
+    return names
+
+
+def _shapes(value: Any) -> dict[str, tuple[int, ...]]:
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"shapes: got {value!r:.80}, wanted {{input: (1, 3, 224, 224)}}")
+    shapes = {}
+    for name, shape in value.items():
+        if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
+            raise ArgumentError(f"shapes: got {shape!r:.80} for {name!r}, wanted whole numbers")
+        shapes[str(name)] = tuple(_whole("shapes", extent, 1, 2**31 - 1) for extent in shape)
+    return shapes
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A network with what goes in and what comes out, as data: what a ``[[task]]`` of a pipeline file says.
+
+    Parameters
+    ----------
+    model : path or bytes
+        An ``.mnn`` file or its content.
+    image : ImageSpec, dict of str to ImageSpec, or None
+        How a frame becomes the input; by name where the network has several inputs. None: the caller writes the inputs.
+    decoder : decoder spec, str, or dict of str to decoder spec
+        What becomes of the outputs. A string is a family with its defaults; ``"raw"`` hands the outputs out. Several
+        decoders read one inference: the key names the result, and is the output it reads if there is one of that name
+        (otherwise ``tensors=`` of the decoder says).
+    outputs : sequence of str, optional
+        Only the branch that leads to these outputs is created, see `Model`.
+    shapes : dict of str to tuple of int, optional
+        Shapes of inputs. Open axes of an image's input are filled from its ``size`` without this.
+    batch : int
+        The most frames or regions of one call.
+    state : dict of str to str
+        ``{input: output}``: outputs that are inputs of the next frame. Zeros at first; see `Task.reset_state`.
+    feed : dict
+        Not yet.
+    threads : int, optional
+        Of a runtime of its own (1 if not said); in a shared arena it must be the arena's.
+    precision : {"normal", "high", "low"}
+        Of a runtime of its own.
+    external : path, optional
+        The file of external weights.
+
+    Raises
+    ------
+    ArgumentError
+        A value that cannot be used.
+    """
+
+    model: Any
+    image: ImageSpec | Mapping[str, ImageSpec] | None = None
+    decoder: Any = "raw"
+    outputs: Sequence[str] | None = None
+    shapes: Mapping[str, Sequence[int]] | None = None
+    batch: int = 1
+    state: Mapping[str, str] = field(default_factory=dict)
+    feed: Mapping[str, Any] = field(default_factory=dict)
+    threads: int | None = None
+    precision: str = "normal"
+    external: Any = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batch", _whole("batch", self.batch, 1, 1024))
+        if self.threads is not None:
+            object.__setattr__(self, "threads", _whole("threads", self.threads, 1, 32))
+        _word("precision", self.precision, PRECISIONS)
+        if self.feed:
+            raise ArgumentError("feed: not yet; it comes with the Runtime, which runs several tasks on a frame")
+        if self.outputs is not None:
+            object.__setattr__(self, "outputs", _names("outputs", self.outputs))
+        if self.shapes is not None:
+            object.__setattr__(self, "shapes", _shapes(self.shapes))
+        if not isinstance(self.state, Mapping):
+            raise ArgumentError(f"state: got {self.state!r:.80}, wanted {{input: output}}")
+        for name, output in self.state.items():
+            if not isinstance(name, str) or not isinstance(output, str):
+                raise ArgumentError(f"state: got {name!r}: {output!r}, wanted input name to output name")

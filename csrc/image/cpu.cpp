@@ -1,20 +1,124 @@
 #include "image/cpu.hpp"
 
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include "image/kernels.hpp"
+
 namespace mnnlite {
+namespace {
+
+constexpr Isa kIsas[] = {Isa::baseline, Isa::sse41, Isa::avx2, Isa::neon};
+
+bool can_run(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::baseline: return true;
+#if defined(__x86_64__)
+    case Isa::sse41: return __builtin_cpu_supports("sse4.1") != 0;
+    case Isa::avx2: return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+#elif defined(__aarch64__)
+    case Isa::neon: return true;  // part of the architecture
+#endif
+    default: return false;
+  }
+}
+
+Isa fastest() noexcept {
+  Isa best = Isa::baseline;
+  for (Isa isa : kIsas)
+    if (can_run(isa)) best = isa;
+  return best;
+}
+
+Status find(const char* name, Isa& isa) noexcept {
+  char names[80] = "";
+  for (Isa known : kIsas) {
+    const bool usable = can_run(known);
+    if (usable) {
+      if (names[0] != '\0') std::strcat(names, ", ");
+      std::strcat(names, name_of(known));
+    }
+    if (std::strcmp(name, name_of(known)) != 0) continue;
+    if (usable) {
+      isa = known;
+      return {};
+    }
+    return Status::error(Code::argument, "instruction set %s: this CPU or this build does not have it; unset MNNLITE_FORCE_ISA",
+                         name);
+  }
+  return Status::error(Code::argument, "instruction set: got '%.40s', wanted one of %s", name, names);
+}
+
+struct Choice {
+  Status status;
+  Isa isa = Isa::baseline;
+};
+
+const Choice& initial() noexcept {
+  static const Choice choice = [] {
+    Choice made;
+    const char* name = std::getenv("MNNLITE_FORCE_ISA");
+    if (name == nullptr || *name == '\0')
+      made.isa = fastest();
+    else
+      made.status = find(name, made.isa);
+    return made;
+  }();
+  return choice;
+}
+
+std::atomic<int> forced{-1};
+
+}  // namespace
 
 const char* name_of(Isa isa) noexcept {
   switch (isa) {
     case Isa::baseline: return "baseline";
     case Isa::sse41: return "sse41";
     case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
     case Isa::neon: return "neon";
   }
   return "?";
 }
 
-std::vector<Isa> available_isas() { return {Isa::baseline}; }
+std::vector<Isa> available_isas() {
+  std::vector<Isa> isas;
+  for (Isa isa : kIsas)
+    if (can_run(isa)) isas.push_back(isa);
+  return isas;
+}
 
-Isa active_isa() { return Isa::baseline; }
+Status choose_isa(Isa& isa) noexcept {
+  const int chosen = forced.load(std::memory_order_relaxed);
+  isa = chosen >= 0 ? static_cast<Isa>(chosen) : initial().isa;
+  return chosen >= 0 ? Status{} : initial().status;
+}
 
+Status force_isa(const char* name) noexcept {
+  if (name == nullptr || *name == '\0') {
+    forced.store(-1, std::memory_order_relaxed);
+    return {};
+  }
+  Isa isa = Isa::baseline;
+  MNNLITE_TRY(find(name, isa));
+  forced.store(static_cast<int>(isa), std::memory_order_relaxed);
+  return {};
+}
+
+namespace image {
+
+const Kernels& kernels_of(Isa isa) noexcept {
+  switch (isa) {
+#if defined(__x86_64__)
+    case Isa::sse41: return kSse41Kernels;
+    case Isa::avx2: return kAvx2Kernels;
+#elif defined(__aarch64__)
+    case Isa::neon: return kNeonKernels;
+#endif
+    default: return kBaselineKernels;
+  }
+}
+
+}  // namespace image
 }  // namespace mnnlite

@@ -19,10 +19,13 @@
 namespace mnnlite::python {
 namespace {
 
-// What the engine printed goes to the logger "mnnlite.engine", a line at a time. Needs the GIL.
+// What the engine printed goes to the logger "mnnlite.engine", a line at a time. Needs the GIL. A process that has not
+// imported logging has nobody who listens, and is spared the import.
 void log_prints(const PrintCapture& prints) {
   if (*prints.text() == 0) return;
-  const py::object logger = py::module_::import("logging").attr("getLogger")("mnnlite.engine");
+  const py::dict modules = py::module_::import("sys").attr("modules");
+  if (!modules.contains("logging")) return;
+  const py::object logger = modules["logging"].attr("getLogger")("mnnlite.engine");
   for (py::handle line : py::str(prints.text()).attr("splitlines")())
     if (py::len(line) > 0) logger.attr("info")(line);
 }
@@ -221,6 +224,17 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
   return result;
 }
 
+py::dict NativeModel::outputs_of(const std::vector<int>& indices, bool borrow) const {
+  const std::shared_ptr<MnnSession> held = session();
+  py::dict result;
+  for (int index : indices) {
+    const TensorView tensor = held->output(index);
+    const py::object array = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
+    if (PyDict_SetItem(result.ptr(), output_names_[static_cast<size_t>(index)].ptr(), array.ptr()) != 0) throw py::error_already_set();
+  }
+  return result;
+}
+
 void NativeModel::check_out(py::handle out) const {
   if (!PyDict_Check(out.ptr())) raise(Status::error(Code::argument, "out must be a dict of output name to array"));
   PyObject *name = nullptr, *value = nullptr;
@@ -234,7 +248,7 @@ void NativeModel::check_out(py::handle out) const {
 void NativeModel::resize(const py::dict& shapes) {
   const std::shared_ptr<MnnSession> held = session();
   MnnSession& current = *held;
-  if (Py_REFCNT(input_guard_.ptr()) > 1 || Py_REFCNT(output_guard_.ptr()) > 1)
+  if (!current.net().released() && (Py_REFCNT(input_guard_.ptr()) > 1 || Py_REFCNT(output_guard_.ptr()) > 1))
     raise(Status::error(Code::busy, "the model cannot be resized while views of its tensors are alive; delete the arrays that "
                                     "input() and run(borrow=True) gave"));
   const std::vector<InputShape> wanted = shapes_from(shapes);
@@ -246,6 +260,7 @@ void NativeModel::resize(const py::dict& shapes) {
     status = guard.status();
     if (status.ok()) status = current.resize(wanted);
   }
+  ++generation_;
   log_prints(prints);
   check(status, "resize");
 }

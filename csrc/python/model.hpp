@@ -22,6 +22,12 @@ class __attribute__((visibility("hidden"))) NativeModel {
   std::shared_ptr<MnnSession> session() const;  // raises ClosedError
   bool closed() const { return !session_; }
 
+  uint32_t generation() const { return generation_; }  // counts resizes
+  int input_index(py::handle name) const { return find(input_names_, name, "input"); }
+  int output_index(py::handle name) const { return find(output_names_, name, "output"); }
+  // Outputs of the last run as {name: array}.
+  py::dict outputs_of(const std::vector<int>& indices, bool borrow) const;
+
   py::object input_view(py::handle name);
   bool input_is_direct(py::handle name) const;
   py::dict run(const py::object& inputs, const py::object& outputs, bool borrow, const py::object& out);
@@ -41,6 +47,7 @@ class __attribute__((visibility("hidden"))) NativeModel {
   std::shared_ptr<MnnSession> session_;    // the deleter queues: see Arena::retire
   py::object input_guard_, output_guard_;  // what views keep alive; a reference count above 1 means views are alive
   std::vector<py::str> input_names_, output_names_;
+  uint32_t generation_ = 0;
   StageTimes times_;
   int64_t infer_ns_ = -1, close_ns_ = -1;
 };

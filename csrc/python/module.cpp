@@ -5,6 +5,7 @@ namespace mnnlite::python {
 void bind_engine(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_decode(pybind11::module_& module);
+void bind_task(pybind11::module_& module);
 }  // namespace mnnlite::python
 
 PYBIND11_MODULE(_core, module) {
@@ -13,4 +14,5 @@ PYBIND11_MODULE(_core, module) {
   mnnlite::python::bind_engine(module);
   mnnlite::python::bind_image(module);
   mnnlite::python::bind_decode(module);
+  mnnlite::python::bind_task(module);
 }

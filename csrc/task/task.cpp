@@ -49,16 +49,21 @@ Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> image
       return Status::error(Code::argument, "state: output \"%.60s\" and input \"%.60s\" differ in shape or dtype (%zu and %zu bytes)",
                            from.name, to.name, stored_bytes(from), stored_bytes(to));
   }
-  for (const Plans& each : task->images_) {  // a spec that does not fit the tensor is refused now, not at the first frame
-    ImagePlan plan;
-    MNNLITE_TRY(ImagePlan::make(each.image.spec, Format::bgr, task->session_->input(each.image.input), batch, plan));
-  }
   task->needs_.resize(task->decoders_.size());
-  for (size_t decoder = 0; decoder < task->decoders_.size(); ++decoder) {
-    task->sinks_.push_back(std::make_shared<SinkBuffer>());
-    MNNLITE_TRY(task->plan_decoder(decoder, 0, 0));
-  }
+  for (size_t decoder = 0; decoder < task->decoders_.size(); ++decoder) task->sinks_.push_back(std::make_shared<SinkBuffer>());
+  MNNLITE_TRY(task->replan());
   result = std::move(task);
+  return {};
+}
+
+Status Task::replan() noexcept {
+  for (Plans& each : images_) {  // a spec that does not fit the tensor is refused now, not at the first frame
+    each.plans.clear();
+    const ImagePlan* plan = nullptr;
+    MNNLITE_TRY(find_plan(each, Format::bgr, &plan));
+  }
+  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
+    MNNLITE_TRY(plan_decoder(decoder, largest_width_, largest_height_));
   return {};
 }
 

@@ -54,6 +54,9 @@ class Task {
   // Allocates only when it meets a new pixel format or a frame size that needs more room. Takes the session's lock.
   Status run(const TaskItem* items, int32_t n) noexcept;
 
+  // The session was resized: image plans and decoders are made for the new shapes.
+  Status replan() noexcept;
+
   // Zeros in the inputs that state feeds.
   Status reset_state() noexcept;
 

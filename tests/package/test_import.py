@@ -1,9 +1,19 @@
-"""What `import mnnlite` does to a process: nothing it need not."""
+"""What `import mnnlite` does to a process: nothing it need not, in whatever company."""
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
+
 import pytest
+
+from helpers import models
 from helpers.child import run_python
+
+RUN = f"""
+with mnnlite.Model({str(models.path("branches"))!r}) as model:
+    assert sorted(model.run()) == ["edges", "mask", "score"]
+"""
 
 
 def test_import__prints_nothing() -> None:
@@ -19,3 +29,53 @@ def test_import__leaves_the_package_mnn_alone() -> None:
 @pytest.mark.parametrize("module", ["PIL", "av", "cv2", "onnx", "onnxruntime", "rich", "matplotlib"])
 def test_import__optional_packages_stay_out(module: str) -> None:
     run_python(f"import sys, mnnlite; assert {module!r} not in sys.modules")
+
+
+@pytest.mark.parametrize("other", ["MNN", "onnx", "onnxruntime", "cv2", "ai_edge_litert.interpreter", "av"])
+@pytest.mark.parametrize("first", ["mnnlite", "other"])
+def test_import__before_and_after(other: str, first: str) -> None:
+    if importlib.util.find_spec(other.split(".")[0]) is None:
+        pytest.skip(f"{other} is not installed")
+    order = ["mnnlite", other] if first == "mnnlite" else [other, "mnnlite"]
+    run_python("\n".join(f"import {name}" for name in order) + RUN)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["mnnlite", "MNN", "onnxruntime"])), ids="-".join)
+def test_import__three_engines_in_one_process(order: tuple[str, ...]) -> None:
+    for name in order:
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    run_python("\n".join(f"import {name}" for name in order) + RUN)
+
+
+def test_engine__runs_beside_mnns_own_package() -> None:
+    if importlib.util.find_spec("MNN") is None:
+        pytest.skip("the package MNN is not installed")
+    run_python(
+        f"""
+        import MNN, mnnlite, numpy as np
+        path = {str(models.path("branches"))!r}
+        theirs = MNN.Interpreter(path)
+        session = theirs.createSession({{}})
+        with mnnlite.Model(path) as ours:
+            ours.input("image")[...] = 0.46875
+            first = ours.run()
+            image = theirs.getSessionInput(session, "image")
+            value = np.full((1, 3, 32, 32), 0.46875, np.float32)
+            image.copyFrom(MNN.Tensor(image.getShape(), MNN.Halide_Type_Float, value, MNN.Tensor_DimensionType_Caffe))
+            theirs.runSession(session)
+            second = ours.run()
+        assert all(np.array_equal(first[name], second[name]) for name in first)
+        """
+    )
+
+
+def test_import__again_in_a_subinterpreter_thread() -> None:
+    run_python(
+        "import threading; t = threading.Thread(target=lambda: __import__('mnnlite')); t.start(); t.join()"
+        + RUN.replace("\nwith", "\nimport mnnlite\nwith")
+    )
+
+
+def test_exit__with_models_alive() -> None:
+    run_python(f"import mnnlite; model = mnnlite.Model({str(models.path('tiny'))!r}); view = model.run(borrow=True)")

@@ -1,0 +1,118 @@
+// The inner loops, one table of them per instruction set. All of a table's functions give the same bits as the
+// baseline's: integer arithmetic up to the last step, then one multiplication and one addition in float.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "image/cpu.hpp"
+
+namespace mnnlite::image {
+
+// How the components of a group lie in memory: <components>s<bytes from pixel to pixel>; wide: 16-bit samples.
+enum class Kind : int8_t { c1s1, c1s2, c2s2, c2s4, c3s3, c3s4, c4s4, wide1, wide3, wide3s4, wide4 };
+constexpr int kKinds = 11;
+
+// Bilinear taps across: output x blends the samples at row + offset[x] and one step further with the weights in
+// weights[x] (low half the first's, high half the second's, in 1/2048). Vector code may read `load_bytes` bytes at
+// offset[x] for x in [wide_begin, wide_end); elsewhere only the samples themselves, the second only if it has weight.
+struct Taps {
+  int32_t* offset;
+  int32_t* weights;
+  int32_t count;
+  int32_t wide_begin, wide_end;
+};
+
+// The same for a map that is neither upright nor affine: every output has its own rows and weights.
+struct WarpTaps {
+  const uint8_t** corner;  // upper left sample
+  int32_t* weights_x;
+  int32_t* weights_y;
+  uint8_t* wide;  // whether load_bytes may be read at corner and one row below
+  int32_t count;
+};
+
+// Area taps across: output x sums values[first[x] ...] * weights[begin[x] .. begin[x+1]), weights in 1/16384.
+struct AreaTaps {
+  int32_t* first;  // in samples
+  int32_t* begin;
+  int16_t* weights;
+  int32_t count;
+};
+
+// v: sampled values with fraction bits, a row per component in the order of memory.
+using SampleRow = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
+                           int32_t* const v[4]) noexcept;
+// The same with out[c][x] = float(v) * scale[c] + bias[c] in one pass.
+using SampleRowF32 = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
+                              const float scale[4], const float bias[4], float* const out[4]) noexcept;
+using WarpRow = void (*)(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) noexcept;
+
+// sums[i] += samples[i] * weight, and what turns finished sums into 16-bit values.
+using AreaAdd = void (*)(const uint8_t* samples, int32_t count, int32_t weight, uint32_t* sums) noexcept;
+using AreaNarrow = void (*)(const uint32_t* sums, int32_t count, uint16_t* values) noexcept;
+// One component: value i of it lies at values[i * step].
+using AreaReduce = void (*)(const uint16_t* values, int32_t step, const AreaTaps& taps, int32_t* v) noexcept;
+
+// Whole-number colour matrix: rgb = coefficients * (yuv - offset), clamped; @see mnnlite.reference.image.yuv_matrix.
+struct YuvMatrix {
+  int32_t luma, red_v, green_u, green_v, blue_u;  // in 1/8192
+  int32_t black;                                  // 16 or 0
+};
+
+// Rows of a YUV picture: upper and lower, and the lower's weight. Interleaved chroma is in `first` alone, both components in
+// the order of memory; of planar chroma `first` is U.
+struct YuvRows {
+  const uint8_t* luma[2];
+  const uint8_t* first[2];
+  const uint8_t* second[2];
+  int32_t luma_weight1, chroma_weight1;
+};
+enum class Chroma : int8_t { pairs, planes, packed };  // NV12 and NV21, I420, YUYV and UYVY
+constexpr int kChromas = 3;
+
+// Sampling, colour and out[c][x] = float(v) * scale[c] + bias[c] in one pass; red, green, blue. If V comes first in memory
+// the caller swaps U and V in the matrix, and red and blue in the rest.
+using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& matrix,
+                           const float scale[3], const float bias[3], float* const out[3]) noexcept;
+
+// What `store` makes of v: v * k + b as float or half, that rounded and saturated, or round(v / 2^bits) saturated.
+enum class Store : int8_t { f32, f16, u8, i8, u8_exact, i8_exact };
+constexpr int kStores = 6;
+
+// out[i * step] for i in [0, count); step in elements.
+using StoreRow = void (*)(const int32_t* v, int32_t count, float k, float b, int32_t bits, void* out,
+                          ptrdiff_t step) noexcept;
+
+struct Kernels {
+  Isa isa;
+  SampleRow sample[kKinds];
+  SampleRowF32 sample_f32[kKinds];  // null where the pass is not fused
+  YuvRowF32 yuv_f32[kChromas];      // null where the pass is not fused
+  int8_t load_bytes[kKinds];        // what vector code reads at a tap's offset
+  WarpRow warp[kKinds];
+  AreaAdd area_add[2];       // samples of one byte, of two
+  AreaNarrow area_narrow[2];
+  AreaReduce area_reduce;
+  // Rows of v with `bits` fraction bits in, with 20 out (gray: 22, wide: 15). In place is allowed.
+  void (*yuv_to_rgb)(int32_t* y, int32_t* u, int32_t* v, int32_t count, int32_t bits, const YuvMatrix&) noexcept;
+  void (*yuv_to_gray)(int32_t* y, int32_t count, int32_t bits, const YuvMatrix&) noexcept;
+  void (*rgb_to_gray)(const int32_t* r, const int32_t* g, const int32_t* b, int32_t count, int32_t shift,
+                      int32_t* gray) noexcept;
+  StoreRow store[kStores];         // step is 1
+  StoreRow store_strided[kStores];
+};
+
+// The table of an instruction set that available_isas() names.
+const Kernels& kernels_of(Isa isa) noexcept;
+
+extern const Kernels kBaselineKernels;
+#if defined(__x86_64__)
+extern const Kernels kSse41Kernels, kAvx2Kernels;
+#elif defined(__aarch64__)
+extern const Kernels kNeonKernels;
+#endif
+
+constexpr int kYuvBits = 13, kGrayBits = 15, kAreaBits = 14;
+
+}  // namespace mnnlite::image

@@ -1,0 +1,92 @@
+// Loops without gathers or shuffles, written once and compiled once per instruction set: the compiler vectorises them
+// under the target region of the file that includes this. No include guard and no includes: they are in the includer,
+// before its target region, so that no inline function of the standard library is compiled for more than the baseline.
+
+void add_area_u8(const uint8_t* samples, int32_t count, int32_t weight, uint32_t* sums) noexcept {
+  for (int32_t i = 0; i < count; ++i) sums[i] += static_cast<uint32_t>(samples[i] * weight);
+}
+
+void add_area_u16(const uint8_t* bytes, int32_t count, int32_t weight, uint32_t* sums) noexcept {
+  const uint16_t* samples = reinterpret_cast<const uint16_t*>(bytes);  // check_view has seen to the alignment
+  for (int32_t i = 0; i < count; ++i) sums[i] += samples[i] * static_cast<uint32_t>(weight);
+}
+
+void narrow_area_u8(const uint32_t* sums, int32_t count, uint16_t* values) noexcept {
+  for (int32_t i = 0; i < count; ++i) values[i] = static_cast<uint16_t>(sums[i] >> 7);
+}
+
+void narrow_area_u16(const uint32_t* sums, int32_t count, uint16_t* values) noexcept {
+  for (int32_t i = 0; i < count; ++i) values[i] = static_cast<uint16_t>(sums[i] >> 14);
+}
+
+void reduce_area(const uint16_t* values, int32_t step, const AreaTaps& taps, int32_t* v) noexcept {
+  for (int32_t x = 0; x < taps.count; ++x) {
+    const uint16_t* value = values + static_cast<ptrdiff_t>(taps.first[x]) * step;
+    int32_t sum = 0;
+    for (int32_t i = taps.begin[x]; i < taps.begin[x + 1]; ++i, value += step) sum += *value * taps.weights[i];
+    v[x] = sum;
+  }
+}
+
+inline int32_t clamp_level(int32_t v, int32_t bits) noexcept {
+  const int32_t top = 255 << bits;
+  v = v < 0 ? 0 : v;
+  return v > top ? top : v;
+}
+
+void yuv_to_rgb(int32_t* y, int32_t* u, int32_t* v, int32_t count, int32_t bits, const YuvMatrix& m) noexcept {
+  const int32_t shift = bits - 7, black = m.black << 7, middle = 128 << 7;
+  for (int32_t x = 0; x < count; ++x) {
+    const int32_t luma = ((y[x] >> shift) - black) * m.luma;
+    const int32_t cb = (u[x] >> shift) - middle, cr = (v[x] >> shift) - middle;
+    y[x] = clamp_level(luma + cr * m.red_v, 20);
+    u[x] = clamp_level(luma + (cb * m.green_u + cr * m.green_v), 20);
+    v[x] = clamp_level(luma + cb * m.blue_u, 20);
+  }
+}
+
+void yuv_to_gray(int32_t* y, int32_t count, int32_t bits, const YuvMatrix& m) noexcept {
+  const int32_t shift = bits - 7, black = m.black << 7;
+  for (int32_t x = 0; x < count; ++x) y[x] = clamp_level(((y[x] >> shift) - black) * m.luma, 20);
+}
+
+void rgb_to_gray(const int32_t* r, const int32_t* g, const int32_t* b, int32_t count, int32_t shift,
+                 int32_t* gray) noexcept {
+  for (int32_t x = 0; x < count; ++x)
+    gray[x] = (r[x] >> shift) * 9798 + (g[x] >> shift) * 19235 + (b[x] >> shift) * 3735;
+}
+
+template <typename T>
+inline T saturate(float value) noexcept {
+  constexpr float low = sizeof(T) == 1 && static_cast<T>(-1) < 0 ? -128.0f : 0.0f, high = low + 255.0f;
+  value = value < low ? low : value;
+  value = value > high ? high : value;
+  return static_cast<T>(static_cast<int32_t>((value + 12582912.0f) - 12582912.0f));
+}
+
+template <typename T>
+inline T saturate_exact(int32_t v, int32_t bits) noexcept {
+  constexpr int32_t low = static_cast<T>(-1) < 0 ? -128 : 0, high = low + 255;
+  v = (v + (1 << (bits - 1))) >> bits;
+  v = v < low ? low : v;
+  return static_cast<T>(v > high ? high : v);
+}
+
+// Strided is a constant so that the dense form has a unit step the compiler can see.
+template <bool Strided>
+void store_f32(const int32_t* v, int32_t count, float k, float b, int32_t, void* out, ptrdiff_t step) noexcept {
+  float* to = static_cast<float*>(out);
+  for (int32_t i = 0; i < count; ++i) to[Strided ? i * step : i] = static_cast<float>(v[i]) * k + b;
+}
+
+template <typename T, bool Strided>
+void store_real(const int32_t* v, int32_t count, float k, float b, int32_t, void* out, ptrdiff_t step) noexcept {
+  T* to = static_cast<T*>(out);
+  for (int32_t i = 0; i < count; ++i) to[Strided ? i * step : i] = saturate<T>(static_cast<float>(v[i]) * k + b);
+}
+
+template <typename T, bool Strided>
+void store_exact(const int32_t* v, int32_t count, float, float, int32_t bits, void* out, ptrdiff_t step) noexcept {
+  T* to = static_cast<T*>(out);
+  for (int32_t i = 0; i < count; ++i) to[Strided ? i * step : i] = saturate_exact<T>(v[i], bits);
+}

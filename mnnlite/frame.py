@@ -1,0 +1,360 @@
+"""An image that says what it is: its pixel format, its colours, which part of it is meant, and when it was taken."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite import _core
+from mnnlite.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from mnnlite.specs import ImageSpec
+
+__all__ = ["Frame", "apply"]
+
+# PyAV's names of formats: ours, bytes of a sample, whether the name itself says full range.
+_AV_FORMATS = {
+    "rgb24": ("RGB", 1, False),
+    "bgr24": ("BGR", 1, False),
+    "rgba": ("RGBA", 1, False),
+    "bgra": ("BGRA", 1, False),
+    "gray": ("GRAY", 1, False),
+    "gray8": ("GRAY", 1, False),
+    "rgb48le": ("RGB", 2, False),
+    "bgr48le": ("BGR", 2, False),
+    "rgba64le": ("RGBA", 2, False),
+    "bgra64le": ("BGRA", 2, False),
+    "gray16le": ("GRAY", 2, False),
+    "nv12": ("NV12", 1, False),
+    "nv21": ("NV21", 1, False),
+    "yuv420p": ("I420", 1, False),
+    "yuvj420p": ("I420", 1, True),
+    "yuyv422": ("YUYV", 1, False),
+    "uyvy422": ("UYVY", 1, False),
+}
+# ITU-T H.273 MatrixCoefficients, as FFmpeg's AVColorSpace: 2 is "not said", 5 and 6 are both BT.601's.
+_AV_MATRICES = {0: "bt601", 1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601"}
+_AV_RANGES = {0: "limited", 1: "limited", 2: "full"}
+
+
+class Frame:
+    """A picture in somebody's memory, or a part of one. The memory is held, never copied.
+
+    Parameters
+    ----------
+    array : (H, W, C) uint8 or uint16, or (H, W) for GRAY
+        Anything with the buffer protocol, ``__array_interface__`` or DLPack. Rows may be strided (a crop of a larger
+        array is fine); pixels of a row must lie side by side. 16-bit values count in [0, 65535].
+    format : {"BGR", "RGB", "RGBA", "BGRA", "GRAY"}
+        What the channels are. OpenCV gives BGR, PIL and PyAV mostly RGB. YUV: `nv12`, `nv21`, `i420`, `yuyv`, `uyvy`.
+    timestamp_ns : int, optional
+        When the picture was taken; travels to the results. Deadlines count from it.
+    meta : optional
+        Anything; travels to the results untouched.
+
+    Raises
+    ------
+    ArgumentError
+        Unknown format, no pixels, not an array.
+    DTypeError
+        Elements other than uint8 and uint16; nothing is converted silently.
+    LayoutError
+        A shape that does not fit the format, negative strides, pixels that do not lie side by side: names the axis.
+
+    Notes
+    -----
+    The memory may be written to between uses (a capture buffer), not during one. A frame is immutable and may be used
+    by any number of threads.
+    """
+
+    __slots__ = ("_handle", "meta", "timestamp_ns")
+
+    def __init__(self, array: ArrayLike, format: str, *, timestamp_ns: int | None = None, meta: object = None) -> None:
+        self._handle = _core.FrameHandle.packed(array, _word("format", format))
+        self.timestamp_ns = _timestamp(timestamp_ns)
+        self.meta = meta
+
+    @classmethod
+    def _of(cls, handle: _core.FrameHandle, timestamp_ns: int | None, meta: object) -> Frame:
+        frame = cls.__new__(cls)
+        frame._handle = handle
+        frame.timestamp_ns = _timestamp(timestamp_ns)
+        frame.meta = meta
+        return frame
+
+    @classmethod
+    def nv12(
+        cls,
+        y: ArrayLike,
+        uv: ArrayLike,
+        matrix: str = "bt601",
+        range: str = "limited",
+        *,
+        timestamp_ns: int | None = None,
+        meta: object = None,
+    ) -> Frame:
+        """Make a frame of NV12: what most cameras and hardware decoders give.
+
+        Parameters
+        ----------
+        y : (H, W) uint8
+        uv : (H/2, W/2, 2) or (H/2, W) uint8, halves rounded up
+            U first. One sample for 2 x 2 pixels, sited in their middle.
+        matrix : {"bt601", "bt709"}
+        range : {"limited", "full"}
+            Limited: luma 16 to 235, chroma 16 to 240.
+        timestamp_ns, meta
+            As for `Frame`.
+        """
+        return cls._yuv("NV12", (y, uv), matrix, range, timestamp_ns, meta)
+
+    @classmethod
+    def nv21(
+        cls,
+        y: ArrayLike,
+        vu: ArrayLike,
+        matrix: str = "bt601",
+        range: str = "limited",
+        *,
+        timestamp_ns: int | None = None,
+        meta: object = None,
+    ) -> Frame:
+        """Make a frame of NV21: as `nv12`, with V first. Android's camera format."""
+        return cls._yuv("NV21", (y, vu), matrix, range, timestamp_ns, meta)
+
+    @classmethod
+    def i420(
+        cls,
+        y: ArrayLike,
+        u: ArrayLike,
+        v: ArrayLike,
+        matrix: str = "bt601",
+        range: str = "limited",
+        *,
+        timestamp_ns: int | None = None,
+        meta: object = None,
+    ) -> Frame:
+        """Make a frame of I420 (yuv420p): as `nv12`, with U and V in (H/2, W/2) planes of their own."""
+        return cls._yuv("I420", (y, u, v), matrix, range, timestamp_ns, meta)
+
+    @classmethod
+    def yuyv(
+        cls,
+        array: ArrayLike,
+        matrix: str = "bt601",
+        range: str = "limited",
+        *,
+        timestamp_ns: int | None = None,
+        meta: object = None,
+    ) -> Frame:
+        """Make a frame of YUYV (YUY2): (H, W, 2) or (H, 2 W) uint8, W even. What USB cameras give."""
+        return cls._yuv("YUYV", (array,), matrix, range, timestamp_ns, meta)
+
+    @classmethod
+    def uyvy(
+        cls,
+        array: ArrayLike,
+        matrix: str = "bt601",
+        range: str = "limited",
+        *,
+        timestamp_ns: int | None = None,
+        meta: object = None,
+    ) -> Frame:
+        """Make a frame of UYVY: as `yuyv`, with chroma first."""
+        return cls._yuv("UYVY", (array,), matrix, range, timestamp_ns, meta)
+
+    @classmethod
+    def _yuv(
+        cls,
+        format: str,
+        arrays: tuple[ArrayLike, ...],
+        matrix: str,
+        range: str,
+        timestamp_ns: int | None,
+        meta: object,
+    ) -> Frame:
+        handle = _core.FrameHandle.yuv(format, arrays, _word("matrix", matrix), _word("range", range))
+        return cls._of(handle, timestamp_ns, meta)
+
+    @classmethod
+    def from_av(cls, video_frame: Any, *, timestamp_ns: int | None = None, meta: object = None) -> Frame:
+        """Make a frame of a PyAV ``VideoFrame``, plane by plane, without a copy.
+
+        Parameters
+        ----------
+        video_frame : av.VideoFrame
+            yuv420p, nv12, nv21, yuyv422, uyvy422, rgb24, bgr24, rgba, bgra, gray, and the 16-bit rgb48le, bgr48le,
+            rgba64le, bgra64le, gray16le. Its tags say matrix and range; where they are not set, BT.601 limited.
+        timestamp_ns, meta
+            As for `Frame`.
+
+        Raises
+        ------
+        ArgumentError
+            Another format or another matrix (BT.2020): says which, and what to do.
+        """
+        name = str(video_frame.format.name)
+        if name not in _AV_FORMATS:
+            raise ArgumentError(
+                f"from_av: got a frame of {name!r}, wanted one of {', '.join(_AV_FORMATS)}; "
+                "convert it with video_frame.reformat(format='nv12')"
+            )
+        format, itemsize, is_full = _AV_FORMATS[name]
+        matrix, range = "bt601", "limited"
+        if format in ("NV12", "NV21", "I420", "YUYV", "UYVY"):
+            space, tagged = int(video_frame.colorspace), int(video_frame.color_range)
+            if space not in _AV_MATRICES:
+                raise ArgumentError(
+                    f"from_av: the frame's colour matrix has the number {space} of ITU-T H.273, wanted BT.601 or "
+                    "BT.709; convert it with video_frame.reformat(dst_colorspace='ITU709')"
+                )
+            matrix, range = _AV_MATRICES[space], "full" if is_full else _AV_RANGES.get(tagged, "limited")
+        planes = video_frame.planes
+        handle = _core.FrameHandle.planes(
+            format,
+            list(planes),
+            [int(plane.line_size) for plane in planes],
+            int(video_frame.width),
+            int(video_frame.height),
+            itemsize,
+            matrix,
+            range,
+        )
+        return cls._of(handle, timestamp_ns, meta)
+
+    def roi(self, x: float, y: float, width: float, height: float) -> Frame:
+        """Return an upright part of the frame, sharing its memory.
+
+        Parameters
+        ----------
+        x, y, width, height : float
+            Pixels of the whole frame, also when called on a part; may be fractional and may reach outside, where the
+            spec's `pad` is seen. Only pixels that the region touches are sampled: a region at whole pixels gives the
+            same as a frame of ``array[y:y+height, x:x+width]``.
+
+        Raises
+        ------
+        ArgumentError
+            A size of 0 or less, or numbers that are not finite.
+        """
+        numbers = _floats("roi", (x, y, width, height))
+        return self._of(self._handle.roi(*numbers), self.timestamp_ns, self.meta)
+
+    def quad(self, points: ArrayLike) -> Frame:
+        """Return a turned or slanted part of the frame (a plate, a line of text), sharing its memory.
+
+        Parameters
+        ----------
+        points : (4, 2) float, pixels of the whole frame
+            Top-left, top-right, bottom-right, bottom-left of the part as it should be seen; convex.
+
+        Raises
+        ------
+        ArgumentError
+            Not four points, not convex, or in another order.
+        """
+        try:
+            corners = np.asarray(points, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"quad: got {points!r:.80}, wanted four points (x, y)") from None
+        if corners.shape != (4, 2):
+            raise ArgumentError(f"quad: got an array of shape {corners.shape}, wanted (4, 2)")
+        return self._of(self._handle.quad(corners.ravel().tolist()), self.timestamp_ns, self.meta)
+
+    @property
+    def width(self) -> int:
+        """Pixels of the whole frame, also of a part."""
+        return self._handle.width
+
+    @property
+    def height(self) -> int:
+        """Pixels of the whole frame, also of a part."""
+        return self._handle.height
+
+    @property
+    def format(self) -> str:
+        """RGB, BGR, RGBA, BGRA, GRAY, NV12, NV21, I420, YUYV or UYVY."""
+        return self._handle.format
+
+    @property
+    def region(self) -> tuple[float, float]:
+        """Width and height of the part that is meant, in frame pixels along its own sides."""
+        return self._handle.region[:2]
+
+    def __repr__(self) -> str:
+        width, height = self.region
+        part = "" if (width, height) == (self.width, self.height) else f", part of {width:g} x {height:g}"
+        return f"Frame({self.width} x {self.height} {self.format}{part})"
+
+
+def apply(spec: ImageSpec, frame: Frame | Sequence[Frame], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Convert frames to an input array; what `ImageSpec.apply` calls, see there."""
+    frames = [frame] if isinstance(frame, Frame) else frame
+    handles = []
+    try:
+        for item in frames:
+            if not isinstance(item, Frame):
+                raise ArgumentError(
+                    f"apply: got a {type(item).__name__}, wanted a Frame or a list of them: mnnlite.Frame(array, 'BGR')"
+                )
+            handles.append(item._handle)
+    except TypeError:
+        raise ArgumentError(
+            f"apply: got a {type(frame).__name__}, wanted a Frame or a list of them: mnnlite.Frame(array, 'BGR')"
+        ) from None
+    if not handles:
+        raise ArgumentError("apply: got no frames, wanted at least one")
+    if spec.size is None:
+        raise ArgumentError("apply: the spec has no size; give one: ImageSpec(size=(width, height), ...)")
+    size = _core.network_size(spec, handles[0]) if spec.multiple else spec.size
+    for handle in handles[1:]:
+        if handle.format != handles[0].format:
+            raise ArgumentError(
+                f"apply: got frames of {handles[0].format} and {handle.format}, wanted one format in a call"
+            )
+        if spec.multiple and _core.network_size(spec, handle) != size:
+            raise ArgumentError(
+                f"apply: with multiple={spec.multiple} the frames need inputs of different sizes; call it for each"
+            )
+    slots = len(handles)
+    if out is not None and getattr(out, "ndim", 0) > 0:
+        slots = max(slots, int(out.shape[0]))
+    plan = _plan(spec, handles[0].sample_format, size, slots, _core.active_isa())
+    if out is None:
+        out = np.empty(plan.shape, plan.dtype)
+    plan.run(handles, out)
+    return out
+
+
+@lru_cache(maxsize=64)
+def _plan(spec: ImageSpec, sample_format: int, size: tuple[int, int], slots: int, isa: str) -> _core.ImagePlan:
+    """Plans are immutable, so one serves every thread. `isa` is only part of the key."""
+    return _core.ImagePlan(spec, sample_format, size[0], size[1], slots)
+
+
+def _word(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name}: got {value!r:.80}, wanted a word such as 'BGR' or 'bt601'")
+    return value
+
+
+def _floats(name: str, values: Sequence[object]) -> list[float]:
+    try:
+        return [float(value) for value in values]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name}: got {tuple(values)!r:.120}, wanted numbers") from None
+
+
+def _timestamp(value: int | None) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ArgumentError(f"timestamp_ns: got {value!r:.80}, wanted a whole number of nanoseconds or None")
+    return int(value)

@@ -1,0 +1,244 @@
+"""A model with its image spec and its decoder: a frame in, results out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import _core, results
+from mnnlite.decoders import Decoder, Raw, from_dict
+from mnnlite.errors import ArgumentError, ClosedError
+from mnnlite.frame import Frame
+from mnnlite.model import Arena, Model
+from mnnlite.specs import ImageSpec, TaskSpec
+
+if TYPE_CHECKING:
+    import os
+
+    from typing_extensions import Self
+
+__all__ = ["Task"]
+
+_STAGES = ("preprocess", "infer", "decode")
+
+
+class Task:
+    """One network's work on a frame in one native call: image to tensor, inference, tensor to results.
+
+    Parameters
+    ----------
+    spec : TaskSpec, Model or path
+        What to run. A `Model` stays the caller's; otherwise the task loads its own and closes it.
+    image, decoder
+        As in `TaskSpec`, for a model or a path.
+    arena : Arena, optional
+        Share a runtime with other tasks.
+
+    Raises
+    ------
+    ArgumentError, LayoutError, DTypeError
+        The image spec does not fit the input; or several inputs and it was not said which takes the image.
+    DecoderError, TensorNotFoundError
+        The decoder does not fit the outputs.
+    ModelError, EngineError
+        As `Model`.
+
+    Notes
+    -----
+    Threads: one call at a time in an arena (`BusyError`). A call releases the GIL once and allocates nothing natively
+    once it has met the frame's format and size.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec | Model | str | os.PathLike[str],
+        *,
+        image: ImageSpec | Mapping[str, ImageSpec] | None = None,
+        decoder: Decoder | str | Mapping[str, Decoder] | None = None,
+        arena: Arena | None = None,
+    ) -> None:
+        if isinstance(spec, TaskSpec):
+            if image is not None or decoder is not None:
+                raise ArgumentError("image and decoder belong to the TaskSpec; pass them there")
+            self.spec, model = spec, None
+        elif isinstance(spec, Model):
+            self.spec, model = TaskSpec(None, image, "raw" if decoder is None else decoder), spec
+        else:
+            self.spec, model = TaskSpec(spec, image, "raw" if decoder is None else decoder), None
+        images = _images(self.spec.image)
+        self._owns_model = model is None
+        self.model = _load(self.spec, images, arena) if model is None else model
+        try:
+            self._native: _core.Task | None = self._make(images)
+        except BaseException:
+            if self._owns_model:
+                self.model.close()
+            raise
+
+    def _make(self, images: dict[str, ImageSpec]) -> _core.Task:
+        inputs, outputs = list(self.model.inputs), list(self.model.outputs)
+        if "" in images:
+            if len(inputs) > 1:
+                raise ArgumentError(
+                    f"the network has the inputs {', '.join(map(repr, inputs))}; say which takes the image: "
+                    f"image={{{inputs[0]!r}: ...}}"
+                )
+            images = {inputs[0]: images[""]}
+        self._takes_frames = bool(images)
+        decoder = _decoder(self.spec.decoder)
+        self._decoders: dict[str, Decoder]
+        self._single = not isinstance(decoder, dict)
+        if isinstance(decoder, Raw):
+            self._decoders, self._raw = {}, list(decoder.select(dict.fromkeys(outputs)))
+        else:
+            self._decoders, self._raw = decoder if isinstance(decoder, dict) else {"": decoder}, []
+        entries: list[tuple[object, dict[str, Any], list[str]]] = []
+        for name, each in self._decoders.items():
+            chosen = [name] if name in outputs and not each.tensors else list(each.select(dict.fromkeys(outputs)))
+            entries.append((each.family, each.native_options(), chosen))
+        return _core.Task(
+            self.model.native,
+            images=list(images.items()),
+            decoders=entries,
+            raw=self._raw,
+            state=list(self.spec.state.items()),
+            batch=self.spec.batch,
+        )
+
+    @property
+    def native(self) -> _core.Task:
+        """The native task; raises `ClosedError` after `close`."""
+        if self._native is None:
+            raise ClosedError("the task is closed; make a new one")
+        return self._native
+
+    def __call__(
+        self,
+        frame: Frame | Sequence[Frame] | None = None,
+        *,
+        borrow: bool = False,
+    ) -> Any:
+        """Do the work for one frame, or for several in one batch.
+
+        Parameters
+        ----------
+        frame : Frame, sequence of Frame, or None
+            At most ``batch`` of the spec; rows of results say in ``item`` which one they come from. None for a task
+            without an image spec, whose inputs were written through ``task.model.input(name)``.
+        borrow : bool
+            Results and arrays are views of the task's own memory, valid until its next call.
+
+        Returns
+        -------
+        Results, dict of str to Results, or dict of str to ndarray
+            One decoder gives its result type, a dict of decoders a dict, ``"raw"`` the outputs.
+
+        Raises
+        ------
+        ArgumentError
+            Not a frame; more frames than ``batch``; a frame for a task without an image spec, or none for one with.
+        DecoderError
+            NaN or infinite scores, named with their tensor.
+        EngineError, OutOfMemoryError, BusyError, ClosedError
+        """
+        frames = self._frames(frame)
+        native = self.native
+        found = native.run([each._handle for each in frames], borrow)
+        if not self._decoders:
+            return native.raw(borrow)
+        first = frames[0] if frames else None
+        made = {
+            name: self._result(each, decoder, first)
+            for (name, decoder), each in zip(self._decoders.items(), found, strict=True)
+        }
+        return made[""] if self._single else made
+
+    def _frames(self, frame: Frame | Sequence[Frame] | None) -> list[Frame]:
+        frames = [] if frame is None else [frame] if isinstance(frame, Frame) else list(frame)
+        for each in frames:
+            if not isinstance(each, Frame):
+                raise ArgumentError(f"got a {type(each).__name__}, wanted a mnnlite.Frame: Frame(array, 'BGR')")
+        if frames and not self._takes_frames:
+            raise ArgumentError("the task has no image spec, so it takes no frame; give it image=ImageSpec(...)")
+        if not frames and self._takes_frames:
+            raise ArgumentError("the task needs a frame")
+        return frames
+
+    @staticmethod
+    def _result(found: Any, decoder: Decoder, frame: Frame | None) -> results.Results:
+        size = None if frame is None else (frame.width, frame.height)
+        result = results.from_native(found, names=decoder.names, frame_size=size)
+        if frame is not None:
+            result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
+        return result
+
+    def reset_state(self) -> None:
+        """Forget what was carried from frame to frame: zeros in the inputs that ``state`` feeds."""
+        self.native.reset_state()
+
+    @property
+    def timing(self) -> dict[str, int]:
+        """Nanoseconds of the stages ``preprocess``, ``infer`` and ``decode`` of the last call."""
+        return dict(zip(_STAGES, self.native.times, strict=True))
+
+    def close(self) -> None:
+        """Close the model if it is the task's own. Closing twice is fine."""
+        if self._native is None:
+            return
+        if self._owns_model:
+            self.model.close()
+        self._native = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Task({self.model!r}{', closed' if self._native is None else ''})"
+
+
+def _images(image: ImageSpec | Mapping[str, ImageSpec] | None) -> dict[str, ImageSpec]:
+    """By input name; "" is the only input."""
+    if image is None:
+        return {}
+    images = dict(image) if isinstance(image, Mapping) else {"": image}
+    for each in images.values():
+        if not isinstance(each, ImageSpec):
+            raise ArgumentError(
+                f"image is a {type(each).__name__}, wanted an ImageSpec or a dict of input to ImageSpec"
+            )
+    return images
+
+
+def _decoder(decoder: Any) -> Decoder | dict[str, Decoder]:
+    if isinstance(decoder, str):
+        return from_dict({"family": decoder})
+    if isinstance(decoder, Decoder):
+        return decoder
+    if isinstance(decoder, Mapping) and decoder:
+        several = {str(name): _decoder(each) for name, each in decoder.items()}
+        if all(isinstance(each, Decoder) and not isinstance(each, Raw) for each in several.values()):
+            return several  # type: ignore[return-value]
+    raise ArgumentError(
+        f"decoder is {decoder!r}; wanted a decoder, a family's name, 'raw', or a dict of name to decoder"
+    )
+
+
+def _load(spec: TaskSpec, images: dict[str, ImageSpec], arena: Arena | None) -> Model:
+    hints = [
+        (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in images.items()
+    ]
+    options: dict[str, Any] = {"precision": spec.precision} if arena is None else {}
+    if spec.threads is not None:
+        options["threads"] = spec.threads
+    return Model(
+        spec.model,
+        outputs=spec.outputs,
+        shapes=spec.shapes,
+        external=spec.external,
+        arena=arena,
+        _images=hints,
+        **options,
+    )

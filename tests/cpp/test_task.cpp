@@ -1,0 +1,153 @@
+// A task over the fake engine: pictures in, rows out, no Python and no MNN.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "decode/registry.hpp"
+#include "engine/busy.hpp"
+#include "engine/fake_session.hpp"
+#include "task/task.hpp"
+
+using namespace mnnlite;
+
+namespace {
+
+// A network of `side` x `side` whose output is its input, classified: the brightest of three channels wins.
+struct Rig {
+  std::shared_ptr<FakeArena> arena = std::make_shared<FakeArena>();
+  std::shared_ptr<Session> session;
+  std::unique_ptr<Task> task;
+
+  explicit Rig(int32_t side, int32_t batch = 1, FakeOptions options = {}) {
+    options.dims = {batch, 3, side, side};
+    std::unique_ptr<FakeSession> fake;
+    REQUIRE(FakeSession::make(arena, options, fake).ok());
+    session = std::move(fake);
+    ImageSpec spec;
+    spec.width = spec.height = side;
+    std::vector<TaskDecoder> decoders(1);
+    decoders[0].outputs = {0};
+    REQUIRE(make_decoder("segmentation", nullptr, 0, decoders[0].decoder).ok());
+    const Status status = Task::make(session, {{0, spec}}, std::move(decoders), {}, {}, batch, task);
+    INFO(status.text);
+    REQUIRE(status.ok());
+  }
+};
+
+struct Picture {
+  std::vector<uint8_t> pixels;
+  TaskItem item;
+
+  Picture(int32_t width, int32_t height, int channel) : pixels(static_cast<size_t>(width) * height * 3, 0) {
+    for (size_t i = static_cast<size_t>(channel); i < pixels.size(); i += 3) pixels[i] = 200;
+    item.view.format = Format::rgb;
+    item.view.width = width;
+    item.view.height = height;
+    item.view.plane[0] = pixels.data();
+    item.view.stride[0] = width * 3;
+    item.region.width = width;
+    item.region.height = height;
+  }
+};
+
+int winner(const Task& task, int item = 0) {
+  const mnnlite_sink& sink = task.results(0)->sink();
+  for (int row = 0; row < sink.row_count; ++row)
+    if (sink.rows[row].item == item) return sink.pixels[sink.rows[row].first_pixel];
+  return -1;
+}
+
+}  // namespace
+
+TEST_CASE("a frame becomes a result") {
+  Rig rig(8);
+  for (int channel = 0; channel < 3; ++channel) {
+    const Picture picture(31, 17, channel);
+    const Status status = rig.task->run(&picture.item, 1);
+    INFO(status.text);
+    REQUIRE(status.ok());
+    CHECK(winner(*rig.task) == channel);
+  }
+  CHECK(rig.task->times().infer >= 0);
+}
+
+TEST_CASE("several frames of different sizes and formats fill one batch") {
+  Rig rig(4, 3);
+  Picture a(9, 9, 0), b(40, 3, 1), c(5, 60, 0);
+  c.item.view.format = Format::bgr;  // channel 0 is blue: the third of the network's RGB
+  const TaskItem items[3] = {a.item, b.item, c.item};
+  REQUIRE(rig.task->run(items, 3).ok());
+  CHECK(winner(*rig.task, 0) == 0);
+  CHECK(winner(*rig.task, 1) == 1);
+  CHECK(winner(*rig.task, 2) == 2);
+  CHECK(rig.task->run(items, 4).code == Code::argument);
+  CHECK(rig.task->run(items, 0).code == Code::argument);
+}
+
+TEST_CASE("an engine error is the task's, and the next frame works") {
+  FakeOptions options;
+  options.fail_at_run = 1;
+  Rig rig(8, 1, options);
+  const Picture picture(10, 10, 2);
+  CHECK(rig.task->run(&picture.item, 1).ok());
+  CHECK(rig.task->run(&picture.item, 1).code == Code::engine);
+  CHECK(rig.task->run(&picture.item, 1).ok());
+  CHECK(winner(*rig.task) == 2);
+}
+
+TEST_CASE("a task whose arena is in use is busy") {
+  Rig rig(8);
+  const Picture picture(10, 10, 2);
+  const BusyGuard other(rig.session->lock());
+  CHECK(rig.task->run(&picture.item, 1).code == Code::busy);
+}
+
+TEST_CASE("state carries an output to the next frame and is forgotten on demand") {
+  const auto arena = std::make_shared<FakeArena>();
+  FakeOptions options;
+  options.outputs = 2;  // output 1 is twice the input
+  std::unique_ptr<FakeSession> fake;
+  REQUIRE(FakeSession::make(arena, options, fake).ok());
+  const std::shared_ptr<Session> session = std::move(fake);
+  std::unique_ptr<Task> task;
+  REQUIRE(Task::make(session, {}, {}, {0, 1}, {{0, 1}}, 1, task).ok());
+  float* x = static_cast<float*>(session->input(0).data);
+  x[0] = 3;
+  REQUIRE(task->run(nullptr, 0).ok());
+  CHECK(x[0] == 6);
+  REQUIRE(task->run(nullptr, 0).ok());
+  CHECK(x[0] == 12);
+  REQUIRE(task->reset_state().ok());
+  CHECK(x[0] == 0);
+}
+
+TEST_CASE("results that are still held are not written over when the sink is renewed") {
+  Rig rig(8);
+  const Picture red(10, 10, 0), blue(10, 10, 2);
+  REQUIRE(rig.task->run(&red.item, 1).ok());
+  const std::shared_ptr<SinkBuffer> held = rig.task->results(0);
+  REQUIRE(rig.task->renew_results(0).ok());
+  REQUIRE(rig.task->run(&blue.item, 1).ok());
+  CHECK(winner(*rig.task) == 2);
+  CHECK(held->sink().pixels[held->sink().rows[0].first_pixel] == 0);
+}
+
+TEST_CASE("two tasks of one arena on two threads: whole or busy") {
+  Rig rig(8);
+  const auto work = [&](int channel, int& wrong) {
+    const Picture picture(20, 20, channel);
+    for (int i = 0; i < 200; ++i) {
+      const Status status = rig.task->run(&picture.item, 1);
+      if (!status.ok() && status.code != Code::busy) ++wrong;
+    }
+  };
+  int wrong_a = 0, wrong_b = 0;
+  std::thread a(work, 0, std::ref(wrong_a)), b(work, 1, std::ref(wrong_b));
+  a.join();
+  b.join();
+  CHECK(wrong_a + wrong_b == 0);
+}

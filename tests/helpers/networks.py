@@ -1,0 +1,158 @@
+"""Small networks made with onnx and converted by the installed MNN, in a child process, for tests that need a shape of
+network which tests/data does not hold."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+CONVERT = "import _tools, sys; _tools.mnnconvert(['mnnconvert'] + sys.argv[1:])"
+
+
+def convert(source: Path, *options: str) -> Path:
+    target = source.with_suffix(".mnn")
+    kind = "TFLITE" if source.suffix == ".tflite" else "ONNX"
+    command = [
+        sys.executable,
+        "-c",
+        CONVERT,
+        "-f",
+        kind,
+        "--modelFile",
+        source,
+        "--MNNModel",
+        target,
+        "--bizCode",
+        "test",
+    ]
+    child = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert target.exists(), child.stdout + child.stderr
+    return target
+
+
+def original(source: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Give the outputs of the ONNX file itself: from ONNX Runtime, or where it does not run (under emulation it crashes
+    when imported) from onnx's own definition."""
+    names = [output.name for output in onnx.load(source).graph.output]
+    if importlib.util.find_spec("onnxruntime"):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        return dict(zip(names, session.run(names, inputs), strict=True))
+    from onnx.reference import ReferenceEvaluator
+
+    return dict(zip(names, ReferenceEvaluator(str(source)).run(names, inputs), strict=True))
+
+
+def convolution(
+    name: str, source: str, target: str, inputs: int, outputs: int, rng: np.random.Generator, stride: int = 1
+):
+    weight = (rng.standard_normal((outputs, inputs, 3, 3)) / np.sqrt(9 * inputs)).astype(np.float32)
+    return (
+        helper.make_node(
+            "Conv", [source, f"{name}_w"], [target], name=name, pads=[1, 1, 1, 1], strides=[stride, stride]
+        ),
+        numpy_helper.from_array(weight, f"{name}_w"),
+    )
+
+
+def save(folder: Path, name: str, nodes, weights, inputs: dict, outputs: dict, integers: tuple[str, ...] = ()) -> Path:
+    """Write `name`.onnx; float32 tensors but for those in `integers`."""
+
+    def infos(tensors: dict):
+        return [
+            helper.make_tensor_value_info(name, TensorProto.INT64 if name in integers else TensorProto.FLOAT, shape)
+            for name, shape in tensors.items()
+        ]
+
+    graph = helper.make_graph(nodes, name, infos(inputs), infos(outputs), weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    path = folder / f"{name}.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def two_branches(folder: Path, size: int = 32, width: int = 8, dynamic: bool = False) -> Path:
+    """`image` (1, 3, size, size) -> trunk -> `heat` (1, 1, size, size) and `points` (1, 6, size / 2, size / 2)."""
+    rng = np.random.default_rng(3)
+    parts = [
+        convolution("stem", "image", "s", 3, width, rng),
+        (helper.make_node("Relu", ["s"], ["trunk"], name="trunk_relu"), None),
+        convolution("left1", "trunk", "l1", width, width, rng),
+        (helper.make_node("Relu", ["l1"], ["l2"], name="left_relu"), None),
+        convolution("left2", "l2", "h", width, 1, rng),
+        (helper.make_node("Sigmoid", ["h"], ["heat"], name="left_sigmoid"), None),
+        convolution("right1", "trunk", "r1", width, width, rng, stride=2),
+        (helper.make_node("Relu", ["r1"], ["r2"], name="right_relu"), None),
+        convolution("right2", "r2", "points", width, 6, rng),
+    ]
+    side: int | str = "side" if dynamic else size
+    half: int | str = "half" if dynamic else size // 2
+    return save(
+        folder,
+        f"two_branches_{size}_{width}{'_open' if dynamic else ''}",
+        [n for n, _ in parts],
+        [w for _, w in parts if w is not None],
+        {"image": [1, 3, side, side]},
+        {"heat": [1, 1, side, side], "points": [1, 6, half, half]},
+    )
+
+
+def poison(folder: Path, size: int = 128) -> Path:
+    """With NaN in `image` every feature map is spoiled: NaN or, where MNN clamps it, the largest float."""
+    rng = np.random.default_rng(4)
+    parts = [
+        convolution("a", "image", "1", 3, 24, rng),
+        convolution("b", "1", "2", 24, 24, rng),
+        convolution("c", "2", "points", 24, 6, rng),
+    ]
+    nodes, weights = zip(*parts, strict=True)
+    return save(folder, "poison", nodes, weights, {"image": [1, 3, size, size]}, {"points": [1, 6, size, size]})
+
+
+def counter(folder: Path) -> Path:
+    """`memory` + `step` -> `sum`, all (1, 4): a state to carry."""
+    node = helper.make_node("Add", ["memory", "step"], ["sum"], name="sum")
+    return save(folder, "counter", [node], [], {"memory": [1, 4], "step": [1, 4]}, {"sum": [1, 4]})
+
+
+def class_map(folder: Path) -> Path:
+    """`image` (1, 3, 8, 8) -> `classes` (1, 8, 8) integers: the strongest channel."""
+    node = helper.make_node("ArgMax", ["image"], ["classes"], axis=1, keepdims=0, name="classes")
+    return save(folder, "class_map", [node], [], {"image": [1, 3, 8, 8]}, {"classes": [1, 8, 8]}, integers=("classes",))
+
+
+def ranks(folder: Path) -> Path:
+    """One output of each rank from 1 to 6, all -x."""
+    nodes, weights, outputs = [], [], {}
+    for rank in range(1, 7):
+        shape = [2, 3, 4, 5, 6, 7][:rank]
+        # Reshape a slice of x to each rank.
+        count = int(np.prod(shape))
+        weights += [
+            numpy_helper.from_array(np.array([0], np.int64), f"start{rank}"),
+            numpy_helper.from_array(np.array([count], np.int64), f"end{rank}"),
+            numpy_helper.from_array(np.array(shape, np.int64), f"shape{rank}"),
+        ]
+        nodes += [
+            helper.make_node("Slice", ["x", f"start{rank}", f"end{rank}"], [f"s{rank}"]),
+            helper.make_node("Reshape", [f"s{rank}", f"shape{rank}"], [f"r{rank}"]),
+            helper.make_node("Neg", [f"r{rank}"], [f"rank{rank}"]),
+        ]
+        outputs[f"rank{rank}"] = shape
+    return save(folder, "ranks", nodes, weights, {"x": [5040]}, outputs)
+
+
+def content_shapes(folder: Path) -> Path:
+    """Shapes that depend on the input's content: how many elements are not zero."""
+    node = helper.make_node("NonZero", ["x"], ["where"])
+    return save(folder, "content_shapes", [node], [], {"x": [4, 4]}, {"where": [2, "n"]}, integers=("where",))

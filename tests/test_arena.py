@@ -1,0 +1,228 @@
+"""Several models in one arena: no trap of the engine's shared memory can be fallen into."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+
+import numpy as np
+import psutil
+import pytest
+
+import mnnlite
+from helpers import networks
+from helpers.child import EMULATED, run_python
+
+SIZES = (16, 32, 64, 96)
+
+
+@pytest.fixture(scope="session")
+def family(tmp_path_factory):
+    """Networks small to large, their inputs, and what each gives alone."""
+    folder = tmp_path_factory.mktemp("family")
+    paths = [networks.convert(networks.two_branches(folder, size=size, width=4 + size // 8)) for size in SIZES]
+    inputs = [np.random.default_rng(size).random((1, 3, size, size), np.float32) for size in SIZES]
+    expected = []
+    for path, x in zip(paths, inputs, strict=True):
+        with mnnlite.Model(path) as model:
+            expected.append(model.run({"image": x}))
+    return paths, inputs, expected
+
+
+@pytest.fixture(scope="session")
+def spoiler(tmp_path_factory):
+    """Spoils the whole shared buffer."""
+    return networks.convert(networks.poison(tmp_path_factory.mktemp("poison")))
+
+
+def assert_equal(found, expected):
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[::5])
+def test_models_of_an_arena_do_not_disturb_each_other(family, spoiler, order):
+    """Created in any order, runs interleaved, inputs not filled again, shared memory spoilt between runs."""
+    paths, inputs, expected = family
+    with mnnlite.Arena() as arena:
+        models = {i: mnnlite.Model(paths[i], arena=arena) for i in order}
+        poison = mnnlite.Model(spoiler, arena=arena)
+        assert all(poison.memory()["dynamic"] > model.memory()["dynamic"] for model in models.values())
+        poison.input("image")[...] = np.nan
+        for i, model in models.items():
+            model.input("image")[...] = inputs[i]  # once
+        borrowed = {}
+        for _ in range(3):
+            for i, model in models.items():
+                borrowed[i] = model.run(borrow=True)
+                spoilt = poison.run()["points"]
+                assert (np.isnan(spoilt) | (np.abs(spoilt) > 1e30)).all()
+            for i in models:  # outputs survive the runs of all others
+                assert_equal(borrowed[i], expected[i])
+            for i in reversed(models):
+                assert_equal(models[i].run(outputs=["points"]), {"points": expected[i]["points"]})
+
+
+def test_a_removed_model_leaves_the_others_right_and_gives_its_memory_back(family):
+    paths, inputs, expected = family
+    arena = mnnlite.Arena()
+    models = [mnnlite.Model(path, arena=arena) for path in paths]
+    for model, x in zip(models, inputs, strict=True):
+        model.run({"image": x})
+    static = arena.native.static_bytes
+    models.pop().close()
+    arena.shrink()
+    assert arena.native.static_bytes < static
+    for _ in range(2):
+        for model, want in zip(models, expected, strict=False):
+            assert_equal(model.run(), want)
+    again = mnnlite.Model(paths[-1], arena=arena)
+    assert_equal(again.run({"image": inputs[-1]}), expected[-1])
+    for model, want in zip(models, expected, strict=False):
+        assert_equal(model.run(), want)
+    arena.close()
+    assert again.closed
+
+
+def test_one_model_resized_in_an_arena_leaves_the_others_right(family, tmp_path):
+    paths, inputs, expected = family
+    arena = mnnlite.Arena()
+    source = networks.convert(networks.two_branches(tmp_path, dynamic=True))
+    moving = mnnlite.Model(source, arena=arena, shapes={"image": (1, 3, 16, 16)}, resizable=True)
+    small = mnnlite.Model(paths[0], arena=arena)
+    small.run({"image": inputs[0]})
+    for size in (128, 24, 200, 16):
+        moving.resize({"image": (1, 3, size, size)})
+        assert_equal(small.run(), expected[0])
+        moving.run()
+        assert_equal(small.run(), expected[0])
+
+
+def test_the_terms_of_models_add_up_to_the_arena(family):
+    paths, *_ = family
+    with mnnlite.Arena() as arena:
+        models = [mnnlite.Model(path, arena=arena) for path in paths]
+        assert sum(model.memory()["static"] for model in models) == arena.native.static_bytes
+        alone = [mnnlite.Model(path) for path in paths]
+        for shared, own in zip(models, alone, strict=True):
+            assert shared.memory()["dynamic"] == own.memory()["dynamic"]
+            # The engine's allocator fits some tensors into what others left over, so a shared arena needs a little less.
+            assert 0.9 * own.memory()["static"] <= shared.memory()["static"] <= own.memory()["static"] + 4096
+
+
+def test_options_that_differ_from_the_arenas_are_refused(family):
+    paths, *_ = family
+    with mnnlite.Arena(threads=1) as arena:
+        mnnlite.Model(paths[0], arena=arena, threads=1)
+        for options in ({"threads": 2}, {"precision": "low"}, {"power": "high"}):
+            with pytest.raises(mnnlite.ArgumentError, match="arena has"):
+                mnnlite.Model(paths[0], arena=arena, **options)
+        with pytest.raises(mnnlite.ArgumentError, match="unknown option"):
+            mnnlite.Model(paths[0], arena=arena, native=1)
+        with pytest.raises(mnnlite.ArgumentError, match=r"mnnlite\.Arena"):
+            mnnlite.Model(paths[0], arena="lane")
+
+
+def test_a_closed_arena_says_so(family):
+    arena = mnnlite.Arena()
+    arena.close()
+    arena.close()
+    for call in (lambda: mnnlite.Model(family[0][0], arena=arena), arena.shrink, lambda: arena.backend):
+        with pytest.raises(mnnlite.ClosedError):
+            call()
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+import mnnlite
+
+small, large, megabytes = sys.argv[1], sys.argv[2], int(sys.argv[3])
+arena = mnnlite.Arena()
+models = [mnnlite.Model(small, arena=arena) for _ in range(3)]
+x = np.random.default_rng(0).random((1, 3, 32, 32), np.float32)
+expected = [model.run({"image": x}) for model in models]
+
+def size():
+    return int(open("/proc/self/statm").read().split()[0]) * 4096
+
+resource.setrlimit(resource.RLIMIT_AS, (size() + megabytes * 2**20, -1))
+try:
+    mnnlite.Model(large, arena=arena)
+    raise SystemExit("it was loaded")
+except mnnlite.OutOfMemoryError as error:
+    assert isinstance(error, MemoryError)
+    print(error)
+for _ in range(2):
+    for model, want in zip(models, expected):
+        found = model.run()
+        assert all(np.array_equal(found[name], want[name]) for name in want)
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+big = mnnlite.Model(large, arena=arena)
+big.run()
+for model, want in zip(models, expected):
+    found = model.run()
+    assert all(np.array_equal(found[name], want[name]) for name in want)
+"""
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory):
+    """Feature maps of about 300 MB, a file of kilobytes."""
+    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("large"), size=1024, width=32))
+
+
+@pytest.mark.skipif(EMULATED, reason="qemu does not carry RLIMIT_AS over to what it emulates")
+@pytest.mark.parametrize("megabytes", [30, 60, 100])
+def test_out_of_memory_while_the_shared_buffer_grows(family, large, megabytes):
+    child = run_python(OUT_OF_MEMORY, str(family[0][1]), str(large), str(megabytes))
+    assert "no memory" in child.stdout
+
+
+def test_a_thousand_loads_are_flat(family):
+    paths, inputs, expected = family
+    process = psutil.Process()
+
+    def cycle():
+        with mnnlite.Model(paths[1]) as model:
+            assert_equal(model.run({"image": inputs[1]}), expected[1])
+
+    for _ in range(100):
+        cycle()
+    gc.collect()
+    before = process.memory_info().rss
+    for _ in range(1000):
+        cycle()
+    gc.collect()
+    assert process.memory_info().rss - before < 2 * 2**20
+
+
+def test_errors_at_load_are_flat(tmp_path):
+    process = psutil.Process()
+    unsupported = networks.convert(networks.content_shapes(tmp_path))
+
+    def cycle():
+        with pytest.raises(mnnlite.UnsupportedModelError):
+            mnnlite.Model(unsupported, shapes={"x": (4, 4)})
+        with pytest.raises(mnnlite.ModelFormatError):
+            mnnlite.Model(b"\0" * 1000)
+
+    for _ in range(100):
+        cycle()
+    before = process.memory_info().rss
+    for _ in range(400):
+        cycle()
+    assert process.memory_info().rss - before < 2 * 2**20
+
+
+def test_a_process_ends_well_with_models_alive(family):
+    run_python(
+        """
+        import sys, threading, mnnlite
+        models = [mnnlite.Model(sys.argv[1]) for _ in range(2)]
+        arena = mnnlite.Arena()
+        kept = mnnlite.Model(sys.argv[1], arena=arena).run(borrow=True)
+        models.append(mnnlite.Model(sys.argv[1], arena=arena))
+        """,
+        str(family[0][0]),
+    )
