@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "decode/best_plane.hpp"
 #include "decode/detections.hpp"
 #include "decode/families.hpp"
 #include "decode/math.hpp"
-#include "decode/plane_max.hpp"
 #include "decode/reader.hpp"
 
 namespace mnnlite {
@@ -52,6 +52,7 @@ class CenterFace final : public Detector {
     const int64_t area = int64_t{dims_.height} * dims_.width;
     if (n <= kMarks) points_.count = 0;
     best_ = plan.scratch<float>(area);
+    index_ = plan.scratch<int32_t>(area);
     hits_ = plan.scratch<int32_t>(area);
     // Every cell could be a peak of every class; more than this are cut to the best on the way.
     capacity_ = static_cast<int32_t>(std::min(area * (peaks_ ? dims_.channels : 1), std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
@@ -72,8 +73,8 @@ class CenterFace final : public Detector {
     const float* maps[4] = {heat, nullptr, nullptr, nullptr};
     for (int i = 1; i < n_; ++i) maps[i] = readers_[i].read(call, call.tensors[i], slot);
     float* best = call.at<float>(best_);
-    int32_t* hits = call.at<int32_t>(hits_);
-    if (!plane_max(heat, dims_.channels, area, area, best)) return not_finite(call.tensors[kHeat], slot, heat, int64_t{area} * dims_.channels);
+    int32_t *index = call.at<int32_t>(index_), *hits = call.at<int32_t>(hits_);
+    if (!best_plane(heat, dims_.channels, area, area, best, index)) return not_finite(call.tensors[kHeat], slot, heat, int64_t{area} * dims_.channels);
     const int32_t n_hits = above(best, area, cut_, hits);
     Candidate* found = candidates(call);
     int32_t count = 0;
@@ -82,7 +83,7 @@ class CenterFace final : public Detector {
       for (int32_t c = 0; c < dims_.channels; ++c) {
         const float value = heat[int64_t{c} * area + cell];
         // Without peaks a cell is of its best class; with them each class has peaks of its own.
-        if (peaks_ ? !(value > cut_) || !is_peak(heat + int64_t{c} * area, cell) : value != best[cell]) continue;
+        if (peaks_ ? !(value > cut_) || !is_peak(heat + int64_t{c} * area, cell) : c != index[cell]) continue;
         if (count == capacity_) {
           call.sink.truncated = 1;
           count = keep_best(found, count, options_.nms.top_k);
@@ -143,7 +144,7 @@ class CenterFace final : public Detector {
   int32_t capacity_ = 0;
   ImageDims dims_;
   Reader readers_[4];
-  size_t best_ = 0, hits_ = 0;
+  size_t best_ = 0, index_ = 0, hits_ = 0;
 };
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "decode/argmax.hpp"
+#include "decode/best_plane.hpp"
 #include "decode/math.hpp"
 
 namespace mnnlite {
@@ -23,6 +23,18 @@ int64_t copy_classes(const T* source, int64_t count, uint8_t* map) noexcept {
     map[i] = static_cast<uint8_t>(value);
   }
   return -1;
+}
+
+// Where the run of equal bytes that begins at x ends; eight at a time.
+int32_t run_end(const uint8_t* row, int32_t x, int32_t width) noexcept {
+  const uint64_t value = row[x] * uint64_t{0x0101010101010101};
+  for (++x; x + 8 <= width; x += 8) {
+    uint64_t here;
+    std::memcpy(&here, row + x, 8);
+    if (here != value) break;
+  }
+  while (x < width && row[x] == static_cast<uint8_t>(value)) ++x;
+  return x;
 }
 
 bool inside(const mnnlite_item& item, double x, double y) noexcept {
@@ -190,8 +202,7 @@ void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExt
     for (int32_t x = 0; x < width;) {
       // Run by run: neighbours are mostly of one class.
       const uint8_t value = map[x];
-      int32_t end = x + 1;
-      while (end < width && map[end] == value) ++end;
+      const int32_t end = run_end(map, x, width);
       ClassExtent& extent = extents[value];
       extent.count += end - x;
       extent.x1 = std::min(extent.x1, x);

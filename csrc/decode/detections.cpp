@@ -5,6 +5,15 @@
 #include <cstring>
 
 namespace mnnlite {
+namespace {
+
+// x - x is 0 for what is finite and NaN for all else.
+bool is_finite(const Candidate& c) noexcept {
+  const float zeros = (c.box[0] - c.box[0]) + (c.box[1] - c.box[1]) + (c.box[2] - c.box[2]) + (c.box[3] - c.box[3]);
+  return zeros + (c.score - c.score) == 0;
+}
+
+}  // namespace
 
 void DetectionOptions::read(Options& options) noexcept {
   static constexpr const char* kMethods[] = {"hard", "soft", "weighted", nullptr};
@@ -34,11 +43,8 @@ Status Detector::need_net_size(const mnnlite_item& item) const noexcept {
   return Status::error(Code::decoder, "%s needs the size of the network's input; give the decoder an image spec", name());
 }
 
-Status Detector::check_box(const TensorView& tensor, const Candidate& candidate) const noexcept {
+Status Detector::bad_box(const TensorView& tensor, const Candidate& candidate) const noexcept {
   const float* box = candidate.box;
-  if (std::isfinite(box[0]) && std::isfinite(box[1]) && std::isfinite(box[2]) && std::isfinite(box[3]) &&
-      std::isfinite(candidate.score))
-    return {};
   return Status::error(Code::decoder, "%s: output \"%s\" gives candidate %d a box that is not finite (%g, %g, %g, %g)",
                        name(), tensor.name, static_cast<int>(candidate.index), static_cast<double>(box[0]),
                        static_cast<double>(box[1]), static_cast<double>(box[2]), static_cast<double>(box[3]));
@@ -49,7 +55,8 @@ Status Detector::emit(const Call& call, int slot, const TensorView& tensor, int3
   const mnnlite_item& item = call.items[slot];
   Candidate* found = candidates(call);
   if (count > options_.nms.top_k) sink.truncated = 1;
-  for (int32_t i = 0; i < count; ++i) MNNLITE_TRY(check_box(tensor, found[i]));
+  for (int32_t i = 0; i < count; ++i)
+    if (!is_finite(found[i])) return bad_box(tensor, found[i]);
   count = keep_best(found, count, options_.nms.top_k);
   float* all_points = nullptr;
   if (points_first()) {

@@ -48,7 +48,7 @@ class Detector : public Family {
   bool points_first() const noexcept {
     return points_.count > 0 && (options_.nms.rotated || options_.nms.method != Suppression::hard);
   }
-  Status check_box(const TensorView& tensor, const Candidate& candidate) const noexcept;
+  Status bad_box(const TensorView& tensor, const Candidate& candidate) const noexcept;
 
   size_t candidates_ = 0, point_scratch_ = 0;
 };

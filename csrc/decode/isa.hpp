@@ -1,5 +1,5 @@
 // Plain loops compiled a second time for AVX2: the same source and, without contraction, the same bits.
-// MNNLITE_DECODE_ISA marks functions whose body is an always-inline template; `wide_isa` says which one to call.
+// Bodies are MNNLITE_INLINE, so that they take on the target of the function around them; `wide_isa` says which to call.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__)

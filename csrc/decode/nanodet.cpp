@@ -102,7 +102,7 @@ class NanoDet final : public Detector {
       const float* distances = n_ == 1 ? scores + classes_ : readers_[distance_tensor_[s]].read(call, call.tensors[distance_tensor_[s]], slot);
       const int32_t distance_step = n_ == 1 ? step : bins;
       for (int32_t cell = 0; cell < cells; ++cell, scores += step) {
-        const RowMax best = row_max(scores, classes_);
+        const RowMax best = row_max(scores, classes_, cut_);
         if (!best.finite) return not_finite(tensor, slot, scores, classes_);
         if (!(best.value > cut_)) continue;
         float sides[4];

@@ -196,11 +196,12 @@ float quad_iou(const float* a, const float* b) noexcept {
 }
 
 int32_t keep_best(Candidate* candidates, int32_t count, int32_t top_k) noexcept {
+  const auto better = [](const Candidate& a, const Candidate& b) { return before(a, b); };  // inlined, unlike a pointer
   if (count > top_k) {
-    std::nth_element(candidates, candidates + top_k, candidates + count, before);
+    std::nth_element(candidates, candidates + top_k, candidates + count, better);
     count = top_k;
   }
-  std::sort(candidates, candidates + count, before);
+  std::sort(candidates, candidates + count, better);
   return count;
 }
 

@@ -1,60 +1,77 @@
 #include "decode/row_max.hpp"
 
-#include <cstring>
+#include <cmath>
 
-#include "decode/isa.hpp"
+#include "decode/simd.hpp"
 
 namespace mnnlite {
 namespace {
 
-// Eight running maxima: one alone would wait for itself.
-constexpr int32_t kLanes = 16;
+constexpr int32_t kStep = 32;  // four running maxima: one alone would wait for itself
 
-MNNLITE_INLINE uint32_t difference_bits(float value) noexcept {
-  const float zero = value - value;  // NaN for what is not finite
-  uint32_t bits;
-  std::memcpy(&bits, &zero, 4);
-  return bits;
-}
-
-MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count) noexcept {
-  float best[kLanes];
-  uint32_t bad[kLanes] = {};
-  for (int32_t k = 0; k < kLanes; ++k) best[k] = values[0];
-  int32_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int32_t k = 0; k < kLanes; ++k) {
-      const float value = values[i + k];
-      best[k] = value > best[k] ? value : best[k];
-      bad[k] |= difference_bits(value);
+MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut) noexcept {
+  if (count < 8) {
+    RowMax best{values[0], 0, std::isfinite(values[0])};
+    for (int32_t i = 1; i < count; ++i) {
+      if (values[i] > best.value) best.value = values[i], best.index = i;
+      best.finite = best.finite && std::isfinite(values[i]);
     }
-  for (; i < count; ++i) {
-    best[0] = values[i] > best[0] ? values[i] : best[0];
-    bad[0] |= difference_bits(values[i]);
+    return best;
   }
-  float most = best[0];
-  uint32_t any = bad[0];
-  for (int32_t k = 1; k < kLanes; ++k) {
-    most = best[k] > most ? best[k] : most;
-    any |= bad[k];
+  F8 best[4];
+  I8 bad[2] = {};
+  load(best[0], values);
+  note_finite(bad[0], best[0]);
+  best[1] = best[2] = best[3] = best[0];
+  int32_t i = 8;
+  for (; i + kStep <= count; i += kStep)
+    for (int k = 0; k < 4; ++k) {
+      F8 value;
+      load(value, values + i + 8 * k);
+      best[k] = value > best[k] ? value : best[k];
+      note_finite(bad[k & 1], value);
+    }
+  for (; i < count; i += 8) {  // the last eight may have been looked at already
+    F8 value;
+    load(value, values + (i + 8 <= count ? i : count - 8));
+    best[0] = value > best[0] ? value : best[0];
+    note_finite(bad[0], value);
   }
-  if (any != 0) return {0, 0, false};
-  int32_t index = 0;
-  while (!(values[index] == most)) ++index;
-  return {most, index, true};
+  if (any(bad[0] | bad[1])) return {0, 0, false};
+  best[0] = best[1] > best[0] ? best[1] : best[0];
+  best[2] = best[3] > best[2] ? best[3] : best[2];
+  best[0] = best[2] > best[0] ? best[2] : best[0];
+  const F8 least = F8{} + cut;
+  if (!any(best[0] > least)) return {cut, -1, true};
+  float lanes[8];
+  store(lanes, best[0]);
+  float most = lanes[0];
+  for (int k = 1; k < 8; ++k) most = lanes[k] > most ? lanes[k] : most;
+  const F8 wanted = F8{} + most;
+  for (i = 0; i + kStep <= count; i += kStep) {
+    I8 hit = {};
+    for (int k = 0; k < 4; ++k) {
+      F8 value;
+      load(value, values + i + 8 * k);
+      hit |= value == wanted;
+    }
+    if (any(hit)) break;
+  }
+  while (!(values[i] == most)) ++i;
+  return {most, i, true};
 }
 
 #if MNNLITE_DECODE_AVX2
-MNNLITE_TARGET_AVX2 RowMax row_max_avx2(const float* values, int32_t count) noexcept { return row_max_body(values, count); }
+MNNLITE_TARGET_AVX2 RowMax row_max_avx2(const float* values, int32_t count, float cut) noexcept { return row_max_body(values, count, cut); }
 #endif
 
 }  // namespace
 
-RowMax row_max(const float* values, int32_t count) noexcept {
+RowMax row_max(const float* values, int32_t count, float cut) noexcept {
 #if MNNLITE_DECODE_AVX2
-  if (wide_isa()) return row_max_avx2(values, count);
+  if (wide_isa()) return row_max_avx2(values, count, cut);
 #endif
-  return row_max_body(values, count);
+  return row_max_body(values, count, cut);
 }
 
 }  // namespace mnnlite

@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "decode/math.hpp"
-#include "decode/plane_max.hpp"
 #include "decode/reader.hpp"
 #include "decode/row_max.hpp"
 #include "decode/yolo.hpp"

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "decode/best_plane.hpp"
 #include "decode/math.hpp"
-#include "decode/plane_max.hpp"
 #include "decode/reader.hpp"
 #include "decode/row_max.hpp"
 #include "decode/yolo.hpp"
@@ -20,7 +20,7 @@ class YoloPlanes final : public YoloHead {
   }
 
  private:
-  static constexpr int32_t kBlock = 1024;  // candidates; their class planes stay in the second-level cache meanwhile
+  static constexpr int32_t kBlock = 1024;  // candidates looked at together
 
   Status prepare(const TensorView* like, int, Plan& plan) override {
     const TensorView& tensor = like[0];
@@ -41,6 +41,7 @@ class YoloPlanes final : public YoloHead {
                            "swapped; say so by channels)", tensor.name, describe(tensor, text), static_cast<int>(4 + extra));
     MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, plan));
     best_ = plan.scratch<float>(kBlock);
+    index_ = plan.scratch<int32_t>(kBlock);
     hits_ = plan.scratch<int32_t>(kBlock);
     plan_detections(plan, count_);
     return {};
@@ -60,27 +61,22 @@ class YoloPlanes final : public YoloHead {
     int32_t count = 0;
     if (last_) {
       for (int32_t i = 0; i < count_; ++i) {
-        const RowMax best = row_max(head + int64_t{i} * channels_ + 4, classes_);
+        const RowMax best = row_max(head + int64_t{i} * channels_ + 4, classes_, cut_);
         if (!best.finite) return not_finite(tensor, slot, head + int64_t{i} * channels_ + 4, classes_);
         if (best.value > cut_) add(head, i, best.value, best.index, width, height, found[count++]);
       }
       return emit(call, slot, tensor, count);
     }
     float* best = call.at<float>(best_);
-    int32_t* hits = call.at<int32_t>(hits_);
+    int32_t *index = call.at<int32_t>(index_), *hits = call.at<int32_t>(hits_);
     for (int32_t start = 0; start < count_; start += kBlock) {
       const int32_t n = std::min(kBlock, count_ - start);
       const float* scores = head + int64_t{4} * count_ + start;
-      if (!plane_max(scores, classes_, count_, n, best))
+      if (!best_plane(scores, classes_, count_, n, best, index))
         return not_finite(tensor, slot, head + int64_t{4} * count_, int64_t{classes_} * count_);
       const int32_t n_hits = above(best, n, cut_, hits);
-      for (int32_t k = 0; k < n_hits; ++k) {
-        // Which class it was is asked only now, for the few that matter.
-        const float* column = scores + hits[k];
-        int32_t class_id = 0;
-        while (column[int64_t{class_id} * count_] != best[hits[k]]) ++class_id;
-        add(head, start + hits[k], best[hits[k]], class_id, width, height, found[count++]);
-      }
+      for (int32_t k = 0; k < n_hits; ++k)
+        add(head, start + hits[k], best[hits[k]], index[hits[k]], width, height, found[count++]);
     }
     return emit(call, slot, tensor, count);
   }
@@ -134,7 +130,7 @@ class YoloPlanes final : public YoloHead {
   float cut_;
   Reader reader_;
   int32_t channels_ = 0, count_ = 0, classes_ = 0;
-  size_t best_ = 0, hits_ = 0;
+  size_t best_ = 0, index_ = 0, hits_ = 0;
 };
 
 }  // namespace
