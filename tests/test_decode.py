@@ -418,3 +418,34 @@ def test_nms_refuses_what_it_cannot_use():
         decoders.nms([[0, 0, 1, np.nan]], [0.5])
     with pytest.raises(ArgumentError, match="wanted"):
         decoders.nms([[0, 0, 1, 1]], [0.5, 0.6])
+
+
+def test_every_instruction_set_decodes_the_same(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    code = f"""
+import numpy as np
+from mnnlite import decoders
+rng = np.random.default_rng(0)
+found = []
+for shape in ((1, 84, 1001), (1, 9, 37), (1, 500, 85)):
+    head = rng.random(shape).astype(np.float32)
+    rows = decoders.Yolo(score=0.6).decode({{"y": head}}, (64, 64))
+    found += [rows.scores, rows.class_ids, rows.boxes_xyxy.ravel()]
+for channels in (2, 5, 19):
+    planes = rng.normal(size=(1, channels, 31, 47)).astype(np.float32)
+    found.append(decoders.Segmentation().decode({{"y": planes}}, (47, 31)).class_map().ravel())
+for width in (2, 7, 8, 31, 33, 100):
+    steps = rng.random((1, 9, width)).astype(np.float32)
+    found.append(np.frombuffer(decoders.Ctc().decode({{"y": steps}}, (9, 9)).text[0].encode(), np.uint8))
+np.savez(r"{tmp_path}/" + __import__("os").environ.get("MNNLITE_FORCE_ISA", "own"), *found)
+"""
+    for force in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
+        env = {**{k: v for k, v in os.environ.items() if k != "MNNLITE_FORCE_ISA"}, **force}
+        subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env=env)
+    own, baseline = np.load(tmp_path / "own.npz"), np.load(tmp_path / "baseline.npz")
+    assert len(own.files) == 18
+    for name in own.files:
+        np.testing.assert_array_equal(own[name], baseline[name])

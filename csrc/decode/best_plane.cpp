@@ -8,41 +8,44 @@
 namespace mnnlite {
 namespace {
 
-constexpr int32_t kStrip = 32;     // pixels that go through all planes in registers
 constexpr int64_t kBlock = 1024;   // pixels whose indices are packed into bytes at once
 
+template <class S>
 MNNLITE_INLINE bool best_plane_body(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept {
-  I8 bad[2] = {};
+  using F = typename S::F;
+  using I = typename S::I;
+  constexpr int32_t kWidth = S::kWidth, kStrip = 4 * kWidth;  // pixels that go through all planes in registers
+  I bad[2] = {};
   int32_t i = 0;
   for (; i + kStrip <= count; i += kStrip) {
     const float* plane = planes + i;
-    F8 most[4];
-    I8 which[4] = {};
+    F most[4];
+    I which[4] = {};
     for (int k = 0; k < 4; ++k) {
-      load(most[k], plane + 8 * k);
+      load(most[k], plane + kWidth * k);
       note_finite(bad[k & 1], most[k]);
     }
     for (int32_t c = 1; c < channels; ++c) {
       plane += stride;
       // More planes than the hardware follows as streams: say which lines the next strip will want.
       __builtin_prefetch(plane + kStrip);
-      __builtin_prefetch(plane + kStrip + 16);
-      const I8 here = I8{} + c;
+      if (kStrip > 16) __builtin_prefetch(plane + kStrip + 16);
+      const I here = I{} + c;
       for (int k = 0; k < 4; ++k) {
-        F8 value;
-        load(value, plane + 8 * k);
-        const I8 larger = value > most[k];
+        F value;
+        load(value, plane + kWidth * k);
+        const I larger = value > most[k];
         most[k] = larger ? value : most[k];
         which[k] = larger ? here : which[k];
         note_finite(bad[k & 1], value);
       }
     }
     for (int k = 0; k < 4; ++k) {
-      if (best) store(best + i + 8 * k, most[k]);
-      store(index + i + 8 * k, which[k]);
+      if (best) store(best + i + kWidth * k, most[k]);
+      store(index + i + kWidth * k, which[k]);
     }
   }
-  bool finite = !any(bad[0] | bad[1]);
+  bool finite = !any<S>(bad[0] | bad[1]);
   for (; i < count; ++i) {
     float most = planes[i];
     int32_t which = 0;
@@ -57,29 +60,33 @@ MNNLITE_INLINE bool best_plane_body(const float* planes, int32_t channels, int64
   return finite;
 }
 
+template <class S>
 MNNLITE_INLINE bool argmax_body(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {
   alignas(64) int32_t index[kBlock];
   bool finite = true;
   for (int64_t start = 0; start < count; start += kBlock) {
     const int32_t n = static_cast<int32_t>(std::min(kBlock, count - start));
-    finite = best_plane_body(planes + start, channels, stride, n, nullptr, index) && finite;
+    finite = best_plane_body<S>(planes + start, channels, stride, n, nullptr, index) && finite;
     for (int32_t i = 0; i < n; ++i) out[start + i] = static_cast<uint8_t>(index[i]);
   }
   return finite;
 }
 
+template <class S>
 MNNLITE_INLINE int32_t above_body(const float* values, int32_t count, float cut, int32_t* out) noexcept {
-  const F8 least = F8{} + cut;
+  using F = typename S::F;
+  constexpr int32_t kWidth = S::kWidth, kStrip = 4 * kWidth;
+  const F least = F{} + cut;
   int32_t found = 0, i = 0;
   for (; i + kStrip <= count; i += kStrip) {
     // Almost always none of them: one test for all.
-    I8 hit = {};
+    typename S::I hit = {};
     for (int k = 0; k < 4; ++k) {
-      F8 value;
-      load(value, values + i + 8 * k);
+      F value;
+      load(value, values + i + kWidth * k);
       hit |= value > least;
     }
-    if (!any(hit)) continue;
+    if (!any<S>(hit)) continue;
     for (int32_t k = 0; k < kStrip; ++k)
       if (values[i + k] > cut) out[found++] = i + k;
   }
@@ -90,13 +97,13 @@ MNNLITE_INLINE int32_t above_body(const float* values, int32_t count, float cut,
 
 #if MNNLITE_DECODE_AVX2
 MNNLITE_TARGET_AVX2 bool best_plane_avx2(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept {
-  return best_plane_body(planes, channels, stride, count, best, index);
+  return best_plane_body<Wide>(planes, channels, stride, count, best, index);
 }
 MNNLITE_TARGET_AVX2 bool argmax_avx2(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {
-  return argmax_body(planes, channels, stride, count, out);
+  return argmax_body<Wide>(planes, channels, stride, count, out);
 }
 MNNLITE_TARGET_AVX2 int32_t above_avx2(const float* values, int32_t count, float cut, int32_t* out) noexcept {
-  return above_body(values, count, cut, out);
+  return above_body<Wide>(values, count, cut, out);
 }
 #endif
 
@@ -106,21 +113,21 @@ bool best_plane(const float* planes, int32_t channels, int64_t stride, int32_t c
 #if MNNLITE_DECODE_AVX2
   if (wide_isa()) return best_plane_avx2(planes, channels, stride, count, best, index);
 #endif
-  return best_plane_body(planes, channels, stride, count, best, index);
+  return best_plane_body<Narrow>(planes, channels, stride, count, best, index);
 }
 
 bool argmax_planes(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {
 #if MNNLITE_DECODE_AVX2
   if (wide_isa()) return argmax_avx2(planes, channels, stride, count, out);
 #endif
-  return argmax_body(planes, channels, stride, count, out);
+  return argmax_body<Narrow>(planes, channels, stride, count, out);
 }
 
 int32_t above(const float* values, int32_t count, float cut, int32_t* out) noexcept {
 #if MNNLITE_DECODE_AVX2
   if (wide_isa()) return above_avx2(values, count, cut, out);
 #endif
-  return above_body(values, count, cut, out);
+  return above_body<Narrow>(values, count, cut, out);
 }
 
 }  // namespace mnnlite

@@ -7,10 +7,12 @@
 namespace mnnlite {
 namespace {
 
-constexpr int32_t kStep = 32;  // four running maxima: one alone would wait for itself
-
+template <class S>
 MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut) noexcept {
-  if (count < 8) {
+  using F = typename S::F;
+  using I = typename S::I;
+  constexpr int32_t kWidth = S::kWidth, kStep = 4 * kWidth;  // four running maxima: one alone would wait for itself
+  if (count < kWidth) {
     RowMax best{values[0], 0, std::isfinite(values[0])};
     for (int32_t i = 1; i < count; ++i) {
       if (values[i] > best.value) best.value = values[i], best.index = i;
@@ -18,51 +20,51 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
     }
     return best;
   }
-  F8 best[4];
-  I8 bad[2] = {};
+  F best[4];
+  I bad[2] = {};
   load(best[0], values);
   note_finite(bad[0], best[0]);
   best[1] = best[2] = best[3] = best[0];
-  int32_t i = 8;
+  int32_t i = kWidth;
   for (; i + kStep <= count; i += kStep)
     for (int k = 0; k < 4; ++k) {
-      F8 value;
-      load(value, values + i + 8 * k);
+      F value;
+      load(value, values + i + kWidth * k);
       best[k] = value > best[k] ? value : best[k];
       note_finite(bad[k & 1], value);
     }
-  for (; i < count; i += 8) {  // the last eight may have been looked at already
-    F8 value;
-    load(value, values + (i + 8 <= count ? i : count - 8));
+  for (; i < count; i += kWidth) {  // the last ones may have been looked at already
+    F value;
+    load(value, values + (i + kWidth <= count ? i : count - kWidth));
     best[0] = value > best[0] ? value : best[0];
     note_finite(bad[0], value);
   }
-  if (any(bad[0] | bad[1])) return {0, 0, false};
+  if (any<S>(bad[0] | bad[1])) return {0, 0, false};
   best[0] = best[1] > best[0] ? best[1] : best[0];
   best[2] = best[3] > best[2] ? best[3] : best[2];
   best[0] = best[2] > best[0] ? best[2] : best[0];
-  const F8 least = F8{} + cut;
-  if (!any(best[0] > least)) return {cut, -1, true};
-  float lanes[8];
+  const F least = F{} + cut;
+  if (!any<S>(best[0] > least)) return {cut, -1, true};
+  float lanes[kWidth];
   store(lanes, best[0]);
   float most = lanes[0];
-  for (int k = 1; k < 8; ++k) most = lanes[k] > most ? lanes[k] : most;
-  const F8 wanted = F8{} + most;
+  for (int k = 1; k < kWidth; ++k) most = lanes[k] > most ? lanes[k] : most;
+  const F wanted = F{} + most;
   for (i = 0; i + kStep <= count; i += kStep) {
-    I8 hit = {};
+    I hit = {};
     for (int k = 0; k < 4; ++k) {
-      F8 value;
-      load(value, values + i + 8 * k);
+      F value;
+      load(value, values + i + kWidth * k);
       hit |= value == wanted;
     }
-    if (any(hit)) break;
+    if (any<S>(hit)) break;
   }
   while (!(values[i] == most)) ++i;
   return {most, i, true};
 }
 
 #if MNNLITE_DECODE_AVX2
-MNNLITE_TARGET_AVX2 RowMax row_max_avx2(const float* values, int32_t count, float cut) noexcept { return row_max_body(values, count, cut); }
+MNNLITE_TARGET_AVX2 RowMax row_max_avx2(const float* values, int32_t count, float cut) noexcept { return row_max_body<Wide>(values, count, cut); }
 #endif
 
 }  // namespace
@@ -71,7 +73,7 @@ RowMax row_max(const float* values, int32_t count, float cut) noexcept {
 #if MNNLITE_DECODE_AVX2
   if (wide_isa()) return row_max_avx2(values, count, cut);
 #endif
-  return row_max_body(values, count, cut);
+  return row_max_body<Narrow>(values, count, cut);
 }
 
 }  // namespace mnnlite
