@@ -153,7 +153,7 @@ def trace_run(
             start,
             stop,
             tuple(OperatorTensor(*tensor) for tensor in ins),
-            tuple(OperatorTensor(*tensor, copied) for tensor, copied in outs),
+            tuple(OperatorTensor(*tensor, values=copied) for tensor, copied in outs),
         )
         for index, (name, type_, mflops, start, stop, backend, ins, outs) in enumerate(found["operators"])
     )
