@@ -152,9 +152,14 @@ def trace_run(
             mflops,
             start,
             stop,
-            tuple(OperatorTensor(*tensor) for tensor in ins),
-            tuple(OperatorTensor(*tensor, values=copied) for tensor, copied in outs),
+            tuple(_tensor(tensor) for tensor in ins),
+            tuple(_tensor(tensor, copied) for tensor, copied in outs),
         )
         for index, (name, type_, mflops, start, stop, backend, ins, outs) in enumerate(found["operators"])
     )
     return TracedRun(operators, found["outputs"], found["start_ns"], found["stop_ns"], found["unfitting"])
+
+
+def _tensor(found: tuple[int, tuple[int, ...] | None, str, str], values: NDArray[Any] | None = None) -> OperatorTensor:
+    number, shape, dtype, layout = found
+    return OperatorTensor(number, shape, dtype, layout, values)
