@@ -33,7 +33,7 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, results
+    from mnnlite import decoders, draw, observe, results
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
     from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
@@ -51,7 +51,7 @@ _HOMES = {
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
 }
-_MODULES = ("decoders", "draw", "results")
+_MODULES = ("decoders", "draw", "observe", "results")
 
 __all__ = [
     "Arena",
@@ -85,6 +85,7 @@ __all__ = [
     "__version__",
     "decoders",
     "draw",
+    "observe",
     "results",
 ]
 
