@@ -18,12 +18,15 @@ from mnnlite.errors import (
     EngineVersionError,
     LayoutError,
     MemoryBudgetError,
+    MissingExtraError,
     MnnliteError,
     ModelError,
     ModelFormatError,
     ModelNotFoundError,
     OutOfMemoryError,
+    OutputError,
     PipelineError,
+    SourceError,
     StateError,
     TensorNotFoundError,
     UnsupportedModelError,
@@ -33,7 +36,7 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, observe, results
+    from mnnlite import decoders, draw, observe, pipeline, results, video
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
     from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
@@ -51,7 +54,7 @@ _HOMES = {
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
 }
-_MODULES = ("decoders", "draw", "observe", "results")
+_MODULES = ("decoders", "draw", "observe", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -69,13 +72,16 @@ __all__ = [
     "ImageSpec",
     "LayoutError",
     "MemoryBudgetError",
+    "MissingExtraError",
     "MnnliteError",
     "Model",
     "ModelError",
     "ModelFormatError",
     "ModelNotFoundError",
     "OutOfMemoryError",
+    "OutputError",
     "PipelineError",
+    "SourceError",
     "StateError",
     "Task",
     "TaskSpec",
@@ -85,8 +91,9 @@ __all__ = [
     "__version__",
     "decoders",
     "draw",
-    "observe",
+    "pipeline",
     "results",
+    "video",
 ]
 
 
