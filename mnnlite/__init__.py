@@ -91,6 +91,7 @@ __all__ = [
     "__version__",
     "decoders",
     "draw",
+    "observe",
     "pipeline",
     "results",
     "video",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mnnlite.observe.accounts import Account, Ledger, ledger
 from mnnlite.observe.life import Curve, Stage, curve
 from mnnlite.observe.perfetto import TraceWriter
+from mnnlite.observe.plots import plot_curves
 from mnnlite.observe.prediction import Prediction, predict
 from mnnlite.observe.proc import Process, process
 from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile
@@ -27,6 +28,7 @@ __all__ = [
     "TypeTime",
     "curve",
     "ledger",
+    "plot_curves",
     "predict",
     "process",
     "profile",

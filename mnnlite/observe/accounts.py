@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from mnnlite.model import Model
 from mnnlite.observe.proc import Process, process
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mnnlite.model import Arena
 
 __all__ = ["Account", "Ledger", "ledger"]
@@ -89,8 +90,10 @@ class Ledger:
 
     @property
     def unexplained(self) -> int:
-        """Bytes of growth that no category has; negative where memory that is counted has no page yet, or fills pages
-        that malloc held free at the start."""
+        """Bytes of growth that no category has.
+
+        Negative where memory that is counted has no page yet, or fills pages that malloc held free at the start.
+        """
         return self.growth - sum(self.categories.values())
 
     @property

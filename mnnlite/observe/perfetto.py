@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.errors import OutputError
+from mnnlite.observe.files import whole
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
     from mnnlite.observe.tracing import TracedRun
 
 __all__ = ["TraceWriter"]
@@ -39,7 +39,13 @@ class TraceWriter:
         return self._tracks[name]
 
     def span(
-        self, track: str, name: str, start_ns: int, stop_ns: int, args: Mapping[str, Any] | None = None, category: str = ""
+        self,
+        track: str,
+        name: str,
+        start_ns: int,
+        stop_ns: int,
+        args: Mapping[str, Any] | None = None,
+        category: str = "",
     ) -> None:
         """Add something that took time. Spans of a track nest by time.
 
@@ -83,17 +89,8 @@ class TraceWriter:
         OutputError
         """
         target = Path(path)
-        try:
-            with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=".mnnlite-", delete=False) as file:
-                try:
-                    json.dump(self.to_dict(), file)
-                except BaseException:
-                    os.unlink(file.name)
-                    raise
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, target)
-        except OSError as error:
-            raise OutputError(f"cannot write {target}: {error.strerror}") from None
+        with whole(target) as made:
+            made.write_text(json.dumps(self.to_dict()))
         return target
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
-from mnnlite.model import Model
 from mnnlite.observe.tracing import TracedRun, trace_run
 from mnnlite.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from mnnlite.frame import Frame
+    from mnnlite.model import Model
 
 __all__ = ["OperatorTime", "Profile", "StageTime", "TypeTime", "profile"]
 
@@ -159,10 +158,11 @@ def profile(
 def _stages(times: Mapping[str, Sequence[int]]) -> tuple[StageTime, ...]:
     import numpy as np
 
-    return tuple(
-        StageTime(name, *(float(ms) for ms in np.percentile(spent, (50, 90, 99)) / 1e6), len(spent))
-        for name, spent in times.items()
-    )
+    result = []
+    for name, spent in times.items():
+        p50, p90, p99 = (float(ms) for ms in np.percentile(spent, (50, 90, 99)) / 1e6)
+        result.append(StageTime(name, p50, p90, p99, len(spent)))
+    return tuple(result)
 
 
 def _rate(mflops: float, ms: float) -> float:
