@@ -99,8 +99,8 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
 
 Arena::~Arena() {
   if (!lock_.forked()) {
-    // What its last model freed came back to the runtime, not to the system: trimming helps only after the runtime.
-    runtime_ = MNN::RuntimeInfo();
+    // Freed here and not by the members' destructors, so that it also goes back to the system.
+    runtime_ = {};
     executor_.reset();
     trim_heap();
     return;

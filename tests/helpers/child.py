@@ -7,6 +7,9 @@ import subprocess
 import sys
 import textwrap
 
+# Under qemu's user mode emulation (make arm); what it does not emulate, such as RLIMIT_AS, cannot be tested there.
+EMULATED = "QEMU_CPU" in os.environ
+
 
 def run_python(
     code: str, *args: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 120
