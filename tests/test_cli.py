@@ -192,7 +192,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> 
         ("run", p, v, "--frame"): "frame",
         ("run", tmp_path / "nope.toml", v): "nope.toml: cannot read",
         ("run", tmp_path / "bad.toml", v): "bad.toml:4: task.heat.image.sdt: unknown key; did you mean 'std'",
-        ("run", tmp_path / "blind.toml", v, "--quiet"): "task 'a': the task has no image spec",
+        ("run", tmp_path / "blind.toml", v): "task 'a': the task has no image spec",
         ("run", tmp_path / "text.toml", v): "task 'a': ",
         ("run", p, tmp_path / "nope.mp4"): "there is no",
         ("run", p, tmp_path / "text.mp4"): "not a video",
