@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from helpers.decoding import (
     BOXES,
     CLASSES,
@@ -14,7 +15,6 @@ from helpers.decoding import (
     logit,
     same_detections,
 )
-
 from mnnlite import decoders, results
 from mnnlite.errors import ArgumentError, DecoderError
 from mnnlite.reference.decode import centerface, nanodet, ssd, yolo, yolofastestv2

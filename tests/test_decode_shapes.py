@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from helpers.decoding import NET, QUAD, Letterbox, items_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.decoding import NET, QUAD, Letterbox, items_for
 from mnnlite import decoders, results
 from mnnlite.errors import ArgumentError, DecoderError
 from mnnlite.reference.decode import ctc, dbtext, geometry, keypoints, lanes, segmentation
