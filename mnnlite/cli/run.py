@@ -80,8 +80,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             if figures.frames and not args.quiet:
                 figures.show()
             raise
-    if not args.quiet:
-        figures.show()
+        if not args.quiet:  # while the networks are still there: their memory counts
+            figures.show()
     return 0
 
 
