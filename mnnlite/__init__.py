@@ -36,7 +36,7 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, pipeline, results, video
+    from mnnlite import decoders, draw, observe, pipeline, results, video
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
     from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
@@ -54,7 +54,7 @@ _HOMES = {
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
 }
-_MODULES = ("decoders", "draw", "pipeline", "results", "video")
+_MODULES = ("decoders", "draw", "observe", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -91,6 +91,7 @@ __all__ = [
     "__version__",
     "decoders",
     "draw",
+    "observe",
     "pipeline",
     "results",
     "video",

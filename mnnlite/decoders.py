@@ -210,7 +210,7 @@ class Decoder:
     """
 
     family: ClassVar[str] = ""
-    _PRIVATE: ClassVar[frozenset[str]] = frozenset({"tensors"})
+    _BATCHED_RANK: ClassVar[int] = 2  # outputs of a lower rank have no batch axis
 
     tensors: tuple[str, ...] = _option((), "names", "outputs taken, in the family's order; empty: all", native=False)
 
@@ -326,9 +326,9 @@ class Decoder:
         return results.from_native(found, names=self.names, frame_size=items[0].frame_size if items else None)
 
     def _slots(self, arrays: Mapping[str, NDArray[Any]]) -> int:
-        """How many slots the arrays hold: the length of the first axis, 1 for bare vectors."""
+        """How many slots the arrays hold: the length of the first axis, 1 for arrays without a batch."""
         first = next(iter(arrays.values()), None)
-        return 1 if first is None or first.ndim < 2 else int(first.shape[0])
+        return 1 if first is None or first.ndim < self._BATCHED_RANK else int(first.shape[0])
 
 
 def _checked(where: str, value: Any, entry: Field[Any]) -> Any:
@@ -557,6 +557,7 @@ class Yolo(_Detector):
     """
 
     family: ClassVar[str] = "yolo"
+    _BATCHED_RANK: ClassVar[int] = 3
 
     version: str = field(
         default="v8",
@@ -786,6 +787,7 @@ class Ctc(Decoder):
     """
 
     family: ClassVar[str] = "ctc"
+    _BATCHED_RANK: ClassVar[int] = 3
 
     keys: tuple[str, ...] | str | None = _option(
         None, "path", "the symbols without the blank: a list, or a text file with one a line", native=False

@@ -214,6 +214,12 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> 
         assert ran.out == "", args
 
 
+def test_what_the_engine_prints_is_not_on_standard_output(models: Path) -> None:
+    ran = mnnlite("inspect", models / "unrunnable.mnn", "--json")  # the engine prints why it cannot
+    assert ran.error()
+    assert ran.out == ""
+
+
 def test_debugging_shows_where_an_error_came_from(folder: Path) -> None:
     ran = mnnlite("inspect", "nope.mnn", env={"MNNLITE_DEBUG": "1"})
     assert ran.code == 2
