@@ -76,9 +76,12 @@ def _run(args: argparse.Namespace, output: Output) -> int:
                     for sink in sinks:
                         sink(frame, results, times)
                     progress.step()
-        finally:  # also after Ctrl-C or damage in the middle: what was done is reported
-            if not args.quiet:
+        except BaseException:  # Ctrl-C, damage in the middle: what was done is reported first
+            if figures.frames and not args.quiet:
                 figures.show()
+            raise
+    if not args.quiet:
+        figures.show()
     return 0
 
 
