@@ -88,7 +88,11 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    result = {"model": args.model.name, "parallel": parallel(args.model, args.runs), "busy": busy(args.model, args.runs)}
+    result = {
+        "model": args.model.name,
+        "parallel": parallel(args.model, args.runs),
+        "busy": busy(args.model, args.runs),
+    }
     if args.json:
         print(json.dumps(result))
     else:

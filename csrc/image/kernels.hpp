@@ -46,6 +46,14 @@ using SampleRow = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t wei
 // The same with out[c][x] = float(v) * scale[c] + bias[c] in one pass.
 using SampleRowF32 = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
                               const float scale[4], const float bias[4], float* const out[4]) noexcept;
+
+// The same in two steps, for regions that are enlarged: there a row has fewer samples than outputs, and blending samples
+// once is cheaper than blending around every output. t needs kTailElements more than `bytes`, which `across` may read.
+using BlendBytes = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t weight1, int32_t bytes, int16_t* t) noexcept;
+using AcrossF32 = void (*)(const int16_t* t, const Taps& taps, const float scale[4], const float bias[4],
+                           float* const out[4]) noexcept;
+constexpr int32_t kTailElements = 32;
+
 using WarpRow = void (*)(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) noexcept;
 
 // sums[i] += samples[i] * weight, and what turns finished sums into 16-bit values.
@@ -88,6 +96,8 @@ struct Kernels {
   Isa isa;
   SampleRow sample[kKinds];
   SampleRowF32 sample_f32[kKinds];  // null where the pass is not fused
+  BlendBytes blend_bytes;           // null, and so is across_f32, where there are no two steps
+  AcrossF32 across_f32[kKinds];
   YuvRowF32 yuv_f32[kChromas];      // null where the pass is not fused
   int8_t load_bytes[kKinds];        // what vector code reads at a tap's offset
   WarpRow warp[kKinds];

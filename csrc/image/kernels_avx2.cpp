@@ -70,17 +70,35 @@ struct Rows {
   }
 };
 
-// PSHUFB mask for a 128-bit lane of 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its
-// upper and lower first neighbour and its upper and lower second neighbour.
+// PSHUFB masks, worked out by the compiler: left to itself it may do so on every row.
+struct alignas(32) Mask {
+  int8_t bytes[32] = {};
+  inline __m256i load() const noexcept { return _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes)); }
+};
+
+// For a 128-bit lane of 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its upper and
+// lower first neighbour and its upper and lower second neighbour.
 template <Kind kind>
-inline __m256i quad_mask() noexcept {
-  alignas(32) char mask[32];
+constexpr Mask quad_mask() noexcept {
+  Mask mask;
   for (int at = 0; at < 32; ++at) {
     const int c = at % 16 / 4;
-    const int8_t from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
-    mask[at] = static_cast<char>(from < 0 ? -1 : from + at % 2 * 8);
+    const int from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
+    mask.bytes[at] = static_cast<int8_t>(from < 0 ? -1 : from + at % 2 * 8);
   }
-  return _mm256_load_si256(reinterpret_cast<const __m256i*>(mask));
+  return mask;
+}
+
+// For 8 blended components: a 32-bit lane for each with its first and its second neighbour.
+template <Kind kind>
+constexpr Mask pair_mask() noexcept {
+  Mask mask;
+  for (int at = 0; at < 32; ++at) {
+    const int c = at % 16 / 4;
+    const int from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
+    mask.bytes[at] = static_cast<int8_t>(from < 0 ? -1 : from * 2 + at % 2);
+  }
+  return mask;
 }
 
 // What lies around outputs k and k + 4, one in each 128-bit lane, components in 32-bit lanes.
@@ -104,10 +122,11 @@ template <Kind kind>
 struct SampleWide {
   static constexpr int count = Lanes<kind>::count;
   static constexpr int load_bytes = 8;
+  static constexpr Mask mask = quad_mask<kind>();
   const __m256i quads;
 
   // Written out: a constructor that the compiler makes would not belong to the target region.
-  inline SampleWide() noexcept : quads(quad_mask<kind>()) {}
+  inline SampleWide() noexcept : quads(mask.load()) {}
 
   inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     const Offsets offsets(offset);
@@ -269,6 +288,77 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
     sample_floats<Sample, Spacing, Step, false>(row0, row1, weight1, taps, scale, bias, out);
 }
 
+// All of two rows, sixteen bytes at a time, the last ones moved back to end in time.
+void blend_bytes(const uint8_t* row0, const uint8_t* row1, int32_t weight1, int32_t bytes, int16_t* t) noexcept {
+  const Rows rows(weight1);
+  const auto blend = [&](int32_t i) {
+    const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row0 + i));
+    const __m128i lower = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row1 + i));
+    const __m256i pairs = _mm256_set_m128i(_mm_unpackhi_epi8(upper, lower), _mm_unpacklo_epi8(upper, lower));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(t + i), rows.blend(pairs));
+  };
+  if (bytes < 16) {
+    for (int32_t i = 0; i < bytes; ++i)
+      t[i] = static_cast<int16_t>((row0[i] * (2048 - weight1) + row1[i] * weight1 + 8) >> 4);
+    return;
+  }
+  for (int32_t i = 0; i + 16 <= bytes; i += 16) blend(i);
+  if (bytes % 16 != 0) blend(bytes - 16);
+}
+
+template <int k>
+inline __m256i load_pairs(const int16_t* t, const Offsets& offsets, __m256i pairs) noexcept {
+  const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(t + offsets.at[k]));
+  const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(t + offsets.at[k + 4]));
+  return _mm256_shuffle_epi8(_mm256_set_m128i(high, low), pairs);
+}
+
+// Every column is read wide: t is scratch, and long enough.
+template <Kind kind>
+void across_f32(const int16_t* t, const Taps& taps, const float scale[4], const float bias[4],
+                float* const out[4]) noexcept {
+  constexpr int count = Lanes<kind>::count;
+  static constexpr Mask mask = pair_mask<kind>();
+  const __m256i pairs = mask.load();
+  __m256 k[count], b[count];
+  float* to[count];
+  for (int c = 0; c < count; ++c) {
+    k[c] = _mm256_set1_ps(scale[c]);
+    b[c] = _mm256_set1_ps(bias[c]);
+    to[c] = out[c];
+  }
+  const int32_t *const offset = taps.offset, *const weights = taps.weights;
+  cover<count>(
+      0, taps.count, taps.count,
+      [&](int32_t x, Quads<count>& quads) {
+        const Offsets offsets(offset + x);
+        const __m256i p0 = load_pairs<0>(t, offsets, pairs), p1 = load_pairs<1>(t, offsets, pairs);
+        const __m256i p2 = load_pairs<2>(t, offsets, pairs), p3 = load_pairs<3>(t, offsets, pairs);
+        const __m256i c01_a = _mm256_unpacklo_epi32(p0, p1), c01_b = _mm256_unpacklo_epi32(p2, p3);
+        quads.component[0] = _mm256_unpacklo_epi64(c01_a, c01_b);
+        quads.component[1] = _mm256_unpackhi_epi64(c01_a, c01_b);
+        const __m256i c23_a = _mm256_unpackhi_epi32(p0, p1), c23_b = _mm256_unpackhi_epi32(p2, p3);
+        quads.component[2] = _mm256_unpacklo_epi64(c23_a, c23_b);
+        if constexpr (count > 3) quads.component[3] = _mm256_unpackhi_epi64(c23_a, c23_b);
+      },
+      [&](int32_t x, const Quads<count>& quads) {
+        const __m256i weights_x = load_8x32(weights + x);
+        for (int c = 0; c < count; ++c) {
+          const __m256 v = _mm256_cvtepi32_ps(_mm256_madd_epi16(quads.component[c], weights_x));
+          _mm256_storeu_ps(to[c] + x, _mm256_add_ps(_mm256_mul_ps(v, k[c]), b[c]));
+        }
+      },
+      [&](int32_t begin, int32_t end) {
+        for (int32_t x = begin; x < end; ++x)
+          for (int c = 0; c < count; ++c) {
+            const int32_t w0 = weights[x] & 0xffff, w1 = weights[x] >> 16;
+            const int16_t* at = t + offset[x];
+            const int32_t v = at[Lanes<kind>::first[c]] * w0 + at[Lanes<kind>::second[c]] * w1;
+            to[c][x] = static_cast<float>(v) * scale[c] + bias[c];
+          }
+      });
+}
+
 // Chroma of the three kinds of YUV, and the scalar code for their edges.
 struct ChromaPairs {
   using Luma = SampleGray<1>;
@@ -388,6 +478,9 @@ const Kernels kAvx2Kernels = {
     {sample_row_f32<SampleGray<1>, 1, 1>, nullptr, nullptr, nullptr,
      sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>,
      sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr, nullptr},
+    blend_bytes,
+    {nullptr, nullptr, nullptr, nullptr, across_f32<Kind::c3s3>, across_f32<Kind::c3s4>, across_f32<Kind::c4s4>, nullptr,
+     nullptr, nullptr, nullptr},
     {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
     {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
     {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
