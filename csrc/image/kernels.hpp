@@ -84,6 +84,15 @@ constexpr int kChromas = 3;
 using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& matrix,
                            const float scale[3], const float bias[3], float* const out[3]) noexcept;
 
+// The second of two steps, see BlendBytes: samples with their rows blended, interleaved chroma in `first` alone.
+struct YuvBlended {
+  const int16_t* luma;
+  const int16_t* first;
+  const int16_t* second;
+};
+using YuvAcrossF32 = void (*)(const YuvBlended& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& matrix,
+                              const float scale[3], const float bias[3], float* const out[3]) noexcept;
+
 // What `store` makes of v: v * k + b as float or half, that rounded and saturated, or round(v / 2^bits) saturated.
 enum class Store : int8_t { f32, f16, u8, i8, u8_exact, i8_exact };
 constexpr int kStores = 6;
@@ -99,6 +108,7 @@ struct Kernels {
   BlendBytes blend_bytes;           // null, and so is across_f32, where there are no two steps
   AcrossF32 across_f32[kKinds];
   YuvRowF32 yuv_f32[kChromas];      // null where the pass is not fused
+  YuvAcrossF32 yuv_across_f32[kChromas];  // null where there are no two steps
   int8_t load_bytes[kKinds];        // what vector code reads at a tap's offset
   WarpRow warp[kKinds];
   AreaAdd area_add[2];       // samples of one byte, of two

@@ -7,11 +7,12 @@ namespace {
 struct Workspace {
   int32_t* v[4];
   Taps taps[3];
-  int16_t* blended;  // a row of samples, rows blended
+  int16_t* blended[3];  // samples of each group, rows blended
 };
 
-// Where blending all samples of a row first is cheaper than around every output: samples for an output, measured.
-constexpr double kTwoSteps = 1.5;
+// Up to how many frame pixels for an output it is cheaper to blend all samples of a row first than around every output.
+// Measured; more for YUV, whose samples are fewer bytes and whose gathers cost more.
+constexpr int32_t kTwoSteps = 2, kTwoStepsYuv = 6;
 
 Workspace carve(const PlanData& plan, Carver& carver) noexcept {
   Workspace space{};
@@ -21,8 +22,8 @@ Workspace carve(const PlanData& plan, Carver& carver) noexcept {
     space.taps[g].offset = carver.take<int32_t>(width);
     space.taps[g].weights = carver.take<int32_t>(width);
   }
-  const size_t samples = static_cast<size_t>(kTwoSteps * plan.width + 4) * 4;
-  space.blended = carver.take<int16_t>(samples + kTailElements);
+  for (int16_t*& row : space.blended)
+    row = carver.take<int16_t>(static_cast<size_t>(plan.fused_yuv ? kTwoStepsYuv : 4 * kTwoSteps) * (width + 4) + kTailElements);
   return space;
 }
 
@@ -157,10 +158,23 @@ void run_upright(const Job& job) noexcept {
   const Group& only = plan.groups[0];
   const SampleRowF32 sample_f32 = kernels.sample_f32[static_cast<int>(only.kind)];
   const AcrossF32 across = kernels.across_f32[static_cast<int>(only.kind)];
-  const bool two_steps = plan.fused && across != nullptr && columns.last - columns.first < kTwoSteps * count;
-  // Bytes of a row between the first and the last sample of the region; taps count from the first then.
-  const int32_t first_byte = columns.first * only.step, bytes = (columns.last - columns.first + 1) * only.step;
-  for (int32_t i = 0; two_steps && i < count; ++i) space.taps[0].offset[i] -= first_byte;
+  const int chroma = static_cast<int>(chroma_of(*plan.info));
+  const YuvRowF32 yuv_f32 = kernels.yuv_f32[chroma];
+  const YuvAcrossF32 yuv_across = kernels.yuv_across_f32[chroma];
+  const int64_t samples = columns.last - columns.first + 1;
+  const bool two_steps = (plan.fused && across != nullptr && samples <= int64_t{kTwoSteps} * count) ||
+                         (plan.fused_yuv && yuv_across != nullptr && samples <= int64_t{kTwoStepsYuv} * count);
+  // Of two steps: the bytes of a row from the first sample of the region to the last; taps count from the first then.
+  int32_t first_byte[3] = {}, bytes[3] = {};
+  for (int32_t g = 0; two_steps && g < plan.group_count; ++g) {
+    const Bounds chosen = columns.halved(plan.groups[g].shift_x);
+    first_byte[g] = chosen.first * plan.groups[g].step;
+    bytes[g] = (chosen.last - chosen.first + 1) * plan.groups[g].step;
+    for (int32_t i = 0; i < count; ++i) space.taps[g].offset[i] -= first_byte[g];
+  }
+  const auto blend = [&](int32_t g, const RowPair& pair) {
+    kernels.blend_bytes(pair.row0 + first_byte[g], pair.row1 + first_byte[g], pair.weight1, bytes[g], space.blended[g]);
+  };
 
   const bool beside = x > 0 || window.x_end < plan.width;
   for (int32_t y = 0; y < plan.height; ++y) {
@@ -172,16 +186,19 @@ void run_upright(const Job& job) noexcept {
     float* out[4] = {};
     targets.rows(job, x, y, out);
     if (two_steps) {
-      kernels.blend_bytes(first.row0 + first_byte, first.row1 + first_byte, first.weight1, bytes, space.blended);
-      across(space.blended, space.taps[0], targets.scale, targets.bias, out);
+      for (int32_t g = 0; g < plan.group_count; ++g) blend(g, g == 0 ? first : rows[g](y));
+      if (plan.fused)
+        across(space.blended[0], space.taps[0], targets.scale, targets.bias, out);
+      else
+        yuv_across({space.blended[0], space.blended[1], space.blended[2]}, space.taps[0], space.taps[1], yuv, targets.scale,
+                   targets.bias, out);
     } else if (plan.fused) {
       sample_f32(first.row0, first.row1, first.weight1, space.taps[0], targets.scale, targets.bias, out);
     } else if (plan.fused_yuv) {
       const RowPair second = rows[1](y), third = plan.group_count > 2 ? rows[2](y) : second;
       const YuvRows chosen = {{first.row0, first.row1}, {second.row0, second.row1}, {third.row0, third.row1}, first.weight1,
                               second.weight1};
-      kernels.yuv_f32[static_cast<int>(chroma_of(*plan.info))](chosen, space.taps[0], space.taps[1], yuv, targets.scale,
-                                                               targets.bias, out);
+      yuv_f32(chosen, space.taps[0], space.taps[1], yuv, targets.scale, targets.bias, out);
     } else {
       for (int32_t g = 0; g < plan.group_count; ++g) {
         const RowPair pair = rows[g](y);
