@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from mnnlite.observe.accounts import Account, Ledger, ledger
+from mnnlite.observe.comparison import CaseResult, Comparison, Deviation, OperatorDifference, compare
+from mnnlite.observe.dumps import dump
+from mnnlite.observe.inputs import InputFinding, compare_inputs
 from mnnlite.observe.life import Curve, Stage, curve
+from mnnlite.observe.measures import Difference, difference
 from mnnlite.observe.perfetto import TraceWriter
 from mnnlite.observe.plots import plot_curves
 from mnnlite.observe.prediction import Prediction, predict
@@ -13,9 +17,15 @@ from mnnlite.observe.tracing import Operator, OperatorTensor, TracedRun, trace_r
 
 __all__ = [
     "Account",
+    "CaseResult",
+    "Comparison",
     "Curve",
+    "Deviation",
+    "Difference",
+    "InputFinding",
     "Ledger",
     "Operator",
+    "OperatorDifference",
     "OperatorTensor",
     "OperatorTime",
     "Prediction",
@@ -26,7 +36,11 @@ __all__ = [
     "TraceWriter",
     "TracedRun",
     "TypeTime",
+    "compare",
+    "compare_inputs",
     "curve",
+    "difference",
+    "dump",
     "ledger",
     "plot_curves",
     "predict",
