@@ -12,6 +12,7 @@ from mnnlite.observe.perfetto import TraceWriter
 from mnnlite.observe.plots import plot_curves
 from mnnlite.observe.prediction import Prediction, predict
 from mnnlite.observe.proc import Process, process
+from mnnlite.observe.report import write_report
 from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile
 from mnnlite.observe.tracing import Operator, OperatorTensor, TracedRun, trace_run
 
@@ -47,4 +48,5 @@ __all__ = [
     "process",
     "profile",
     "trace_run",
+    "write_report",
 ]

@@ -436,7 +436,8 @@ def _between(matches: Sequence[Match], place: int, live: Recording) -> tuple[str
         tensor = producers.get(waiting.pop())
         if tensor is None or id(tensor) in matched:
             continue
-        seen[tensor.name] = None
+        if tensor.type != "Raster":  # a copy adds nothing of its own
+            seen[tensor.name] = None
         waiting += [each for each in tensor.source_ids if each not in visited]
         visited.update(tensor.source_ids)
     return tuple(seen)
