@@ -39,12 +39,13 @@ class OperatorDifference:
     Parameters
     ----------
     op, type, backend : str
-        The operator that computed it in the network under test.
+        The operator that computed it in the network under test. A copy that the engine made for the next operator has
+        the name of what it stands for in the reference.
     tensor : str
         The reference's tensor; where operators were fused, the last of them.
     covers : tuple of str
         The reference's tensors that were fused into the operator.
-    matched_by : {"name", "value"}
+    matched_by : {"name", "place", "value"}
     shape, reference_shape : tuple of int
     difference : Difference
         With everything before it as it was computed.
@@ -326,7 +327,9 @@ def _compare_case(
     reference = wanted.record(case, _paired(values, wanted))
     # Feeding operators needs an engine in this process. If only the reference is one, its operators are fed with the
     # tested side's tensors: what differs then is the same.
-    swapped = not isinstance(tested, MnnSide) and isinstance(wanted, MnnSide)
+    swapped = not isinstance(tested, MnnSide) and (
+        isinstance(wanted, MnnSide) or (reference.is_engine and not found.is_engine)
+    )
     live, other = (reference, found) if swapped else (found, reference)
     side = wanted if swapped else tested
     matches, unmatched = match(live, other)
@@ -339,7 +342,7 @@ def _compare_case(
         operator = each.reference if swapped else each.tensor
         operators.append(
             OperatorDifference(
-                op=base_name(operator.name),
+                op=base_name(operator.name) if each.by == "name" else each.reference.name,
                 type=operator.type or each.tensor.type,
                 backend=operator.backend,
                 tensor=each.tensor.name if swapped else each.reference.name,

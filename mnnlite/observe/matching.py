@@ -42,7 +42,8 @@ class Match:
         Where operators were fused, the last of them.
     turn : tuple of int, optional
         Axes of the reference that give it the tensor's order, where they differ.
-    by : {"name", "value"}
+    by : {"name", "place", "value"}
+        ``place``: the copy that the engine makes of an operator's input, which is where it joins, pads and turns tensors.
     covers : tuple of str
         The reference's tensors that were fused into this one, in order.
     """
@@ -89,6 +90,9 @@ def match(found: Recording, reference: Recording) -> tuple[list[Match], list[Rec
     for tensor in found.tensors:
         made = _by_name(tensor, by_name, chains, finals)
         (rest if made is None else matches).append(tensor if made is None else made)  # type: ignore[arg-type]
+    found_by_place = _by_place(found, reference, matches, rest)
+    matches += found_by_place
+    rest = [tensor for tensor in rest if all(tensor is not each.tensor for each in found_by_place)]
     taken = {each.reference.name for each in matches}
     covered = {name for each in matches for name in each.covers}
     free = [tensor for tensor in reference.tensors if tensor.name not in taken | covered]
@@ -138,6 +142,24 @@ def _by_name(
     return None
 
 
+def _by_place(
+    found: Recording, reference: Recording, matches: Sequence[Match], rest: Sequence[Recorded]
+) -> list[Match]:
+    """Match what an operator reads, where each network has one tensor there that has no partner yet."""
+    by_name = {tensor.name: tensor for tensor in reference.tensors}
+    taken = {name for each in matches for name in each.covers}
+    copies = {tensor.tensor_id: tensor for tensor in rest if tensor.type == "Raster" and tensor.tensor_id >= 0}
+    made: dict[str, Match] = {}
+    for each in matches:
+        read = [source for source in by_name[each.covers[0]].sources if source in by_name]
+        if each.by != "name" or len(read) != 1 or read[0] in taken or len(each.tensor.source_ids) != 1:
+            continue
+        tensor, partner = copies.get(each.tensor.source_ids[0]), by_name[read[0]]
+        if tensor is not None and tensor.value.shape == partner.value.shape:
+            made[partner.name] = Match(tensor, partner, None, "place", (partner.name,))
+    return list(made.values())
+
+
 def _chains(found: Recording, reference: Recording) -> dict[str, tuple[str, ...]]:
     """For each of the reference's tensors: it, and those after it that were folded into its operator."""
     known = {name for tensor in found.tensors for name in (tensor.name, base_name(tensor.name))} | set(found.outputs)
@@ -153,6 +175,19 @@ def _chains(found: Recording, reference: Recording) -> dict[str, tuple[str, ...]
             if user.type not in _FOLDED or user.name in known or variable or user.value.shape != tensor.value.shape:
                 break
             chain.append(user.name)
+        chains[tensor.name] = tuple(chain)
+    return chains if uses else _chains_by_order(reference, known)
+
+
+def _chains_by_order(reference: Recording, known: set[str]) -> dict[str, tuple[str, ...]]:
+    """The same of a recording that does not say what reads what: tensors of equal shape that follow."""
+    chains = {}
+    for place, tensor in enumerate(reference.tensors):
+        chain = [tensor.name]
+        for after in reference.tensors[place + 1 :]:
+            if after.name in known or after.value.shape != tensor.value.shape:
+                break
+            chain.append(after.name)
         chains[tensor.name] = tuple(chain)
     return chains
 

@@ -55,10 +55,11 @@ def difference(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
     # Both NaN, or the same infinity, is agreement.
     same = (~finite_a & ~finite_b) & ((a == b) | (np.isnan(a) & np.isnan(b)))
     both = finite_a & finite_b
-    apart = np.where(same, 0.0, np.where(both, np.abs(np.where(both, a - b, 0.0)), np.inf))
+    safe_a, safe_b = np.where(both, a, 0.0), np.where(both, b, 0.0)
+    apart = np.where(same, 0.0, np.where(both, np.abs(safe_a - safe_b), np.inf))
     worst = np.unravel_index(int(np.argmax(apart)), a.shape)
     max_abs = float(apart[worst])
-    clean_a, clean_b = np.where(both, a, 0.0).ravel(), np.where(both, b, 0.0).ravel()
+    clean_a, clean_b = safe_a.ravel(), safe_b.ravel()
     norms = float(np.linalg.norm(clean_a) * np.linalg.norm(clean_b))
     cosine = float(clean_a @ clean_b) / norms if norms > _NOTHING**2 else float(max_abs <= _NOTHING)
     whole = found.dtype.kind in "iub" and reference.dtype.kind in "iub"
