@@ -237,6 +237,26 @@ def test_dump__of_a_frameworks_hook(clean, tmp_path):
     assert {each.op for each in found.cases[0].operators} >= {"conv1", "conv2", "joined", "conv3"}
 
 
+def test_dump__whose_names_say_nothing_is_matched_by_value(clean, tmp_path):
+    from mnnlite.observe.references import OnnxSide
+
+    image = np.random.default_rng(2).random((1, 3, 24, 20), np.float32)
+    run = OnnxSide(clean).record("", {"image": image})
+    path = tmp_path / "hook.npz"
+    modules = {f"module{number}": tensor.value for number, tensor in enumerate(run.tensors)}
+    np.savez(path, **{"inputs/image": image}, **modules)
+    found = observe.compare(clean.with_suffix(".mnn"), path)
+    assert found.equal
+    assert {each.matched_by for each in found.cases[0].operators} == {"value"}
+    # What is wrong has no partner then; it must not pass for equal.
+    faulty = networks.convert(network(tmp_path, change=scaled("conv2.w", 1.5)))
+    found = observe.compare(faulty, path)
+    assert not found.equal
+    assert found.first_deviation is None
+    assert next(name for name in found.cases[0].unmatched if "raster" not in name) == "conv2"
+    assert "without a partner: conv2" in command("compare", faulty, path).out
+
+
 def test_dump__passes_through_little_memory(clean, tmp_path, monkeypatch):
     import mnnlite.observe.dumps as dumps
 
@@ -391,7 +411,7 @@ def test_command__of_equal_networks(clean):
     ran = command("compare", clean.with_suffix(".mnn"), clean, "--json")
     assert ran.code == 0, ran.err
     assert ran.lines[0]["first_deviation"] is None
-    assert "no operator deviates" in command("compare", clean.with_suffix(".mnn"), clean).out
+    assert "deviates by itself" in command("compare", clean.with_suffix(".mnn"), clean).out
 
 
 PIPELINE = """\

@@ -114,7 +114,11 @@ def _lines(found: observe.Comparison) -> list[str]:
     lines += columns([("input", "matched", "by value", "unmatched", "beyond tolerance"), *rows], right=(1, 2, 3, 4))
     first = found.first_deviation
     if first is None:
-        lines.append("no operator deviates by itself")
+        lines.append("no operator that has a partner deviates by itself")
+        if not found.equal and found.input_equal:
+            lost = next((name for case in found.cases for name in case.unmatched if "_raster_" not in name), None)
+            lines += [f"first operator without a partner: {lost}"] if lost else []
+            lines += [] if found.outputs else ["no output could be compared: their names and sizes differ"]
     else:
         detail = first.detail.own if first.born_here and first.detail.own is not None else first.detail.difference
         facts = [

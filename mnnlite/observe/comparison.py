@@ -160,8 +160,9 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Nothing was found."""
-        return self.input_equal and self.first_deviation is None and all(map(self.output_ok, self.outputs.values()))
+        """Nothing was found, and at least one output could be compared."""
+        outputs = self.outputs.values()
+        return self.input_equal and self.first_deviation is None and bool(outputs) and all(map(self.output_ok, outputs))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; numbers that are not finite become None."""

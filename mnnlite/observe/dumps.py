@@ -164,7 +164,10 @@ class DumpSide:
             Recorded(each["name"], each["type"], each["backend"], self._values[each["key"]])
             for each in self._lists[case]
         )
-        return Recording(self.inputs(case), self._group(case, "outputs"), tensors, self._from_engine)
+        outputs = self._group(case, "outputs")
+        if not outputs and not self._from_engine:  # a hook's last tensor is what the network gives
+            outputs = {tensors[-1].name: tensors[-1].value}
+        return Recording(self.inputs(case), outputs, tensors, self._from_engine)
 
     def _group(self, case: str, kind: str) -> dict[str, NDArray[Any]]:
         prefixes = (f"{case}/{kind}/", *((f"{kind}/",) if not self._from_engine else ()))
