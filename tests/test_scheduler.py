@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -47,7 +48,7 @@ def test_every_and_rate():
     scheduler.add(Rule("all"))
     scheduler.add(Rule("third", every=3))
     scheduler.add(Rule("slow", rate_hz=10))
-    ran = {name: 0 for name in scheduler.rules}
+    ran = dict.fromkeys(scheduler.rules, 0)
     for index in range(90):  # 30 frames a second
         plan = scheduler.plan(0, index * MS * 1000 // 30)
         for name in names(plan):
@@ -239,7 +240,7 @@ def test_overload(seed):
     assert useful >= 1.8 * max(baseline, lucky), (useful, baseline, lucky)
     for name, *_ in OVERLOAD:
         taken = [taken for taken, _ in ours.results[name]]
-        gaps = [after - before for before, after in zip(taken, taken[1:], strict=False)]
+        gaps = [after - before for before, after in itertools.pairwise(taken)]
         assert len(taken) > 50, name  # nothing starves
         assert max(gaps) < 3e9, name
     for outcome in (ours, fifo):
