@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: help test cpp tsan py smoke sdk lint types format clean-room clean prerequisites
+.PHONY: help demo test cpp tsan py smoke sdk lint types format clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -22,6 +22,7 @@ help:
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
 	@echo "make lint types   only ruff | only mypy and the stubs"
+	@echo "make demo         real networks on real photographs: an annotated picture and figures"
 	@echo "make format       let ruff format and fix"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
@@ -106,6 +107,9 @@ types: .venv/.wheel
 format: .venv/.dependencies
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
+
+demo: .venv/.wheel
+	$(BIN)/python examples/demo/demo.py build/demo
 
 clean-room:
 	@sh tools/clean_room.sh "$(CURDIR)"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from mnnlite import _engine
-
-_engine.load()  # what follows imports _core, which needs the engine
-
-from mnnlite import _core, decoders, results  # noqa: E402
-from mnnlite.errors import (  # noqa: E402
+from mnnlite.errors import (
     ArgumentError,
     BackendUnavailableError,
     BusyError,
@@ -20,22 +18,43 @@ from mnnlite.errors import (  # noqa: E402
     EngineVersionError,
     LayoutError,
     MemoryBudgetError,
+    MissingExtraError,
     MnnliteError,
     ModelError,
     ModelFormatError,
     ModelNotFoundError,
     OutOfMemoryError,
+    OutputError,
     PipelineError,
+    SourceError,
     StateError,
     TensorNotFoundError,
     UnsupportedModelError,
 )
-from mnnlite.frame import Frame  # noqa: E402
-from mnnlite.model import Arena, Model  # noqa: E402
-from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo  # noqa: E402
-from mnnlite.task import Task  # noqa: E402
 
-__version__: str = _core.__version__
+_engine.load()  # before anything that imports _core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mnnlite import decoders, draw, pipeline, results, video
+    from mnnlite.frame import Frame
+    from mnnlite.model import Arena, Model
+    from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
+    from mnnlite.task import Task
+
+    __version__: str
+
+# Found when first asked for: what is not used is not imported, and NumPy is most of what an import would cost.
+_HOMES = {
+    "Arena": "mnnlite.model",
+    "Frame": "mnnlite.frame",
+    "ImageSpec": "mnnlite.specs",
+    "Model": "mnnlite.model",
+    "Task": "mnnlite.task",
+    "TaskSpec": "mnnlite.specs",
+    "TensorInfo": "mnnlite.specs",
+}
+_MODULES = ("decoders", "draw", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -53,13 +72,16 @@ __all__ = [
     "ImageSpec",
     "LayoutError",
     "MemoryBudgetError",
+    "MissingExtraError",
     "MnnliteError",
     "Model",
     "ModelError",
     "ModelFormatError",
     "ModelNotFoundError",
     "OutOfMemoryError",
+    "OutputError",
     "PipelineError",
+    "SourceError",
     "StateError",
     "Task",
     "TaskSpec",
@@ -68,5 +90,27 @@ __all__ = [
     "UnsupportedModelError",
     "__version__",
     "decoders",
+    "draw",
+    "pipeline",
     "results",
+    "video",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from mnnlite._core import __version__
+
+        return __version__
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"mnnlite.{name}")
+    else:
+        raise AttributeError(f"module 'mnnlite' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

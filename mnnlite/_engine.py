@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-from pathlib import Path
 
 from mnnlite.errors import EngineNotFoundError, EngineVersionError
 
@@ -31,7 +30,7 @@ def load() -> None:
         from mnnlite import _build  # type: ignore[attr-defined,unused-ignore]
     except ImportError as error:
         raise ImportError(
-            f"mnnlite has no compiled extension in {Path(__file__).parent}: this is the source folder, not an "
+            f"mnnlite has no compiled extension in {os.path.dirname(__file__)}: this is the source folder, not an "
             "installation; run `pip install .` and start Python outside the checkout"
         ) from error
     if _build.PROVIDER == "wheel":

@@ -26,6 +26,9 @@ __all__ = [
     "DecoderABIError",
     "MemoryBudgetError",
     "PipelineError",
+    "SourceError",
+    "OutputError",
+    "MissingExtraError",
 ]
 
 
@@ -146,3 +149,15 @@ class PipelineError(MnnliteError, ValueError):
         self.file = file
         self.line = line
         self.key = key
+
+
+class SourceError(MnnliteError, OSError):
+    """A video, picture or camera cannot be opened, or breaks off."""
+
+
+class OutputError(MnnliteError, OSError):
+    """A file cannot be written; what was written before is whole."""
+
+
+class MissingExtraError(MnnliteError, ImportError):
+    """An optional library is not installed; the message says which extra brings it."""

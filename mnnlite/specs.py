@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -229,6 +230,24 @@ class ImageSpec:
         return apply(self, frame, out)
 
 
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    names = None if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) else tuple(value)
+    if not names or not all(isinstance(each, str) for each in names):
+        raise ArgumentError(f"{name}: got {value!r:.80}, wanted a list of names")
+    return names
+
+
+def _shapes(value: Any) -> dict[str, tuple[int, ...]]:
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"shapes: got {value!r:.80}, wanted {{input: (1, 3, 224, 224)}}")
+    shapes = {}
+    for name, shape in value.items():
+        if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
+            raise ArgumentError(f"shapes: got {shape!r:.80} for {name!r}, wanted whole numbers")
+        shapes[str(name)] = tuple(_whole("shapes", extent, 1, 2**31 - 1) for extent in shape)
+    return shapes
+
+
 @dataclass(frozen=True)
 class TaskSpec:
     """A network with what goes in and what comes out, as data: what a ``[[task]]`` of a pipeline file says.
@@ -285,6 +304,12 @@ class TaskSpec:
         _word("precision", self.precision, PRECISIONS)
         if self.feed:
             raise ArgumentError("feed: not yet; it comes with the Runtime, which runs several tasks on a frame")
+        if self.outputs is not None:
+            object.__setattr__(self, "outputs", _names("outputs", self.outputs))
+        if self.shapes is not None:
+            object.__setattr__(self, "shapes", _shapes(self.shapes))
+        if not isinstance(self.state, Mapping):
+            raise ArgumentError(f"state: got {self.state!r:.80}, wanted {{input: output}}")
         for name, output in self.state.items():
             if not isinstance(name, str) or not isinstance(output, str):
                 raise ArgumentError(f"state: got {name!r}: {output!r}, wanted input name to output name")

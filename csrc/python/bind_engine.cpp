@@ -19,10 +19,13 @@
 namespace mnnlite::python {
 namespace {
 
-// What the engine printed goes to the logger "mnnlite.engine", a line at a time. Needs the GIL.
+// What the engine printed goes to the logger "mnnlite.engine", a line at a time. Needs the GIL. A process that has not
+// imported logging has nobody who listens, and is spared the import.
 void log_prints(const PrintCapture& prints) {
   if (*prints.text() == 0) return;
-  const py::object logger = py::module_::import("logging").attr("getLogger")("mnnlite.engine");
+  const py::dict modules = py::module_::import("sys").attr("modules");
+  if (!modules.contains("logging")) return;
+  const py::object logger = modules["logging"].attr("getLogger")("mnnlite.engine");
   for (py::handle line : py::str(prints.text()).attr("splitlines")())
     if (py::len(line) > 0) logger.attr("info")(line);
 }

@@ -1,0 +1,73 @@
+"""The command line: one module a command, and what they share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import mnnlite
+from mnnlite.cli import convert, info, inspect, run
+from mnnlite.cli.output import Output
+from mnnlite.errors import MnnliteError
+
+__all__ = ["main"]
+
+FINE, BAD_INPUT, OWN_FAULT, INTERRUPTED = 0, 2, 3, 130
+COMMANDS = (run, inspect, convert, info)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:  # one line, not the usage as well
+        self.exit(BAD_INPUT, f"mnnlite: error: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="mnnlite",
+        description=mnnlite.__doc__,
+        epilog="Exit codes: 0 fine, 1 a finding, 2 bad input, 3 a fault of mnnlite itself, 130 interrupted. "
+        "MNNLITE_DEBUG=1 shows where an error came from.",
+    )
+    parser.add_argument("--version", action="version", version=f"mnnlite {mnnlite.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Words after ``mnnlite``; ``sys.argv[1:]`` by default.
+
+    Returns
+    -------
+    int
+        The exit code: 0 fine, 1 a finding, 2 bad input, 3 a fault of mnnlite itself, 130 interrupted.
+    """
+    args = _parser().parse_args(argv)
+    with Output() as output:
+        try:
+            return int(args.command(args, output))
+        except BrokenPipeError:  # whoever read our output has had enough
+            return FINE
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except MnnliteError as error:
+            return _failed(BAD_INPUT, "error", error)
+        except Exception as error:
+            return _failed(OWN_FAULT, "internal error", error)
+
+
+def _failed(code: int, kind: str, error: Exception) -> int:
+    if code == OWN_FAULT or os.environ.get("MNNLITE_DEBUG", "0") not in ("", "0"):
+        traceback.print_exc()
+    text = str(error) or type(error).__name__
+    print(f"mnnlite: {kind}: {' '.join(text.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,138 @@
+"""What commands write: standard output for results alone, and files of JSON lines that are whole at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Any, final
+
+from mnnlite.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+__all__ = ["JsonLines", "Output", "columns", "to_json"]
+
+
+def to_json(value: Any) -> str:
+    """One line of JSON; what JSON has no form for becomes text."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+
+
+@final
+class Output:
+    """Standard output for the command alone: whatever else prints there, as the engine does, goes to standard error."""
+
+    def __init__(self) -> None:
+        self._stream: IO[str] = sys.stdout
+        self._number = -1
+
+    def __enter__(self) -> Output:
+        sys.stdout.flush()
+        try:
+            self._number = sys.stdout.fileno()
+            standard_error = sys.stderr.fileno()
+        except (OSError, ValueError):  # replaced by something without a descriptor, in a notebook or a test
+            return self
+        self._stream = os.fdopen(os.dup(self._number), "w", encoding="utf-8", errors="backslashreplace")
+        os.dup2(standard_error, self._number)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is sys.stdout:
+            return
+        sys.stdout.flush()
+        os.dup2(self._stream.fileno(), self._number)
+        self._stream.close()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person is looking at it."""
+        return self._stream.isatty()
+
+    def text(self, *lines: str) -> None:
+        """Write lines.
+
+        Raises
+        ------
+        OutputError
+            A full disk, for one. A reader that is gone is a `BrokenPipeError`.
+        """
+        try:
+            self._stream.write("".join(line + "\n" for line in lines))
+            self._stream.flush()
+        except OSError as error:
+            self._discard()
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise OutputError(f"cannot write to standard output: {error.strerror}") from None
+
+    def json(self, value: Any, indent: int | None = None) -> None:
+        """Write a value as JSON."""
+        text = to_json(value) if indent is None else json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+        self.text(text)
+
+    def _discard(self) -> None:
+        """Send what the buffer still holds nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
+class JsonLines:
+    """A file of one JSON object a line. Each line is in the file when `write` returns, and no part of a line ever stays."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._end = self._count = 0
+        try:
+            self._file = open(path, "wb", buffering=0)  # noqa: SIM115  closed by `close`
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from None
+
+    def write(self, value: Any) -> None:
+        """Append a line.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, above all. The lines before are whole.
+        """
+        line = memoryview(to_json(value).encode() + b"\n")
+        done = 0
+        try:
+            while done < len(line):
+                done += self._file.write(line[done:])
+        except OSError as error:
+            self._cut()
+            raise OutputError(
+                f"cannot write {self._path}: {error.strerror}; the {self._count} lines written before are whole"
+            ) from None
+        self._end += len(line)
+        self._count += 1
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):  # a pipe or a device
+            self._file.truncate(self._end)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def columns(rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> list[str]:
+    """Lines of a table; the columns in `right` are flush right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]

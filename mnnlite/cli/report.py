@@ -1,0 +1,129 @@
+"""Results of a frame as a line of JSON, a line for people, and a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite.draw import Style, text_block
+from mnnlite.results import Classes, Masks, Results
+from mnnlite.video import to_rgb
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnnlite.frame import Frame
+
+__all__ = ["describe", "draw", "frame_line"]
+
+_FEW = 100  # values of a raw output that are written out
+_HUE_STEP = 2  # neighbours in the palette differ most, and class 1 of one task should not look like class 0 of the next
+
+
+def frame_line(frame: Frame, results: dict[str, Any], times: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """What is known about a frame, as plain data.
+
+    Parameters
+    ----------
+    frame : Frame
+        From a source: ``meta`` holds its number and time.
+    results : dict of task to its results
+    times : dict of task to {stage: ns}
+
+    Returns
+    -------
+    dict
+        ``frame`` (from 0), ``time_ms`` (presentation time, or None), ``results`` (a list a task; for a task with
+        several decoders a dict of lists), ``timing_ms``; ``timestamp_ns`` and ``file`` where there are.
+    """
+    meta: dict[str, Any] = dict(frame.meta or {})  # type: ignore[call-overload]
+    line = {"frame": meta.pop("frame", None), "time_ms": _rounded(meta.pop("time_ms", None))}
+    if frame.timestamp_ns is not None:
+        line["timestamp_ns"] = frame.timestamp_ns
+    return {
+        **line,
+        **meta,
+        "results": {name: _plain(result) for name, result in results.items()},
+        "timing_ms": {
+            name: {stage: _rounded(spent / 1e6) for stage, spent in stages.items()} for name, stages in times.items()
+        },
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _plain(result: Any) -> Any:
+    if isinstance(result, Results):
+        return result.to_json()
+    if any(isinstance(value, Results) for value in result.values()):
+        return {name: _plain(value) for name, value in result.items()}
+    return [_summary(name, array) for name, array in result.items()]
+
+
+def _summary(name: str, array: NDArray[Any]) -> dict[str, Any]:
+    """A raw output in short: it may have millions of values."""
+    summary: dict[str, Any] = {"output": name, "shape": list(array.shape), "dtype": str(array.dtype)}
+    if array.size:
+        for key, value in (("min", array.min()), ("max", array.max()), ("mean", array.mean(dtype=np.float64))):
+            summary[key] = _number(value)
+    if array.size <= _FEW:
+        summary["values"] = [_number(value) for value in array.ravel()]
+    return summary
+
+
+def _number(value: Any) -> float | int | None:
+    """JSON has no NaN and no infinities."""
+    number = value.item()
+    return number if np.isfinite(number) else None
+
+
+def describe(frame: Frame, results: dict[str, Any]) -> str:
+    """One line for people: how many of what."""
+    meta: dict[str, Any] = dict(frame.meta or {})  # type: ignore[call-overload]
+    head = f"frame {meta.get('frame')}"
+    if meta.get("file"):
+        head += f" {meta['file']}"
+    if meta.get("time_ms") is not None:
+        head += f" at {meta['time_ms'] / 1000:.2f} s"
+    return f"{head}: " + "; ".join(f"{name}: {_counted(result)}" for name, result in results.items())
+
+
+def _counted(result: Any) -> str:
+    if not isinstance(result, Results):
+        if any(isinstance(value, Results) for value in result.values()):
+            return ", ".join(f"{name} {_counted(value)}" for name, value in result.items())
+        return ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in result.items())
+    if not len(result):
+        return "-"
+    return ", ".join(f"{count} {_named(label)}".strip() for label, count in Counter(result.labels).items())
+
+
+def _named(label: str) -> str:
+    return f"of class {label}" if label.isdigit() else label  # without names the label is the class's number
+
+
+def draw(frame: Frame, results: dict[str, Any]) -> NDArray[np.uint8]:
+    """Draw all results of a frame on an RGB picture of it: areas first, so that they hide nothing."""
+    picture = to_rgb(frame)
+    found = [one for one in _each(results) if isinstance(one[1], Results)]
+    words: list[str] = []
+    for number, (name, result) in sorted(enumerate(found), key=lambda entry: not isinstance(entry[1][1], Masks)):
+        if isinstance(result, Classes):  # they have no place of their own in the picture
+            words += [f"{name}: {each.label or each.class_id} {each.score:.2f}" for each in result]
+        result.draw(picture, Style(hue=_HUE_STEP * number))
+    text_block(picture, (8, 8), words)
+    return picture
+
+
+def _each(results: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Results by name, those of several decoders on one inference side by side."""
+    flat: list[tuple[str, Any]] = []
+    for name, result in results.items():
+        flat += (
+            [(f"{name}.{key}", one) for key, one in result.items()] if isinstance(result, dict) else [(name, result)]
+        )
+    return flat

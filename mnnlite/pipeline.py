@@ -1,0 +1,370 @@
+"""Pipeline files: the tasks of a stream as TOML, in and out.
+
+::
+
+    [[task]]
+    name = "objects"
+    model = "fastestdet.mnn"                     # relative to the file's folder
+    image = { size = [352, 352], color = "BGR", std = [255, 255, 255] }
+    decoder = { family = "fastestdet", score = 0.5, classes = "coco.names" }
+
+    [[task]]
+    name = "road"
+    model = "twinlitenet.mnn"
+    image = { size = [640, 360], std = [255, 255, 255] }
+
+    [task.decoder.drivable]                      # several decoders on one inference: a table of tables, each with
+    family = "segmentation"                      # its own `family`; `tensors` says what it reads, and is not
+    tensors = ["da"]                             # needed where the name is that of an output
+
+    [task.decoder.ll]
+    family = "segmentation"
+
+The keys of ``[[task]]`` are the fields of `TaskSpec`, those of ``image`` the fields of `ImageSpec`, those of a decoder
+the options of its family. A network with several images takes a table of tables: ``image = { left = { ... }, ... }``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mnnlite import _toml, decoders
+from mnnlite.errors import ArgumentError, MnnliteError, OutputError, PipelineError, StateError
+from mnnlite.specs import ImageSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from mnnlite.decoders import Decoder
+
+__all__ = ["Pipeline", "dumps", "load", "save"]
+
+# What a later step builds, with the values that ask for nothing: anything else is refused, never ignored.
+_LATER_TASK: dict[str, Any] = {
+    "every": 1,
+    "rate_hz": None,
+    "priority": 0,
+    "deadline_ms": None,
+    "optional": False,
+    "after": None,
+    "only": None,
+    "max_crops": None,
+    "padding": 0.0,
+    "evictable": False,
+    "feed": {},
+}
+_LATER_RUNTIME: dict[str, Any] = {"lanes": 1, "threads": 1, "memory": None, "weights": "heap"}
+
+_PATHS = ("model", "external")  # the fields of TaskSpec that name files
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The tasks of a stream, by name and in order.
+
+    Parameters
+    ----------
+    tasks : dict of str to TaskSpec
+    runtime : dict
+        Settings of the Runtime.
+    """
+
+    tasks: Mapping[str, TaskSpec]
+    runtime: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self) -> NoReturn:
+        """Make a Runtime of it: not yet."""
+        raise StateError("Pipeline.open: not yet; make a mnnlite.Task of each of pipeline.tasks")
+
+
+def load(path: str | os.PathLike[str]) -> Pipeline:
+    """Read a pipeline file.
+
+    Parameters
+    ----------
+    path : path
+        A TOML file; paths in it are relative to its folder.
+
+    Returns
+    -------
+    Pipeline
+        Everything in it is checked as far as it can be without loading a model; files exist.
+
+    Raises
+    ------
+    PipelineError
+        No such file, not TOML, an unknown key, a wrong type, a value that cannot be used, a missing file; with
+        ``file``, ``line`` and ``key``.
+    """
+    file = os.fspath(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise PipelineError(f"cannot read the pipeline: {error.strerror}", file=file) from None
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"not UTF-8 at byte {error.start}", file=file) from None
+    try:
+        values, lines = _toml.loads(text)
+    except ValueError as error:
+        found = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1
+        raise PipelineError(f"not TOML: {error}", file=file, line=line) from None
+    return _pipeline(_Node(file, lines, (), "", values))
+
+
+class _Node:
+    """A value of the file that knows where it stands."""
+
+    def __init__(self, file: str, lines: Mapping[_toml.Key, int], path: _toml.Key, key: str, value: Any) -> None:
+        self.file, self.lines, self.path, self.key, self.value = file, lines, path, key, value
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.file).absolute().parent
+
+    def error(self, message: str) -> PipelineError:
+        return PipelineError(message, file=self.file, line=self.lines.get(self.path), key=self.key or None)
+
+    def below(self, part: str | int, key: str | None = None) -> _Node:
+        shown = f"[{part}]" if isinstance(part, int) else f".{part}" if self.key else part
+        return _Node(self.file, self.lines, (*self.path, part), key or self.key + shown, self.value[part])
+
+    def table(self, known: Iterable[str] | None = None) -> dict[str, _Node]:
+        """Its entries; with `known`, no others than these."""
+        if not isinstance(self.value, dict):
+            raise self.error(f"wanted a table, got {_described(self.value)}")
+        nodes = {key: self.below(key) for key in self.value}
+        if known is not None:
+            names = sorted(known)
+            for key, node in nodes.items():
+                if key not in names:
+                    close = get_close_matches(key, names, 1)
+                    raise node.error(f"unknown key; did you mean {close[0]!r}?" if close else _choice(names))
+        return nodes
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.error(f"wanted a text, got {_described(self.value)}")
+        return self.value
+
+    def file_path(self) -> str:
+        path = self.folder / self.text()
+        if not path.is_file():
+            raise self.error(f"there is no file {str(path)!r}; paths are relative to the pipeline's folder")
+        return str(path)
+
+    def blame(self, error: MnnliteError) -> PipelineError:
+        """The error of a spec, at the key that it names."""
+        found = re.match(r"(?:\w+\.)?(\w+)(?:\[(\d+)\])?: ", str(error))
+        if found is None or not isinstance(self.value, dict) or found[1] not in self.value:
+            return self.error(str(error))
+        node = self.below(found[1])
+        if found[2] is not None and isinstance(node.value, list) and int(found[2]) < len(node.value):
+            node = node.below(int(found[2]))
+        return node.error(str(error)[found.end() :])
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
+
+
+def _choice(names: list[str]) -> str:
+    return f"unknown key; known are {', '.join(names)}"
+
+
+def _pipeline(root: _Node) -> Pipeline:
+    top = root.table(("task", "runtime"))
+    if "runtime" in top:
+        _refuse_later(top["runtime"].table(_LATER_RUNTIME), _LATER_RUNTIME)
+    if "task" not in top:
+        raise root.error("no [[task]] in the file; a pipeline has at least one")
+    entries = top["task"].value
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise top["task"].error("wanted [[task]], one for each task")
+    tasks: dict[str, TaskSpec] = {}
+    for index in range(len(entries)):
+        node = top["task"].below(index)
+        name = _name(node, tasks)
+        tasks[name] = _task(_Node(node.file, node.lines, node.path, f"task.{name}", node.value))
+    return Pipeline(tasks, dict(_LATER_RUNTIME))
+
+
+def _name(node: _Node, taken: Mapping[str, Any]) -> str:
+    if "name" not in node.value:
+        raise node.error("the task has no name")
+    name = node.below("name")
+    if not name.text() or "." in name.text():
+        raise name.error(f"wanted a name without a dot, got {name.value!r}")
+    if name.text() in taken:
+        raise name.error(f"there is another task {name.value!r}; names are unique")
+    return name.text()
+
+
+def _refuse_later(nodes: Mapping[str, _Node], later: Mapping[str, Any]) -> None:
+    for key, node in nodes.items():
+        if key in later and node.value != later[key]:
+            raise node.error("not yet: mnnlite knows this key, but does not act on it in this version")
+
+
+def _task(node: _Node) -> TaskSpec:
+    known = [entry.name for entry in fields(TaskSpec)]
+    nodes = node.table(["name", *known, *_LATER_TASK])
+    _refuse_later(nodes, _LATER_TASK)
+    if "model" not in nodes:
+        raise node.error("the task has no model")
+    options: dict[str, Any] = {}
+    for key in known:
+        if key not in nodes or key in _LATER_TASK:
+            continue
+        if key == "image":
+            options[key] = _image(nodes[key])
+        elif key == "decoder":
+            options[key] = _decoder(nodes[key])
+        elif key in _PATHS:
+            options[key] = nodes[key].file_path()
+        else:
+            options[key] = nodes[key].value
+    try:
+        return TaskSpec(**options)
+    except ArgumentError as error:
+        raise node.blame(error) from None
+
+
+def _image(node: _Node) -> ImageSpec | dict[str, ImageSpec]:
+    nodes = node.table()
+    if nodes and all(isinstance(each.value, dict) for each in nodes.values()):
+        return {name: _image_spec(each) for name, each in nodes.items()}
+    return _image_spec(node)
+
+
+def _image_spec(node: _Node) -> ImageSpec:
+    node.table(entry.name for entry in fields(ImageSpec))
+    try:
+        return ImageSpec(**node.value)
+    except ArgumentError as error:
+        raise node.blame(error) from None
+
+
+def _decoder(node: _Node) -> Decoder | str | dict[str, Decoder]:
+    if node.value == "raw":
+        return "raw"
+    if isinstance(node.value, str) or "family" in node.table():
+        return _decoder_spec(node)
+    nodes = node.table()
+    if not nodes or not all(isinstance(each.value, dict) for each in nodes.values()):
+        raise node.error("wanted a table with a family, or a table of such tables, one for each decoder")
+    return {name: _decoder_spec(each) for name, each in nodes.items()}
+
+
+def _decoder_spec(node: _Node) -> Decoder:
+    families = decoders.families()
+    if isinstance(node.value, dict) and "family" not in node.value:
+        raise node.error(f"the decoder has no family; there are {', '.join(sorted(families))}")
+    family = node if isinstance(node.value, str) else node.below("family")
+    if family.text() not in families:
+        close = get_close_matches(family.value, sorted(families), 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(families))}"
+        raise family.error(f"no decoder family is called {family.value!r}; {hint}")
+    if family is not node:
+        node.table(["family", *(option.name for option in decoders.options_of(family.value))])
+    try:
+        return decoders.from_dict(node.value, base=node.folder)
+    except ArgumentError as error:
+        raise node.blame(error) from None
+
+
+def dumps(pipeline: Pipeline, base: str | os.PathLike[str] | None = None) -> str:
+    """Write a pipeline as TOML; what has its default value is left out.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    base : path, optional
+        The folder that paths are written relative to; absolute paths otherwise.
+
+    Returns
+    -------
+    str
+        `load` of it gives an equal pipeline.
+
+    Raises
+    ------
+    ArgumentError
+        A model that is not a file.
+    """
+    folder = None if base is None else Path(base).absolute()
+    return _toml.dumps({"task": [_task_table(name, spec, folder) for name, spec in pipeline.tasks.items()]})
+
+
+def save(pipeline: Pipeline, path: str | os.PathLike[str]) -> None:
+    """Write a pipeline file, with paths relative to its folder.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    path : path
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    target = Path(path)
+    text = dumps(pipeline, target.parent)
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror}") from None
+
+
+def _task_table(name: str, spec: TaskSpec, base: Path | None) -> dict[str, Any]:
+    table: dict[str, Any] = {"name": name}
+    for entry in fields(TaskSpec):
+        value = getattr(spec, entry.name)
+        if entry.name == "image":
+            value = _each(value, _image_table)
+        elif entry.name == "decoder":
+            value = _each(value, lambda decoder: _decoder_table(decoder, base))
+        elif entry.name in _PATHS and value is not None:
+            value = _path_text(value, base, f"task {name!r}: {entry.name}")
+        if value != (entry.default if entry.default_factory is MISSING else entry.default_factory()):
+            table[entry.name] = value
+    return table
+
+
+def _each(value: Any, write: Any) -> Any:
+    """Of one spec or of a dict of them."""
+    if value is None or isinstance(value, str):
+        return value
+    return {name: write(each) for name, each in value.items()} if isinstance(value, Mapping) else write(value)
+
+
+def _image_table(spec: ImageSpec) -> dict[str, Any]:
+    usual = ImageSpec(color=spec.color)  # per-channel defaults depend on it
+    table = {entry.name: getattr(spec, entry.name) for entry in fields(spec)}
+    return {
+        key: value
+        for key, value in table.items()
+        if key == "color" or (value is not None and value != getattr(usual, key))
+    }
+
+
+def _decoder_table(decoder: Decoder, base: Path | None) -> dict[str, Any]:
+    table = decoder.to_dict()
+    for option in decoders.options_of(type(decoder)):
+        if option.type == "path" and isinstance(table.get(option.name), str):
+            table[option.name] = _path_text(table[option.name], base, option.name)
+    return table
+
+
+def _path_text(value: Any, base: Path | None, what: str) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise ArgumentError(f"{what} is a {type(value).__name__}; only files can be written to a pipeline file")
+    absolute = os.path.abspath(os.fspath(value))
+    return absolute if base is None else os.path.relpath(absolute, base)

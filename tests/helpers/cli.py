@@ -1,0 +1,38 @@
+"""The command line in a child process, as people and scripts use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+
+class Ran:
+    def __init__(self, code: int, out: bytes, err: bytes) -> None:
+        self.code, self.out, self.err = code, out.decode(), err.decode()
+
+    @property
+    def lines(self) -> list[Any]:
+        """Standard output, which must be nothing but JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def error(self) -> str:
+        """The one line of an error, after checking that it is one."""
+        lines = self.err.splitlines()
+        assert self.code == 2, (self.code, self.err)
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("mnnlite: error: "), self.err
+        return lines[0]
+
+
+def command(*args: object) -> list[str]:
+    return [sys.executable, "-m", "mnnlite", *map(str, args)]
+
+
+def mnnlite(*args: object, stdin: bytes = b"", env: dict[str, str] | None = None, **options: Any) -> Ran:
+    done = subprocess.run(
+        command(*args), input=stdin, capture_output=True, timeout=120, env={**os.environ, **(env or {})}, **options
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)

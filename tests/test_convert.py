@@ -1,0 +1,148 @@
+"""The converter in a child process: its crashes, its silence and its lies become errors, and no half file stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+import mnnlite
+from mnnlite.convert import convert
+
+from .helpers import networks
+from .helpers.child import run_python
+from .helpers.cli import mnnlite as cli
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return networks.two_branches(tmp_path_factory.mktemp("convert"))
+
+
+def outputs_of(path: Path, x: np.ndarray) -> dict[str, np.ndarray]:
+    with mnnlite.Model(path) as model:
+        return model.run({"image": x})
+
+
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [({}, 1e-5), ({"fp16": True}, 1e-2), ({"weight_bits": 8}, 0.1), ({"external": True}, 1e-5)],
+    ids=str,
+)
+def test_a_converted_network_computes_the_same(network: Path, tmp_path: Path, options: dict, tolerance: float) -> None:
+    target = tmp_path / "net.mnn"
+    assert convert(network, target, **options) == target
+    x = np.random.default_rng(0).random((1, 3, 32, 32), np.float32)
+    session = onnxruntime.InferenceSession(network)
+    wanted = dict(zip(("heat", "points"), session.run(["heat", "points"], {"image": x}), strict=True))
+    got = outputs_of(target, x)
+    for name, value in wanted.items():
+        assert np.abs(got[name] - value).max() <= tolerance
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == (["net.mnn", "net.mnn.weight"] if options.get("external") else ["net.mnn"])
+
+
+def test_smaller_weights_make_smaller_files(tmp_path: Path) -> None:
+    source = networks.two_branches(tmp_path, width=64)
+    sizes = [
+        convert(source, tmp_path / f"{index}.mnn", **options).stat().st_size
+        for index, options in enumerate([{}, {"fp16": True}, {"weight_bits": 8}])
+    ]
+    assert sizes[0] > 1.8 * sizes[1] > 1.8 * 1.7 * sizes[2]
+
+
+def test_an_older_file_is_replaced_only_by_a_whole_one(network: Path, tmp_path: Path) -> None:
+    target = tmp_path / "net.mnn"
+    target.write_bytes(b"older")
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    with pytest.raises(mnnlite.UnsupportedModelError):
+        convert(tmp_path / "bad.onnx", target)
+    assert target.read_bytes() == b"older"
+    convert(network, target)
+    assert target.stat().st_size > 1000
+
+
+def unknown_operator(folder: Path) -> Path:
+    node = helper.make_node("Nonsense", ["x"], ["y"], domain="some.where")
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    graph = helper.make_graph([node], "g", info[:1], info[1:])
+    path = folder / "unknown.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("some.where", 1)]), path)
+    return path
+
+
+def test_what_the_converter_cannot_do_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no network\n" * 99)
+    (tmp_path / "empty.onnx").touch()
+    (tmp_path / "text.tflite").write_text("no network\n" * 99)  # the converter crashes on it
+    (tmp_path / "zeros.tflite").write_bytes(bytes(4096))
+    unknown_operator(tmp_path)
+    for name in ("text.onnx", "empty.onnx", "text.tflite", "zeros.tflite", "unknown.onnx"):
+        with pytest.raises(mnnlite.UnsupportedModelError, match=name) as caught:
+            convert(tmp_path / name, tmp_path / "net.mnn")
+        assert "\n" not in str(caught.value)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".onnx", ".tflite"}
+
+
+def test_the_converters_words_are_in_the_error(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no network\n" * 99)
+    with pytest.raises(mnnlite.UnsupportedModelError, match=r"it said: .*Model file is not onnx model"):
+        convert(tmp_path / "text.onnx", tmp_path / "net.mnn")
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, external: bool) -> None:
+    """The converter says "Converted Success!" then."""
+    source = networks.two_branches(tmp_path, width=64)
+    code = """
+        import resource, sys
+        from mnnlite.convert import convert
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+        try:
+            convert(sys.argv[1], sys.argv[2], external=sys.argv[3] == "True")
+        except Exception as error:
+            print(type(error).__name__, error)
+    """
+    said = run_python(code, str(source), str(tmp_path / "net.mnn"), str(external)).stdout
+    assert said.startswith("OutputError" if external else "ModelFormatError"), said
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+
+
+def test_what_was_asked_for_in_vain(network: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder.mnn").mkdir()
+    (tmp_path / "stray.mnn.weight").touch()
+    (tmp_path / "net.pb").touch()
+    for source, target, options, kind, message in [
+        (tmp_path / "nope.onnx", "a.mnn", {}, mnnlite.ModelNotFoundError, "there is no model file"),
+        (tmp_path, "a.mnn", {}, mnnlite.ModelNotFoundError, "there is no model file"),
+        (tmp_path / "net.pb", "a.mnn", {}, mnnlite.ArgumentError, r"wanted \.onnx or \.tflite"),
+        (network, "a.onnx", {}, mnnlite.ArgumentError, r"wanted \.mnn"),
+        (network, "none/a.mnn", {}, mnnlite.ArgumentError, "there is no folder"),
+        (network, "folder.mnn", {}, mnnlite.ArgumentError, "is a folder"),
+        (network, "a.mnn", {"weight_bits": 1}, mnnlite.ArgumentError, "2 to 8"),
+        (network, "a.mnn", {"weight_bits": 2.5}, mnnlite.ArgumentError, "2 to 8"),
+        (network, "stray.mnn", {}, mnnlite.ArgumentError, "would be read as its weights"),
+    ]:
+        with pytest.raises(kind, match=message):
+            convert(source, tmp_path / target, **options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.mnn", "net.pb", "stray.mnn.weight"]
+
+
+def test_a_name_with_spaces_and_dashes(network: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "-a net.onnx"
+    odd.write_bytes(network.read_bytes())
+    assert convert(odd, tmp_path / "-the net.mnn").exists()
+
+
+def test_the_command(network: Path, tmp_path: Path) -> None:
+    ran = cli("convert", network, "-o", tmp_path / "net.mnn", "--external", "--json")
+    (said,) = ran.lines
+    assert (ran.code, ran.err) == (0, "")
+    assert said["output"] == str(tmp_path / "net.mnn")
+    assert said["files"] == {str(path): path.stat().st_size for path in sorted(tmp_path.iterdir())}
+    (tmp_path / "copy.onnx").write_bytes(network.read_bytes())
+    assert f"wrote {tmp_path / 'copy.mnn'}" in cli("convert", tmp_path / "copy.onnx", "--weight-bits", 8).out

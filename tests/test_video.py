@@ -1,0 +1,255 @@
+"""Sources of frames: every kind, in order, with times; damage is said after the frames before it."""
+
+from __future__ import annotations
+
+import io
+import sys
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import pytest
+
+import mnnlite
+from mnnlite import video
+
+from .helpers.child import run_python
+from .helpers.videos import gray_of, make_video, noisy_picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def numbers(source: video.Source) -> list[int]:
+    return [frame.meta["frame"] for frame in source]
+
+
+def test_a_video_gives_frames_in_order_with_times(tmp_path: Path) -> None:
+    source = video.open_source(make_video(tmp_path / "a.mp4", 12, rate=25))
+    assert source.frames == 12
+    frames = list(source)
+    assert [frame.meta for frame in frames] == [{"frame": i, "time_ms": 40.0 * i} for i in range(12)]
+    assert {(frame.width, frame.height, frame.format) for frame in frames} == {(64, 48, "I420")}
+    assert all(frame.timestamp_ns is None for frame in frames)
+    assert np.allclose([gray_of(frame) for frame in frames], [10 * i + 20 for i in range(12)], atol=4)
+
+
+def test_a_video_can_be_read_again(tmp_path: Path) -> None:
+    source = video.open_source(make_video(tmp_path / "a.mp4", 5))
+    assert numbers(source) == numbers(source) == [0, 1, 2, 3, 4]
+
+
+def test_matroska_says_its_frames_by_its_length(tmp_path: Path) -> None:
+    assert video.open_source(make_video(tmp_path / "a.mkv", 50, noisy=True)).frames == 50
+
+
+@pytest.mark.parametrize(
+    ("pixels", "format"),
+    [("rgb24", "RGB"), ("rgba", "RGBA"), ("gray", "GRAY"), ("rgb48be", "RGB"), ("pal8", "RGB"), ("monob", "RGB")],
+)
+def test_pictures_keep_what_they_are(tmp_path: Path, pixels: str, format: str) -> None:
+    picture = noisy_picture(40, 30)
+    path = tmp_path / "a.png"
+    encoder = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 40, 30, pixels
+    encoder.time_base = Fraction(1)
+    if pixels == "pal8":
+        one = av.VideoFrame(40, 30, "pal8")
+        for plane in one.planes:
+            plane.update(bytes(plane.buffer_size))
+    else:
+        one = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pixels)
+    path.write_bytes(b"".join(bytes(packet) for packet in [*encoder.encode(one), *encoder.encode(None)]))
+    (frame,) = video.open_source(path)
+    assert frame.meta == {"frame": 0, "time_ms": None}
+    assert (frame.width, frame.height) == (40, 30)
+    if pixels == "rgb24":
+        np.testing.assert_array_equal(video.to_rgb(frame), picture)
+    assert frame.format in (format, "RGBA" if pixels == "pal8" else format)
+
+
+def test_a_written_png_reads_back_equal_and_a_jpeg_nearly(tmp_path: Path) -> None:
+    picture = np.repeat(np.repeat(noisy_picture(20, 10), 8, 0), 8, 1)
+    for name in ("a.png", "a.jpg"):
+        video.write_picture(tmp_path / name, picture)
+    (exact,), (near,) = (map(video.to_rgb, video.open_source(tmp_path / name)) for name in ("a.png", "a.jpg"))
+    np.testing.assert_array_equal(exact, picture)
+    assert np.abs(near.astype(int) - picture).mean() < 12  # chroma at half the size
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "a.png"]
+
+
+def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(mnnlite.OutputError, match="No such file"):
+        video.write_picture(tmp_path / "none" / "a.png", noisy_picture(4, 4))
+    with pytest.raises(mnnlite.ArgumentError, match=r"\.gif"):
+        video.write_picture(tmp_path / "a.gif", noisy_picture(4, 4))
+
+
+def test_folders_and_patterns_are_sorted_and_name_their_files(tmp_path: Path) -> None:
+    for name in ("b.png", "a.jpg", "c.PNG"):
+        video.write_picture(tmp_path / name.lower(), noisy_picture(16, 8))
+    (tmp_path / "c.png").rename(tmp_path / "c.PNG")
+    (tmp_path / "notes.txt").write_text("no picture")
+    source = video.open_source(tmp_path)
+    assert source.frames == 3
+    assert [(frame.meta["frame"], frame.meta["file"]) for frame in source] == [(0, "a.jpg"), (1, "b.png"), (2, "c.PNG")]
+    assert [frame.meta["file"] for frame in video.open_source(f"{tmp_path}/*.[jp][pn]g")] == ["a.jpg", "b.png"]
+
+
+def test_a_pattern_of_videos_counts_through(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        make_video(tmp_path / name, 3)
+    assert [(frame.meta["frame"], frame.meta["file"], frame.meta["time_ms"]) for frame in video.open_source(tmp_path / "*.mp4")] == [
+        (0, "a.mp4", 0.0), (1, "a.mp4", 40.0), (2, "a.mp4", 80.0), (3, "b.mp4", 0.0), (4, "b.mp4", 40.0), (5, "b.mp4", 80.0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a:b.mp4", "100%03d.png", "[1].png", "-.png"])
+def test_names_are_taken_literally(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".png":
+        video.write_picture(path, noisy_picture(8, 8))
+    else:
+        make_video(path, 1)
+    assert numbers(video.open_source(path)) == [0]
+
+
+def test_what_is_not_there_or_nothing_to_see(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
+    (tmp_path / "empty.png").touch()
+    with av.open(str(tmp_path / "sound.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        silence.sample_rate = 8000
+        container.mux([*stream.encode(silence), *stream.encode(None)])
+    (tmp_path / "folder").mkdir()
+    for source, message in {
+        "nope.mp4": "there is no",
+        "*.avi": "no file matches",
+        "folder": "no pictures in the folder",
+        "text.mp4": "cannot read .*text.mp4: not a video",
+        "empty.png": "cannot read .*empty.png",
+        "sound.mp4": "there are no pictures in it",
+    }.items():
+        with pytest.raises(mnnlite.SourceError, match=message) as caught:
+            list(video.open_source(tmp_path / source))
+        assert "\n" not in str(caught.value)
+        assert isinstance(caught.value, OSError)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "avi", "mkv", "mjpeg.avi"])
+@pytest.mark.parametrize("damage", ["zeros", "noise", "cut"])
+def test_damage_in_the_middle_costs_only_what_follows(tmp_path: Path, suffix: str, damage: str) -> None:
+    path = make_video(tmp_path / f"a.{suffix}", 100, noisy=True, codec="mjpeg" if "mjpeg" in suffix else "mpeg4")
+    good = [video.to_rgb(frame) for frame in video.open_source(path)]
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    if damage == "zeros":
+        data[middle : middle + 4000] = bytes(4000)
+    elif damage == "noise":
+        data[middle : middle + 4000] = np.random.default_rng(1).integers(0, 256, 4000, np.uint8).tobytes()
+    else:
+        del data[middle:]
+    path.write_bytes(data)
+    seen: list[np.ndarray] = []
+    with pytest.raises(mnnlite.SourceError, match=r"after frame \d+") as caught:
+        seen.extend(video.to_rgb(frame) for frame in video.open_source(path))
+    assert f"after frame {len(seen) - 1}" in str(caught.value)
+    assert 20 < len(seen) < 80
+    for frame, before in zip(seen, good, strict=False):
+        np.testing.assert_array_equal(frame, before)
+
+
+def test_a_damaged_picture_in_a_folder_is_named(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        video.write_picture(tmp_path / name, noisy_picture(64, 64))
+    (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:2000])
+    seen = []
+    with pytest.raises(mnnlite.SourceError, match=r"b\.png"):
+        seen.extend(frame.meta["file"] for frame in video.open_source(tmp_path))
+    assert seen == ["a.png"]
+
+
+RAW = {"NV12": 1.5, "NV21": 1.5, "I420": 1.5, "YUYV": 2, "UYVY": 2, "RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
+
+
+class Pipe(io.RawIOBase):
+    """Gives at most 1000 bytes at a time, as pipes do."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        return self._data.readinto(memoryview(buffer)[:1000])
+
+
+def standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    class Stdin:
+        buffer = Pipe(data)
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+
+
+@pytest.mark.parametrize("format", RAW)
+def test_raw_frames_from_a_pipe(monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+    size = int(64 * 48 * RAW[format])
+    standard_input(monkeypatch, b"".join(bytes([128 + i]) * size for i in range(3)))
+    source = video.open_source("-", f"{format}:64x48")
+    assert source.frames is None
+    assert source.live
+    frames = list(source)
+    assert numbers(frames) == [0, 1, 2]
+    assert {(frame.width, frame.height, frame.format) for frame in frames} == {(64, 48, format)}
+    times = [frame.meta["time_ms"] for frame in frames]
+    assert times[0] == 0.0
+    assert times == sorted(times)
+    assert all(frame.timestamp_ns > 0 for frame in frames)
+    if RAW[format] != 1.5 and RAW[format] != 2:
+        assert [round(gray_of(frame)) for frame in frames] == [128, 129, 130]
+
+
+def test_raw_frames_of_odd_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    standard_input(monkeypatch, bytes(2 * (5 * 3 + 3 * 2 * 2)))
+    assert [(frame.width, frame.height) for frame in video.open_source("-", "I420:5x3")] == [(5, 3)] * 2
+
+
+def test_a_pipe_that_ends_within_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    standard_input(monkeypatch, bytes(3000))
+    seen = []
+    with pytest.raises(mnnlite.SourceError, match="within frame 1: 952 of 2048 bytes"):
+        seen.extend(video.open_source("-", "GRAY:64x32"))
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "NV12", "NV12:1920", "NV12:0x10", "P010:8x8", "YUYV:7x8", "RGB:-8x8", "RGB:99999x8"]
+)
+def test_a_raw_format_that_cannot_be_understood(raw: str) -> None:
+    with pytest.raises(mnnlite.ArgumentError, match="raw"):
+        video.open_source("-", raw)
+
+
+def test_raw_and_standard_input_belong_together(tmp_path: Path) -> None:
+    with pytest.raises(mnnlite.ArgumentError, match="FORMAT:WIDTHxHEIGHT"):
+        video.open_source("-")
+    with pytest.raises(mnnlite.ArgumentError, match="wanted '-'"):
+        video.open_source(tmp_path, "NV12:8x8")
+
+
+def test_without_pyav_the_error_names_the_extra(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", 1)
+    code = """
+        import sys
+        sys.modules["av"] = None
+        from mnnlite import MissingExtraError, video
+        video.open_source("-", "NV12:8x8")
+        try:
+            video.open_source(sys.argv[1])
+        except MissingExtraError as error:
+            print(error)
+    """
+    assert 'pip install "mnnlite[video]"' in run_python(code, str(tmp_path / "a.mp4")).stdout
