@@ -1,6 +1,6 @@
 # The native part, as csrc/python binds it. One block a file of csrc/python; `make types` compares it with the module.
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from numpy.typing import NDArray
 
@@ -163,7 +163,9 @@ class Member(metaclass=pybind11_type):
     ) -> None: ...
     def feed(self, task: Task, source: Member, source_task: Task, output: str, input: str) -> None: ...
 
-_Outcome = tuple[int, int, int, int, int, int, int, int, Exception | None, list[Any], dict[str, NDArray[Any]]]
+_Outcome: TypeAlias = tuple[
+    int, int, int, int, int, int, int, int, Exception | None, list[Any], dict[str, NDArray[Any]]
+]
 
 @final
 class FrameTicket(metaclass=pybind11_type):

@@ -28,6 +28,7 @@ Status Member::follow(std::shared_ptr<Member> parent, CropRule rule) {
 Status Member::feed_from(std::shared_ptr<Member> from, int output, int input) {
   // The session outlives the member it belongs to only as long as this one holds it.
   MNNLITE_TRY(task_->add_feed({from->task().shared_session(), output, input}));
+  from->task().also_compute(output);
   if (!task_->takes_pictures() && !placed_by_) placed_by_ = from->placed_by_ ? from->placed_by_ : from.get();
   needed_.push_back(std::move(from));
   return {};

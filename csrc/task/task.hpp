@@ -71,6 +71,8 @@ class Task {
 
   // Room for the results of more items than one batch.
   Status allow_items(int32_t max_items) noexcept;
+  // Compute this output too, for others to take.
+  void also_compute(int output) noexcept { wanted_ |= output < 64 ? OutputMask{1} << output : kAllOutputs; }
   // Shape and dtype must be equal.
   Status add_feed(const TaskFeed& feed);
   bool takes_pictures() const noexcept { return !images_.empty(); }

@@ -6,7 +6,7 @@ lane, the tasks to run, in order. A run cannot be interrupted, so what is alread
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mnnlite.errors import ArgumentError
@@ -130,6 +130,7 @@ class _State:
     optional: bool = False  # or needs one that is
     waited: int = 0  # frames since it was planned
     next_ns: int | None = None  # by rate_hz
+    parked: str | None = None  # why it does not run at all
     shed: int = 0  # times left out in a row for want of time
     shed_before: int = 0  # as `shed` was when the task was last planned
 
@@ -222,6 +223,16 @@ class Scheduler:
         self.costs.forget(name)
         self._rebuild()
 
+    def move(self, name: str, lane: int) -> None:
+        """Put a task in another lane, together with what it needs and what needs it: one call each."""
+        state = self._states[name]
+        state.rule = replace(state.rule, lane=lane)
+        self._rebuild()
+
+    def parked(self, name: str) -> str | None:
+        """Why the task does not run, if it was parked."""
+        return self._states[name].parked
+
     def _rebuild(self) -> None:
         states = self._states
         for state in states.values():
@@ -243,12 +254,11 @@ class Scheduler:
         for lane in range(len(self._order)):
             members = sorted((s for s in states.values() if s.rule.lane == lane), key=rank)
             ordered: list[_State] = []
-            placed: set[str] = set()
             while members:
                 # What needs something waits for it; the rest keeps its rank.
-                at = next(i for i, state in enumerate(members) if placed.issuperset(state.rule.needs))
+                here = {state.rule.name for state in members}  # a group that is being moved may be elsewhere in part
+                at = next(i for i, state in enumerate(members) if here.isdisjoint(state.rule.needs))
                 state = members.pop(at)
-                placed.add(state.rule.name)
                 ordered.append(state)
             self._order[lane] = ordered
 
@@ -317,8 +327,15 @@ class Scheduler:
                 self._lanes[lane].expected.append((expected, max(expected, worst)))
         return plan
 
+    def park(self, name: str, reason: str | None) -> None:
+        """Leave a task out of every frame from now on; None: no longer."""
+        self._states[name].parked = reason
+
     def _is_due(self, state: _State, frame_ns: int, plan: Plan) -> bool:
         rule = state.rule
+        if state.parked is not None:
+            plan.skipped[rule.name] = state.parked
+            return False
         if rule.rate_hz:
             if state.next_ns is None or frame_ns >= state.next_ns:
                 return True
