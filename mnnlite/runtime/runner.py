@@ -290,22 +290,24 @@ class Runtime:
 
     def _settle(self) -> None:
         """Before the first frame: with the cost of all tasks known, another placement may be better."""
-        with self._changing:
+        with self._changing, self._flights.lock:  # no frame is admitted meanwhile
             if self._settled:
                 return
+            if self._flights.frames == 0 and len(self._lanes) > 1:
+                self._place_anew()
             self._settled = True
-            if len(self._lanes) == 1 or len(self._entries) < 2:
-                return
-            groups = self._groups()
-            costs = [sum(self._cost(entry) for entry in group) for group in groups]
-            now = [group[0].lane.index for group in groups]
-            wanted = place(costs, len(self._lanes))
-            count = len(self._lanes)
-            if max(load_of(costs, wanted, count)) > (1 - _GAIN) * max(load_of(costs, now, count)):
-                return
-            for group, lane in zip(groups, wanted, strict=True):
-                if group[0].lane.index != lane:
-                    self._move(group, self._lanes[lane])
+
+    def _place_anew(self) -> None:
+        groups = self._groups()
+        costs = [sum(self._cost(entry) for entry in group) for group in groups]
+        now = [group[0].lane.index for group in groups]
+        count = len(self._lanes)
+        wanted = place(costs, count)
+        if max(load_of(costs, wanted, count)) > (1 - _GAIN) * max(load_of(costs, now, count)):
+            return
+        for group, lane in zip(groups, wanted, strict=True):
+            if group[0].lane.index != lane:
+                self._move(group, self._lanes[lane])
 
     def _groups(self) -> list[list[Entry]]:
         """Tasks that must be in one lane, together."""
@@ -333,9 +335,8 @@ class Runtime:
         for entry in sorted(group, key=lambda each: order[each.name]):
             new = self._load(entry.name, entry.spec, entry.settings, lane, measure=False)
             new.cost_ns = entry.cost_ns
-            with self._flights.lock:
-                self._entries[entry.name] = new
-                self._scheduler.move(entry.name, lane.index)
+            self._entries[entry.name] = new
+            self._scheduler.move(entry.name, lane.index)
 
     # ---- frames
 
