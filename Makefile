@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: help demo test cpp tsan py smoke sdk lint types format clean-room clean prerequisites
+.PHONY: help demo test cpp tsan py smoke sdk lint types format arm clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint types   only ruff | only mypy and the stubs"
 	@echo "make demo         real networks on real photographs: an annotated picture and figures"
 	@echo "make format       let ruff format and fix"
+	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
 test: cpp tsan py smoke sdk lint types
@@ -107,6 +108,10 @@ types: .venv/.wheel
 format: .venv/.dependencies
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
+
+# Not part of test: it installs Debian packages, and emulation takes its time.
+arm:
+	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" $(ARGS)
 
 demo: .venv/.wheel
 	$(BIN)/python examples/demo/demo.py build/demo

@@ -2,7 +2,7 @@
 # Both give the same two targets; the sources do not know which one it was.
 #   mnnlite_engine_provider   declarations to include, and for an SDK the library to link
 #   mnnlite_engine_abi        the string ABI that everything in _core is compiled with
-find_package(Python REQUIRED COMPONENTS Interpreter)
+find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
 set(MNNLITE_ENGINE "" CACHE FILEPATH "The engine's shared library, to check symbols against (found if empty)")
 
 add_library(mnnlite_engine_provider INTERFACE)

@@ -28,6 +28,16 @@ __all__ = [
     "Classification",
     "FastestDet",
     "Segmentation",
+    "Yolo",
+    "Ssd",
+    "YoloFastestV2",
+    "NanoDet",
+    "CenterFace",
+    "Lanes",
+    "Ctc",
+    "DbText",
+    "Keypoints",
+    "Embedding",
     "Option",
     "Placed",
     "families",
@@ -189,7 +199,7 @@ def _native_array(name: str, value: ArrayLike) -> NDArray[Any]:
     return np.ascontiguousarray(array).reshape(array.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decoder:
     """Base of all decoder specs: frozen, hashable data that is checked when it is made.
 
@@ -347,6 +357,10 @@ def _checked(where: str, value: Any, entry: Field[Any]) -> Any:
         if value not in meta["choices"]:
             raise ArgumentError(f"{where}: wanted one of {', '.join(map(repr, meta['choices']))}, got {value!r}")
         return str(value)
+    if kind == "text":
+        if not isinstance(value, str):
+            raise ArgumentError(f"{where}: wanted a text, got {value!r}")
+        return value
     if kind == "path" and isinstance(value, (str, Path)):
         _names_from(value, where)
         return str(value)
@@ -372,7 +386,7 @@ def _checked(where: str, value: Any, entry: Field[Any]) -> Any:
     raise AssertionError(f"{where}: unknown kind of option {kind!r}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Named(Decoder):
     """A family whose results have classes."""
 
@@ -391,19 +405,29 @@ class _Named(Decoder):
         return cast("tuple[str, ...]", self.__dict__["_names"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Detector(_Named):
     """A family that finds boxes."""
 
     score: float = _option(0.25, "number", "boxes with a larger score are kept", low=0, high=1)
     iou: float = _option(0.45, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
     max_detections: int = _option(300, "whole", "rows per item; the best are kept", low=1, high=1 << 20)
+    nms: str = _option(
+        "hard",
+        "word",
+        "what happens to boxes that overlap: hard: the better is kept; soft: scores of the others shrink (Bodla 2017); "
+        "weighted: they are averaged by their scores (MediaPipe)",
+        choices=("hard", "soft", "weighted"),
+    )
+    sigma: float = _option(
+        0.5, "number", "of soft suppression: scores shrink by exp(-iou^2 / sigma)", low=1e-3, high=1e3
+    )
     agnostic: bool = _option(False, "flag", "boxes of different classes suppress one another too")
-    top_k: int = _option(1000, "whole", "candidates that enter the suppression; the best are kept", low=1, high=1 << 30)
+    top_k: int = _option(1000, "whole", "candidates that enter the suppression; the best are kept", low=1, high=1 << 20)
     clip: bool = _option(True, "flag", "boxes are cut to the frame")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Raw(Decoder):
     """No decoding: the task gives the outputs as arrays, ``{name: array}``."""
 
@@ -414,7 +438,7 @@ class Raw(Decoder):
         return self.select(outputs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Classification(_Named):
     """Class scores: (N, C) or with trailing axes of 1; gives `Classes`, best first.
 
@@ -435,7 +459,7 @@ class Classification(_Named):
     score: float = _option(0.0, "number", "classes with at least this score", low=-1e30, high=1e30)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FastestDet(_Detector):
     """FastestDet: (N, 5 + C, rows, columns), objectness and classes activated; gives `Detections`.
 
@@ -449,7 +473,196 @@ class FastestDet(_Detector):
     score: float = _option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Ssd(_Detector):
+    """SSD: scores (N, A, C) and boxes (N, A, 4 + 2 points) in either order; gives `Detections`.
+
+    Where both fit (four classes and no points), the first output is the scores.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.ssd`. Sources: Liu et al. 2016, section 2.2; MediaPipe,
+    tensors_to_detections_calculator.cc and ssd_anchors_calculator.cc.
+    """
+
+    family: ClassVar[str] = "ssd"
+
+    boxes: str = _option(
+        "corners",
+        "word",
+        "what the numbers of a box are: corners x1, y1, x2, y2; centers x, y, width, height; deltas to anchors",
+        choices=("corners", "centers", "deltas"),
+    )
+    order: str = _option("xy", "word", "yx: y comes before x, and height before width", choices=("xy", "yx"))
+    units: str = _option("relative", "word", "of decoded boxes", choices=("relative", "pixels"))
+    activation: str = _option(
+        "none", "word", "what turns the output into scores", choices=("none", "sigmoid", "softmax")
+    )
+    background: int = _option(
+        -1, "whole", "class that is none and is not counted in class ids; -1: there is none", low=-1, high=1 << 20
+    )
+    points: int = _option(0, "whole", "key points after the numbers of a box", low=0, high=1024)
+    anchors: tuple[float, ...] = _option((), "numbers", "of deltas: x, y, width, height of each anchor, relative")
+    strides: tuple[float, ...] = _option((), "numbers", "generate anchors: stride of each layer in network pixels")
+    aspect_ratios: tuple[float, ...] = _option((1.0,), "numbers", "generate anchors: width / height, in each layer")
+    min_scale: float = _option(0.2, "number", "generate anchors: size in the first layer, relative", low=0, high=10)
+    max_scale: float = _option(0.95, "number", "generate anchors: size in the last layer, relative", low=0, high=10)
+    interpolated_aspect_ratio: float = _option(
+        1.0, "number", "generate anchors: one more a layer, between its size and the next; 0: none", low=0, high=100
+    )
+    anchor_offset: float = _option(0.5, "number", "generate anchors: centre in its cell", low=-1, high=1)
+    reduce_lowest_layer: bool = _option(False, "flag", "generate anchors: only three in the first layer")
+    fixed_anchor_size: bool = _option(False, "flag", "generate anchors: width and height are 1")
+    input_size: tuple[float, ...] = _option(
+        (), "numbers", "generate anchors: width and height of the input; empty: square"
+    )
+    variances: tuple[float, ...] = _option((0.1, 0.1, 0.2, 0.2), "numbers", "of deltas: factors of x, y, width, height")
+    exponential: bool = _option(True, "flag", "of deltas: width and height are exponents")
+
+    @classmethod
+    def mediapipe_face(cls, **options: Any) -> Ssd:
+        """Options of MediaPipe's short-range face detector: 896 anchors, 6 points, weighted suppression.
+
+        Source: mediapipe/modules/face_detection/face_detection_short_range.pbtxt.
+        """
+        usual: dict[str, Any] = {
+            "boxes": "deltas",
+            "activation": "sigmoid",
+            "points": 6,
+            "strides": (8, 16, 16, 16),
+            "fixed_anchor_size": True,
+            "variances": (1 / 128,) * 4,
+            "exponential": False,
+            "nms": "weighted",
+            "score": 0.5,
+            "iou": 0.3,
+        }
+        return cls(**{**usual, **options})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yolo(_Detector):
+    """The YOLO family; gives `Detections`, or `Keypoints` for points with confidences.
+
+    ``v8`` (also v9, v11): (N, 4 + C, A) or its transpose, boxes x, y, width, height in network pixels.
+    ``v5`` (also v7 and heads made of it): flat (N, A, 5 + C) with placed boxes, or the raw grids of all strides,
+    (N, anchors (5 + C), rows, columns) or (N, anchors, rows, columns, 5 + C). ``v3``: the same, with its own boxes.
+    ``yolox``: flat (N, A, 5 + C) with boxes relative to cells. ``end2end``: rows that the network suppressed itself,
+    (N, K, 6), (K, 6) or (K, 7) with the slot first.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.yolo`. Sources: Redmon and Farhadi 2018; ultralytics yolov5 models/yolo.py and
+    ultralytics nn/modules/head.py; Ge et al. 2021; WongKinYiu/yolov7 models/experimental.py.
+    """
+
+    family: ClassVar[str] = "yolo"
+
+    version: str = field(
+        default="v8",
+        kw_only=False,
+        metadata={
+            "type": "word",
+            "doc": "how the outputs are laid out; v9 and v11 are v8, v7 is v5, v10 is end2end",
+            "low": None,
+            "high": None,
+            "choices": ("v3", "v5", "v8", "yolox", "end2end"),
+            "native": True,
+        },
+    )
+    activation: str = _option(
+        "usual",
+        "word",
+        "of scores, and of the numbers of raw grids; usual: sigmoid for raw grids, none for the others",
+        choices=("usual", "none", "sigmoid"),
+    )
+    units: str = _option("pixels", "word", "of boxes that the network placed", choices=("pixels", "relative"))
+    points: int = _option(
+        0, "whole", "points of each box: v8 after the classes, v5 between objectness and classes", low=0, high=1024
+    )
+    point_values: int = _option(2, "whole", "numbers a point: x, y or x, y, confidence", low=2, high=3)
+    rotated: bool = _option(False, "flag", "v8: the last number is the box's angle in radians; points are its corners")
+    channels: str = _option(
+        "auto", "word", "v8: which axis holds 4 + C; auto: the shorter one", choices=("auto", "last", "first")
+    )
+    anchors: tuple[float, ...] = _option(
+        (), "numbers", "raw grids: width, height in network pixels, finest grid first; empty: the COCO models'"
+    )
+    strides: tuple[float, ...] = _option((8.0, 16.0, 32.0), "numbers", "yolox: strides of the grids")
+    columns: str = _option(
+        "", "text", "end2end: what a row holds, of x y x y, s score, c class, b slot; empty: xyxysc or bxyxycs"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloFastestV2(_Detector):
+    """Yolo-FastestV2: two grids (N, rows, columns, 15 + C), activated by the network; gives `Detections`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.yolofastestv2`. Source: github.com/dog-qiuqiu/Yolo-FastestV2.
+    """
+
+    family: ClassVar[str] = "yolofastestv2"
+
+    score: float = _option(0.3, "number", "boxes with a larger score are kept", low=0, high=1)
+    anchors: tuple[float, ...] = _option(
+        (), "numbers", "width, height in network pixels, 3 a grid, finest first; empty: the COCO model's"
+    )
+    layout: str = _option(
+        "NHWC", "word", "order of the outputs' axes; own: as the tensors say", choices=("NHWC", "NCHW", "own")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NanoDet(_Detector):
+    """NanoDet and NanoDet-Plus: one output (N, A, C + 4 (reg_max + 1)), or classes and distances of each stride.
+
+    Gives `Detections`. The outputs of each stride may come in any order.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.nanodet`. Sources: Li et al. 2020, equation 6; github.com/RangiLyu/nanodet.
+    """
+
+    family: ClassVar[str] = "nanodet"
+
+    score: float = _option(0.4, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = _option(0.6, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    strides: tuple[float, ...] = _option((8.0, 16.0, 32.0, 64.0), "numbers", "strides of the grids, finest first")
+    reg_max: int = _option(7, "whole", "largest distance of a side, in strides", low=1, high=64)
+    cell_offset: float = _option(
+        0.0, "number", "centre of a cell, in strides: 0 for NanoDet-Plus, 0.5 for the first NanoDet", low=0, high=1
+    )
+    sigmoid: bool = _option(False, "flag", "class scores are logits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CenterFace(_Detector):
+    """CenterFace and CenterNet: heat map, size, offset and landmarks (N, ., rows, columns); gives `Detections`.
+
+    The last two outputs may be missing. CenterFace: size and offset are y before x, sizes are logarithms.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.centerface`. Sources: Xu et al. 2020, section 3.2; Zhou et al. 2019, section 4.
+    """
+
+    family: ClassVar[str] = "centerface"
+
+    score: float = _option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = _option(0.3, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    variant: str = _option(
+        "centerface",
+        "word",
+        "centernet: one heat map a class, sizes in cells, x before y, only local maxima count",
+        choices=("centerface", "centernet"),
+    )
+    sigmoid: bool = _option(False, "flag", "the heat map holds logits")
+    peaks: bool | None = _option(None, "flag", "only cells that no neighbour exceeds; not given: as the variant")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Segmentation(_Named):
     """A class per pixel: scores per class, one score, or a map of class numbers; gives `Masks`.
 
@@ -480,6 +693,178 @@ class Segmentation(_Named):
     )
     min_area: float = _option(0.0, "number", "smaller areas get no row, in frame pixels squared", low=0, high=1e12)
     scores: bool = _option(False, "flag", "score is the mean softmax of an argmax map (slow); else 1")
+    output: str = _option("masks", "word", "masks give Masks, polygons give Polygons", choices=("masks", "polygons"))
+    tolerance: float | None = _option(
+        None, "number", "polygons: no dropped corner is further from the outline, in frame pixels (1)", low=0, high=1e6
+    )
+    holes: bool | None = _option(None, "flag", "polygons: inner outlines too (true)")
+    max_polygons: int | None = _option(None, "whole", "polygons: rows per item, the largest (256)", low=1, high=16384)
+    max_points: int | None = _option(
+        None, "whole", "polygons: corners of all rows of an item (16384)", low=4, high=1 << 24
+    )
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as ``_core`` takes them."""
+        options = super().native_options()
+        if self.output == "polygons":
+            if options.pop("size") != "network":
+                raise ArgumentError("Segmentation.size: is for masks; polygons are in pixels of the frame anyway")
+        else:
+            for name in ("tolerance", "holes", "max_polygons", "max_points"):
+                if name in options:
+                    raise ArgumentError(f"Segmentation.{name}: is for output='polygons'")
+        return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lanes(_Named):
+    """Lane and edge lines, from a mask or from a row-anchor head; gives `Polylines`, from near to far, longest first.
+
+    ``head="mask"``: the outputs that `Segmentation` takes. Lines are the middles of runs of pixels, row by row (column
+    by column where a line lies flat); they end where areas split or join, and are continued over gaps by the piece that
+    fits best. ``head="rows"``: (N, cells + 1, rows, lanes), Ultra-Fast-Lane-Detection.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.lanes`. Source of row anchors: Qin et al. 2020, equations 3 to 6.
+    """
+
+    family: ClassVar[str] = "lanes"
+    _OF_HEAD: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(
+            (
+                "mode",
+                "activation",
+                "threshold",
+                "layout",
+                "scores",
+                "background",
+                "max_gap",
+                "min_length",
+                "min_pixels",
+            ),
+            "mask",
+        ),
+        **dict.fromkeys(("row_anchors", "min_points"), "rows"),
+    }
+
+    head: str = _option("mask", "word", "what the output is", choices=("mask", "rows"))
+    score: float = _option(0.0, "number", "lines with at least this mean probability", low=0, high=1)
+    tolerance: float = _option(
+        1.0, "number", "no dropped point is further from the line, in frame pixels", low=0, high=1e6
+    )
+    degree: int = _option(0, "whole", "of the polynomial through the points; 0: the points themselves", low=0, high=3)
+    max_lines: int = _option(16, "whole", "rows per item, the longest", low=1, high=256)
+    mode: str = _option("auto", "word", "mask: see Segmentation", choices=("auto", "argmax", "binary", "classes"))
+    activation: str = _option("none", "word", "mask: of a binary map", choices=("none", "sigmoid"))
+    threshold: float = _option(0.5, "number", "mask: a binary map is 1 where it is larger", low=-1e30, high=1e30)
+    layout: str = _option("own", "word", "mask: order of the output's axes", choices=("own", "NCHW", "NHWC"))
+    background: int = _option(0, "whole", "mask: class that is no line; -1: none", low=-1, high=254)
+    max_gap: float = _option(
+        0.25, "number", "mask: gaps that a line is continued over, in heights of the map", low=0, high=10
+    )
+    min_length: float = _option(
+        0.08, "number", "mask: shorter lines are dropped, in heights of the map", low=0, high=10
+    )
+    min_pixels: int = _option(8, "whole", "mask: smaller pieces are noise", low=1, high=1 << 24)
+    row_anchors: tuple[float, ...] = _option((), "numbers", "rows: y of each row in network pixels, growing")
+    min_points: int = _option(3, "whole", "rows: lanes with fewer points are dropped", low=2, high=1 << 20)
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as ``_core`` takes them: those of the head."""
+        options = super().native_options()
+        return {name: value for name, value in options.items() if self._OF_HEAD.get(name, self.head) == self.head}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ctc(Decoder):
+    """Text by CTC, greedy: (N, T, symbols); gives `Texts` with a confidence per character.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.ctc`. Source: Graves et al. 2006, section 3.2.
+    """
+
+    family: ClassVar[str] = "ctc"
+
+    keys: tuple[str, ...] | str | None = _option(
+        None, "path", "the symbols without the blank: a list, or a text file with one a line", native=False
+    )
+    space: bool = _option(False, "flag", "a space follows the keys")
+    blank: str = _option("first", "word", "which symbol is the blank", choices=("first", "last"))
+    activation: str = _option("none", "word", "what turns the output into probabilities", choices=("none", "softmax"))
+    score: float = _option(0.0, "number", "texts with at least this mean confidence", low=0, high=1)
+    keep_empty: bool = _option(False, "flag", "an item without text is a row too")
+    first_axis: str = _option("batch", "word", "time: the output is (T, 1, symbols)", choices=("batch", "time"))
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as ``_core`` takes them, the keys as texts."""
+        options = super().native_options()
+        if self.keys is not None:
+            options["keys"] = _names_from(self.keys, "Ctc.keys")
+        return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbText(Decoder):
+    """Text areas by differentiable binarization: a probability map (N, 1, H, W); gives `Polygons` of four corners.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.dbtext`. Source: Liao et al. 2020, section 3.5.
+    """
+
+    family: ClassVar[str] = "dbtext"
+
+    threshold: float = _option(0.3, "number", "a pixel is text where it is larger", low=0, high=1)
+    score: float = _option(0.6, "number", "areas with at least this mean probability", low=0, high=1)
+    unclip: float = _option(1.5, "number", "how far areas grow: by unclip * area / perimeter", low=0, high=10)
+    min_size: float = _option(3.0, "number", "shorter sides are dropped, in pixels of the map", low=0, high=1e6)
+    max_candidates: int = _option(1000, "whole", "rows per item, the largest", low=1, high=16384)
+    sigmoid: bool = _option(False, "flag", "the map holds logits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keypoints(Decoder):
+    """Key points: a heat map each, (N, P, rows, columns), or regressed, (N, P * values); gives `Keypoints`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.keypoints`. Sources: Zhang et al. 2020 (DARK), Xiao et al. 2018.
+    """
+
+    family: ClassVar[str] = "keypoints"
+
+    mode: str = _option("heatmap", "word", "what the output is", choices=("heatmap", "regressed"))
+    subpixel: str = _option(
+        "parabola",
+        "word",
+        "heat maps: how the peak is found between pixels; parabola is exact for Gaussians",
+        choices=("parabola", "quarter", "none"),
+    )
+    units: str = _option(
+        "pixels", "word", "regressed: of the network's input, or relative to it", choices=("relative", "pixels")
+    )
+    values: int = _option(
+        2, "whole", "regressed: numbers a point; beyond x, y the last is the confidence", low=2, high=16
+    )
+    activation: str = _option("none", "word", "of the confidences", choices=("none", "sigmoid"))
+    layout: str = _option("own", "word", "heat maps: order of the output's axes", choices=("own", "NCHW", "NHWC"))
+    score: float = _option(0.0, "number", "rows with at least this mean confidence", low=-1e30, high=1e30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding(Decoder):
+    """Feature vectors (N, D), scaled to length 1; gives `Embeddings`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.embedding`.
+    """
+
+    family: ClassVar[str] = "embedding"
+
+    normalize: bool = _option(True, "flag", "scale each vector to length 1")
 
 
 def nms(
@@ -526,7 +911,25 @@ def nms(
     return kept
 
 
-_FAMILIES: dict[str, type[Decoder]] = {spec.family: spec for spec in (Raw, Classification, FastestDet, Segmentation)}
+_FAMILIES: dict[str, type[Decoder]] = {
+    spec.family: spec
+    for spec in (
+        Raw,
+        Classification,
+        FastestDet,
+        Segmentation,
+        Yolo,
+        Ssd,
+        YoloFastestV2,
+        NanoDet,
+        CenterFace,
+        Lanes,
+        Ctc,
+        DbText,
+        Keypoints,
+        Embedding,
+    )
+}
 
 
 def families() -> dict[str, type[Decoder]]:

@@ -159,6 +159,17 @@ def test_info_and_inspect_for_people(folder: Path) -> None:
     assert [output["name"] for output in part["outputs"]] == ["heat"]
 
 
+def test_inspect_lists_the_decoders() -> None:
+    (families,) = mnnlite("inspect", "--decoders", "--json").lines
+    assert {"raw", "classification", "fastestdet", "segmentation"} <= set(families)
+    score = next(option for option in families["fastestdet"] if option["name"] == "score")
+    assert (score["type"], score["default"], score["low"], score["high"]) == ("number", 0.5, 0, 1)
+    text = mnnlite("inspect", "--decoders").out
+    assert "fastestdet\n" in text
+    assert "argmax, binary" in text
+    assert "either a MODEL or --decoders" in mnnlite("inspect").error()
+
+
 def test_inspect_of_open_shapes(folder: Path) -> None:
     assert "image" in mnnlite("inspect", folder / "open.mnn").error()
     (facts,) = mnnlite("inspect", folder / "open.mnn", "--shape", "image=1x3x16x24", "--json").lines
@@ -169,6 +180,8 @@ def test_inspect_of_open_shapes(folder: Path) -> None:
 def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> None:
     p, v = folder / "p.toml", folder / "v.mp4"
     (tmp_path / "bad.toml").write_text(PIPELINE.replace("net.mnn", str(folder / "net.mnn")).replace("std", "sdt"))
+    (tmp_path / "blind.toml").write_text(f"[[task]]\nname = 'a'\nmodel = '{folder}/net.mnn'\n")
+    (tmp_path / "text.toml").write_text("[[task]]\nname = 'a'\nmodel = 'text.mnn'\n")
     (tmp_path / "text.mp4").write_text("no video\n" * 99)
     (tmp_path / "text.mnn").write_text("no model\n" * 99)
     for args, message in {
@@ -179,6 +192,8 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> 
         ("run", p, v, "--frame"): "frame",
         ("run", tmp_path / "nope.toml", v): "nope.toml: cannot read",
         ("run", tmp_path / "bad.toml", v): "bad.toml:4: task.heat.image.sdt: unknown key; did you mean 'std'",
+        ("run", tmp_path / "blind.toml", v, "--quiet"): "task 'a': the task has no image spec",
+        ("run", tmp_path / "text.toml", v): "task 'a': ",
         ("run", p, tmp_path / "nope.mp4"): "there is no",
         ("run", p, tmp_path / "text.mp4"): "not a video",
         ("run", p, v, "--raw", "NV12:8x8"): "wanted '-'",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -103,6 +105,36 @@ def test_a_pattern_of_videos_counts_through(tmp_path: Path) -> None:
     assert [(frame.meta["frame"], frame.meta["file"], frame.meta["time_ms"]) for frame in video.open_source(tmp_path / "*.mp4")] == [
         (0, "a.mp4", 0.0), (1, "a.mp4", 40.0), (2, "a.mp4", 80.0), (3, "b.mp4", 0.0), (4, "b.mp4", 40.0), (5, "b.mp4", 80.0)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [0, 90, 180, 270])
+def test_a_video_that_was_filmed_sideways_is_shown_upright(tmp_path: Path, turned: int) -> None:
+    """`turned`: clockwise degrees that the file asks for, in the matrix of its track header."""
+    path = make_video(tmp_path / "a.mp4", 3, noisy=True)
+    plain = [video.to_rgb(frame) for frame in video.open_source(path)]
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turned]
+    matrix = b"".join(
+        value.to_bytes(4, "big", signed=True)
+        for value in (cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
+    )
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44  # ISO 14496-12, 8.3.2, version 0
+    data[at : at + 36] = matrix
+    path.write_bytes(data)
+    shown = [video.to_rgb(frame) for frame in video.open_source(path)]
+    for upright, sideways in zip(shown, plain, strict=True):
+        np.testing.assert_allclose(upright, np.rot90(sideways, -turned // 90), atol=1)
+
+
+def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
+    path, fifo = make_video(tmp_path / "a.mkv", 5), tmp_path / "pipe"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(path.read_bytes()))
+    writer.start()
+    source = video.open_source(fifo)
+    assert source.frames is None
+    assert numbers(source) == [0, 1, 2, 3, 4]
+    writer.join()
 
 
 @pytest.mark.parametrize("name", ["a:b.mp4", "100%03d.png", "[1].png", "-.png"])

@@ -93,25 +93,34 @@ Status ClassMapper::run(const char* family, const Call& call, const TensorView& 
   return {};
 }
 
+double ClassMapper::probability(const float* values, int64_t pixel, int32_t class_id) const noexcept {
+  if (mode_ == kBinary) {
+    const float one = activation_ == 1 ? sigmoid_f32(values[pixel]) : values[pixel];
+    return class_id ? one : 1.0f - one;
+  }
+  const int64_t count = int64_t{dims_.height} * dims_.width;
+  const float best = values[class_id * count + pixel];
+  double sum = 0;
+  for (int32_t c = 0; c < dims_.channels; ++c) sum += exp_f32(values[c * count + pixel] - best);
+  return 1 / sum;
+}
+
 void ClassMapper::sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
                              double* sums) const noexcept {
   std::fill(sums, sums + 256, 0.0);
   const int64_t count = int64_t{dims_.height} * dims_.width;
-  const float* values = reader_.read(call, named(tensor), slot);
-  for (int64_t i = 0; i < count; ++i) {
-    if (map[i] == kUnseen) continue;
-    double probability;
-    if (mode_ == kBinary) {
-      const float one = activation_ == 1 ? sigmoid_f32(values[i]) : values[i];
-      probability = map[i] ? one : 1.0f - one;
-    } else {
-      const float best = values[map[i] * count + i];
-      double sum = 0;
-      for (int32_t c = 0; c < dims_.channels; ++c) sum += exp_f32(values[c * count + i] - best);
-      probability = 1 / sum;
-    }
-    sums[map[i]] += probability;
-  }
+  const float* values = reader_.again(call, named(tensor), slot);
+  for (int64_t i = 0; i < count; ++i)
+    if (map[i] != kUnseen) sums[map[i]] += mode_ == kClasses ? 1 : probability(values, i, map[i]);
+}
+
+double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
+                                    int32_t class_id) const noexcept {
+  if (mode_ == kClasses) return count;
+  const float* values = reader_.again(call, named(tensor), slot);
+  double sum = 0;
+  for (int64_t i = first; i < first + count; ++i) sum += probability(values, i, class_id);
+  return sum;
 }
 
 Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t height) noexcept {

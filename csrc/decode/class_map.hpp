@@ -24,6 +24,11 @@ class ClassMapper {
   bool scored() const noexcept { return scores_ || mode_ == kBinary; }
   void sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map, double* sums) const noexcept;
 
+  // The probability of `class_id` summed over `count` pixels from index `first` of the map that was last run; of maps of
+  // integers it is 1 each.
+  double sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
+                         int32_t class_id) const noexcept;
+
   int32_t width() const noexcept { return dims_.width; }
   int32_t height() const noexcept { return dims_.height; }
   // Classes that are possible: 256 for maps of integers.
@@ -34,6 +39,7 @@ class ClassMapper {
  private:
   enum Mode { kAuto, kArgmax, kBinary, kClasses };
   TensorView named(const TensorView& tensor) const noexcept;
+  double probability(const float* values, int64_t pixel, int32_t class_id) const noexcept;
 
   int wanted_ = kAuto, mode_ = kAuto;
   int activation_ = 0, layout_ = 0;

@@ -14,66 +14,43 @@ struct DetectionOptions {
   int32_t max_detections = 300;  // a slot
   bool clip = true;
 
-  void read(Options& options) noexcept {
-    score = options.probability("score", score);
-    nms.iou = options.probability("iou", nms.iou);
-    nms.agnostic = options.flag("agnostic", nms.agnostic);
-    nms.top_k = options.integer("top_k", nms.top_k, 1);
-    max_detections = options.integer("max_detections", max_detections, 1, 1 << 20);
-    clip = options.flag("clip", clip);
-  }
+  void read(Options& options) noexcept;
 };
 
-// Fills the points of a survivor in network pixels.
-struct NoPoints {
-  void operator()(const Candidate&, float*) const noexcept {}
+// Points that belong to a box: corners of a plate, marks of a face, joints of a body.
+struct PointLayout {
+  int32_t count = 0;
+  int32_t values = 2;  // per point: x, y, or x, y, confidence
+  int32_t total() const noexcept { return count * values; }
 };
 
-Status check_box(const char* family, const TensorView& tensor, const Candidate& candidate) noexcept;
+class Detector : public Family {
+ protected:
+  Detector(const char* name, int min_tensors, int max_tensors) noexcept : Family(name, min_tensors, max_tensors) {}
 
-// Suppress, place in the frame and write rows. `tensor` is the one that boxes come from, for error texts.
-template <class Points = NoPoints>
-Status emit_detections(const Call& call, const mnnlite_item& item, const char* family, const TensorView& tensor,
-                       const DetectionOptions& options, Candidate* candidates, int32_t count, int32_t n_points = 0,
-                       Points points = {}) noexcept {
-  mnnlite_sink& sink = call.sink;
-  if (count > options.nms.top_k) sink.truncated = 1;
-  for (int32_t i = 0; i < count; ++i) MNNLITE_TRY(check_box(family, tensor, candidates[i]));
-  count = nms(candidates, count, options.nms);
-  const Mapping mapping = mapping_of(item);
-  int32_t written = 0;
-  for (int32_t i = 0; i < count; ++i) {
-    mnnlite_row row{};
-    if (!place_box(mapping, item, candidates[i].box, options.clip, row.box)) continue;
-    ++sink.found;
-    if (written == options.max_detections) {
-      sink.truncated = 1;
-      continue;
-    }
-    ++written;
-    row.item = item.item;
-    row.class_id = candidates[i].class_id;
-    row.score = candidates[i].score;
-    row.parent = -1;
-    if (n_points > 0) {
-      row.first_value = sink.value_count;
-      row.value_count = 2 * n_points;
-      float* values = sink.values + sink.value_count;
-      points(candidates[i], values);
-      for (int32_t k = 0; k < n_points; ++k) {
-        double x, y;
-        mapping.apply(values[2 * k], values[2 * k + 1], x, y);
-        values[2 * k] = static_cast<float>(x);
-        values[2 * k + 1] = static_cast<float>(y);
-        if (!std::isfinite(values[2 * k]) || !std::isfinite(values[2 * k + 1]))
-          return Status::error(Code::decoder, "%s: output \"%s\" has a point that is not finite at candidate %d", family,
-                               tensor.name, static_cast<int>(candidates[i].index));
-      }
-      sink.value_count += 2 * n_points;
-    }
-    sink.rows[sink.row_count++] = row;
+  // Pools and scratch for heads that propose up to `candidates` boxes a slot.
+  void plan_detections(Plan& plan, int64_t candidates) noexcept;
+  Candidate* candidates(const Call& call) const noexcept { return call.at<Candidate>(candidates_); }
+
+  // The points of a candidate in network pixels, points_.total() numbers. Called for survivors, and for all candidates
+  // where the suppression needs them.
+  virtual void fill_points(const Call&, int, const Candidate&, float*) const noexcept {}
+
+  // Suppress, place in the frame and write rows. `tensor` is the one that boxes come from, for error texts.
+  Status emit(const Call& call, int slot, const TensorView& tensor, int32_t count) const noexcept;
+
+  Status need_net_size(const mnnlite_item& item) const noexcept;
+
+  DetectionOptions options_;
+  PointLayout points_;
+
+ private:
+  bool points_first() const noexcept {
+    return points_.count > 0 && (options_.nms.rotated || options_.nms.method != Suppression::hard);
   }
-  return {};
-}
+  Status check_box(const TensorView& tensor, const Candidate& candidate) const noexcept;
+
+  size_t candidates_ = 0, point_scratch_ = 0;
+};
 
 }  // namespace mnnlite

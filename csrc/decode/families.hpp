@@ -13,5 +13,15 @@ std::unique_ptr<Decoder> make_raw(Options& options);
 std::unique_ptr<Decoder> make_classification(Options& options);
 std::unique_ptr<Decoder> make_fastestdet(Options& options);
 std::unique_ptr<Decoder> make_segmentation(Options& options);
+std::unique_ptr<Decoder> make_lanes(Options& options);
+std::unique_ptr<Decoder> make_dbtext(Options& options);
+std::unique_ptr<Decoder> make_centerface(Options& options);
+std::unique_ptr<Decoder> make_yolofastestv2(Options& options);
+std::unique_ptr<Decoder> make_nanodet(Options& options);
+std::unique_ptr<Decoder> make_yolo(Options& options);
+std::unique_ptr<Decoder> make_keypoints(Options& options);
+std::unique_ptr<Decoder> make_embedding(Options& options);
+std::unique_ptr<Decoder> make_ctc(Options& options);
+std::unique_ptr<Decoder> make_ssd(Options& options);
 
 }  // namespace mnnlite

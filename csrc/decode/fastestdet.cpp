@@ -11,9 +11,9 @@
 namespace mnnlite {
 namespace {
 
-class FastestDet final : public Family {
+class FastestDet final : public Detector {
  public:
-  explicit FastestDet(Options& options) noexcept : Family("fastestdet", 1, 1) {
+  explicit FastestDet(Options& options) noexcept : Detector("fastestdet", 1, 1) {
     options_.score = 0.5f;
     options_.read(options);
   }
@@ -25,9 +25,7 @@ class FastestDet final : public Family {
       return Status::error(Code::decoder, "%s: output \"%s\" is %s, [N, 5 + classes, rows, columns] is wanted", name(),
                            like[0].name, describe(like[0], text));
     MNNLITE_TRY(reader_.plan(name(), like[0], Order::chw, plan));
-    candidates_ = plan.scratch<Candidate>(int64_t{dims_.height} * dims_.width);
-    plan.kind(MNNLITE_DETECTIONS);
-    plan.rows(int64_t{options_.max_detections} * plan.max_items());
+    plan_detections(plan, int64_t{dims_.height} * dims_.width);
     return {};
   }
 
@@ -39,14 +37,13 @@ class FastestDet final : public Family {
   Status run_slot(const Call& call, int slot) const noexcept {
     const TensorView& tensor = call.tensors[0];
     const mnnlite_item& item = call.items[slot];
-    if (item.net_width < 1 || item.net_height < 1)
-      return Status::error(Code::decoder, "%s needs the size of the network's input; give the decoder an image spec", name());
+    MNNLITE_TRY(need_net_size(item));
     const int32_t area = dims_.height * dims_.width;
     const float* head = reader_.read(call, tensor, slot);
     MNNLITE_TRY(check_finite(tensor, slot, head, area));
     // score = obj^0.6 cls^0.4 and cls <= 1, so a cell whose obj^0.6 does not pass need not be looked at.
     const float least = static_cast<float>(std::pow(static_cast<double>(options_.score), 1 / 0.6)) * 0.999999f;
-    Candidate* candidates = call.at<Candidate>(candidates_);
+    Candidate* found = candidates(call);
     int32_t count = 0;
     for (int32_t cell = 0; cell < area; ++cell) {
       const float objectness = head[cell];
@@ -71,15 +68,13 @@ class FastestDet final : public Family {
       const float half_height = sigmoid_f32(column[4 * area]) * net_height * 0.5f;
       for (int d = 1; d < 5; ++d)
         if (!std::isfinite(column[d * area])) return not_finite(tensor, slot, column + d * area, 1);
-      candidates[count++] = {score, best, cell, {cx - half_width, cy - half_height, cx + half_width, cy + half_height}};
+      found[count++] = {score, best, cell, {cx - half_width, cy - half_height, cx + half_width, cy + half_height}};
     }
-    return emit_detections(call, item, name(), tensor, options_, candidates, count);
+    return emit(call, slot, tensor, count);
   }
 
-  DetectionOptions options_;
   Reader reader_;
   ImageDims dims_;
-  size_t candidates_ = 0;
 };
 
 }  // namespace

@@ -19,9 +19,19 @@ inline bool before(const Candidate& a, const Candidate& b) noexcept {
   return a.class_id < b.class_id;
 }
 
+enum class Suppression : int32_t {
+  hard,      // a box goes if a better one overlaps it by more than `iou`
+  soft,      // Bodla et al. 2017: its score is multiplied by exp(-iou^2 / sigma); `iou` is not used
+  weighted,  // MediaPipe: boxes that overlap by more than `iou` are averaged, weighted by their scores
+};
+
 struct NmsOptions {
-  float iou = 0.45f;      // a box is dropped if its overlap with a better one is larger
-  bool agnostic = false;  // boxes of different classes suppress one another too
+  Suppression method = Suppression::hard;
+  float iou = 0.45f;
+  float sigma = 0.5f;
+  float score = 0;        // soft: what falls to this or below goes
+  bool agnostic = false;  // boxes of different classes affect one another too
+  bool rotated = false;   // overlap is that of the quadrilaterals in `points`; hard only
   int32_t top_k = 1000;   // candidates that enter, the best
 };
 
@@ -35,10 +45,21 @@ inline bool overlaps(const float* a, const float* b, float iou) noexcept {
   return shared > iou * joined;
 }
 
+// Area shared by two convex quadrilaterals of 4 x, y pairs, over that of their union; 0 for degenerate ones.
+float quad_iou(const float* a, const float* b) noexcept;
+
 // Move the best `top_k` to the front, in order. Returns how many there are.
 int32_t keep_best(Candidate* candidates, int32_t count, int32_t top_k) noexcept;
 
-// Greedy suppression in place: survivors end up at the front, best first. Returns how many survive.
-int32_t nms(Candidate* candidates, int32_t count, const NmsOptions& options) noexcept;
+// Suppression in place among `count` candidates that are in order: survivors end up at the front, best first.
+// `points`: `values` numbers per candidate, in the candidates' order, moved (and blended) along with them; may be null.
+// Returns how many survive.
+int32_t suppress(Candidate* candidates, int32_t count, const NmsOptions& options, float* points = nullptr,
+                 int32_t values = 0) noexcept;
+
+// keep_best and suppress.
+inline int32_t nms(Candidate* candidates, int32_t count, const NmsOptions& options) noexcept {
+  return suppress(candidates, keep_best(candidates, count, options.top_k), options);
+}
 
 }  // namespace mnnlite

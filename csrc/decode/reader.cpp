@@ -91,15 +91,14 @@ float half_to_float(uint16_t half) noexcept {
   return value;
 }
 
-Status Reader::plan(const char* family, const TensorView& like, Order order, Plan& plan) noexcept {
+Status Reader::plan(const char* family, const TensorView& like, Order order, Plan& plan, int slots) noexcept {
   char text[96];
   ImageDims dims;
   if (order != Order::flat && !image_dims(like, dims))
     return Status::error(Code::decoder, "%s: output \"%s\" is %s, an image of rank 4 (or 3: N, H, W) is wanted", family,
                          like.name, describe(like, text));
   const bool unbatched = like.rank < 2;  // a bare vector or number is one slot's
-  const int32_t slots = unbatched ? 1 : like.dims[0];
-  if (slots < plan.max_items())
+  if ((unbatched ? 1 : like.dims[0]) < (slots > 0 ? slots : plan.max_items()))
     return Status::error(Code::decoder, "%s: output \"%s\" is %s, %d items do not fit its first axis", family, like.name,
                          describe(like, text), plan.max_items());
   per_slot_ = 1;

@@ -16,14 +16,18 @@ enum class Order { chw, hwc, flat };  // flat: row-major over the logical axes a
 
 class Reader {
  public:
-  // `like` must have at least plan.max_items() slots.
-  Status plan(const char* family, const TensorView& like, Order order, Plan& plan) noexcept;
+  // `like` must have at least plan.max_items() slots, or `slots` for heads that do not lie slot by slot.
+  Status plan(const char* family, const TensorView& like, Order order, Plan& plan, int slots = 0) noexcept;
 
   int32_t per_slot() const noexcept { return per_slot_; }
   bool direct() const noexcept { return direct_; }
 
   // The elements of one slot; valid until the next call for this reader.
   const float* read(const Call& call, const TensorView& tensor, int slot) const noexcept;
+  // What `read` last returned, for the same slot.
+  const float* again(const Call& call, const TensorView& tensor, int slot) const noexcept {
+    return direct_ ? read(call, tensor, slot) : call.at<float>(scratch_);
+  }
 
  private:
   Order order_ = Order::flat;

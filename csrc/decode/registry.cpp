@@ -18,6 +18,16 @@ constexpr Entry kFamilies[] = {
     {"classification", make_classification},
     {"fastestdet", make_fastestdet},
     {"segmentation", make_segmentation},
+    {"lanes", make_lanes},
+    {"dbtext", make_dbtext},
+    {"centerface", make_centerface},
+    {"yolofastestv2", make_yolofastestv2},
+    {"nanodet", make_nanodet},
+    {"yolo", make_yolo},
+    {"keypoints", make_keypoints},
+    {"embedding", make_embedding},
+    {"ctc", make_ctc},
+    {"ssd", make_ssd},
 };
 
 }  // namespace

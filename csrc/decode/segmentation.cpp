@@ -5,6 +5,7 @@
 #include "decode/class_map.hpp"
 #include "decode/families.hpp"
 #include "decode/place.hpp"
+#include "decode/segmentation.hpp"
 
 namespace mnnlite {
 namespace {
@@ -13,21 +14,18 @@ constexpr const char* kSizes[] = {"network", "frame", nullptr};
 
 class Segmentation final : public Family {
  public:
-  explicit Segmentation(Options& options) : Family("segmentation", 1, 1) {
+  Segmentation(Options& options, const SegmentationOptions& common) : Family("segmentation", 1, 1), common_(common) {
     mapper_.read(options);
     over_frame_ = options.choice("size", kSizes, 0) == 1;
-    background_ = options.integer("background", kByKind, kByKind, 254);
-    min_area_ = options.number("min_area", 0, 0, 1e12);
   }
 
  private:
-  static constexpr int32_t kByKind = -2;  // class 0 of two-class maps, else none
   static constexpr int32_t kValues = 9;   // the matrix of a row
 
   Status prepare(const TensorView* like, int, Plan& plan) override {
     MNNLITE_TRY(mapper_.plan(name(), like[0], plan));
     const int64_t area = int64_t{mapper_.width()} * mapper_.height();
-    skip_ = background_ == kByKind ? (mapper_.binary() ? 0 : -1) : background_;
+    skip_ = common_.skipped(mapper_);
     extents_ = plan.scratch<ClassExtent>(256);
     sums_ = plan.scratch<double>(256);
     int64_t pixels = area;
@@ -96,7 +94,7 @@ class Segmentation final : public Family {
     for (int32_t c = 0; c < mapper_.classes(); ++c) {
       const ClassExtent& extent = extents[c];
       const double area = static_cast<double>(extent.count) * unit;
-      if (c == skip_ || extent.count == 0 || area < min_area_ || !(area < 1e30)) continue;
+      if (c == skip_ || extent.count == 0 || area < common_.min_area || !(area < 1e30)) continue;
       const float box[4] = {static_cast<float>(extent.x1), static_cast<float>(extent.y1), static_cast<float>(extent.x2),
                             static_cast<float>(extent.y2)};
       mnnlite_row row{};
@@ -120,10 +118,10 @@ class Segmentation final : public Family {
     sink.pixel_count += width * height;
   }
 
+  SegmentationOptions common_;
   ClassMapper mapper_;
   bool over_frame_ = false;
-  int32_t background_ = kByKind, skip_ = -1;
-  double min_area_ = 0;
+  int32_t skip_ = -1;
   int64_t frame_pixels_ = 0;
   int32_t frame_width_ = 0;
   size_t extents_ = 0, sums_ = 0, map_ = 0, columns_ = 0;
@@ -131,6 +129,12 @@ class Segmentation final : public Family {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_segmentation(Options& options) { return std::make_unique<Segmentation>(options); }
+std::unique_ptr<Decoder> make_segmentation(Options& options) {
+  static constexpr const char* kOutputs[] = {"masks", "polygons", nullptr};
+  SegmentationOptions common;
+  common.read(options);
+  if (options.choice("output", kOutputs, 0) == 1) return make_segmentation_polygons(options, common);
+  return std::make_unique<Segmentation>(options, common);
+}
 
 }  // namespace mnnlite

@@ -98,7 +98,13 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
 }
 
 Arena::~Arena() {
-  if (!lock_.forked()) return;
+  if (!lock_.forked()) {
+    // Freed here and not by the members' destructors, so that it also goes back to the system.
+    runtime_ = {};
+    executor_.reset();
+    trim_heap();
+    return;
+  }
   // The child of a fork owns none of this: leave the engine's objects alone.
   new std::shared_ptr<MNN::Express::Executor>(std::move(executor_));
   new MNN::RuntimeInfo(std::move(runtime_));

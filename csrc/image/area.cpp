@@ -41,7 +41,7 @@ void each_weight(double scale, double shift, int32_t index, int half, Bounds bou
   const double half_factor = half != 0 ? 0.5 : 1.0;
   if (!(std::fabs(scale) * half_factor > 1)) {
     const Tap tap = tap_at(centre(scale, shift, index, half), bounds, false);
-    if (tap.weight1 < kOne) add(tap.index, (kOne - tap.weight1) * 8);
+    add(tap.index, (kOne - tap.weight1) * 8);
     if (tap.weight1 > 0) add(tap.index + 1, tap.weight1 * 8);
     return;
   }

@@ -14,6 +14,12 @@ constexpr Isa kIsas[] = {Isa::baseline, Isa::sse41, Isa::avx2, Isa::neon};
 bool can_run(Isa isa) noexcept {
   switch (isa) {
     case Isa::baseline: return true;
+#if defined(__x86_64__)
+    case Isa::sse41: return __builtin_cpu_supports("sse4.1") != 0;
+    case Isa::avx2: return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+#elif defined(__aarch64__)
+    case Isa::neon: return true;  // part of the architecture
+#endif
     default: return false;
   }
 }
@@ -102,7 +108,17 @@ Status force_isa(const char* name) noexcept {
 
 namespace image {
 
-const Kernels& kernels_of(Isa) noexcept { return kBaselineKernels; }
+const Kernels& kernels_of(Isa isa) noexcept {
+  switch (isa) {
+#if defined(__x86_64__)
+    case Isa::sse41: return kSse41Kernels;
+    case Isa::avx2: return kAvx2Kernels;
+#elif defined(__aarch64__)
+    case Isa::neon: return kNeonKernels;
+#endif
+    default: return kBaselineKernels;
+  }
+}
 
 }  // namespace image
 }  // namespace mnnlite

@@ -37,8 +37,10 @@ Mapping network_to_frame(const Region& region, const Placement& placed) noexcept
 /// A position in 1/2048 pixel, rounded; what is absurdly far away or not a number becomes -2^40.
 /// @see mnnlite.reference.image.fixed
 inline int64_t fixed(double position) noexcept {
-  const double scaled = std::floor(position * kOne + 0.5);
-  return std::fabs(scaled) < 1099511627776.0 ? static_cast<int64_t>(scaled) : -1099511627776;
+  const double scaled = position * kOne + 0.5;
+  if (!(std::fabs(scaled) < 1099511627776.0)) return -1099511627776;
+  const auto whole = static_cast<int64_t>(scaled);  // towards zero; std::floor is a function call on the oldest CPUs
+  return whole - (static_cast<double>(whole) > scaled);
 }
 
 // First and last pixel that may be sampled.

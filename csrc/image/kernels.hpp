@@ -60,6 +60,22 @@ struct YuvMatrix {
   int32_t black;                                  // 16 or 0
 };
 
+// Rows of a YUV picture: upper and lower, and the lower's weight. Interleaved chroma is in `first` alone, both components in
+// the order of memory; of planar chroma `first` is U.
+struct YuvRows {
+  const uint8_t* luma[2];
+  const uint8_t* first[2];
+  const uint8_t* second[2];
+  int32_t luma_weight1, chroma_weight1;
+};
+enum class Chroma : int8_t { pairs, planes, packed };  // NV12 and NV21, I420, YUYV and UYVY
+constexpr int kChromas = 3;
+
+// Sampling, colour and out[c][x] = float(v) * scale[c] + bias[c] in one pass; red, green, blue. If V comes first in memory
+// the caller swaps U and V in the matrix, and red and blue in the rest.
+using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& matrix,
+                           const float scale[3], const float bias[3], float* const out[3]) noexcept;
+
 // What `store` makes of v: v * k + b as float or half, that rounded and saturated, or round(v / 2^bits) saturated.
 enum class Store : int8_t { f32, f16, u8, i8, u8_exact, i8_exact };
 constexpr int kStores = 6;
@@ -72,6 +88,7 @@ struct Kernels {
   Isa isa;
   SampleRow sample[kKinds];
   SampleRowF32 sample_f32[kKinds];  // null where the pass is not fused
+  YuvRowF32 yuv_f32[kChromas];      // null where the pass is not fused
   int8_t load_bytes[kKinds];        // what vector code reads at a tap's offset
   WarpRow warp[kKinds];
   AreaAdd area_add[2];       // samples of one byte, of two
@@ -90,6 +107,11 @@ struct Kernels {
 const Kernels& kernels_of(Isa isa) noexcept;
 
 extern const Kernels kBaselineKernels;
+#if defined(__x86_64__)
+extern const Kernels kSse41Kernels, kAvx2Kernels;
+#elif defined(__aarch64__)
+extern const Kernels kNeonKernels;
+#endif
 
 constexpr int kYuvBits = 13, kGrayBits = 15, kAreaBits = 14;
 

@@ -25,6 +25,7 @@ const Kernels kBaselineKernels = {
      scalar::sample_row<uint16_t, 3, 2, 8>, scalar::sample_row<uint16_t, 4, 2, 8>},
     {},
     {},
+    {},
     {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
      scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
      scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,

@@ -1,8 +1,8 @@
 // The kernels in plain C++, one output at a time: what every instruction set must equal, and its first and last columns.
 //
-// Data sheet. 8-bit samples: across p*w sums to at most 255 * 2^11 < 2^19, kept with 7 fraction bits (15 bits, a signed
-// 16-bit factor); down 32640 * 2^11 < 2^26. 16-bit samples: 65535 * 2^11 < 2^27 across, kept with 0 fraction bits, down
-// < 2^27. Area: down 255 * 2^14 < 2^22 (wide: < 2^30, unsigned), kept with 7 (0) bits, across 32640 * 2^14 < 2^29
+// Data sheet. Down before across, because two rows share one weight. 8-bit samples: down p*w sums to at most
+// 255 * 2^11 < 2^19, kept with 7 fraction bits (15 bits, a signed 16-bit factor); across 32640 * 2^11 < 2^26. 16-bit
+// samples: 65535 * 2^11 < 2^27 down, kept with 0 fraction bits, across < 2^27. Area: down 255 * 2^14 < 2^22 (wide: < 2^30, unsigned), kept with 7 (0) bits, across 32640 * 2^14 < 2^29
 // (65535 * 2^14 < 2^30). Colour matrix: |coefficient| < 2.2 * 2^13, two products of a 15-bit value: < 2^31.
 // Gray: 65535 * 2^15 < 2^31. Nothing overflows.
 #pragma once
@@ -13,9 +13,12 @@
 
 #include "image/kernels.hpp"
 
+// Internal linkage: each instruction set's file has its own copy, and nothing weak that the linker could merge with code for
+// another CPU.
 namespace mnnlite::image::scalar {
+namespace {
 
-constexpr int kKeep8 = 4, kKeep16 = 11;  // bits dropped between across and down
+constexpr int kKeep8 = 4, kKeep16 = 11;  // bits dropped between down and across
 
 template <typename T>
 inline int32_t load(const uint8_t* p) noexcept {
@@ -29,10 +32,11 @@ template <typename T>
 inline int32_t blend(const uint8_t* upper, const uint8_t* lower, int32_t step, int32_t weights_x,
                      int32_t weight1_y) noexcept {
   constexpr int keep = sizeof(T) == 1 ? kKeep8 : kKeep16;
+  constexpr int32_t half = 1 << (keep - 1);
   const int32_t w0 = weights_x & 0xffff, w1 = weights_x >> 16, right = w1 != 0 ? step : 0;
-  const int32_t h0 = (load<T>(upper) * w0 + load<T>(upper + right) * w1) >> keep;
-  const int32_t h1 = (load<T>(lower) * w0 + load<T>(lower + right) * w1) >> keep;
-  return h0 * (2048 - weight1_y) + h1 * weight1_y;
+  const int32_t first = (load<T>(upper) * (2048 - weight1_y) + load<T>(lower) * weight1_y + half) >> keep;
+  const int32_t second = (load<T>(upper + right) * (2048 - weight1_y) + load<T>(lower + right) * weight1_y + half) >> keep;
+  return first * w0 + second * w1;
 }
 
 // T: type of a sample. N components, `Spacing` bytes apart, `Step` bytes from pixel to pixel.
@@ -78,6 +82,24 @@ void warp_row(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) 
   for (int32_t x = 0; x < taps.count; ++x) warp_column<T, N, Spacing, Step>(taps, to_next_row, x, v);
 }
 
+// Columns of a fused YUV pass. LumaStep, and for chroma the step and how far the second component lies behind the first
+// (0: in a plane of its own).
+template <int LumaStep, int ChromaStep, int Spacing>
+inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, int32_t begin,
+                            int32_t end, const float scale[3], const float bias[3], float* const out[3]) noexcept {
+  const uint8_t* const* second = Spacing != 0 ? rows.first : rows.second;
+  for (int32_t x = begin; x < end; ++x) {
+    const int32_t at_y = luma.offset[x], at_c = chroma.offset[x], w = chroma.weights[x];
+    const int32_t y = blend<uint8_t>(rows.luma[0] + at_y, rows.luma[1] + at_y, LumaStep, luma.weights[x], rows.luma_weight1);
+    const int32_t u = blend<uint8_t>(rows.first[0] + at_c, rows.first[1] + at_c, ChromaStep, w, rows.chroma_weight1);
+    const int32_t v = blend<uint8_t>(second[0] + at_c + Spacing, second[1] + at_c + Spacing, ChromaStep, w, rows.chroma_weight1);
+    const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
+    const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
+    for (int c = 0; c < 3; ++c)
+      out[c][x] = static_cast<float>(std::clamp(rgb[c], 0, 255 << 20)) * scale[c] + bias[c];
+  }
+}
+
 // Round to nearest, ties to even; exact below 2^22 because there the sum's last bit is 1.
 inline float round_half_even(float value) noexcept { return (value + 12582912.0f) - 12582912.0f; }
 
@@ -100,4 +122,5 @@ inline uint16_t half_of(float value) noexcept {
   return static_cast<uint16_t>(sign | ((rounded - 0x38000000) >> 13));
 }
 
+}  // namespace
 }  // namespace mnnlite::image::scalar

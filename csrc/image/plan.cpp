@@ -177,17 +177,17 @@ void take_values(PlanData& data) noexcept {
 }
 
 // One pass is possible if every sampled component becomes exactly one dense float channel.
-bool can_fuse(const PlanData& data) noexcept {
-  if (data.spec.filter == Filter::area || data.convert != Convert::none || data.store != Store::f32 ||
-      data.x_step != 1 || data.group_count != 1 ||
-      data.kernels->sample_f32[static_cast<int>(data.groups[0].kind)] == nullptr)
-    return false;
+void take_passes(PlanData& data) noexcept {
+  if (data.spec.filter == Filter::area || data.store != Store::f32 || data.x_step != 1) return;
   int uses[4] = {};
-  for (int32_t c = 0; c < std::min(data.stored, image::kMaxStored); ++c)
+  for (int32_t c = 0; c < data.stored; ++c)
     if (data.channels[c].source >= 0) ++uses[data.channels[c].source];
-  for (int i = 0; i < data.groups[0].count; ++i)
-    if (uses[data.groups[0].component[i]] != 1) return false;
-  return true;
+  if (data.convert == Convert::yuv_rgb) {
+    data.fused_yuv = data.kernels->yuv_f32[static_cast<int>(image::chroma_of(*data.info))] != nullptr;
+  } else if (data.convert == Convert::none) {
+    data.fused = data.kernels->sample_f32[static_cast<int>(data.groups[0].kind)] != nullptr;
+    for (int i = 0; i < data.groups[0].count; ++i) data.fused = data.fused && uses[data.groups[0].component[i]] == 1;
+  }
 }
 
 }  // namespace
@@ -223,7 +223,7 @@ Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& l
   take_components(data);
   take_channels(data);
   take_values(data);
-  data.fused = can_fuse(data);
+  take_passes(data);
   out.data_ = data;
   return {};
 }

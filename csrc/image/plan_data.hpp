@@ -52,10 +52,15 @@ struct PlanData {
   Channel channels[kMaxStored];
   int32_t stored = 0;  // channels in use
   Store store = Store::f32;
-  bool fused = false;  // sampling, normalisation and storing in one kernel
+  bool fused = false;      // sampling, normalisation and storing in one kernel
+  bool fused_yuv = false;  // the same with the colour matrix between
   int32_t element = 4;
   ptrdiff_t x_step = 1, row_step = 0, slot_step = 0;  // elements
 };
+
+constexpr Chroma chroma_of(const FormatInfo& info) noexcept {
+  return info.planes == 3 ? Chroma::planes : info.planes == 2 ? Chroma::pairs : Chroma::packed;
+}
 
 YuvMatrix yuv_matrix(Matrix matrix, Range range) noexcept;
 
@@ -108,8 +113,8 @@ inline int64_t centre(double scale, double shift_by, int32_t index, int shift) n
   return fixed(shift != 0 ? position * 0.5 : position);
 }
 
-// The first of two neighbours and the weight of the second. Beyond the bounds the edge is repeated; at the right edge
-// that is the last pair with all the weight on its second, so that vector code can read pairs everywhere.
+// The first of two neighbours and the weight of the second, at most 2047 of 2048 (kernels rely on it). Beyond the bounds
+// the edge is repeated.
 struct Tap {
   int32_t index, weight1;
 };
@@ -120,7 +125,7 @@ inline Tap tap_at(int64_t position, Bounds bounds, bool nearest) noexcept {
   }
   const int64_t from_centre = position - kOne / 2, index = from_centre >> kPositionBits;
   if (index < bounds.first) return {bounds.first, 0};
-  if (index >= bounds.last) return bounds.last > 0 ? Tap{bounds.last - 1, kOne} : Tap{0, 0};
+  if (index >= bounds.last) return {bounds.last, 0};
   return {static_cast<int32_t>(index), static_cast<int32_t>(from_centre & (kOne - 1))};
 }
 constexpr int32_t pair_of(int32_t weight1) noexcept { return (kOne - weight1) | weight1 << 16; }

@@ -63,57 +63,99 @@ size_t scratch_upright(const PlanData& plan) noexcept {
   return carver.used();
 }
 
+namespace {
+
+struct RowPair {
+  const uint8_t* row0;
+  const uint8_t* row1;
+  int32_t weight1;
+};
+
+RowPair row_pair(const Job& job, const Group& group, int32_t y, Bounds rows) noexcept {
+  const bool nearest = job.plan.spec.filter == Filter::nearest;
+  const Tap tap = tap_at(centre(job.map.m[4], job.map.m[5], y, group.shift_y), rows.halved(group.shift_y), nearest);
+  const ptrdiff_t stride = job.view.stride[group.plane];
+  const uint8_t* row0 = job.view.plane[group.plane] + tap.index * stride + group.base;
+  return {row0, tap.weight1 != 0 ? row0 + stride : row0, tap.weight1};
+}
+
+// Which channel a sampled component (of YUV: red, green, blue) becomes, and how, for the passes that do all at once.
+struct Targets {
+  const Channel* channel[4] = {};
+  float scale[4] = {}, bias[4] = {};
+
+  void set(int at, const Channel& target) noexcept {
+    channel[at] = &target;
+    scale[at] = target.k;
+    bias[at] = target.b;
+  }
+  void rows(const Job& job, int32_t x, int32_t y, float* out[4]) const noexcept {
+    for (int i = 0; i < 4 && channel[i] != nullptr; ++i)
+      out[i] = reinterpret_cast<float*>(element_at(job, *channel[i], x, y));
+  }
+};
+
+Targets targets_of(const PlanData& plan, bool v_first) noexcept {
+  Targets targets;
+  for (int32_t c = 0; c < plan.stored; ++c) {
+    const Channel& channel = plan.channels[c];
+    if (channel.source < 0) continue;
+    if (plan.fused_yuv) targets.set(v_first ? 2 - channel.source : channel.source, channel);
+    for (int i = 0; plan.fused && i < plan.groups[0].count; ++i)
+      if (plan.groups[0].component[i] == channel.source) targets.set(i, channel);
+  }
+  return targets;
+}
+
+}  // namespace
+
 void run_upright(const Job& job) noexcept {
   const PlanData& plan = job.plan;
   const ImageView& view = job.view;
+  const Kernels& kernels = *plan.kernels;
   Carver carver(job.scratch);
   Workspace space = carve(plan, carver);
   const Window window = visible(job);
-  const int32_t count = window.x_end - window.x_begin;
+  const int32_t x = window.x_begin, count = window.x_end - window.x_begin;
   const Mapping& to_frame = job.region.to_frame;
   const double divisor = to_frame.m[8], from_x = to_frame.m[2] / divisor, from_y = to_frame.m[5] / divisor;
   const Bounds columns = tap_bounds(from_x, to_frame.m[0] / divisor * job.region.width + from_x, view.width);
   const Bounds rows = tap_bounds(from_y, to_frame.m[4] / divisor * job.region.height + from_y, view.height);
-  const bool nearest = plan.spec.filter == Filter::nearest;
   for (int32_t g = 0; g < plan.group_count && count > 0; ++g)
     make_taps(job, plan.groups[g], window, columns, space.taps[g]);
-
-  float scale[4] = {}, bias[4] = {};  // of the fused pass, in the order of memory
-  const Channel* fused[4] = {};
-  if (plan.fused)
-    for (int32_t c = 0; c < plan.stored; ++c)
-      for (int i = 0; i < plan.groups[0].count; ++i)
-        if (plan.groups[0].component[i] == plan.channels[c].source) {
-          scale[i] = plan.channels[c].k;
-          bias[i] = plan.channels[c].b;
-          fused[i] = &plan.channels[c];
-        }
+  const bool v_first = plan.fused_yuv && plan.groups[1].component[0] == 2;
+  const Targets targets = targets_of(plan, v_first);
+  const YuvMatrix& m = job.yuv;
+  const YuvMatrix yuv = v_first ? YuvMatrix{m.luma, m.blue_u, m.green_v, m.green_u, m.red_v, m.black} : m;
 
   for (int32_t y = 0; y < plan.height; ++y) {
     if (y < window.y_begin || y >= window.y_end || count <= 0) {
       pad_row(job, 0, y, plan.width);
       continue;
     }
-    for (int32_t g = 0; g < plan.group_count; ++g) {
-      const Group& group = plan.groups[g];
-      const Tap tap = tap_at(centre(job.map.m[4], job.map.m[5], y, group.shift_y), rows.halved(group.shift_y), nearest);
-      const ptrdiff_t stride = view.stride[group.plane];
-      const uint8_t* row0 = view.plane[group.plane] + tap.index * stride + group.base;
-      const uint8_t* row1 = tap.weight1 != 0 ? row0 + stride : row0;
-      if (plan.fused) {
-        float* out[4] = {};
-        for (int i = 0; i < group.count; ++i)
-          out[i] = reinterpret_cast<float*>(element_at(job, *fused[i], window.x_begin, y));
-        plan.kernels->sample_f32[static_cast<int>(group.kind)](row0, row1, tap.weight1, space.taps[g], scale, bias, out);
-        fill_constant_channels(job, window.x_begin, y, count);
-      } else {
+    RowPair pairs[3] = {};
+    for (int32_t g = 0; g < plan.group_count; ++g) pairs[g] = row_pair(job, plan.groups[g], y, rows);
+    float* out[4] = {};
+    targets.rows(job, x, y, out);
+    if (plan.fused) {
+      kernels.sample_f32[static_cast<int>(plan.groups[0].kind)](pairs[0].row0, pairs[0].row1, pairs[0].weight1,
+                                                                space.taps[0], targets.scale, targets.bias, out);
+      fill_constant_channels(job, x, y, count);
+    } else if (plan.fused_yuv) {
+      const YuvRows chosen = {{pairs[0].row0, pairs[0].row1}, {pairs[1].row0, pairs[1].row1},
+                              {pairs[2].row0, pairs[2].row1}, pairs[0].weight1, pairs[1].weight1};
+      kernels.yuv_f32[static_cast<int>(chroma_of(*plan.info))](chosen, space.taps[0], space.taps[1], yuv, targets.scale,
+                                                               targets.bias, out);
+      fill_constant_channels(job, x, y, count);
+    } else {
+      for (int32_t g = 0; g < plan.group_count; ++g) {
         int32_t* v[4] = {};
-        for (int i = 0; i < group.count; ++i) v[i] = space.v[group.component[i]];
-        plan.kernels->sample[static_cast<int>(group.kind)](row0, row1, tap.weight1, space.taps[g], v);
+        for (int i = 0; i < plan.groups[g].count; ++i) v[i] = space.v[plan.groups[g].component[i]];
+        kernels.sample[static_cast<int>(plan.groups[g].kind)](pairs[g].row0, pairs[g].row1, pairs[g].weight1, space.taps[g], v);
       }
+      finish_row(job, space.v, x, y, count);
     }
-    if (!plan.fused) finish_row(job, space.v, window.x_begin, y, count);
-    pad_row(job, 0, y, window.x_begin);
+    pad_row(job, 0, y, x);
     pad_row(job, window.x_end, y, plan.width - window.x_end);
   }
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from mnnlite import decoders
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
@@ -20,7 +22,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="inputs, outputs, operators and memory of a model",
         description="Show a model's inputs, outputs, FLOPs, operators by type and memory. Nothing is executed.",
     )
-    parser.add_argument("model", metavar="MODEL", help="an .mnn file")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="an .mnn file")
+    parser.add_argument(
+        "--decoders", action="store_true", help="list the families of decoders and their options instead"
+    )
     parser.add_argument(
         "--shape",
         action="append",
@@ -68,6 +73,10 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
+    if args.decoders == (args.model is not None):
+        raise ArgumentError("inspect takes either a MODEL or --decoders")
+    if args.decoders:
+        return _show_decoders(args.json, output)
     with Model(args.model, outputs=args.output, shapes=dict(_shape(text) for text in args.shape)) as model:
         known = facts(model)
     if args.json:
@@ -75,6 +84,25 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     else:
         output.text(*_lines(args.model, known, args.operators))
     return 0
+
+
+def _show_decoders(as_json: bool, output: Output) -> int:
+    families = {family: decoders.options_of(family) for family in sorted(decoders.families())}
+    if as_json:
+        output.json({family: [option._asdict() for option in options] for family, options in families.items()})
+        return 0
+    for family, options in families.items():
+        rows = [("", option.name, _values(option), option.doc) for option in options]
+        output.text(family, *columns(rows))
+    return 0
+
+
+def _values(option: decoders.Option) -> str:
+    """The default, then what else may be said."""
+    default = json.dumps(option.default) if option.default not in (None, ()) else "-"
+    if option.choices:
+        return f"{default} of {', '.join(option.choices)}"
+    return f"{default} {option.type}"
 
 
 def _lines(name: str, known: dict[str, Any], with_operators: bool) -> list[str]:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["describe", "draw", "frame_line"]
 
 _FEW = 100  # values of a raw output that are written out
-_HUE_STEP = 2  # neighbours in the palette differ most, and class 1 of one task should not look like class 0 of the next
 
 
 def frame_line(frame: Frame, results: dict[str, Any], times: dict[str, dict[str, int]]) -> dict[str, Any]:
@@ -111,10 +110,13 @@ def draw(frame: Frame, results: dict[str, Any]) -> NDArray[np.uint8]:
     picture = to_rgb(frame)
     found = [one for one in _each(results) if isinstance(one[1], Results)]
     words: list[str] = []
-    for number, (name, result) in sorted(enumerate(found), key=lambda entry: not isinstance(entry[1][1], Masks)):
+    drawn: Counter[type[Results]] = Counter()
+    for name, result in sorted(found, key=lambda one: not isinstance(one[1], Masks)):
         if isinstance(result, Classes):  # they have no place of their own in the picture
             words += [f"{name}: {each.label or each.class_id} {each.score:.2f}" for each in result]
-        result.draw(picture, Style(hue=_HUE_STEP * number))
+        # The same class of two tasks has two colours.
+        result.draw(picture, Style(hue=drawn[type(result)], alpha=0.35))
+        drawn[type(result)] += 1
     text_block(picture, (8, 8), words)
     return picture
 

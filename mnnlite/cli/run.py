@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
 from mnnlite.cli.report import describe, draw, frame_line
-from mnnlite.errors import OutputError
+from mnnlite.errors import MnnliteError, OutputError
 from mnnlite.task import Task
 
 if TYPE_CHECKING:
@@ -57,7 +57,10 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     spec = pipeline.load(args.pipeline)
     source = video.open_source(args.source, args.raw)
     with ExitStack() as stack:
-        tasks = {name: stack.enter_context(Task(task)) for name, task in spec.tasks.items()}
+        tasks: dict[str, Task] = {}
+        for name, task_spec in spec.tasks.items():
+            with _blaming(name):
+                tasks[name] = stack.enter_context(Task(task_spec))
         sinks = list(_sinks(args, output, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out)
@@ -65,7 +68,10 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         try:
             with progress:
                 for frame in _chosen(source, args.every, args.frames):
-                    results = {name: task(frame) for name, task in tasks.items()}
+                    results = {}
+                    for name, task in tasks.items():
+                        with _blaming(name):
+                            results[name] = task(frame)
                     times = {name: task.timing for name, task in tasks.items()}
                     figures.add(times)
                     for sink in sinks:
@@ -75,6 +81,16 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             if not args.quiet:
                 figures.show()
     return 0
+
+
+@contextmanager
+def _blaming(task: str) -> Iterator[None]:
+    """Errors say which task they come from."""
+    try:
+        yield
+    except MnnliteError as error:
+        error.args = (f"task {task!r}: {error}", *error.args[1:])
+        raise
 
 
 def _chosen(source: video.Source, every: int, count: int | None) -> Iterator[Frame]:

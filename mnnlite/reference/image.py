@@ -3,8 +3,9 @@
 The steps: `place` the region in the network's input, `compose` the map from network pixels to frame pixels, sample the
 frame's own components along it (`bilinear` or `area`), convert colour (`to_color`), normalise and store (`to_output`).
 
-Positions are in 1/2048 of a frame pixel (`fixed`), weights have 11 bits (area: 14), sampled values carry `Samples.bits`
-fraction bits. A YUV picture is sampled in YUV, its chroma planes with their own tables, and converted afterwards; a
+Positions are in 1/2048 of a frame pixel (`fixed`), weights have 11 bits (area: 14). Rows are blended first and rounded to
+7 fraction bits, which leaves a signed 16-bit factor (16-bit frames: to whole numbers); columns are blended exactly, and
+sampled values carry `Samples.bits` fraction bits. A YUV picture is sampled in YUV, its chroma planes with their own tables, and converted afterwards; a
 chroma sample covers its luma pixels (centre siting).
 """
 
@@ -298,9 +299,10 @@ def sample(image: Image, spec: ImageSpec, region: Region, width: int, height: in
             x0, x1, weight_x = bilinear_taps(px, *taps_x, nearest=nearest)
             y0, y1, weight_y = bilinear_taps(py, *taps_y, nearest=nearest)
             keep = 11 if is_16bit else 4
-            upper = (plane[y0, x0] * (2048 - weight_x) + plane[y0, x1] * weight_x) >> keep
-            lower = (plane[y1, x0] * (2048 - weight_x) + plane[y1, x1] * weight_x) >> keep
-            values = upper * (2048 - weight_y) + lower * weight_y
+            half = 1 << (keep - 1)
+            left = (plane[y0, x0] * (2048 - weight_y) + plane[y1, x0] * weight_y + half) >> keep
+            right = (plane[y0, x1] * (2048 - weight_y) + plane[y1, x1] * weight_y + half) >> keep
+            values = left * (2048 - weight_x) + right * weight_x
         planes.append(values)
     bits = (14 if is_16bit else 21) if spec.filter == "area" else 11 if is_16bit else 18
     return Samples(np.stack(planes), bits, inside, COMPONENTS[image.format])

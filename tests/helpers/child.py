@@ -7,6 +7,9 @@ import subprocess
 import sys
 import textwrap
 
+# Under qemu's user mode emulation (make arm); what it does not emulate, such as RLIMIT_AS, cannot be tested there.
+EMULATED = "QEMU_CPU" in os.environ
+
 
 def run_python(
     code: str, *args: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 120
@@ -18,6 +21,7 @@ def run_python(
         text=True,
         timeout=timeout,
         env={**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})},
+        cwd="/",  # -c puts the current folder on the path: never one with a source folder in it
     )
     if check and child.returncode != 0:
         raise AssertionError(f"child ended with {child.returncode}\n{child.stdout}\n{child.stderr}")

@@ -3,6 +3,7 @@ network which tests/data does not hold."""
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,22 @@ def convert(source: Path, *options: str) -> Path:
     child = subprocess.run([*command, *options], capture_output=True, text=True)
     assert target.exists(), child.stdout + child.stderr
     return target
+
+
+def original(source: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Give the outputs of the ONNX file itself: from ONNX Runtime, or where it does not run (under emulation it crashes
+    when imported) from onnx's own definition."""
+    names = [output.name for output in onnx.load(source).graph.output]
+    if importlib.util.find_spec("onnxruntime"):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        return dict(zip(names, session.run(names, inputs), strict=True))
+    from onnx.reference import ReferenceEvaluator
+
+    return dict(zip(names, ReferenceEvaluator(str(source)).run(names, inputs), strict=True))
 
 
 def convolution(

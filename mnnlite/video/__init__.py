@@ -1,0 +1,68 @@
+"""Where frames come from: videos, pictures, folders, cameras and pipes; and pictures out again."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from pathlib import Path
+
+from mnnlite.errors import ArgumentError, SourceError
+from mnnlite.video import raw as _raw
+from mnnlite.video.camera import Camera
+from mnnlite.video.files import PICTURES, Files
+from mnnlite.video.pictures import to_rgb, write_picture
+from mnnlite.video.source import Source
+
+__all__ = ["Source", "open_source", "to_rgb", "write_picture"]
+
+
+def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Source:
+    """Open a source of frames.
+
+    Parameters
+    ----------
+    source : path or str
+        A video, a picture, a folder of pictures, a glob pattern, a V4L2 device (``/dev/video0``), or ``"-"`` for raw
+        frames from standard input.
+    raw : str, optional
+        With ``"-"``: what the frames are, as ``FORMAT:WIDTHxHEIGHT``, e.g. ``"NV12:1920x1080"``. Formats are those of
+        `Frame`; YUV is BT.601 limited range; rows have no padding.
+
+    Returns
+    -------
+    Source
+        An iterable of `Frame`.
+
+    Raises
+    ------
+    SourceError
+        Nothing there, or nothing that can be read. Also while iterating, after the last good frame.
+    MissingExtraError
+        PyAV is not installed; raw frames do not need it.
+    ArgumentError
+        `raw` cannot be understood, or does not belong to this source.
+    """
+    text = os.fspath(source)
+    if text == "-":
+        if raw is None:
+            raise ArgumentError("frames from standard input need raw='FORMAT:WIDTHxHEIGHT', e.g. 'NV12:1920x1080'")
+        return _raw.Raw(sys.stdin.buffer, *_raw.parse(raw))
+    if raw is not None:
+        raise ArgumentError(f"raw={raw!r} is for frames from standard input; the source is {text!r}, wanted '-'")
+    path = Path(text)
+    if path.is_char_device():
+        return Camera(path)
+    if path.is_dir():
+        files = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURES and entry.is_file())
+        if not files:
+            raise SourceError(f"no pictures in the folder {text}; wanted files that end in {', '.join(PICTURES)}")
+        return Files(text, files)
+    if path.exists():
+        return Files(text, [path])
+    if glob.has_magic(text):
+        files = sorted(Path(found) for found in glob.glob(text, recursive=True) if Path(found).is_file())
+        if not files:
+            raise SourceError(f"no file matches {text!r}")
+        return Files(text, files)
+    raise SourceError(f"there is no {text!r}; wanted a video, picture, folder, pattern, device, or '-'")

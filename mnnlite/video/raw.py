@@ -1,0 +1,115 @@
+"""Raw frames from a pipe."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+import numpy as np
+
+from mnnlite.errors import ArgumentError, SourceError
+from mnnlite.frame import Frame
+from mnnlite.video.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["Raw", "parse"]
+
+
+class Raw(Source):
+    """Frames without any container, e.g. from ``rpicam-vid --codec yuv420 -o -``."""
+
+    live = True
+
+    def __init__(self, stream: BinaryIO, format: str, width: int, height: int) -> None:
+        self.name = "standard input"
+        self._stream = stream
+        self._format = format
+        self._shapes = _PLANES[format](width, height)
+
+    def __iter__(self) -> Iterator[Frame]:
+        sizes = [int(np.prod(shape)) for shape in self._shapes]
+        ends = np.cumsum(sizes)[:-1]
+        index, first = 0, None
+        while True:
+            buffer = np.empty(sum(sizes), np.uint8)  # each frame has its own: results may be late
+            got = self._read(buffer)
+            if got == 0:
+                return
+            if got < len(buffer):
+                raise SourceError(f"{self.name} ends within frame {index}: {got} of {len(buffer)} bytes")
+            now = time.monotonic_ns()
+            first = now if first is None else first
+            parts = np.split(buffer, ends)
+            planes = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+            yield self._make(planes, now, {"frame": index, "time_ms": (now - first) / 1e6})
+            index += 1
+
+    def _make(self, planes: list[NDArray[np.uint8]], now: int, meta: dict[str, Any]) -> Frame:
+        match self._format:
+            case "NV12":
+                return Frame.nv12(planes[0], planes[1], timestamp_ns=now, meta=meta)
+            case "NV21":
+                return Frame.nv21(planes[0], planes[1], timestamp_ns=now, meta=meta)
+            case "I420":
+                return Frame.i420(planes[0], planes[1], planes[2], timestamp_ns=now, meta=meta)
+            case "YUYV":
+                return Frame.yuyv(planes[0], timestamp_ns=now, meta=meta)
+            case "UYVY":
+                return Frame.uyvy(planes[0], timestamp_ns=now, meta=meta)
+        return Frame(planes[0], self._format, timestamp_ns=now, meta=meta)
+
+    def _read(self, buffer: NDArray[np.uint8]) -> int:
+        view, got = buffer.data, 0
+        while got < len(view):
+            count = self._stream.readinto(view[got:])  # type: ignore[attr-defined]
+            if not count:
+                break
+            got += count
+        return got
+
+
+Shapes: TypeAlias = "list[tuple[int, ...]]"
+
+
+def _half(width: int, height: int) -> tuple[int, int]:
+    return (height + 1) // 2, (width + 1) // 2
+
+
+_PLANES: dict[str, Callable[[int, int], Shapes]] = {
+    "NV12": lambda w, h: [(h, w), (*_half(w, h), 2)],
+    "NV21": lambda w, h: [(h, w), (*_half(w, h), 2)],
+    "I420": lambda w, h: [(h, w), _half(w, h), _half(w, h)],
+    "YUYV": lambda w, h: [(h, w, 2)],
+    "UYVY": lambda w, h: [(h, w, 2)],
+    "RGB": lambda w, h: [(h, w, 3)],
+    "BGR": lambda w, h: [(h, w, 3)],
+    "RGBA": lambda w, h: [(h, w, 4)],
+    "BGRA": lambda w, h: [(h, w, 4)],
+    "GRAY": lambda w, h: [(h, w)],
+}
+
+
+def parse(raw: str) -> tuple[str, int, int]:
+    """Take ``FORMAT:WIDTHxHEIGHT`` apart.
+
+    Raises
+    ------
+    ArgumentError
+        It cannot be understood.
+    """
+    found = re.fullmatch(r"(\w+):(\d+)x(\d+)", raw)
+    if found is None:
+        raise ArgumentError(f"raw is {raw!r}; wanted FORMAT:WIDTHxHEIGHT, e.g. NV12:1920x1080")
+    format, width, height = found[1].upper(), int(found[2]), int(found[3])
+    if format not in _PLANES:
+        raise ArgumentError(f"raw has the format {found[1]!r}; wanted one of {', '.join(_PLANES)}")
+    if not (1 <= width <= 16384 and 1 <= height <= 16384):
+        raise ArgumentError(f"raw has a size of {width}x{height}; wanted 1 to 16384 pixels a side")
+    if format in ("YUYV", "UYVY") and width % 2:
+        raise ArgumentError(f"raw has a width of {width}; {format} needs an even one")
+    return format, width, height
