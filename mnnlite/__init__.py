@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mnnlite import decoders, draw, observe, pipeline, results, video
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
+    from mnnlite.runtime import FrameResult, Runtime
     from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
     from mnnlite.task import Task
 
@@ -48,8 +49,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Arena": "mnnlite.model",
     "Frame": "mnnlite.frame",
+    "FrameResult": "mnnlite.runtime",
     "ImageSpec": "mnnlite.specs",
     "Model": "mnnlite.model",
+    "Runtime": "mnnlite.runtime",
     "Task": "mnnlite.task",
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
@@ -69,6 +72,7 @@ __all__ = [
     "EngineNotFoundError",
     "EngineVersionError",
     "Frame",
+    "FrameResult",
     "ImageSpec",
     "LayoutError",
     "MemoryBudgetError",
@@ -82,6 +86,7 @@ __all__ = [
     "OutputError",
     "PipelineError",
     "SourceError",
+    "Runtime",
     "StateError",
     "Task",
     "TaskSpec",
