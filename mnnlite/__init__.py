@@ -37,6 +37,7 @@ _engine.load()  # before anything that imports _core
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mnnlite import decoders, draw, observe, pipeline, results, video
+    from mnnlite.decoders import get_include
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
     from mnnlite.runtime import FrameResult, Runtime
@@ -56,6 +57,7 @@ _HOMES = {
     "Task": "mnnlite.task",
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
+    "get_include": "mnnlite.decoders",
 }
 _MODULES = ("decoders", "draw", "observe", "pipeline", "results", "video")
 
@@ -96,6 +98,7 @@ __all__ = [
     "__version__",
     "decoders",
     "draw",
+    "get_include",
     "observe",
     "pipeline",
     "results",

@@ -37,6 +37,8 @@ class Figures:
     def add(self, result: FrameResult) -> None:
         """Take a frame's times and what went wrong with it."""
         for task, stages in result.timing.items():
+            if result.crops.get(task, (1, 1))[0] == 0:  # nothing to look at on this frame
+                continue
             for stage, spent in stages.items():
                 kept = self._times.setdefault((task, stage), array("q"))
                 if len(kept) < _KEPT:

@@ -85,8 +85,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             if figures.frames and not args.quiet:
                 figures.show(results.dropped)
             raise
-    if not args.quiet:
-        figures.show(results.dropped)
+        if not args.quiet:  # while the networks are still there: their memory counts
+            figures.show(results.dropped)
     return figures.report_failures()
 
 
