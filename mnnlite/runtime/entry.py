@@ -137,6 +137,7 @@ class Entry:
         arena = self.task.model.arena
         del self.member
         self.task.close()
+        self.lane.inputs.fit()
         arena.shrink()
 
 
@@ -170,6 +171,7 @@ def load(
                 task.model.input(target)[...] = source
         if settings.after is not None:
             _follow(entry, settings, others)
+        member.share_input(lane.inputs)
         if measure:
             task.model.run(borrow=True)
             entry.cost_ns = task.model.timing["infer"]

@@ -10,12 +10,11 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mnnlite import _core
 from mnnlite.model import Arena
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from mnnlite import _core
 
 __all__ = ["Lane"]
 
@@ -36,7 +35,7 @@ class Lane:
     def __init__(self, lanes: _core.Lanes, index: int) -> None:
         self.index = index
         self.arenas: dict[tuple[Any, ...], Arena] = {}
-        self.loads = 0
+        self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
         self._lanes = lanes
         self._calls: _Calls = deque()
         self._posting = threading.Lock()
