@@ -36,7 +36,8 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, pipeline, results, video
+    from mnnlite import decoders, draw, observe, pipeline, results, video
+    from mnnlite.decoders import get_include
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
     from mnnlite.runtime import FrameResult, Runtime
@@ -56,8 +57,9 @@ _HOMES = {
     "Task": "mnnlite.task",
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
+    "get_include": "mnnlite.decoders",
 }
-_MODULES = ("decoders", "draw", "pipeline", "results", "video")
+_MODULES = ("decoders", "draw", "observe", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -96,6 +98,8 @@ __all__ = [
     "__version__",
     "decoders",
     "draw",
+    "get_include",
+    "observe",
     "pipeline",
     "results",
     "video",

@@ -1,5 +1,5 @@
 # The native part, as csrc/python binds it. One block a file of csrc/python; `make types` compares it with the module.
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, final
 
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Model(metaclass=pybind11_type):
         shapes: dict[str, list[int]],
         images: list[tuple[str, int, int, int, int, str]],
         resizable: bool,
+        on_stage: Callable[[str], object] | None = None,
     ) -> None: ...
     @property
     def closed(self) -> bool: ...
@@ -67,6 +68,11 @@ class Model(metaclass=pybind11_type):
     def memory(self) -> dict[str, int]: ...
     def facts(self) -> dict[str, Any]: ...
     def operators(self) -> list[tuple[str, str, float]]: ...
+
+# bind_trace.cpp
+def trace(
+    model: Model, values: bool | Iterable[int], replace: Mapping[tuple[int, int], NDArray[Any]]
+) -> dict[str, Any]: ...
 
 # bind_image.cpp
 def active_isa() -> str: ...

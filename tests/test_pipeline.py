@@ -323,3 +323,17 @@ def test_lines_of_keys() -> None:
 )
 def test_values_survive_toml(value: object) -> None:
     assert loads(dumps({"t": {"k.k": value}}))[0] == {"t": {"k.k": value}}
+
+
+def test_the_pipeline_of_the_documentation(checkout: Path, tmp_path: Path) -> None:
+    text = (checkout / "docs" / "command-line.md").read_text()
+    for name in ("fastestdet.mnn", "twinlitenet.mnn"):
+        (tmp_path / name).touch()
+    (tmp_path / "coco.names").write_text("person\n")
+    shown = text.split("```toml\n")[1].split("```")[0]
+    tasks = pipeline.load(write(tmp_path, shown)).tasks
+    assert list(tasks["road"].decoder) == ["area", "ll"]
+    line = text.index("road.toml:5: ")
+    with pytest.raises(mnnlite.PipelineError) as caught:
+        pipeline.load(write(tmp_path, shown.replace("score", "scroe", 1)))
+    assert str(caught.value).partition("some.toml:")[2] == text[line:].partition("road.toml:")[2].partition("\n")[0]

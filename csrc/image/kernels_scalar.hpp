@@ -7,7 +7,6 @@
 // Gray: 65535 * 2^15 < 2^31. Nothing overflows.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -25,6 +24,13 @@ inline int32_t load(const uint8_t* p) noexcept {
   T value;
   std::memcpy(&value, p, sizeof value);
   return value;
+}
+
+// Not std::clamp: nothing of the standard library may be compiled for more than the baseline.
+inline int32_t clamp_level(int32_t v, int32_t bits) noexcept {
+  const int32_t top = 255 << bits;
+  v = v < 0 ? 0 : v;
+  return v > top ? top : v;
 }
 
 // One sample: `step` bytes to the right neighbour, which is only read if it has weight; so is the lower row.
@@ -96,7 +102,7 @@ inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& c
     const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
     const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
     for (int c = 0; c < 3; ++c)
-      out[c][x] = static_cast<float>(std::clamp(rgb[c], 0, 255 << 20)) * scale[c] + bias[c];
+      out[c][x] = static_cast<float>(clamp_level(rgb[c], 20)) * scale[c] + bias[c];
   }
 }
 

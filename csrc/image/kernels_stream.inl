@@ -28,26 +28,20 @@ void reduce_area(const uint16_t* values, int32_t step, const AreaTaps& taps, int
   }
 }
 
-inline int32_t clamp_level(int32_t v, int32_t bits) noexcept {
-  const int32_t top = 255 << bits;
-  v = v < 0 ? 0 : v;
-  return v > top ? top : v;
-}
-
 void yuv_to_rgb(int32_t* y, int32_t* u, int32_t* v, int32_t count, int32_t bits, const YuvMatrix& m) noexcept {
   const int32_t shift = bits - 7, black = m.black << 7, middle = 128 << 7;
   for (int32_t x = 0; x < count; ++x) {
     const int32_t luma = ((y[x] >> shift) - black) * m.luma;
     const int32_t cb = (u[x] >> shift) - middle, cr = (v[x] >> shift) - middle;
-    y[x] = clamp_level(luma + cr * m.red_v, 20);
-    u[x] = clamp_level(luma + (cb * m.green_u + cr * m.green_v), 20);
-    v[x] = clamp_level(luma + cb * m.blue_u, 20);
+    y[x] = scalar::clamp_level(luma + cr * m.red_v, 20);
+    u[x] = scalar::clamp_level(luma + (cb * m.green_u + cr * m.green_v), 20);
+    v[x] = scalar::clamp_level(luma + cb * m.blue_u, 20);
   }
 }
 
 void yuv_to_gray(int32_t* y, int32_t count, int32_t bits, const YuvMatrix& m) noexcept {
   const int32_t shift = bits - 7, black = m.black << 7;
-  for (int32_t x = 0; x < count; ++x) y[x] = clamp_level(((y[x] >> shift) - black) * m.luma, 20);
+  for (int32_t x = 0; x < count; ++x) y[x] = scalar::clamp_level(((y[x] >> shift) - black) * m.luma, 20);
 }
 
 void rgb_to_gray(const int32_t* r, const int32_t* g, const int32_t* b, int32_t count, int32_t shift,

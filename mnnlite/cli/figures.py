@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from array import array
-from pathlib import Path
 
 import numpy as np
 
 from mnnlite.cli.output import columns
+from mnnlite.errors import StateError
+from mnnlite.observe.proc import MIB, process
 
 __all__ = ["Figures", "memory_mib"]
 
@@ -58,11 +60,13 @@ class Figures:
 
 
 def memory_mib() -> dict[str, float]:
-    """What the process takes, by the kernel's count; empty where there is no /proc."""
-    names = {"VmRSS": "resident", "VmHWM": "resident at most", "RssAnon": "anonymous"}
+    """What the process takes, by the kernel's count; empty where the kernel does not say."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
+        now = process()
+    except StateError:
         return {}
-    found = dict(line.split(":", 1) for line in lines if ":" in line)
-    return {shown: int(found[key].split()[0]) / 1024 for key, shown in names.items() if key in found}
+    return {
+        "resident": now.rss / MIB,
+        "resident at most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "anonymous": now.anonymous / MIB,
+    }

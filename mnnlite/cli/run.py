@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,12 @@ from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
 from mnnlite.cli.report import describe, draw, frame_line
 from mnnlite.errors import MnnliteError, OutputError
+from mnnlite.model import Arena
 from mnnlite.task import Task
 
 if TYPE_CHECKING:
     from mnnlite.frame import Frame
+    from mnnlite.specs import TaskSpec
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,10 +59,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     spec = pipeline.load(args.pipeline)
     source = video.open_source(args.source, args.raw)
     with ExitStack() as stack:
-        tasks: dict[str, Task] = {}
-        for name, task_spec in spec.tasks.items():
-            with _blaming(name):
-                tasks[name] = stack.enter_context(Task(task_spec))
+        tasks = _open(spec.tasks, stack)
         sinks = list(_sinks(args, output, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out)
@@ -77,10 +76,26 @@ def _run(args: argparse.Namespace, output: Output) -> int:
                     for sink in sinks:
                         sink(frame, results, times)
                     progress.step()
-        finally:  # also after Ctrl-C or damage in the middle: what was done is reported
-            if not args.quiet:
+        except BaseException:  # Ctrl-C, damage in the middle: what was done is reported first
+            if figures.frames and not args.quiet:
                 figures.show()
+            raise
+    if not args.quiet:
+        figures.show()
     return 0
+
+
+def _open(specs: Mapping[str, TaskSpec], stack: ExitStack) -> dict[str, Task]:
+    """Load the networks, those with equal options into one arena: they never run at once, so they share feature maps."""
+    arenas: dict[tuple[str, int], Arena] = {}
+    tasks: dict[str, Task] = {}
+    for name, spec in specs.items():
+        with _blaming(name):
+            options = spec.precision, spec.threads or 1
+            if options not in arenas:
+                arenas[options] = stack.enter_context(Arena(precision=options[0], threads=options[1]))
+            tasks[name] = stack.enter_context(Task(spec, arena=arenas[options]))
+    return tasks
 
 
 @contextmanager
