@@ -120,9 +120,17 @@ FrameTicket submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame,
 }  // namespace
 
 void bind_lanes(py::module_& module) {
+  py::class_<InputPool, std::shared_ptr<InputPool>>(module, "InputPool")
+      .def(py::init<>())
+      .def("fit", &InputPool::fit)
+      .def_property_readonly("bytes", &InputPool::bytes);
+
   py::class_<Member, std::shared_ptr<Member>>(module, "Member")
       .def(py::init(&make_member), py::arg("task"), py::keep_alive<1, 2>())
       .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"), py::arg("padding"))
+      .def("share_input", [](Member& member, std::shared_ptr<InputPool> pool) {
+        check(member.task().share_input(std::move(pool)), "create_task");
+      }, py::arg("pool"))
       .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"), py::arg("input"));
 
   py::class_<FrameTicket>(module, "FrameTicket")

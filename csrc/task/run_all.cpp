@@ -9,6 +9,7 @@ int64_t steady_ns() noexcept {
 }
 
 void run_all(const std::vector<Due>& due, const TaskItem& frame, std::vector<Outcome>& outcomes, Running& running) noexcept {
+  for (const Due& each : due) each.member->task().begin_frame();
   for (size_t i = 0; i < due.size(); ++i) {
     Member& member = *due[i].member;
     Outcome& outcome = outcomes[i];

@@ -112,6 +112,19 @@ Status Task::add_feed(const TaskFeed& feed) {
   return {};
 }
 
+Status Task::share_input(std::shared_ptr<InputPool> pool) noexcept try {
+  if (images_.size() != 1 || pool_) return {};
+  const int input = images_[0].image.input;
+  for (const TaskState& each : state_)
+    if (each.input == input) return {};
+  for (const TaskFeed& each : feeds_)
+    if (each.input == input) return {};
+  if (pool->join(session_, input)) pool_ = std::move(pool);
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to share an input");
+}
+
 void Task::clear_results() noexcept {
   for (const std::shared_ptr<SinkBuffer>& sink : sinks_) sink->reset();
   times_ = {};
@@ -143,13 +156,16 @@ Status Task::find_plan(Plans& input, Format format, const ImagePlan** plan) noex
 
 Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept {
   const TensorView whole = session_->input(input.image.input);
+  // Another task of the lane may have made the same of this frame.
+  const bool filled = pool_ && n == 1 && whole.rank == 4 && pool_->holds(input.image.spec, whole, items[0].region);
+  if (pool_ && !filled) pool_->spoil();
   for (int32_t i = 0; i < n; ++i) {
     const TaskItem& item = items[i];
     const ImagePlan* plan = nullptr;
     MNNLITE_TRY(find_plan(input, item.view.format, &plan));
     if (!scratch_.reserve(plan->scratch_bytes(item.view.width, item.view.height)))
       return Status::error(Code::out_of_memory, "no memory for the scratch of an image plan");
-    MNNLITE_TRY(plan->run(item.view, &item.region, 1, slots_from(whole, i), scratch_.data()));
+    if (!filled) MNNLITE_TRY(plan->run(item.view, &item.region, 1, slots_from(whole, i), scratch_.data()));
     if (!first) continue;
     mnnlite_item& out = items_[static_cast<size_t>(i)];
     const Mapping mapping = plan->mapping(item.region);
@@ -157,6 +173,7 @@ Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) no
     out.net_width = plan->width();
     out.net_height = plan->height();
   }
+  if (pool_ && n == 1) pool_->set_holds(input.image.spec, whole, items[0].region);
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "decode/sink.hpp"
 #include "engine/session.hpp"
 #include "image/plan.hpp"
+#include "task/input_pool.hpp"
 
 namespace mnnlite {
 
@@ -76,8 +77,15 @@ class Task {
   // Shape and dtype must be equal.
   Status add_feed(const TaskFeed& feed);
   bool takes_pictures() const noexcept { return !images_.empty(); }
+  // What a shared input holds is of an earlier frame.
+  void begin_frame() noexcept {
+    if (pool_) pool_->begin_frame();
+  }
   // Of the last run: where its pictures lay.
   const mnnlite_item* items() const noexcept { return items_.data(); }
+
+  // Take the memory of the input from `pool`, where that can be: one picture, and nothing else writes the input.
+  Status share_input(std::shared_ptr<InputPool> pool) noexcept;
 
   // No results, as of a run without items.
   void clear_results() noexcept;
@@ -117,6 +125,7 @@ class Task {
   std::vector<TaskState> state_;
   std::vector<TaskFeed> feeds_;
   std::vector<int> raw_;
+  std::shared_ptr<InputPool> pool_;  // of the only picture's input
   std::vector<mnnlite_item> items_;
   std::vector<TensorView> tensors_;  // of the decoder at work
   OutputMask wanted_ = kAllOutputs;

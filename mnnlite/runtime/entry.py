@@ -134,10 +134,9 @@ class Entry:
 
     def close(self) -> None:
         """On the lane's thread: the network goes, and its arena gives back what it no longer needs."""
-        arena = self.task.model.arena
         del self.member
         self.task.close()
-        arena.shrink()
+        self.lane.tidy()
 
 
 def needs_of(spec: TaskSpec, settings: Settings) -> tuple[str, ...]:
@@ -151,13 +150,11 @@ def load(
     name: str, spec: TaskSpec, settings: Settings, lane: Lane, threads: int, others: Mapping[str, Entry], measure: bool
 ) -> Entry:
     """On the lane's thread: load the model into the lane's arena and tie it to the tasks it takes something from."""
-    threads = spec.threads or threads
-    key = (spec.precision, threads)
-    arena = lane.arena(key, precision=spec.precision, threads=threads)
+    arena = lane.arena(spec.precision, spec.threads or threads)
     try:
         task = Task(replace(spec, threads=None, feed={}), arena=arena)
     except BaseException:
-        arena.shrink()
+        lane.tidy()
         raise
     try:
         member = _core.Member(task.native)
@@ -170,12 +167,13 @@ def load(
                 task.model.input(target)[...] = source
         if settings.after is not None:
             _follow(entry, settings, others)
+        member.share_input(lane.inputs)
         if measure:
             task.model.run(borrow=True)
             entry.cost_ns = task.model.timing["infer"]
     except BaseException:
         task.close()
-        arena.shrink()
+        lane.tidy()
         raise
     return entry
 

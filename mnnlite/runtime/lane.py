@@ -10,12 +10,11 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mnnlite import _core
 from mnnlite.model import Arena
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from mnnlite import _core
 
 __all__ = ["Lane"]
 
@@ -35,8 +34,8 @@ class Lane:
 
     def __init__(self, lanes: _core.Lanes, index: int) -> None:
         self.index = index
-        self.arenas: dict[tuple[Any, ...], Arena] = {}
-        self.loads = 0
+        self.arenas: dict[tuple[str, int], Arena] = {}
+        self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
         self._lanes = lanes
         self._calls: _Calls = deque()
         self._posting = threading.Lock()
@@ -65,11 +64,22 @@ class Lane:
             self._lanes.call(self.index)
         return future
 
-    def arena(self, key: tuple[Any, ...], **options: Any) -> Arena:
+    def arena(self, precision: str, threads: int) -> Arena:
         """The lane's arena of these options; on the lane's thread."""
+        key = (precision, threads)
         if key not in self.arenas:
-            self.arenas[key] = Arena(**options)
+            self.arenas[key] = Arena(precision=precision, threads=threads)
         return self.arenas[key]
+
+    def tidy(self) -> None:
+        """On the lane's thread, after a task went: what only it needed goes back to the system."""
+        self.inputs.fit()
+        for key, arena in list(self.arenas.items()):
+            if all(model.closed for model in arena._models):
+                del self.arenas[key]
+                arena.close()
+            else:
+                arena.shrink()
 
     def close_arenas(self) -> None:
         """On the lane's thread, at the end."""

@@ -462,7 +462,7 @@ class Runtime:
         dict
             ``tasks``: for each the terms of `Model.memory` and its ``lane``; ``lanes``: for each ``static`` (weights and
             outputs), ``dynamic`` (the one buffer for feature maps, as large as the largest of its tasks needs) and
-            ``inputs``; ``total`` of all lanes.
+            ``inputs`` (one memory for all pictures, as large as the largest, and what cannot be shared); ``total`` of all lanes.
         """
         self._check_open()
         with self._flights.lock:
@@ -479,7 +479,7 @@ class Runtime:
                 {
                     "static": sum(tasks[entry.name]["static"] for entry in mine),
                     "dynamic": sum(dynamic.values()),
-                    "inputs": sum(tasks[entry.name]["inputs"] for entry in mine),
+                    "inputs": sum(tasks[entry.name]["inputs"] for entry in mine) + lane.inputs.bytes,
                 }
             )
         return {"tasks": tasks, "lanes": lanes, "total": sum(sum(lane.values()) for lane in lanes)}

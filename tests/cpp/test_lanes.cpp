@@ -240,3 +240,36 @@ TEST_CASE("results stay as they are while later frames are worked on") {
   const std::vector<Outcome> third = run({{member}}, red.item);
   CHECK(third[0].results.sinks[0].get() == used);  // nothing is allocated once warm: the third frame meets it again
 }
+
+TEST_CASE("tasks of a lane share one input memory, filled once for equal specs") {
+  const auto pool = std::make_shared<InputPool>();
+  const auto arena = std::make_shared<FakeArena>();
+  Rig small(8, 1, {}, arena), same(8, 1, {}, arena), large(32, 1, {}, arena);
+  std::vector<Due> due;
+  for (const Rig* rig : {&small, &same, &large}) {
+    REQUIRE(rig->task->share_input(pool).ok());
+    due.push_back({member_of(*rig)});
+  }
+  CHECK(pool->bytes() >= 32 * 32 * 3 * sizeof(float));
+  CHECK(small.session->input(0).data == large.session->input(0).data);
+  for (int channel = 0; channel < 3; ++channel) {
+    const Picture picture(20, 20, channel);
+    const std::vector<Outcome> outcomes = run(due, picture.item);
+    for (const Outcome& outcome : outcomes) CHECK(sink_of(outcome).rows[0].class_id == channel);
+  }
+  // The same memory, filled again between frames by nobody: a frame never sees an earlier one's picture.
+  std::vector<Due> first(due.begin(), due.begin() + 2);
+  for (int channel = 2; channel >= 0; --channel) {
+    const Picture picture(20, 20, channel);
+    for (const Outcome& outcome : run(first, picture.item)) CHECK(sink_of(outcome).rows[0].class_id == channel);
+  }
+  due.pop_back();
+  first.clear();
+  large.task.reset();
+  large.session.reset();
+  pool->fit();
+  CHECK(pool->bytes() < 32 * 32 * 3 * sizeof(float));
+  CHECK(small.session->input(0).data == same.session->input(0).data);
+  const Picture picture(20, 20, 1);
+  for (const Outcome& outcome : run(due, picture.item)) CHECK(sink_of(outcome).rows[0].class_id == 1);
+}
