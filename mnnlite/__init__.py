@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mnnlite.decoders import get_include
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
+    from mnnlite.runtime import FrameResult, Runtime
     from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
     from mnnlite.task import Task
 
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "Arena": "mnnlite.model",
     "Frame": "mnnlite.frame",
+    "FrameResult": "mnnlite.runtime",
     "ImageSpec": "mnnlite.specs",
     "Model": "mnnlite.model",
+    "Runtime": "mnnlite.runtime",
     "Task": "mnnlite.task",
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
@@ -71,6 +74,7 @@ __all__ = [
     "EngineNotFoundError",
     "EngineVersionError",
     "Frame",
+    "FrameResult",
     "ImageSpec",
     "LayoutError",
     "MemoryBudgetError",
@@ -84,6 +88,7 @@ __all__ = [
     "OutputError",
     "PipelineError",
     "SourceError",
+    "Runtime",
     "StateError",
     "Task",
     "TaskSpec",

@@ -319,6 +319,15 @@ bool MnnSession::input_is_direct(int index) const noexcept {
   return inputs_[static_cast<size_t>(index)].view.layout != MNNLITE_NC4HW4;
 }
 
+void MnnSession::use_input_memory(int index, void* memory) noexcept {
+  Input& input = inputs_[static_cast<size_t>(index)];
+  if (input.memory.data()) need_.input_bytes -= stored_bytes(input.view);
+  input.memory = Block{};
+  input.view.data = memory;
+  input.tensor->buffer().host = static_cast<uint8_t*>(memory);
+  if (input_is_direct(index)) input.plain.data = memory;
+}
+
 Status MnnSession::stage_input(int index) noexcept {
   Input& input = inputs_[static_cast<size_t>(index)];
   if (input_is_direct(index) || input.plain.data) return {};

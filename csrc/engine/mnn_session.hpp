@@ -52,6 +52,7 @@ class MnnSession final : public Session {
   TensorView plain_input(int index) const noexcept override;
   bool input_is_direct(int index) const noexcept override;
   Status stage_input(int index) noexcept override;
+  void use_input_memory(int index, void* memory) noexcept override;
   TensorView output(int index) const noexcept override { return outputs_[static_cast<size_t>(index)].view; }
   Status run(OutputMask wanted) noexcept override;
   // The same, and what each operator did; callbacks around every operator make it slower. Null: not traced.

@@ -7,6 +7,7 @@ void bind_trace(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_decode(pybind11::module_& module);
 void bind_task(pybind11::module_& module);
+void bind_lanes(pybind11::module_& module);
 }  // namespace mnnlite::python
 
 PYBIND11_MODULE(_core, module) {
@@ -17,4 +18,5 @@ PYBIND11_MODULE(_core, module) {
   mnnlite::python::bind_image(module);
   mnnlite::python::bind_decode(module);
   mnnlite::python::bind_task(module);
+  mnnlite::python::bind_lanes(module);
 }
