@@ -56,7 +56,7 @@ tsan: prerequisites
 	$(PIP) install -c $(PINS) --group build --group test --group lint
 	@touch $@
 
-# Without build isolation, so that a second build is incremental; tests/package builds the other way as well.
+# Without build isolation, so that a second build is incremental; the clean room installs the other way as well.
 .venv/.wheel: $(SOURCES) .venv/.dependencies
 	rm -rf build/wheel
 	$(PIP) wheel --no-build-isolation --no-deps -Ccmake.define.MNNLITE_DEV=ON -Cbuild-dir=build/dev -w build/wheel .

@@ -18,6 +18,7 @@ from mnnlite import cli, video
 from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import columns
 from mnnlite.cli.progress import plain_line
+from mnnlite.runtime import FrameResult
 
 from .helpers import networks
 from .helpers.cli import Ran, command, mnnlite
@@ -106,6 +107,53 @@ def test_run_takes_every_nth_frame_and_stops(folder: Path) -> None:
     ran = mnnlite("run", folder / "p.toml", folder / "v.mp4", "--json", "--every", 4, "--frames", 2)
     assert [line["frame"] for line in ran.lines] == [0, 4]
     assert len(mnnlite("run", folder / "p.toml", folder / "v.mp4", "--json", "--every", 4).lines) == 3
+
+
+def test_run_on_lanes_with_a_cascade_and_a_task_for_every_second_frame(folder: Path) -> None:
+    (folder / "many.toml").write_text(
+        "[runtime]\nlanes = 2\nforce = true\n\n"
+        + PIPELINE.replace('name = "plain"', 'name = "plain"\nevery = 2')
+        + """
+[[task]]
+name = "closer"
+after = "heat"
+only = ["hot"]
+max_crops = 1
+model = "net.mnn"
+image = { size = [32, 32], std = [255, 255, 255] }
+decoder = { family = "segmentation", threshold = 0.0, tensors = ["heat"], classes = ["", "hot"] }
+"""
+    )
+    ran = mnnlite("run", folder / "many.toml", folder / "v.mp4", "--json", "--frames", 4)
+    assert ran.code == 0, ran.err
+    assert [line["frame"] for line in ran.lines] == [0, 1, 2, 3]
+    assert [sorted(line["results"]) for line in ran.lines] == 2 * [
+        ["both", "closer", "heat", "plain"],
+        ["both", "closer", "heat"],
+    ]
+    assert [list(line.get("skipped", [])) for line in ran.lines] == [[], ["plain"], [], ["plain"]]
+    assert ran.lines[0]["crops"] == {"closer": [1, 1]}
+    assert ran.lines[0]["results"]["closer"][0]["box"] == [0.0, 0.0, 64.0, 48.0]
+    alone = mnnlite("run", folder / "p.toml", folder / "v.mp4", "--json", "--frames", 4)
+    for together, apart in zip(ran.lines, alone.lines, strict=True):
+        for name in ("heat", "both"):
+            assert together["results"][name] == apart["results"][name]
+
+
+def test_a_task_that_fails_costs_its_own_results_and_exit_code_1(folder: Path, tmp_path: Path) -> None:
+    """Black pictures make infinite scores."""
+    networks.convert(networks.inverse(tmp_path)).rename(tmp_path / "inverse.mnn")
+    task = "[[task]]\nname = 'broken'\nmodel = 'inverse.mnn'\nimage = {}\ndecoder = 'classification'\n"
+    (tmp_path / "p.toml").write_text(PIPELINE.replace("net.mnn", f"{folder}/net.mnn") + task)
+    black = bytes(2 * 64 * 48 * 3)
+    ran = mnnlite("run", tmp_path / "p.toml", "-", "--raw", "RGB:64x48", "--json", "--quiet", stdin=black)
+    assert ran.code == 1
+    assert len(ran.lines) == 2
+    for line in ran.lines:
+        assert list(line["errors"]) == ["broken"]
+        assert sorted(line["results"]) == ["both", "heat", "plain"]
+    assert ran.err.startswith("mnnlite: on 2 of 2 frames: task 'broken': ")
+    assert ran.err.count("\n") == 1
 
 
 def test_run_on_pictures_names_the_files(folder: Path) -> None:
@@ -197,7 +245,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, cap
     p, v = folder / "p.toml", folder / "v.mp4"
     (tmp_path / "bad.toml").write_text(PIPELINE.replace("net.mnn", str(folder / "net.mnn")).replace("std", "sdt"))
     (tmp_path / "blind.toml").write_text(f"[[task]]\nname = 'a'\nmodel = '{folder}/net.mnn'\n")
-    (tmp_path / "text.toml").write_text("[[task]]\nname = 'a'\nmodel = 'text.mnn'\n")
+    (tmp_path / "text.toml").write_text("[[task]]\nname = 'a'\nmodel = 'text.mnn'\nimage = {}\n")
     (tmp_path / "text.mp4").write_text("no video\n" * 99)
     (tmp_path / "text.mnn").write_text("no model\n" * 99)
     for args, message in {
@@ -208,7 +256,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, cap
         ("run", p, v, "--frame"): "frame",
         ("run", tmp_path / "nope.toml", v): "nope.toml: cannot read",
         ("run", tmp_path / "bad.toml", v): "bad.toml:4: task.heat.image.sdt: unknown key; did you mean 'std'",
-        ("run", tmp_path / "blind.toml", v): "task 'a': the task has no image spec",
+        ("run", tmp_path / "blind.toml", v): "task 'a' has neither an image nor a feed",
         ("run", tmp_path / "text.toml", v): "task 'a': ",
         ("run", p, tmp_path / "nope.mp4"): "there is no",
         ("run", p, tmp_path / "text.mp4"): "not a video",
@@ -376,7 +424,9 @@ def test_figures_do_not_grow_with_a_long_run(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setattr("mnnlite.cli.figures._KEPT", 10)
     figures = Figures()
     for spent in range(25):
-        figures.add({"task": {"infer": spent * 1_000_000}})
+        result = FrameResult(spent, None, None, (8, 8))
+        result.timing = {"task": {"infer": spent * 1_000_000}}
+        figures.add(result)
     assert figures.percentiles() == [("task", "infer", 19.5, 23.1)]
     figures.show()
     assert "25 frames in" in capsys.readouterr().err

@@ -56,16 +56,26 @@ inline uint8x16_t load_8_and_8(const uint8_t* upper, const uint8_t* lower) noexc
   return vcombine_u8(vld1_u8(upper), vld1_u8(lower));
 }
 
-// Table lookup that makes Quads of component c from four registers with 8 bytes of each row.
+// Indices for table lookups, worked out by the compiler.
+struct alignas(16) Lookup {
+  uint8_t bytes[16] = {};
+};
+// Makes Quads of component c from four registers with 8 bytes of each row.
 template <Kind kind, int c>
-inline uint8x16_t quad_lookup() noexcept {
-  alignas(16) uint8_t index[16];
+constexpr Lookup quad_lookup() noexcept {
+  Lookup lookup;
   for (int at = 0; at < 16; ++at) {
-    const int output = at % 4, row = at / 8;
     const int from = at % 8 < 4 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
-    index[at] = static_cast<uint8_t>(output * 16 + row * 8 + from);
+    lookup.bytes[at] = static_cast<uint8_t>(at % 4 * 16 + at / 8 * 8 + from);
   }
-  return vld1q_u8(index);
+  return lookup;
+}
+// Makes Quads of component c of interleaved chroma from a register of each row.
+template <int c>
+constexpr Lookup chroma_lookup() noexcept {
+  Lookup lookup;
+  for (int at = 0; at < 16; ++at) lookup.bytes[at] = static_cast<uint8_t>(at / 8 * 16 + at % 4 * 4 + at % 8 / 4 * 2 + c);
+  return lookup;
 }
 
 // Neighbours in 8 bytes.
@@ -76,10 +86,9 @@ struct SampleWide {
   uint8x16_t lookup[count];
 
   SampleWide() noexcept {
-    lookup[0] = quad_lookup<kind, 0>();
-    lookup[1] = quad_lookup<kind, 1>();
-    if constexpr (count > 2) lookup[2] = quad_lookup<kind, 2>();
-    if constexpr (count > 3) lookup[3] = quad_lookup<kind, 3>();
+    static constexpr Lookup tables[4] = {quad_lookup<kind, 0>(), quad_lookup<kind, 1>(), quad_lookup<kind, 2>(),
+                                         quad_lookup<kind, 3>()};
+    for (int c = 0; c < count; ++c) lookup[c] = vld1q_u8(tables[c].bytes);
   }
   void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     uint8x16x4_t table;
@@ -96,7 +105,7 @@ struct SampleGray {
   uint8x16_t lookup;
 
   SampleGray() noexcept {
-    constexpr uint8_t index[16] = {0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15};
+    static constexpr uint8_t index[16] = {0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15};
     lookup = vld1q_u8(index);
   }
   static uint16_t neighbours(const uint8_t* p) noexcept {
@@ -126,11 +135,8 @@ struct SamplePairs {
   uint8x16_t lookup[2];
 
   SamplePairs() noexcept {
-    for (int c = 0; c < 2; ++c) {
-      alignas(16) uint8_t index[16];
-      for (int at = 0; at < 16; ++at) index[at] = static_cast<uint8_t>(at / 8 * 16 + at % 4 * 4 + at % 8 / 4 * 2 + c);
-      lookup[c] = vld1q_u8(index);
-    }
+    static constexpr Lookup tables[2] = {chroma_lookup<0>(), chroma_lookup<1>()};
+    for (int c = 0; c < 2; ++c) lookup[c] = vld1q_u8(tables[c].bytes);
   }
   static uint32_t four_bytes(const uint8_t* p) noexcept {
     uint32_t value;
@@ -312,7 +318,10 @@ const Kernels kNeonKernels = {
     {sample_row_f32<SampleGray<1>, 1, 1>, nullptr, nullptr, nullptr, sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>,
      sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>, sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr,
      nullptr},
+    nullptr,
+    {},
     {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
+    {},
     {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
     {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
      scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,

@@ -88,6 +88,14 @@ void warp_row(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) 
   for (int32_t x = 0; x < taps.count; ++x) warp_column<T, N, Spacing, Step>(taps, to_next_row, x, v);
 }
 
+// Sampled y, u, v with 18 fraction bits -> red, green, blue as floats at column x.
+inline void store_yuv_f32(int32_t y, int32_t u, int32_t v, const YuvMatrix& m, const float scale[3], const float bias[3],
+                          float* const out[3], int32_t x) noexcept {
+  const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
+  const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
+  for (int c = 0; c < 3; ++c) out[c][x] = static_cast<float>(clamp_level(rgb[c], 20)) * scale[c] + bias[c];
+}
+
 // Columns of a fused YUV pass. LumaStep, and for chroma the step and how far the second component lies behind the first
 // (0: in a plane of its own).
 template <int LumaStep, int ChromaStep, int Spacing>
@@ -99,10 +107,7 @@ inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& c
     const int32_t y = blend<uint8_t>(rows.luma[0] + at_y, rows.luma[1] + at_y, LumaStep, luma.weights[x], rows.luma_weight1);
     const int32_t u = blend<uint8_t>(rows.first[0] + at_c, rows.first[1] + at_c, ChromaStep, w, rows.chroma_weight1);
     const int32_t v = blend<uint8_t>(second[0] + at_c + Spacing, second[1] + at_c + Spacing, ChromaStep, w, rows.chroma_weight1);
-    const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
-    const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
-    for (int c = 0; c < 3; ++c)
-      out[c][x] = static_cast<float>(clamp_level(rgb[c], 20)) * scale[c] + bias[c];
+    store_yuv_f32(y, u, v, m, scale, bias, out, x);
   }
 }
 

@@ -147,6 +147,7 @@ void take_channels(PlanData& data) noexcept {
       source = rows[3] >= 0 ? rows[3] : image::kOpaque;
     else
       source = rows[bgr ? 2 - c : c];
+    data.constants = data.constants || source < 0;
   }
 }
 

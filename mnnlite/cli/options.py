@@ -8,8 +8,11 @@ from mnnlite.errors import ArgumentError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
-__all__ = ["add_model_options", "model_options", "shapes_of"]
+    from numpy.typing import NDArray
+
+__all__ = ["add_model_options", "model_options", "read_inputs", "shapes_of"]
 
 _LEVELS = ("normal", "high", "low")
 
@@ -53,3 +56,20 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
         return name, tuple(int(extent) for extent in dims.split("x"))
     except ValueError:
         raise ArgumentError(f"--shape is {text!r}; wanted INPUT=1x3x224x224") from None
+
+
+def read_inputs(path: Path) -> dict[str, NDArray[Any]]:
+    """Read arrays by name from an ``.npz`` file."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path) as archive:
+            if isinstance(archive, np.lib.npyio.NpzFile):
+                return dict(archive)
+    except OSError as error:
+        raise ArgumentError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+        pass
+    raise ArgumentError(f"{path} is not an .npz file of arrays by name; numpy.savez(path, name=array) writes one")
