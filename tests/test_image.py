@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
+from helpers.child import run_python
 from helpers.image_cases import PACKED, YUV, make, region_of
 from mnnlite import Frame, ImageSpec, _core
 from mnnlite.reference import image as reference
@@ -267,3 +269,44 @@ def test_plans_may_be_used_by_many_threads():
     for thread in threads:
         thread.join()
     assert wrong == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", _core.cpu_isas())
+def test_the_environment_forces_an_instruction_set(name):
+    code = "import mnnlite; print(mnnlite._core.active_isa())"
+    assert run_python(code, env={"MNNLITE_FORCE_ISA": name}).stdout.strip() == name
+
+
+@pytest.mark.parametrize("name", ["doesnotexist", "avx2,sse41", "neon" if "neon" not in _core.cpu_isas() else "avx2"])
+def test_an_instruction_set_that_cannot_be_forced_is_refused(name):
+    code = (
+        "import numpy as np, mnnlite\n"
+        "try:\n"
+        "    mnnlite.ImageSpec(size=(2, 2)).apply(mnnlite.Frame(np.zeros((2, 2, 3), np.uint8), 'BGR'))\n"
+        "except mnnlite.ArgumentError as error:\n"
+        "    print(error)\n"
+    )
+    said = run_python(code, env={"MNNLITE_FORCE_ISA": name}).stdout
+    assert "instruction set" in said
+    assert name in said
+
+
+def test_the_gil_is_released_once():
+    """While one thread converts, another one runs Python all the time."""
+    frame = Frame(np.zeros((2160, 3840, 3), np.uint8), "BGR")
+    spec = ImageSpec(size=(1024, 1024), filter="area")
+    out = spec.apply(frame)
+    ticks = []
+    stop = threading.Event()
+
+    def tick():
+        while not stop.is_set():
+            ticks.append(None)
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    spec.apply(frame, out=out)  # several milliseconds
+    stop.set()
+    thread.join()
+    assert len(ticks) >= 2

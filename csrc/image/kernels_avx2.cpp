@@ -25,7 +25,7 @@ namespace {
 
 #include "image/kernels_stream.inl"
 
-inline int32_t load_i32(const uint8_t* p) noexcept {
+inline int32_t load_i32(const void* p) noexcept {
   int32_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
@@ -52,11 +52,13 @@ struct Offsets {
   }
 };
 
-inline __m256i broadcast_8_bytes(const uint8_t* p) noexcept {
+inline int64_t load_i64(const void* p) noexcept {
   int64_t value;
   std::memcpy(&value, p, sizeof value);
-  return _mm256_set1_epi64x(value);
+  return value;
 }
+
+inline __m256i broadcast_8_bytes(const uint8_t* p) noexcept { return _mm256_set1_epi64x(load_i64(p)); }
 
 // What blends rows: interleaved bytes (upper, lower) give S = 64 (upper + lower) and D = 64 (lower - upper); with
 // w' = 32 (w - 1024) in 16 signed bits S + ((D w' + 2^14) >> 15) is (upper (2048 - w) + lower w + 8) >> 4, exactly.
@@ -64,23 +66,48 @@ struct Rows {
   const __m256i sum, difference, weight;
   explicit inline Rows(int32_t weight1) noexcept
       : sum(_mm256_set1_epi8(64)), difference(_mm256_set1_epi16(0x40c0)), weight(_mm256_set1_epi16(static_cast<int16_t>((weight1 - 1024) * 32))) {}
+  // Eight lower rows' weights, for maps where every output has its own.
+  explicit inline Rows(__m256i weights1) noexcept
+      : sum(_mm256_set1_epi8(64)), difference(_mm256_set1_epi16(0x40c0)), weight(both_halves(weights1)) {}
+  static inline __m256i both_halves(__m256i weights1) noexcept {
+    const __m256i low = _mm256_slli_epi32(_mm256_sub_epi32(weights1, _mm256_set1_epi32(1024)), 5);
+    return _mm256_blend_epi16(low, _mm256_slli_epi32(low, 16), 0xaa);
+  }
   inline __m256i blend(__m256i pairs) const noexcept {
     const __m256i part = _mm256_mulhrs_epi16(_mm256_maddubs_epi16(pairs, difference), weight);
     return _mm256_add_epi16(_mm256_maddubs_epi16(pairs, sum), part);
   }
 };
 
-// PSHUFB mask for a 128-bit lane of 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its
-// upper and lower first neighbour and its upper and lower second neighbour.
+// PSHUFB masks, worked out by the compiler: left to itself it may do so on every row.
+struct alignas(32) Mask {
+  int8_t bytes[32] = {};
+  inline __m256i load() const noexcept { return _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes)); }
+};
+
+// For a 128-bit lane of 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its upper and
+// lower first neighbour and its upper and lower second neighbour.
 template <Kind kind>
-inline __m256i quad_mask() noexcept {
-  alignas(32) char mask[32];
+constexpr Mask quad_mask() noexcept {
+  Mask mask;
   for (int at = 0; at < 32; ++at) {
     const int c = at % 16 / 4;
-    const int8_t from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
-    mask[at] = static_cast<char>(from < 0 ? -1 : from + at % 2 * 8);
+    const int from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
+    mask.bytes[at] = static_cast<int8_t>(from < 0 ? -1 : from + at % 2 * 8);
   }
-  return _mm256_load_si256(reinterpret_cast<const __m256i*>(mask));
+  return mask;
+}
+
+// For 8 blended components: a 32-bit lane for each with its first and its second neighbour.
+template <Kind kind>
+constexpr Mask pair_mask() noexcept {
+  Mask mask;
+  for (int at = 0; at < 32; ++at) {
+    const int c = at % 16 / 4;
+    const int from = at % 4 < 2 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
+    mask.bytes[at] = static_cast<int8_t>(from < 0 ? -1 : from * 2 + at % 2);
+  }
+  return mask;
 }
 
 // What lies around outputs k and k + 4, one in each 128-bit lane, components in 32-bit lanes.
@@ -104,10 +131,11 @@ template <Kind kind>
 struct SampleWide {
   static constexpr int count = Lanes<kind>::count;
   static constexpr int load_bytes = 8;
+  static constexpr Mask mask = quad_mask<kind>();
   const __m256i quads;
 
   // Written out: a constructor that the compiler makes would not belong to the target region.
-  inline SampleWide() noexcept : quads(quad_mask<kind>()) {}
+  inline SampleWide() noexcept : quads(mask.load()) {}
 
   inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     const Offsets offsets(offset);
@@ -269,6 +297,103 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
     sample_floats<Sample, Spacing, Step, false>(row0, row1, weight1, taps, scale, bias, out);
 }
 
+template <typename Sample, int Spacing, int Step>
+void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+  const Sample sample;
+  const auto group = [&](int32_t x) {
+    int64_t wide;
+    std::memcpy(&wide, taps.wide + x, sizeof wide);
+    if (wide != 0x0101010101010101) {
+      scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, x, x + 8, v);
+      return;
+    }
+    Quads<Sample::count> quads;
+    sample.load(plane, plane + to_next_row, taps.offset + x, quads);
+    const Rows rows(load_8x32(taps.weights_y + x));
+    const __m256i weights_x = load_8x32(taps.weights_x + x);
+    for (int c = 0; c < Sample::count; ++c)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(v[c] + x),
+                          _mm256_madd_epi16(rows.blend(quads.component[c]), weights_x));
+  };
+  if (taps.count < 8) {
+    scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, 0, taps.count, v);
+    return;
+  }
+  for (int32_t x = 0; x + 8 <= taps.count; x += 8) group(x);
+  if (taps.count % 8 != 0) group(taps.count - 8);
+}
+
+// All of two rows, sixteen bytes at a time, the last ones moved back to end in time.
+void blend_bytes(const uint8_t* row0, const uint8_t* row1, int32_t weight1, int32_t bytes, int16_t* t) noexcept {
+  const Rows rows(weight1);
+  const auto blend = [&](int32_t i) {
+    const __m128i upper = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row0 + i));
+    const __m128i lower = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row1 + i));
+    const __m256i pairs = _mm256_set_m128i(_mm_unpackhi_epi8(upper, lower), _mm_unpacklo_epi8(upper, lower));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(t + i), rows.blend(pairs));
+  };
+  if (bytes < 16) {
+    for (int32_t i = 0; i < bytes; ++i)
+      t[i] = static_cast<int16_t>((row0[i] * (2048 - weight1) + row1[i] * weight1 + 8) >> 4);
+    return;
+  }
+  for (int32_t i = 0; i + 16 <= bytes; i += 16) blend(i);
+  if (bytes % 16 != 0) blend(bytes - 16);
+}
+
+template <int k>
+inline __m256i load_pairs(const int16_t* t, const Offsets& offsets, __m256i pairs) noexcept {
+  const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(t + offsets.at[k]));
+  const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(t + offsets.at[k + 4]));
+  return _mm256_shuffle_epi8(_mm256_set_m128i(high, low), pairs);
+}
+
+// Every column is read wide: t is scratch, and long enough.
+template <Kind kind>
+void across_f32(const int16_t* t, const Taps& taps, const float scale[4], const float bias[4],
+                float* const out[4]) noexcept {
+  constexpr int count = Lanes<kind>::count;
+  static constexpr Mask mask = pair_mask<kind>();
+  const __m256i pairs = mask.load();
+  __m256 k[count], b[count];
+  float* to[count];
+  for (int c = 0; c < count; ++c) {
+    k[c] = _mm256_set1_ps(scale[c]);
+    b[c] = _mm256_set1_ps(bias[c]);
+    to[c] = out[c];
+  }
+  const int32_t *const offset = taps.offset, *const weights = taps.weights;
+  cover<count>(
+      0, taps.count, taps.count,
+      [&](int32_t x, Quads<count>& quads) {
+        const Offsets offsets(offset + x);
+        const __m256i p0 = load_pairs<0>(t, offsets, pairs), p1 = load_pairs<1>(t, offsets, pairs);
+        const __m256i p2 = load_pairs<2>(t, offsets, pairs), p3 = load_pairs<3>(t, offsets, pairs);
+        const __m256i c01_a = _mm256_unpacklo_epi32(p0, p1), c01_b = _mm256_unpacklo_epi32(p2, p3);
+        quads.component[0] = _mm256_unpacklo_epi64(c01_a, c01_b);
+        quads.component[1] = _mm256_unpackhi_epi64(c01_a, c01_b);
+        const __m256i c23_a = _mm256_unpackhi_epi32(p0, p1), c23_b = _mm256_unpackhi_epi32(p2, p3);
+        quads.component[2] = _mm256_unpacklo_epi64(c23_a, c23_b);
+        if constexpr (count > 3) quads.component[3] = _mm256_unpackhi_epi64(c23_a, c23_b);
+      },
+      [&](int32_t x, const Quads<count>& quads) {
+        const __m256i weights_x = load_8x32(weights + x);
+        for (int c = 0; c < count; ++c) {
+          const __m256 v = _mm256_cvtepi32_ps(_mm256_madd_epi16(quads.component[c], weights_x));
+          _mm256_storeu_ps(to[c] + x, _mm256_add_ps(_mm256_mul_ps(v, k[c]), b[c]));
+        }
+      },
+      [&](int32_t begin, int32_t end) {
+        for (int32_t x = begin; x < end; ++x)
+          for (int c = 0; c < count; ++c) {
+            const int32_t w0 = weights[x] & 0xffff, w1 = weights[x] >> 16;
+            const int16_t* at = t + offset[x];
+            const int32_t v = at[Lanes<kind>::first[c]] * w0 + at[Lanes<kind>::second[c]] * w1;
+            to[c][x] = static_cast<float>(v) * scale[c] + bias[c];
+          }
+      });
+}
+
 // Chroma of the three kinds of YUV, and the scalar code for their edges.
 struct ChromaPairs {
   using Luma = SampleGray<1>;
@@ -307,24 +432,50 @@ inline __m256i pair_of(int32_t low, int32_t high) noexcept {
 
 // Sampled values v < 2^26 are cut to 15 bits and multiplied in pairs of luma and one chroma; what is subtracted from them
 // in the definition is multiplied out into one constant a channel, exactly.
+class YuvToFloats {
+ public:
+  inline YuvToFloats(const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept
+      : red_(pair_of(m.luma, m.red_v)),
+        green_u_(pair_of(m.luma, m.green_u)),
+        green_v_(pair_of(0, m.green_v)),
+        blue_(pair_of(m.luma, m.blue_u)),
+        from_red_(constant(m, m.red_v)),
+        from_green_(constant(m, m.green_u + m.green_v)),
+        from_blue_(constant(m, m.blue_u)),
+        top_(_mm256_set1_epi32(255 << 20)) {
+    for (int c = 0; c < 3; ++c) {
+      k_[c] = _mm256_set1_ps(scale[c]);
+      b_[c] = _mm256_set1_ps(bias[c]);
+      to_[c] = out[c];
+    }
+  }
+  inline void store(int32_t x, __m256i luma, __m256i u, __m256i v) const noexcept {
+    const __m256i y = _mm256_srli_epi32(luma, 11);
+    const __m256i yu = _mm256_blend_epi16(y, _mm256_slli_epi32(u, 5), 0xaa);
+    const __m256i yv = _mm256_blend_epi16(y, _mm256_slli_epi32(v, 5), 0xaa);
+    const __m256i green = _mm256_add_epi32(_mm256_madd_epi16(yu, green_u_), _mm256_madd_epi16(yv, green_v_));
+    const __m256i rgb[3] = {_mm256_add_epi32(_mm256_madd_epi16(yv, red_), from_red_), _mm256_add_epi32(green, from_green_),
+                            _mm256_add_epi32(_mm256_madd_epi16(yu, blue_), from_blue_)};
+    for (int c = 0; c < 3; ++c) {
+      const __m256i level = _mm256_min_epi32(_mm256_max_epi32(rgb[c], _mm256_setzero_si256()), top_);
+      _mm256_storeu_ps(to_[c] + x, _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(level), k_[c]), b_[c]));
+    }
+  }
+
+ private:
+  static inline __m256i constant(const YuvMatrix& m, int32_t chroma) noexcept {
+    return _mm256_set1_epi32(-(m.black << 7) * m.luma - (128 << 7) * chroma);
+  }
+  __m256i red_, green_u_, green_v_, blue_, from_red_, from_green_, from_blue_, top_;
+  __m256 k_[3], b_[3];
+  float* to_[3];
+};
+
 template <typename Chroma>
 void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
                  const float bias[3], float* const out[3]) noexcept {
   const Rows luma_rows(rows.luma_weight1), chroma_rows(rows.chroma_weight1);
-  const __m256i red = pair_of(m.luma, m.red_v), blue = pair_of(m.luma, m.blue_u);
-  const __m256i green_u = pair_of(m.luma, m.green_u), green_v = pair_of(0, m.green_v);
-  const int32_t black = -(m.black << 7) * m.luma, middle = 128 << 7;
-  const __m256i from_red = _mm256_set1_epi32(black - middle * m.red_v);
-  const __m256i from_green = _mm256_set1_epi32(black - middle * (m.green_u + m.green_v));
-  const __m256i from_blue = _mm256_set1_epi32(black - middle * m.blue_u);
-  const __m256i top = _mm256_set1_epi32(255 << 20);
-  __m256 k[3], b[3];
-  float* to[3];
-  for (int c = 0; c < 3; ++c) {
-    k[c] = _mm256_set1_ps(scale[c]);
-    b[c] = _mm256_set1_ps(bias[c]);
-    to[c] = out[c];
-  }
+  const YuvToFloats floats(m, scale, bias, out);
   const int32_t *const luma_at = luma.offset, *const chroma_at = chroma.offset;
   const int32_t *const luma_weights = luma.weights, *const chroma_weights = chroma.weights;
   const typename Chroma::Luma sample_luma;
@@ -340,21 +491,84 @@ void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, cons
         quads = {{light.component[0], color.component[0], color.component[1]}};
       },
       [&](int32_t x, const Quads<3>& quads) {
-        const __m256i weights_y = load_8x32(luma_weights + x), weights_c = load_8x32(chroma_weights + x);
-        const __m256i y = _mm256_srli_epi32(_mm256_madd_epi16(luma_rows.blend(quads.component[0]), weights_y), 11);
-        const __m256i u = _mm256_madd_epi16(chroma_rows.blend(quads.component[1]), weights_c);
-        const __m256i v = _mm256_madd_epi16(chroma_rows.blend(quads.component[2]), weights_c);
-        const __m256i yu = _mm256_blend_epi16(y, _mm256_slli_epi32(u, 5), 0xaa);
-        const __m256i yv = _mm256_blend_epi16(y, _mm256_slli_epi32(v, 5), 0xaa);
-        const __m256i green = _mm256_add_epi32(_mm256_madd_epi16(yu, green_u), _mm256_madd_epi16(yv, green_v));
-        const __m256i rgb[3] = {_mm256_add_epi32(_mm256_madd_epi16(yv, red), from_red), _mm256_add_epi32(green, from_green),
-                                _mm256_add_epi32(_mm256_madd_epi16(yu, blue), from_blue)};
-        for (int c = 0; c < 3; ++c) {
-          const __m256i level = _mm256_min_epi32(_mm256_max_epi32(rgb[c], _mm256_setzero_si256()), top);
-          _mm256_storeu_ps(to[c] + x, _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(level), k[c]), b[c]));
-        }
+        const __m256i weights_c = load_8x32(chroma_weights + x);
+        floats.store(x, _mm256_madd_epi16(luma_rows.blend(quads.component[0]), load_8x32(luma_weights + x)),
+                     _mm256_madd_epi16(chroma_rows.blend(quads.component[1]), weights_c),
+                     _mm256_madd_epi16(chroma_rows.blend(quads.component[2]), weights_c));
       },
       [&](int32_t begin, int32_t end) { Chroma::columns(rows, luma, chroma, m, begin, end, scale, bias, out); });
+}
+
+// Pairs of neighbours of a blended plane, eight in order.
+inline __m256i gather_pairs(const int16_t* t, const int32_t* offset) noexcept {
+  const Offsets offsets(offset);
+  const uint64_t* at = offsets.at;
+  const auto four = [&](int i) {
+    __m128i pairs = _mm_cvtsi32_si128(load_i32(t + at[i]));
+    pairs = _mm_insert_epi32(pairs, load_i32(t + at[i + 1]), 1);
+    pairs = _mm_insert_epi32(pairs, load_i32(t + at[i + 2]), 2);
+    return _mm_insert_epi32(pairs, load_i32(t + at[i + 3]), 3);
+  };
+  return _mm256_set_m128i(four(4), four(0));
+}
+
+// Chroma of the second of two steps.
+struct PlanesAcross {
+  static inline void load(const YuvBlended& rows, const int32_t* offset, Quads<3>& out) noexcept {
+    out.component[1] = gather_pairs(rows.first, offset);
+    out.component[2] = gather_pairs(rows.second, offset);
+  }
+  static inline int32_t at(const YuvBlended& rows, int32_t offset, int32_t w0, int32_t w1, bool second) noexcept {
+    const int16_t* t = (second ? rows.second : rows.first) + offset;
+    return t[0] * w0 + t[1] * w1;
+  }
+};
+struct PairsAcross {
+  static inline void load(const YuvBlended& rows, const int32_t* offset, Quads<3>& out) noexcept {
+    const Offsets offsets(offset);
+    const uint64_t* at = offsets.at;
+    const auto two = [&](int i) {
+      return _mm_set_epi64x(load_i64(rows.first + at[i + 1]), load_i64(rows.first + at[i]));
+    };
+    const __m256i pairs = _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2, 3, 6, 7, 8,
+                                           9, 12, 13, 10, 11, 14, 15);
+    const __m256 front = _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_set_m128i(two(4), two(0)), pairs));
+    const __m256 back = _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_set_m128i(two(6), two(2)), pairs));
+    out.component[1] = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0x88));
+    out.component[2] = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0xdd));
+  }
+  static inline int32_t at(const YuvBlended& rows, int32_t offset, int32_t w0, int32_t w1, bool second) noexcept {
+    const int16_t* t = rows.first + offset + (second ? 1 : 0);
+    return t[0] * w0 + t[2] * w1;
+  }
+};
+
+template <typename Chroma>
+void yuv_across_f32(const YuvBlended& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m,
+                    const float scale[3], const float bias[3], float* const out[3]) noexcept {
+  const YuvToFloats floats(m, scale, bias, out);
+  const int32_t *const luma_at = luma.offset, *const chroma_at = chroma.offset;
+  const int32_t *const luma_weights = luma.weights, *const chroma_weights = chroma.weights;
+  cover<3>(
+      0, luma.count, luma.count,
+      [&](int32_t x, Quads<3>& quads) {
+        quads.component[0] = gather_pairs(rows.luma, luma_at + x);
+        Chroma::load(rows, chroma_at + x, quads);
+      },
+      [&](int32_t x, const Quads<3>& quads) {
+        const __m256i weights_c = load_8x32(chroma_weights + x);
+        floats.store(x, _mm256_madd_epi16(quads.component[0], load_8x32(luma_weights + x)),
+                     _mm256_madd_epi16(quads.component[1], weights_c), _mm256_madd_epi16(quads.component[2], weights_c));
+      },
+      [&](int32_t begin, int32_t end) {
+        for (int32_t x = begin; x < end; ++x) {
+          const int32_t w0 = luma_weights[x] & 0xffff, w1 = luma_weights[x] >> 16;
+          const int32_t c0 = chroma_weights[x] & 0xffff, c1 = chroma_weights[x] >> 16;
+          const int32_t y = rows.luma[luma_at[x]] * w0 + rows.luma[luma_at[x] + 1] * w1;
+          scalar::store_yuv_f32(y, Chroma::at(rows, chroma_at[x], c0, c1, false), Chroma::at(rows, chroma_at[x], c0, c1, true),
+                                m, scale, bias, out, x);
+        }
+      });
 }
 
 template <bool Strided>
@@ -388,12 +602,19 @@ const Kernels kAvx2Kernels = {
     {sample_row_f32<SampleGray<1>, 1, 1>, nullptr, nullptr, nullptr,
      sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>,
      sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr, nullptr},
+    blend_bytes,
+    {nullptr, nullptr, nullptr, nullptr, across_f32<Kind::c3s3>, across_f32<Kind::c3s4>, across_f32<Kind::c4s4>, nullptr,
+     nullptr, nullptr, nullptr},
     {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
+    {yuv_across_f32<PairsAcross>, yuv_across_f32<PlanesAcross>, nullptr},
     {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
-    {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
-     scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
-     scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
+    {warp_row<SampleGray<1>, 1, 1>, warp_row<SampleGray<2>, 1, 2>, warp_row<SamplePairs, 1, 2>,
+     warp_row<SampleWide<Kind::c2s4>, 2, 4>, warp_row<SampleWide<Kind::c3s3>, 1, 3>, warp_row<SampleWide<Kind::c3s4>, 1, 4>,
+     warp_row<SampleWide<Kind::c4s4>, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
      scalar::warp_row<uint16_t, 3, 2, 8>, scalar::warp_row<uint16_t, 4, 2, 8>},
+    project,
+    to_fixed,
+    warp_taps,
     {add_area_u8, add_area_u16},
     {narrow_area_u8, narrow_area_u16},
     reduce_area,

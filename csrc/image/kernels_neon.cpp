@@ -39,6 +39,21 @@ struct Rows {
   }
 };
 
+// The same where every output has its own rows; the two halves of a register need the same four weights.
+struct OwnRows {
+  int16x8_t weight;
+  explicit OwnRows(const int32_t* weights1) noexcept {
+    const int16x4_t four = vmovn_s32(vshlq_n_s32(vld1q_s32(weights1), 4));
+    weight = vcombine_s16(four, four);
+  }
+  int16x8_t blend(uint8x16_t quads) const noexcept {
+    const uint8x8_t upper = vget_low_u8(quads);
+    const int16x8_t difference = vreinterpretq_s16_u16(vsubl_u8(vget_high_u8(quads), upper));
+    const int16x8_t part = vqrdmulhq_s16(vshlq_n_s16(difference, 7), weight);
+    return vreinterpretq_s16_u16(vmlal_u8(vreinterpretq_u16_s16(part), upper, vdup_n_u8(128)));
+  }
+};
+
 // Weights of four outputs, the first neighbours' and the second ones'.
 struct Columns {
   int16x4_t first, second;
@@ -56,16 +71,26 @@ inline uint8x16_t load_8_and_8(const uint8_t* upper, const uint8_t* lower) noexc
   return vcombine_u8(vld1_u8(upper), vld1_u8(lower));
 }
 
-// Table lookup that makes Quads of component c from four registers with 8 bytes of each row.
+// Indices for table lookups, worked out by the compiler.
+struct alignas(16) Lookup {
+  uint8_t bytes[16] = {};
+};
+// Makes Quads of component c from four registers with 8 bytes of each row.
 template <Kind kind, int c>
-inline uint8x16_t quad_lookup() noexcept {
-  alignas(16) uint8_t index[16];
+constexpr Lookup quad_lookup() noexcept {
+  Lookup lookup;
   for (int at = 0; at < 16; ++at) {
-    const int output = at % 4, row = at / 8;
     const int from = at % 8 < 4 ? Lanes<kind>::first[c] : Lanes<kind>::second[c];
-    index[at] = static_cast<uint8_t>(output * 16 + row * 8 + from);
+    lookup.bytes[at] = static_cast<uint8_t>(at % 4 * 16 + at / 8 * 8 + from);
   }
-  return vld1q_u8(index);
+  return lookup;
+}
+// Makes Quads of component c of interleaved chroma from a register of each row.
+template <int c>
+constexpr Lookup chroma_lookup() noexcept {
+  Lookup lookup;
+  for (int at = 0; at < 16; ++at) lookup.bytes[at] = static_cast<uint8_t>(at / 8 * 16 + at % 4 * 4 + at % 8 / 4 * 2 + c);
+  return lookup;
 }
 
 // Neighbours in 8 bytes.
@@ -76,10 +101,9 @@ struct SampleWide {
   uint8x16_t lookup[count];
 
   SampleWide() noexcept {
-    lookup[0] = quad_lookup<kind, 0>();
-    lookup[1] = quad_lookup<kind, 1>();
-    if constexpr (count > 2) lookup[2] = quad_lookup<kind, 2>();
-    if constexpr (count > 3) lookup[3] = quad_lookup<kind, 3>();
+    static constexpr Lookup tables[4] = {quad_lookup<kind, 0>(), quad_lookup<kind, 1>(), quad_lookup<kind, 2>(),
+                                         quad_lookup<kind, 3>()};
+    for (int c = 0; c < count; ++c) lookup[c] = vld1q_u8(tables[c].bytes);
   }
   void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     uint8x16x4_t table;
@@ -96,7 +120,7 @@ struct SampleGray {
   uint8x16_t lookup;
 
   SampleGray() noexcept {
-    constexpr uint8_t index[16] = {0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15};
+    static constexpr uint8_t index[16] = {0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15};
     lookup = vld1q_u8(index);
   }
   static uint16_t neighbours(const uint8_t* p) noexcept {
@@ -126,11 +150,8 @@ struct SamplePairs {
   uint8x16_t lookup[2];
 
   SamplePairs() noexcept {
-    for (int c = 0; c < 2; ++c) {
-      alignas(16) uint8_t index[16];
-      for (int at = 0; at < 16; ++at) index[at] = static_cast<uint8_t>(at / 8 * 16 + at % 4 * 4 + at % 8 / 4 * 2 + c);
-      lookup[c] = vld1q_u8(index);
-    }
+    static constexpr Lookup tables[2] = {chroma_lookup<0>(), chroma_lookup<1>()};
+    for (int c = 0; c < 2; ++c) lookup[c] = vld1q_u8(tables[c].bytes);
   }
   static uint32_t four_bytes(const uint8_t* p) noexcept {
     uint32_t value;
@@ -214,6 +235,30 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
         scalar::sample_columns_f32<uint8_t, Sample::count, Spacing, Step>(row0, row1, weight1, taps, begin, end, scale,
                                                                           bias, out);
       });
+}
+
+template <typename Sample, int Spacing, int Step>
+void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+  const Sample sample;
+  const auto group = [&](int32_t x) {
+    int32_t wide;
+    std::memcpy(&wide, taps.wide + x, sizeof wide);
+    if (wide != 0x01010101) {
+      scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, x, x + 4, v);
+      return;
+    }
+    Quads<Sample::count> quads;
+    sample.load(plane, plane + to_next_row, taps.offset + x, quads);
+    const OwnRows rows(taps.weights_y + x);
+    const Columns columns(taps.weights_x + x);
+    for (int c = 0; c < Sample::count; ++c) vst1q_s32(v[c] + x, columns.blend(rows.blend(quads.component[c])));
+  };
+  if (taps.count < 4) {
+    scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, 0, taps.count, v);
+    return;
+  }
+  for (int32_t x = 0; x + 4 <= taps.count; x += 4) group(x);
+  if (taps.count % 4 != 0) group(taps.count - 4);
 }
 
 // Chroma of the three kinds of YUV, and the scalar code for their edges.
@@ -312,12 +357,18 @@ const Kernels kNeonKernels = {
     {sample_row_f32<SampleGray<1>, 1, 1>, nullptr, nullptr, nullptr, sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>,
      sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>, sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr,
      nullptr},
+    nullptr,
+    {},
     {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
+    {},
     {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
-    {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
-     scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
-     scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
+    {warp_row<SampleGray<1>, 1, 1>, warp_row<SampleGray<2>, 1, 2>, warp_row<SamplePairs, 1, 2>,
+     warp_row<SampleWide<Kind::c2s4>, 2, 4>, warp_row<SampleWide<Kind::c3s3>, 1, 3>, warp_row<SampleWide<Kind::c3s4>, 1, 4>,
+     warp_row<SampleWide<Kind::c4s4>, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
      scalar::warp_row<uint16_t, 3, 2, 8>, scalar::warp_row<uint16_t, 4, 2, 8>},
+    project,
+    to_fixed,
+    warp_taps,
     {add_area_u8, add_area_u16},
     {narrow_area_u8, narrow_area_u16},
     reduce_area,

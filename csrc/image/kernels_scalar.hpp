@@ -7,7 +7,6 @@
 // Gray: 65535 * 2^15 < 2^31. Nothing overflows.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -25,6 +24,13 @@ inline int32_t load(const uint8_t* p) noexcept {
   T value;
   std::memcpy(&value, p, sizeof value);
   return value;
+}
+
+// Not std::clamp: nothing of the standard library may be compiled for more than the baseline.
+inline int32_t clamp_level(int32_t v, int32_t bits) noexcept {
+  const int32_t top = 255 << bits;
+  v = v < 0 ? 0 : v;
+  return v > top ? top : v;
 }
 
 // One sample: `step` bytes to the right neighbour, which is only read if it has weight; so is the lower row.
@@ -69,17 +75,28 @@ void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const
 }
 
 template <typename T, int N, int Spacing, int Step>
-inline void warp_column(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t x, int32_t* const v[4]) noexcept {
-  const int32_t weight1 = taps.weights_y[x] >> 16;
-  const uint8_t* upper = taps.corner[x];
-  const uint8_t* lower = weight1 != 0 ? upper + to_next_row : upper;
-  for (int c = 0; c < N; ++c)
-    v[c][x] = blend<T>(upper + c * Spacing, lower + c * Spacing, Step, taps.weights_x[x], weight1);
+inline void warp_columns(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t begin, int32_t end,
+                         int32_t* const v[4]) noexcept {
+  for (int32_t x = begin; x < end; ++x) {
+    const int32_t weight1 = taps.weights_y[x];
+    const uint8_t* upper = plane + taps.offset[x];
+    const uint8_t* lower = weight1 != 0 ? upper + to_next_row : upper;
+    for (int c = 0; c < N; ++c)
+      v[c][x] = blend<T>(upper + c * Spacing, lower + c * Spacing, Step, taps.weights_x[x], weight1);
+  }
 }
 
 template <typename T, int N, int Spacing, int Step>
-void warp_row(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) noexcept {
-  for (int32_t x = 0; x < taps.count; ++x) warp_column<T, N, Spacing, Step>(taps, to_next_row, x, v);
+void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+  warp_columns<T, N, Spacing, Step>(plane, to_next_row, taps, 0, taps.count, v);
+}
+
+// Sampled y, u, v with 18 fraction bits -> red, green, blue as floats at column x.
+inline void store_yuv_f32(int32_t y, int32_t u, int32_t v, const YuvMatrix& m, const float scale[3], const float bias[3],
+                          float* const out[3], int32_t x) noexcept {
+  const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
+  const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
+  for (int c = 0; c < 3; ++c) out[c][x] = static_cast<float>(clamp_level(rgb[c], 20)) * scale[c] + bias[c];
 }
 
 // Columns of a fused YUV pass. LumaStep, and for chroma the step and how far the second component lies behind the first
@@ -93,10 +110,7 @@ inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& c
     const int32_t y = blend<uint8_t>(rows.luma[0] + at_y, rows.luma[1] + at_y, LumaStep, luma.weights[x], rows.luma_weight1);
     const int32_t u = blend<uint8_t>(rows.first[0] + at_c, rows.first[1] + at_c, ChromaStep, w, rows.chroma_weight1);
     const int32_t v = blend<uint8_t>(second[0] + at_c + Spacing, second[1] + at_c + Spacing, ChromaStep, w, rows.chroma_weight1);
-    const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
-    const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
-    for (int c = 0; c < 3; ++c)
-      out[c][x] = static_cast<float>(std::clamp(rgb[c], 0, 255 << 20)) * scale[c] + bias[c];
+    store_yuv_f32(y, u, v, m, scale, bias, out, x);
   }
 }
 

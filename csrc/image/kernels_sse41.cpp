@@ -48,16 +48,20 @@ struct Rows {
   }
 };
 
-// PSHUFB mask for 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its upper and lower
-// first neighbour and its upper and lower second neighbour.
+// PSHUFB mask, worked out by the compiler, for 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each
+// component with its upper and lower first neighbour and its upper and lower second neighbour.
+struct alignas(16) Mask {
+  int8_t bytes[16] = {};
+  inline __m128i load() const noexcept { return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes)); }
+};
 template <Kind kind>
-inline __m128i quad_mask() noexcept {
-  alignas(16) char mask[16];
+constexpr Mask quad_mask() noexcept {
+  Mask mask;
   for (int at = 0; at < 16; ++at) {
-    const int8_t from = at % 4 < 2 ? Lanes<kind>::first[at / 4] : Lanes<kind>::second[at / 4];
-    mask[at] = static_cast<char>(from < 0 ? -1 : from + at % 2 * 8);
+    const int from = at % 4 < 2 ? Lanes<kind>::first[at / 4] : Lanes<kind>::second[at / 4];
+    mask.bytes[at] = static_cast<int8_t>(from < 0 ? -1 : from + at % 2 * 8);
   }
-  return _mm_load_si128(reinterpret_cast<const __m128i*>(mask));
+  return mask;
 }
 
 // What lies around an output, components in 32-bit lanes.
@@ -77,10 +81,11 @@ template <Kind kind>
 struct SampleWide {
   static constexpr int count = Lanes<kind>::count;
   static constexpr int load_bytes = 8;
+  static constexpr Mask mask = quad_mask<kind>();
   const __m128i quads;
 
   // Written out: a constructor that the compiler makes would not belong to the target region.
-  inline SampleWide() noexcept : quads(quad_mask<kind>()) {}
+  inline SampleWide() noexcept : quads(mask.load()) {}
 
   inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     const __m128i p0 = load_one(row0, row1, offset[0], quads), p1 = load_one(row0, row1, offset[1], quads);
@@ -336,12 +341,18 @@ const Kernels kSse41Kernels = {
     {sample_row_f32<SampleGray<1>, 1, 1>, nullptr, nullptr, nullptr,
      sample_row_f32<SampleWide<Kind::c3s3>, 1, 3>, sample_row_f32<SampleWide<Kind::c3s4>, 1, 4>,
      sample_row_f32<SampleWide<Kind::c4s4>, 1, 4>, nullptr, nullptr, nullptr, nullptr},
+    nullptr,
+    {},
     {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
+    {},
     {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
     {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
      scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
      scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
      scalar::warp_row<uint16_t, 3, 2, 8>, scalar::warp_row<uint16_t, 4, 2, 8>},
+    project,
+    to_fixed,
+    warp_taps,
     {add_area_u8, add_area_u16},
     {narrow_area_u8, narrow_area_u16},
     reduce_area,

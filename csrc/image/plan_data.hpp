@@ -43,14 +43,15 @@ struct PlanData {
   int32_t max_items = 0;
   TensorView like{};
 
-  Group groups[3];
+  Group groups[3]{};
   int32_t group_count = 0;
   Convert convert = Convert::none;
   int32_t sampled_bits = 0;  // fraction bits of v before the conversion, and after it
   int32_t bits = 0;
 
   Channel channels[kMaxStored];
-  int32_t stored = 0;  // channels in use
+  int32_t stored = 0;      // channels in use
+  bool constants = false;  // some of them have no source
   Store store = Store::f32;
   bool fused = false;      // sampling, normalisation and storing in one kernel
   bool fused_yuv = false;  // the same with the colour matrix between

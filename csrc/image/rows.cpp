@@ -36,6 +36,7 @@ void pad_row(const Job& job, int32_t x, int32_t y, int32_t count) noexcept {
 }
 
 void fill_constant_channels(const Job& job, int32_t x, int32_t y, int32_t count) noexcept {
+  if (!job.plan.constants) return;
   for (int32_t c = 0; c < job.plan.stored; ++c)
     if (job.plan.channels[c].source < 0) fill(job, job.plan.channels[c], job.plan.channels[c].constant, x, y, count);
 }

@@ -7,7 +7,12 @@ namespace {
 struct Workspace {
   int32_t* v[4];
   Taps taps[3];
+  int16_t* blended[3];  // samples of each group, rows blended
 };
+
+// Up to how many frame pixels for an output it is cheaper to blend all samples of a row first than around every output.
+// Measured; more for YUV, whose samples are fewer bytes and whose gathers cost more.
+constexpr int32_t kTwoSteps = 2, kTwoStepsYuv = 6;
 
 Workspace carve(const PlanData& plan, Carver& carver) noexcept {
   Workspace space{};
@@ -17,6 +22,8 @@ Workspace carve(const PlanData& plan, Carver& carver) noexcept {
     space.taps[g].offset = carver.take<int32_t>(width);
     space.taps[g].weights = carver.take<int32_t>(width);
   }
+  for (int16_t*& row : space.blended)
+    row = carver.take<int16_t>(static_cast<size_t>(plan.fused_yuv ? kTwoStepsYuv : 4 * kTwoSteps) * (width + 4) + kTailElements);
   return space;
 }
 
@@ -71,13 +78,31 @@ struct RowPair {
   int32_t weight1;
 };
 
-RowPair row_pair(const Job& job, const Group& group, int32_t y, Bounds rows) noexcept {
-  const bool nearest = job.plan.spec.filter == Filter::nearest;
-  const Tap tap = tap_at(centre(job.map.m[4], job.map.m[5], y, group.shift_y), rows.halved(group.shift_y), nearest);
-  const ptrdiff_t stride = job.view.stride[group.plane];
-  const uint8_t* row0 = job.view.plane[group.plane] + tap.index * stride + group.base;
-  return {row0, tap.weight1 != 0 ? row0 + stride : row0, tap.weight1};
-}
+// The rows under a network row.
+class Rows {
+ public:
+  Rows(const Job& job, const Group& group, Bounds bounds) noexcept
+      : scale_(job.map.m[4]),
+        shift_(job.map.m[5]),
+        bounds_(bounds.halved(group.shift_y)),
+        subsampling_(group.shift_y),
+        nearest_(job.plan.spec.filter == Filter::nearest),
+        start_(job.view.plane[group.plane] + group.base),
+        stride_(job.view.stride[group.plane]) {}
+  RowPair operator()(int32_t y) const noexcept {
+    const Tap tap = tap_at(centre(scale_, shift_, y, subsampling_), bounds_, nearest_);
+    const uint8_t* row0 = start_ + tap.index * stride_;
+    return {row0, tap.weight1 != 0 ? row0 + stride_ : row0, tap.weight1};
+  }
+
+ private:
+  double scale_, shift_;
+  Bounds bounds_;
+  int subsampling_;
+  bool nearest_;
+  const uint8_t* start_;
+  ptrdiff_t stride_;
+};
 
 // Which channel a sampled component (of YUV: red, green, blue) becomes, and how, for the passes that do all at once.
 struct Targets {
@@ -120,43 +145,74 @@ void run_upright(const Job& job) noexcept {
   const Mapping& to_frame = job.region.to_frame;
   const double divisor = to_frame.m[8], from_x = to_frame.m[2] / divisor, from_y = to_frame.m[5] / divisor;
   const Bounds columns = tap_bounds(from_x, to_frame.m[0] / divisor * job.region.width + from_x, view.width);
-  const Bounds rows = tap_bounds(from_y, to_frame.m[4] / divisor * job.region.height + from_y, view.height);
+  const Bounds bounds_y = tap_bounds(from_y, to_frame.m[4] / divisor * job.region.height + from_y, view.height);
   for (int32_t g = 0; g < plan.group_count && count > 0; ++g)
     make_taps(job, plan.groups[g], window, columns, space.taps[g]);
+  const Rows rows[3] = {{job, plan.groups[0], bounds_y}, {job, plan.groups[1], bounds_y}, {job, plan.groups[2], bounds_y}};
+
   const bool v_first = plan.fused_yuv && plan.groups[1].component[0] == 2;
   const Targets targets = targets_of(plan, v_first);
   const YuvMatrix& m = job.yuv;
   const YuvMatrix yuv = v_first ? YuvMatrix{m.luma, m.blue_u, m.green_v, m.green_u, m.red_v, m.black} : m;
 
+  const Group& only = plan.groups[0];
+  const SampleRowF32 sample_f32 = kernels.sample_f32[static_cast<int>(only.kind)];
+  const AcrossF32 across = kernels.across_f32[static_cast<int>(only.kind)];
+  const int chroma = static_cast<int>(chroma_of(*plan.info));
+  const YuvRowF32 yuv_f32 = kernels.yuv_f32[chroma];
+  const YuvAcrossF32 yuv_across = kernels.yuv_across_f32[chroma];
+  const int64_t samples = columns.last - columns.first + 1;
+  const bool two_steps = (plan.fused && across != nullptr && samples <= int64_t{kTwoSteps} * count) ||
+                         (plan.fused_yuv && yuv_across != nullptr && samples <= int64_t{kTwoStepsYuv} * count);
+  // Of two steps: the bytes of a row from the first sample of the region to the last; taps count from the first then.
+  int32_t first_byte[3] = {}, bytes[3] = {};
+  for (int32_t g = 0; two_steps && g < plan.group_count; ++g) {
+    const Bounds chosen = columns.halved(plan.groups[g].shift_x);
+    first_byte[g] = chosen.first * plan.groups[g].step;
+    bytes[g] = (chosen.last - chosen.first + 1) * plan.groups[g].step;
+    for (int32_t i = 0; i < count; ++i) space.taps[g].offset[i] -= first_byte[g];
+  }
+  const auto blend = [&](int32_t g, const RowPair& pair) {
+    kernels.blend_bytes(pair.row0 + first_byte[g], pair.row1 + first_byte[g], pair.weight1, bytes[g], space.blended[g]);
+  };
+
+  const bool beside = x > 0 || window.x_end < plan.width;
   for (int32_t y = 0; y < plan.height; ++y) {
     if (y < window.y_begin || y >= window.y_end || count <= 0) {
       pad_row(job, 0, y, plan.width);
       continue;
     }
-    RowPair pairs[3] = {};
-    for (int32_t g = 0; g < plan.group_count; ++g) pairs[g] = row_pair(job, plan.groups[g], y, rows);
+    const RowPair first = rows[0](y);
     float* out[4] = {};
     targets.rows(job, x, y, out);
-    if (plan.fused) {
-      kernels.sample_f32[static_cast<int>(plan.groups[0].kind)](pairs[0].row0, pairs[0].row1, pairs[0].weight1,
-                                                                space.taps[0], targets.scale, targets.bias, out);
-      fill_constant_channels(job, x, y, count);
+    if (two_steps) {
+      for (int32_t g = 0; g < plan.group_count; ++g) blend(g, g == 0 ? first : rows[g](y));
+      if (plan.fused)
+        across(space.blended[0], space.taps[0], targets.scale, targets.bias, out);
+      else
+        yuv_across({space.blended[0], space.blended[1], space.blended[2]}, space.taps[0], space.taps[1], yuv, targets.scale,
+                   targets.bias, out);
+    } else if (plan.fused) {
+      sample_f32(first.row0, first.row1, first.weight1, space.taps[0], targets.scale, targets.bias, out);
     } else if (plan.fused_yuv) {
-      const YuvRows chosen = {{pairs[0].row0, pairs[0].row1}, {pairs[1].row0, pairs[1].row1},
-                              {pairs[2].row0, pairs[2].row1}, pairs[0].weight1, pairs[1].weight1};
-      kernels.yuv_f32[static_cast<int>(chroma_of(*plan.info))](chosen, space.taps[0], space.taps[1], yuv, targets.scale,
-                                                               targets.bias, out);
-      fill_constant_channels(job, x, y, count);
+      const RowPair second = rows[1](y), third = plan.group_count > 2 ? rows[2](y) : second;
+      const YuvRows chosen = {{first.row0, first.row1}, {second.row0, second.row1}, {third.row0, third.row1}, first.weight1,
+                              second.weight1};
+      yuv_f32(chosen, space.taps[0], space.taps[1], yuv, targets.scale, targets.bias, out);
     } else {
       for (int32_t g = 0; g < plan.group_count; ++g) {
+        const RowPair pair = rows[g](y);
         int32_t* v[4] = {};
         for (int i = 0; i < plan.groups[g].count; ++i) v[i] = space.v[plan.groups[g].component[i]];
-        kernels.sample[static_cast<int>(plan.groups[g].kind)](pairs[g].row0, pairs[g].row1, pairs[g].weight1, space.taps[g], v);
+        kernels.sample[static_cast<int>(plan.groups[g].kind)](pair.row0, pair.row1, pair.weight1, space.taps[g], v);
       }
       finish_row(job, space.v, x, y, count);
     }
-    pad_row(job, 0, y, x);
-    pad_row(job, window.x_end, y, plan.width - window.x_end);
+    if (plan.fused || plan.fused_yuv) fill_constant_channels(job, x, y, count);
+    if (beside) {
+      pad_row(job, 0, y, x);
+      pad_row(job, window.x_end, y, plan.width - window.x_end);
+    }
   }
 }
 

@@ -82,6 +82,12 @@ class NativePlan {
     for (size_t i = 0; i < count; ++i) {
       const auto& frame = py::cast<const FrameHandle&>(frames[i]);
       views[i] = frame.view();
+      if (views[i].format != views[0].format)
+        raise(Status::error(Code::argument, "apply: got frames of %s and %s%s, wanted one format in a call",
+                            image::info_of(views[0].format).name, frame.format(),
+                            image::info_of(views[0].format).sample_bytes != image::info_of(views[i].format).sample_bytes
+                                ? " with samples of different sizes"
+                                : ""));
       regions[i] = frame.region();
     }
     HeldBuffer held;
