@@ -1,6 +1,5 @@
 #include "decode/best_plane.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 #include "decode/simd.hpp"
@@ -8,15 +7,19 @@
 namespace mnnlite {
 namespace {
 
-constexpr int64_t kBlock = 1024;   // pixels whose indices are packed into bytes at once
+// How far ahead lines are asked for, in strips. What is asked for must stay in the first-level cache: 8 strips of 19
+// planes do, 1 of 80 does (each measured best of 0 to 16).
+constexpr int32_t strips_ahead(int32_t channels) noexcept { return channels <= 32 ? 8 : 1; }
 
-template <class S>
-MNNLITE_INLINE bool best_plane_body(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept {
+// `Index` is int32_t or uint8_t.
+template <class S, class Index>
+MNNLITE_INLINE bool best_plane_body(const float* planes, int32_t channels, int64_t stride, int64_t count, float* best, Index* index) noexcept {
   using F = typename S::F;
   using I = typename S::I;
   constexpr int32_t kWidth = S::kWidth, kStrip = 4 * kWidth;  // pixels that go through all planes in registers
+  const int32_t ahead = strips_ahead(channels) * kStrip;
   I bad[2] = {};
-  int32_t i = 0;
+  int64_t i = 0;
   for (; i + kStrip <= count; i += kStrip) {
     const float* plane = planes + i;
     F most[4];
@@ -27,9 +30,9 @@ MNNLITE_INLINE bool best_plane_body(const float* planes, int32_t channels, int64
     }
     for (int32_t c = 1; c < channels; ++c) {
       plane += stride;
-      // More planes than the hardware follows as streams: say which lines the next strip will want.
-      __builtin_prefetch(plane + kStrip);
-      if (kStrip > 16) __builtin_prefetch(plane + kStrip + 16);
+      // More planes than the hardware follows as streams: say which lines will be wanted.
+      __builtin_prefetch(plane + ahead);
+      if (kStrip > 16) __builtin_prefetch(plane + ahead + 16);
       const I here = I{} + c;
       for (int k = 0; k < 4; ++k) {
         F value;
@@ -40,10 +43,12 @@ MNNLITE_INLINE bool best_plane_body(const float* planes, int32_t channels, int64
         note_finite(bad[k & 1], value);
       }
     }
+    int32_t found[kStrip];
     for (int k = 0; k < 4; ++k) {
       if (best) store(best + i + kWidth * k, most[k]);
-      store(index + i + kWidth * k, which[k]);
+      store(found + kWidth * k, which[k]);
     }
+    for (int k = 0; k < kStrip; ++k) index[i + k] = static_cast<Index>(found[k]);
   }
   bool finite = !any<S>(bad[0] | bad[1]);
   for (; i < count; ++i) {
@@ -55,19 +60,7 @@ MNNLITE_INLINE bool best_plane_body(const float* planes, int32_t channels, int64
       finite = finite && std::isfinite(value);
     }
     if (best) best[i] = most;
-    index[i] = which;
-  }
-  return finite;
-}
-
-template <class S>
-MNNLITE_INLINE bool argmax_body(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {
-  alignas(64) int32_t index[kBlock];
-  bool finite = true;
-  for (int64_t start = 0; start < count; start += kBlock) {
-    const int32_t n = static_cast<int32_t>(std::min(kBlock, count - start));
-    finite = best_plane_body<S>(planes + start, channels, stride, n, nullptr, index) && finite;
-    for (int32_t i = 0; i < n; ++i) out[start + i] = static_cast<uint8_t>(index[i]);
+    index[i] = static_cast<Index>(which);
   }
   return finite;
 }
@@ -97,10 +90,10 @@ MNNLITE_INLINE int32_t above_body(const float* values, int32_t count, float cut,
 
 #if MNNLITE_DECODE_AVX2
 MNNLITE_TARGET_AVX2 bool best_plane_avx2(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept {
-  return best_plane_body<Wide>(planes, channels, stride, count, best, index);
+  return best_plane_body<Wide, int32_t>(planes, channels, stride, count, best, index);
 }
 MNNLITE_TARGET_AVX2 bool argmax_avx2(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {
-  return argmax_body<Wide>(planes, channels, stride, count, out);
+  return best_plane_body<Wide, uint8_t>(planes, channels, stride, count, nullptr, out);
 }
 MNNLITE_TARGET_AVX2 int32_t above_avx2(const float* values, int32_t count, float cut, int32_t* out) noexcept {
   return above_body<Wide>(values, count, cut, out);
@@ -113,14 +106,14 @@ bool best_plane(const float* planes, int32_t channels, int64_t stride, int32_t c
 #if MNNLITE_DECODE_AVX2
   if (wide_isa()) return best_plane_avx2(planes, channels, stride, count, best, index);
 #endif
-  return best_plane_body<Narrow>(planes, channels, stride, count, best, index);
+  return best_plane_body<Narrow, int32_t>(planes, channels, stride, count, best, index);
 }
 
 bool argmax_planes(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {
 #if MNNLITE_DECODE_AVX2
   if (wide_isa()) return argmax_avx2(planes, channels, stride, count, out);
 #endif
-  return argmax_body<Narrow>(planes, channels, stride, count, out);
+  return best_plane_body<Narrow, uint8_t>(planes, channels, stride, count, nullptr, out);
 }
 
 int32_t above(const float* values, int32_t count, float cut, int32_t* out) noexcept {
