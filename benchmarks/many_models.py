@@ -65,17 +65,17 @@ class Ours:
     def __init__(self, count: int) -> None:
         import mnnlite
 
-        self.library, self.count = mnnlite, count
+        self.package, self.count = mnnlite, count
 
     def begin(self) -> None:
-        self.runtime = self.library.Runtime(lanes=self.count)
+        self.runtime = self.package.Runtime(lanes=self.count)
 
     def add(self, name: str, files: tuple[Path, Path]) -> None:
-        image = self.library.ImageSpec(std=255, color="RGB")
-        self.runtime.add(name, self.library.TaskSpec(files[1], image))
+        image = self.package.ImageSpec(std=255, color="RGB")
+        self.runtime.add(name, self.package.TaskSpec(files[1], image))
 
     def frame(self, image: Any) -> Any:
-        return self.runtime.process(self.library.Frame(image, "BGR"))
+        return self.runtime.process(self.package.Frame(image, "BGR"))
 
     def remove(self, name: str) -> None:
         self.runtime.remove(name)
@@ -118,17 +118,17 @@ class Mnn(Theirs):
         super().__init__(threads)
         import MNN
 
-        self.library = MNN
+        self.package = MNN
 
     def add(self, name: str, files: tuple[Path, Path]) -> None:
-        interpreter = self.library.Interpreter(str(files[1]))
+        interpreter = self.package.Interpreter(str(files[1]))
         session = interpreter.createSession({"backend": "CPU", "numThread": self.threads})
         target = interpreter.getSessionInput(session)
         outputs = []
         for tensor in interpreter.getSessionOutputAll(session).values():
             shape = tensor.getShape()
             array = np.zeros(shape, np.float32)
-            host = self.library.Tensor(shape, self.library.Halide_Type_Float, array, tensor.getDimensionType())
+            host = self.package.Tensor(shape, self.package.Halide_Type_Float, array, tensor.getDimensionType())
             outputs.append((tensor, host, array))
         self.models[name] = (interpreter, session, target, outputs)
 
@@ -136,7 +136,7 @@ class Mnn(Theirs):
         interpreter, session, target, outputs = model
         _, height, width, _ = target.getShape()
         picture = self.picture(image, width, height)
-        host = self.library.Tensor(picture.shape, self.library.Halide_Type_Float, picture, target.getDimensionType())
+        host = self.package.Tensor(picture.shape, self.package.Halide_Type_Float, picture, target.getDimensionType())
         target.copyFrom(host)
         interpreter.runSession(session)
         for tensor, into, _ in outputs:
@@ -149,10 +149,10 @@ class LiteRt(Theirs):
         super().__init__(threads)
         from ai_edge_litert.interpreter import Interpreter
 
-        self.library = Interpreter
+        self.package = Interpreter
 
     def add(self, name: str, files: tuple[Path, Path]) -> None:
-        interpreter = self.library(str(files[0]), num_threads=self.threads)
+        interpreter = self.package(str(files[0]), num_threads=self.threads)
         interpreter.allocate_tensors()
         self.models[name] = interpreter
 

@@ -47,8 +47,8 @@ Status check_view(const ImageView& view) noexcept {
   if (view.width < 1 || view.height < 1)
     return Status::error(Code::argument, "the frame has no pixels: got %d x %d, wanted at least 1 x 1", view.width,
                          view.height);
-  if (view.width > (1 << 20) || view.height > (1 << 20))
-    return Status::error(Code::argument, "the frame is too large: got %d x %d, wanted at most 1048576 a side",
+  if (view.width > (1 << 19) || view.height > (1 << 19))
+    return Status::error(Code::argument, "the frame is too large: got %d x %d, wanted at most 524288 a side",
                          view.width, view.height);
   for (int plane = 0; plane < info.planes; ++plane) {
     const ptrdiff_t bytes = row_bytes(view.format, plane, view.width);

@@ -23,13 +23,21 @@ struct Taps {
   int32_t wide_begin, wide_end;
 };
 
-// The same for a map that is neither upright nor affine: every output has its own rows and weights.
+// The same for a map that is not upright: every output has its own place and weights. `offset` is from the start of the
+// plane; weights_y holds the lower row's alone. `wide`: load_bytes may be read there and one row below.
 struct WarpTaps {
-  const uint8_t** corner;  // upper left sample
+  int32_t* offset;
   int32_t* weights_x;
   int32_t* weights_y;
-  uint8_t* wide;  // whether load_bytes may be read at corner and one row below
+  uint8_t* wide;
   int32_t count;
+};
+
+// How positions become WarpTaps: size in samples less one, and how samples lie in the plane.
+struct WarpPlane {
+  int32_t last_x, last_y, step, stride;
+  int32_t last_wide;  // greatest offset in a row where load_bytes may be read
+  bool nearest;
 };
 
 // Area taps across: output x sums values[first[x] ...] * weights[begin[x] .. begin[x+1]), weights in 1/16384.
@@ -54,7 +62,7 @@ using AcrossF32 = void (*)(const int16_t* t, const Taps& taps, const float scale
                            float* const out[4]) noexcept;
 constexpr int32_t kTailElements = 32;
 
-using WarpRow = void (*)(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) noexcept;
+using WarpRow = void (*)(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept;
 
 // sums[i] += samples[i] * weight, and what turns finished sums into 16-bit values.
 using AreaAdd = void (*)(const uint8_t* samples, int32_t count, int32_t weight, uint32_t* sums) noexcept;
@@ -111,6 +119,12 @@ struct Kernels {
   YuvAcrossF32 yuv_across_f32[kChromas];  // null where there are no two steps
   int8_t load_bytes[kKinds];        // what vector code reads at a tap's offset
   WarpRow warp[kKinds];
+  // Positions in the frame of network columns first + i at height `row`; m is the map, row-major. Behind the horizon of a
+  // projection they are outside the frame.
+  void (*project)(const double m[9], bool affine, double first, double row, int32_t count, double* x, double* y) noexcept;
+  // floor(position * units + 0.5), far outside clamped.
+  void (*to_fixed)(const double* positions, double units, int32_t count, int32_t* fixed) noexcept;
+  void (*warp_taps)(const int32_t* x, const int32_t* y, const WarpPlane& plane, const WarpTaps& taps) noexcept;
   AreaAdd area_add[2];       // samples of one byte, of two
   AreaNarrow area_narrow[2];
   AreaReduce area_reduce;

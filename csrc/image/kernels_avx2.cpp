@@ -66,6 +66,13 @@ struct Rows {
   const __m256i sum, difference, weight;
   explicit inline Rows(int32_t weight1) noexcept
       : sum(_mm256_set1_epi8(64)), difference(_mm256_set1_epi16(0x40c0)), weight(_mm256_set1_epi16(static_cast<int16_t>((weight1 - 1024) * 32))) {}
+  // Eight lower rows' weights, for maps where every output has its own.
+  explicit inline Rows(__m256i weights1) noexcept
+      : sum(_mm256_set1_epi8(64)), difference(_mm256_set1_epi16(0x40c0)), weight(both_halves(weights1)) {}
+  static inline __m256i both_halves(__m256i weights1) noexcept {
+    const __m256i low = _mm256_slli_epi32(_mm256_sub_epi32(weights1, _mm256_set1_epi32(1024)), 5);
+    return _mm256_blend_epi16(low, _mm256_slli_epi32(low, 16), 0xaa);
+  }
   inline __m256i blend(__m256i pairs) const noexcept {
     const __m256i part = _mm256_mulhrs_epi16(_mm256_maddubs_epi16(pairs, difference), weight);
     return _mm256_add_epi16(_mm256_maddubs_epi16(pairs, sum), part);
@@ -288,6 +295,32 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
     sample_floats<Sample, Spacing, Step, true>(row0, row1, weight1, taps, scale, bias, out);
   else
     sample_floats<Sample, Spacing, Step, false>(row0, row1, weight1, taps, scale, bias, out);
+}
+
+template <typename Sample, int Spacing, int Step>
+void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+  const Sample sample;
+  const auto group = [&](int32_t x) {
+    int64_t wide;
+    std::memcpy(&wide, taps.wide + x, sizeof wide);
+    if (wide != 0x0101010101010101) {
+      scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, x, x + 8, v);
+      return;
+    }
+    Quads<Sample::count> quads;
+    sample.load(plane, plane + to_next_row, taps.offset + x, quads);
+    const Rows rows(load_8x32(taps.weights_y + x));
+    const __m256i weights_x = load_8x32(taps.weights_x + x);
+    for (int c = 0; c < Sample::count; ++c)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(v[c] + x),
+                          _mm256_madd_epi16(rows.blend(quads.component[c]), weights_x));
+  };
+  if (taps.count < 8) {
+    scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, 0, taps.count, v);
+    return;
+  }
+  for (int32_t x = 0; x + 8 <= taps.count; x += 8) group(x);
+  if (taps.count % 8 != 0) group(taps.count - 8);
 }
 
 // All of two rows, sixteen bytes at a time, the last ones moved back to end in time.
@@ -575,10 +608,13 @@ const Kernels kAvx2Kernels = {
     {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
     {yuv_across_f32<PairsAcross>, yuv_across_f32<PlanesAcross>, nullptr},
     {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
-    {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
-     scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
-     scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
+    {warp_row<SampleGray<1>, 1, 1>, warp_row<SampleGray<2>, 1, 2>, warp_row<SamplePairs, 1, 2>,
+     warp_row<SampleWide<Kind::c2s4>, 2, 4>, warp_row<SampleWide<Kind::c3s3>, 1, 3>, warp_row<SampleWide<Kind::c3s4>, 1, 4>,
+     warp_row<SampleWide<Kind::c4s4>, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
      scalar::warp_row<uint16_t, 3, 2, 8>, scalar::warp_row<uint16_t, 4, 2, 8>},
+    project,
+    to_fixed,
+    warp_taps,
     {add_area_u8, add_area_u16},
     {narrow_area_u8, narrow_area_u16},
     reduce_area,

@@ -39,6 +39,21 @@ struct Rows {
   }
 };
 
+// The same where every output has its own rows; the two halves of a register need the same four weights.
+struct OwnRows {
+  int16x8_t weight;
+  explicit OwnRows(const int32_t* weights1) noexcept {
+    const int16x4_t four = vmovn_s32(vshlq_n_s32(vld1q_s32(weights1), 4));
+    weight = vcombine_s16(four, four);
+  }
+  int16x8_t blend(uint8x16_t quads) const noexcept {
+    const uint8x8_t upper = vget_low_u8(quads);
+    const int16x8_t difference = vreinterpretq_s16_u16(vsubl_u8(vget_high_u8(quads), upper));
+    const int16x8_t part = vqrdmulhq_s16(vshlq_n_s16(difference, 7), weight);
+    return vreinterpretq_s16_u16(vmlal_u8(vreinterpretq_u16_s16(part), upper, vdup_n_u8(128)));
+  }
+};
+
 // Weights of four outputs, the first neighbours' and the second ones'.
 struct Columns {
   int16x4_t first, second;
@@ -222,6 +237,30 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
       });
 }
 
+template <typename Sample, int Spacing, int Step>
+void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+  const Sample sample;
+  const auto group = [&](int32_t x) {
+    int32_t wide;
+    std::memcpy(&wide, taps.wide + x, sizeof wide);
+    if (wide != 0x01010101) {
+      scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, x, x + 4, v);
+      return;
+    }
+    Quads<Sample::count> quads;
+    sample.load(plane, plane + to_next_row, taps.offset + x, quads);
+    const OwnRows rows(taps.weights_y + x);
+    const Columns columns(taps.weights_x + x);
+    for (int c = 0; c < Sample::count; ++c) vst1q_s32(v[c] + x, columns.blend(rows.blend(quads.component[c])));
+  };
+  if (taps.count < 4) {
+    scalar::warp_columns<uint8_t, Sample::count, Spacing, Step>(plane, to_next_row, taps, 0, taps.count, v);
+    return;
+  }
+  for (int32_t x = 0; x + 4 <= taps.count; x += 4) group(x);
+  if (taps.count % 4 != 0) group(taps.count - 4);
+}
+
 // Chroma of the three kinds of YUV, and the scalar code for their edges.
 struct ChromaPairs {
   using Luma = SampleGray<1>;
@@ -323,10 +362,13 @@ const Kernels kNeonKernels = {
     {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},
     {},
     {SampleGray<1>::load_bytes, SampleGray<2>::load_bytes, SamplePairs::load_bytes, 8, 8, 8, 8, 0, 0, 0, 0},
-    {scalar::warp_row<uint8_t, 1, 1, 1>, scalar::warp_row<uint8_t, 1, 1, 2>, scalar::warp_row<uint8_t, 2, 1, 2>,
-     scalar::warp_row<uint8_t, 2, 2, 4>, scalar::warp_row<uint8_t, 3, 1, 3>, scalar::warp_row<uint8_t, 3, 1, 4>,
-     scalar::warp_row<uint8_t, 4, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
+    {warp_row<SampleGray<1>, 1, 1>, warp_row<SampleGray<2>, 1, 2>, warp_row<SamplePairs, 1, 2>,
+     warp_row<SampleWide<Kind::c2s4>, 2, 4>, warp_row<SampleWide<Kind::c3s3>, 1, 3>, warp_row<SampleWide<Kind::c3s4>, 1, 4>,
+     warp_row<SampleWide<Kind::c4s4>, 1, 4>, scalar::warp_row<uint16_t, 1, 2, 2>, scalar::warp_row<uint16_t, 3, 2, 6>,
      scalar::warp_row<uint16_t, 3, 2, 8>, scalar::warp_row<uint16_t, 4, 2, 8>},
+    project,
+    to_fixed,
+    warp_taps,
     {add_area_u8, add_area_u16},
     {narrow_area_u8, narrow_area_u16},
     reduce_area,

@@ -75,17 +75,20 @@ void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const
 }
 
 template <typename T, int N, int Spacing, int Step>
-inline void warp_column(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t x, int32_t* const v[4]) noexcept {
-  const int32_t weight1 = taps.weights_y[x] >> 16;
-  const uint8_t* upper = taps.corner[x];
-  const uint8_t* lower = weight1 != 0 ? upper + to_next_row : upper;
-  for (int c = 0; c < N; ++c)
-    v[c][x] = blend<T>(upper + c * Spacing, lower + c * Spacing, Step, taps.weights_x[x], weight1);
+inline void warp_columns(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t begin, int32_t end,
+                         int32_t* const v[4]) noexcept {
+  for (int32_t x = begin; x < end; ++x) {
+    const int32_t weight1 = taps.weights_y[x];
+    const uint8_t* upper = plane + taps.offset[x];
+    const uint8_t* lower = weight1 != 0 ? upper + to_next_row : upper;
+    for (int c = 0; c < N; ++c)
+      v[c][x] = blend<T>(upper + c * Spacing, lower + c * Spacing, Step, taps.weights_x[x], weight1);
+  }
 }
 
 template <typename T, int N, int Spacing, int Step>
-void warp_row(const WarpTaps& taps, ptrdiff_t to_next_row, int32_t* const v[4]) noexcept {
-  for (int32_t x = 0; x < taps.count; ++x) warp_column<T, N, Spacing, Step>(taps, to_next_row, x, v);
+void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+  warp_columns<T, N, Spacing, Step>(plane, to_next_row, taps, 0, taps.count, v);
 }
 
 // Sampled y, u, v with 18 fraction bits -> red, green, blue as floats at column x.

@@ -84,3 +84,57 @@ void store_exact(const int32_t* v, int32_t count, float, float, int32_t bits, vo
   T* to = static_cast<T*>(out);
   for (int32_t i = 0; i < count; ++i) to[Strided ? i * step : i] = saturate_exact<T>(v[i], bits);
 }
+
+void project(const double m[9], bool affine, double first, double row, int32_t count, double* x, double* y) noexcept {
+  const double row_x = m[1] * row + m[2], row_y = m[4] * row + m[5], row_w = m[7] * row + m[8];
+  const double outside = -1;
+  for (int32_t i = 0; i < count; ++i) {
+    const double column = first + i;
+    x[i] = m[0] * column + row_x;
+    y[i] = m[3] * column + row_y;
+  }
+  if (affine) return;
+  for (int32_t i = 0; i < count; ++i) {
+    const double divisor = m[6] * (first + i) + row_w;
+    const double x_divided = x[i] / divisor, y_divided = y[i] / divisor;
+    x[i] = divisor > 0 ? x_divided : outside;
+    y[i] = divisor > 0 ? y_divided : outside;
+  }
+}
+
+void to_fixed(const double* positions, double units, int32_t count, int32_t* fixed) noexcept {
+  constexpr double far = 1073741824;  // in 1/2048 as large as any frame; the sign of a comparison with it is right
+  for (int32_t i = 0; i < count; ++i) {
+    double scaled = positions[i] * units + 0.5;
+    scaled = scaled < far ? scaled : far;
+    scaled = scaled > -far ? scaled : -far;
+    fixed[i] = static_cast<int32_t>(__builtin_floor(scaled));
+  }
+}
+
+void warp_taps(const int32_t* x, const int32_t* y, const WarpPlane& plane, const WarpTaps& taps) noexcept {
+  // Copies, because bytes are stored below and bytes may alias anything.
+  const WarpPlane p = plane;
+  const int32_t count = taps.count;
+  int32_t *offset = taps.offset, *weights_x = taps.weights_x, *weights_y = taps.weights_y;
+  uint8_t* wide = taps.wide;
+  const int32_t centre = p.nearest ? 0 : 1024, fraction = p.nearest ? 0 : 2047;
+#pragma GCC ivdep  // the arrays are parts of one scratch: none overlaps another
+  for (int32_t i = 0; i < count; ++i) {
+    int32_t at_x = (x[i] - centre) >> 11, at_y = (y[i] - centre) >> 11;
+    int32_t w_x = (x[i] - centre) & fraction, w_y = (y[i] - centre) & fraction;
+    w_x = at_x >= p.last_x ? 0 : w_x;
+    w_x = at_x < 0 ? 0 : w_x;
+    w_y = at_y >= p.last_y ? 0 : w_y;
+    w_y = at_y < 0 ? 0 : w_y;
+    at_x = at_x < 0 ? 0 : at_x;
+    at_x = at_x > p.last_x ? p.last_x : at_x;
+    at_y = at_y < 0 ? 0 : at_y;
+    at_y = at_y > p.last_y ? p.last_y : at_y;
+    offset[i] = at_y * p.stride + at_x * p.step;
+    weights_x[i] = (2048 - w_x) | w_x << 16;
+    weights_y[i] = w_y;
+    const int32_t in_row = at_x * p.step <= p.last_wide ? 1 : 0, not_last = at_y < p.last_y ? 1 : 0;
+    wide[i] = static_cast<uint8_t>(in_row & not_last);
+  }
+}

@@ -264,6 +264,9 @@ Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, c
     if (!job.map.axis_aligned() && area)
       return Status::error(Code::argument,
                            "filter 'area' is for upright regions, region %d is turned or slanted: use 'bilinear'", i);
+    for (int plane = 0; !job.map.axis_aligned() && plane < data_.info->planes; ++plane)
+      if (view.stride[plane] > INT32_MAX / view.height)
+        return Status::error(Code::argument, "region %d is turned or slanted, and the frame has more than 2 GiB: cut it", i);
     if (!job.map.axis_aligned())
       image::run_warped(job);
     else if (area)

@@ -100,8 +100,8 @@ void check_rows(const HeldArray& array, py::ssize_t rows, py::ssize_t columns, p
 }
 
 void check_size(py::ssize_t width, py::ssize_t height) {
-  if (width < 1 || height < 1 || width > 1 << 20 || height > 1 << 20)
-    raise(Status::error(Code::argument, "the frame is %zd x %zd pixels, wanted 1 to 1048576 a side", width, height));
+  if (width < 1 || height < 1 || width > 1 << 19 || height > 1 << 19)
+    raise(Status::error(Code::argument, "the frame is %zd x %zd pixels, wanted 1 to 524288 a side", width, height));
 }
 
 }  // namespace

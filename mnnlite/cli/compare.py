@@ -123,7 +123,7 @@ def _lines(found: observe.Comparison) -> list[str]:
         detail = first.detail.own if first.born_here and first.detail.own is not None else first.detail.difference
         facts = [
             ("operator", f"{first.op} ({first.type} on {first.backend or 'unknown'})"),
-            ("", "born here: its inputs are the reference's" if first.born_here else "inherited: grown over operators"),
+            ("", _birth(first)),
             ("reference", f"{first.tensor} {first.detail.reference_shape}, here {first.detail.shape}"),
             ("difference", f"max abs {first.max_abs:.4g}, relative {first.relative:.3g}, cosine {first.cosine:.6f}"),
             ("worst at", f"{detail.worst}: {_row(detail.around)}"),
@@ -149,6 +149,13 @@ def _lines(found: observe.Comparison) -> list[str]:
     ]
     lines += columns([("output", "max abs", "relative", "cosine", ""), *outputs], right=(1, 2, 3))
     return lines
+
+
+def _birth(first: observe.Deviation) -> str:
+    if not first.born_here:
+        return "inherited: grown over operators, none of which is at fault"
+    fed = first.detail.own is not None
+    return "born here: it deviates with the reference's inputs" if fed else "born here: nothing before it deviates"
 
 
 def _row(values: tuple[float, ...]) -> str:

@@ -86,8 +86,9 @@ def memory_mib() -> dict[str, float]:
         now = process()
     except StateError:
         return {}
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # lags behind by a few pages
     return {
         "resident": now.rss / MIB,
-        "resident at most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "resident at most": max(now.rss, most) / MIB,
         "anonymous": now.anonymous / MIB,
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mnnlite.decoders import Decoder
+    from mnnlite.runtime.budget import Share
     from mnnlite.runtime.lane import Lane
 
 __all__ = ["Entry", "Settings"]
@@ -115,6 +116,9 @@ class Entry:
     failures: int = 0  # in a row
     flying: int = 0  # frames on their way that it takes part in
     closing: bool = False  # it takes part in no further ones
+    share: Share | None = None  # of the memory budget, if there is one
+    used: int = 0  # the last frame it took part in
+    evicted: bool = False  # not loaded at the moment
     stats: TaskStats = field(default_factory=TaskStats)
 
     @property

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
     from mnnlite.runtime.entry import Entry
+    from mnnlite.runtime.scheduler import Plan
 
 __all__ = ["SLICE_NS", "Flight", "Flights"]
 
@@ -59,6 +60,8 @@ class Flights:
         self.entries: dict[str, Entry] = {}
         self.lane_stats = [LaneStats(time.monotonic_ns()) for _ in range(lanes)]
         self.frames = self.dropped = self.flying = 0
+        self.evicted: set[str] = set()
+        self.reload: Callable[[Entry, set[str]], bool] = lambda _, __: False
         self.hung: dict[tuple[str, int], float] = {}
         self._check = check
         self._max_failures = max_failures
@@ -105,6 +108,8 @@ class Flights:
                 result = FrameResult(self.frames, frame.timestamp_ns, frame.meta, (frame.width, frame.height))
                 result.skipped = plan.skipped
                 entries = self.entries
+                if self.evicted:
+                    self._bring_back(plan)
                 due = [[entries[slot.name] for slot in slots] for slots in plan.lanes]
                 members = [[(entries[slot.name].member, slot.not_after_ns) for slot in slots] for slots in plan.lanes]
                 ticket = self.native.submit(frame._handle, members)
@@ -113,12 +118,28 @@ class Flights:
                 for each in due:
                     for entry in each:
                         entry.flying += 1
+                        entry.used = self.frames
                 self.frames += 1
                 self.flying += 1
                 return Flight(frame, now, stamp, result, due, ticket)
         except BaseException:
             self._room.release()
             raise
+
+    def _bring_back(self, plan: Plan) -> None:
+        """Load what was evicted and is due; what finds no room is left out."""
+        # What this frame needs must not go to make room for the rest of it.
+        keep = {slot.name for slots in plan.lanes for slot in slots} - self.evicted
+        for slots in plan.lanes:
+            for slot in list(slots):
+                if slot.name not in self.evicted:
+                    continue
+                if self.reload(self.entries[slot.name], keep):
+                    keep.add(slot.name)
+                else:
+                    slots.remove(slot)
+                    plan.skipped[slot.name] = "evicted, and there is no room to load it now"
+                    self.scheduler.shed(slot.name)
 
     def offered(self, frame: Frame, now_ns: int) -> None:
         """A source that does not wait has a frame."""

@@ -8,20 +8,22 @@ import threading
 import time
 import weakref
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError
 from mnnlite.frame import Frame
+from mnnlite.runtime.budget import parse
 from mnnlite.runtime.collector import Collector
 from mnnlite.runtime.entry import Entry, Settings, check_spec, load, needs_of
 from mnnlite.runtime.flights import Flights
 from mnnlite.runtime.lane import Lane
 from mnnlite.runtime.placement import load_of, place
 from mnnlite.runtime.stats import prometheus
+from mnnlite.runtime.store import Store, on_lane
 from mnnlite.runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
     from typing_extensions import Self
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from mnnlite.specs import TaskSpec
 
 __all__ = ["Runtime"]
-
-T = TypeVar("T")
 
 _GAIN = 0.1  # of the longest lane, for which tasks are loaded anew before the first frame
 
@@ -48,8 +48,10 @@ class Runtime:
         parallel. At most ``lanes + 1`` frames are on their way.
     threads : int
         Of the engine, in each lane.
-    memory : None
-        A budget: not yet.
+    memory : str or int, optional
+        A budget, e.g. ``"64 MiB"``: bounds the growth of this process's anonymous memory from here on, the peak of
+        loading included. A task that does not fit is refused, or takes the place of evictable ones. Models must be files;
+        the cost of one that was never seen is found by a child process (some tenths of a second).
     weights : {"heap"}
         ``"mapped"``: not yet.
     force : bool
@@ -99,8 +101,7 @@ class Runtime:
                 f"{lanes} lanes of {threads} threads are more than the {cores} cores this process may use, so they would "
                 "slow each other down; take fewer, or pass force=True"
             )
-        if memory is not None:
-            raise ArgumentError("memory: not yet; leave it None")
+        limit = None if memory is None else parse(memory)
         if weights != "heap":
             raise ArgumentError(
                 "weights='mapped': not yet; use 'heap'"
@@ -116,6 +117,7 @@ class Runtime:
         self._scheduler = self._flights.scheduler
         self._lanes = [Lane(self._flights.native, index) for index in range(lanes)]
         self._changing = threading.Lock()  # one add, remove or replace at a time
+        self._store = None if limit is None else Store(limit, self._flights, self._lanes, threads)
         self._settled = True
         self._collector: Collector | None = None
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -166,12 +168,15 @@ class Runtime:
         padding : float
             Part of the box's width and height added on each side.
         evictable : bool
-            For a memory budget: without one it has no effect.
+            With a memory budget: may be unloaded to make room for others, the least recently used first, and is loaded
+            again when it is due and there is room. Nothing may come after it.
 
         Raises
         ------
         ArgumentError
             A value that cannot be used; a name that is taken; a task to come after that is not there.
+        MemoryBudgetError
+            It does not fit: says by how much, and what would.
         ModelError, EngineError, OutOfMemoryError
             As for `Task`; nothing has changed.
         """
@@ -179,6 +184,9 @@ class Runtime:
         with self._change():
             name, spec = check_spec(name, spec, self._entries)
             lane = self._lane_for(name, spec, settings)
+            for each in needs_of(spec, settings):
+                if each in self._entries and self._entries[each].settings.evictable:
+                    raise ArgumentError(f"task {name!r} comes after {each!r}, which is evictable; make that one stay")
             entry = self._load(name, spec, settings, lane)
             self._flights.enter(entry)
             self._settled = self._settled and self._flights.frames > 0
@@ -196,7 +204,7 @@ class Runtime:
             users = [other.name for other in self._entries.values() if name in other.needs]
             if users:
                 raise ArgumentError(f"task {name!r} is needed by {', '.join(map(repr, users))}; remove those first")
-            if self._flights.leave(entry):
+            if self._flights.leave(entry) and not entry.evicted:
                 self._close(entry)
 
     def replace(self, name: str, spec: TaskSpec) -> None:
@@ -218,6 +226,8 @@ class Runtime:
         """
         with self._change():
             old = self._entry(name)
+            if old.evicted:
+                raise ArgumentError(f"task {name!r} is evicted at the moment; remove it and add it anew")
             users = [other.name for other in self._entries.values() if name in other.needs]
             if users:
                 raise ArgumentError(f"task {name!r} is needed by {', '.join(map(repr, users))}; remove those first")
@@ -273,20 +283,14 @@ class Runtime:
 
     def _load(self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, measure: bool = True) -> Entry:
         measure = measure and len(self._lanes) > 1  # with one lane nothing is to be placed
-        return self._on_lane(lane, lambda: load(name, spec, settings, lane, self.threads, self._entries, measure))
+        if self._store is not None:
+            return self._store.load(name, spec, settings, lane, measure)
+        return on_lane(
+            self._flights, lane, lambda: load(name, spec, settings, lane, self.threads, self._entries, measure)
+        )
 
     def _close(self, entry: Entry) -> None:
-        self._on_lane(entry.lane, entry.close)
-
-    def _on_lane(self, lane: Lane, function: Callable[[], T]) -> T:
-        def timed() -> T:
-            begin = time.monotonic_ns()
-            try:
-                return function()
-            finally:
-                self._flights.lane_stats[lane.index].stopped(time.monotonic_ns() - begin)
-
-        return lane.call(timed)
+        on_lane(self._flights, entry.lane, entry.close)
 
     def _settle(self) -> None:
         """Before the first frame: with the cost of all tasks known, another placement may be better."""
@@ -450,8 +454,11 @@ class Runtime:
                     parts += [f"deadline {rule.deadline_ns / 1e6:g} ms"] if rule.deadline_ns else []
                     parts += ["optional"] if rule.optional else []
                     parts += [f"after {', '.join(rule.needs)}"] if rule.needs else []
-                    dynamic = entry.task.model.memory()["dynamic"]
-                    lines.append(f"  {name}: {', '.join(parts)}, feature maps {dynamic / 2**20:.1f} MiB")
+                    if entry.evicted:
+                        parts.append("evicted")
+                    else:
+                        parts.append(f"feature maps {entry.task.model.memory()['dynamic'] / 2**20:.1f} MiB")
+                    lines.append(f"  {name}: {', '.join(parts)}")
         return "\n".join(lines)
 
     def memory(self) -> dict[str, Any]:
@@ -466,7 +473,7 @@ class Runtime:
         """
         self._check_open()
         with self._flights.lock:
-            entries = list(self._entries.values())
+            entries = [entry for entry in self._entries.values() if not entry.evicted]
         tasks = {entry.name: {**entry.task.model.memory(), "lane": entry.lane.index} for entry in entries}
         lanes = []
         for lane in self._lanes:
@@ -482,7 +489,8 @@ class Runtime:
                     "inputs": sum(tasks[entry.name]["inputs"] for entry in mine) + lane.inputs.bytes,
                 }
             )
-        return {"tasks": tasks, "lanes": lanes, "total": sum(sum(lane.values()) for lane in lanes)}
+        found = {"tasks": tasks, "lanes": lanes, "total": sum(sum(lane.values()) for lane in lanes)}
+        return found if self._store is None else {**found, "budget": self._store.summary()}
 
     def stats(self) -> dict[str, Any]:
         """Counts and times since the runtime was made.
@@ -491,7 +499,7 @@ class Runtime:
         -------
         dict
             ``frames``, ``dropped``; ``tasks``: for each ``runs``, ``late``, ``failed``, ``skipped`` (not due included),
-            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``parked`` (a text or None),
+            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``parked`` (a text or None),
             ``loading`` and ``stages`` (nanoseconds: p50, p90, p99 of the last 256 runs, max and mean of all); ``lanes``:
             for each ``frames``, ``busy_ns``, ``utilisation``, ``loads``, ``stopped_ns``, ``longest_stop_ns``;
             ``hung``: runs that took longer than the watchdog allows, in seconds.
@@ -529,7 +537,7 @@ class Runtime:
             if self._collector is not None:
                 self._collector.close()
             self._flights.drain()
-            for entry in reversed(list(self._entries.values())):
+            for entry in reversed([each for each in self._entries.values() if not each.evicted]):
                 entry.lane.call(entry.close)
             self._entries.clear()
             for lane in self._lanes:

@@ -91,6 +91,11 @@ class Costs:
         self._mean: dict[str, float] = {}
         self._deviation: dict[str, float] = {}
         self._worst: dict[str, float] = {}
+        self._extra: dict[str, int] = {}
+
+    def set_extra(self, name: str, ns: int) -> None:
+        """The next run takes so many nanoseconds more: the task must be loaded first."""
+        self._extra[name] = ns
 
     def saw(self, name: str, ns: int) -> None:
         """Learn from a run of `ns` nanoseconds."""
@@ -109,7 +114,7 @@ class Costs:
 
     def expect(self, name: str) -> int:
         """Nanoseconds to reckon with; 0 if the task never ran."""
-        return int(self._mean.get(name, 0) + 2 * self._deviation.get(name, 0))
+        return int(self._mean.get(name, 0) + 2 * self._deviation.get(name, 0)) + self._extra.get(name, 0)
 
     def worst(self, name: str) -> int:
         """Nanoseconds of the longest run of late; 0 if the task never ran."""
@@ -119,6 +124,7 @@ class Costs:
         """The task is gone."""
         for table in (self._mean, self._deviation, self._worst):
             table.pop(name, None)
+        self._extra.pop(name, None)
 
 
 @dataclass

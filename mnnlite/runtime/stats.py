@@ -54,7 +54,7 @@ class TaskStats:
     """Of one task."""
 
     def __init__(self) -> None:
-        self.late = self.failed = self.skipped = self.shed = self.crops = self.crops_left = 0
+        self.late = self.failed = self.skipped = self.shed = self.crops = self.crops_left = self.reloads = 0
         self.times = {stage: Times() for stage in (*STAGES, "total")}
         self.loading: dict[str, int] = {}
 
@@ -76,6 +76,7 @@ class TaskStats:
             "shed": self.shed,
             "crops": self.crops,
             "crops_left": self.crops_left,
+            "reloads": self.reloads,
             "loading": dict(self.loading),
             "stages": {stage: times.summary() for stage, times in self.times.items()},
         }

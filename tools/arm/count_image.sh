@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 work=build/arm/count
 mkdir -p "$work"
 gcc -O2 -Wall -Wextra -shared -fPIC -o "$work/count.so" tools/arm/count_instructions.c
-flags="-O3 -DNDEBUG -std=c++17 -ffp-contract=off -fno-math-errno -Icsrc -Icsrc/include"
+flags="-O3 -DNDEBUG -std=c++17 -ffp-contract=off -fno-math-errno -fno-trapping-math -Icsrc -Icsrc/include"
 objects=
 for source in csrc/image/*.cpp benchmarks/count_image.cpp; do
   object=$work/$(basename "$source" .cpp).o
