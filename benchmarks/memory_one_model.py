@@ -45,11 +45,11 @@ class Ours:
     def __init__(self, threads: int) -> None:
         import mnnlite
 
-        self.library = mnnlite
+        self.package = mnnlite
         self.threads = threads
 
     def load(self, path: str) -> None:
-        self.model = self.library.Model(path, threads=self.threads)
+        self.model = self.package.Model(path, threads=self.threads)
 
     def fill(self, value: float) -> None:
         for name in self.model.inputs:
@@ -70,7 +70,7 @@ class Theirs:
     def __init__(self, threads: int, session_only: bool) -> None:
         import MNN
 
-        self.library = MNN
+        self.package = MNN
         self.threads = threads
         self.session_only = session_only
         self.held: list[Any] = []
@@ -78,13 +78,13 @@ class Theirs:
     def host_tensor(self, like: Any, value: float) -> Any:
         shape = like.getShape()
         array = np.full(shape, value, np.float32)
-        tensor = self.library.Tensor(shape, self.library.Halide_Type_Float, array, like.getDimensionType())
+        tensor = self.package.Tensor(shape, self.package.Halide_Type_Float, array, like.getDimensionType())
         if not self.session_only:
             self.held += [array, tensor]
         return tensor
 
     def load(self, path: str) -> None:
-        self.interpreter = self.library.Interpreter(path)
+        self.interpreter = self.package.Interpreter(path)
         self.session = self.interpreter.createSession({"backend": "CPU", "numThread": self.threads})
 
     def fill(self, value: float) -> None:

@@ -36,9 +36,11 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, pipeline, results, video
+    from mnnlite import decoders, draw, observe, pipeline, results, video
+    from mnnlite.decoders import get_include
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
+    from mnnlite.runtime import FrameResult, Runtime
     from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
     from mnnlite.task import Task
 
@@ -48,13 +50,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "Arena": "mnnlite.model",
     "Frame": "mnnlite.frame",
+    "FrameResult": "mnnlite.runtime",
     "ImageSpec": "mnnlite.specs",
     "Model": "mnnlite.model",
+    "Runtime": "mnnlite.runtime",
     "Task": "mnnlite.task",
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
+    "get_include": "mnnlite.decoders",
 }
-_MODULES = ("decoders", "draw", "pipeline", "results", "video")
+_MODULES = ("decoders", "draw", "observe", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -69,6 +74,7 @@ __all__ = [
     "EngineNotFoundError",
     "EngineVersionError",
     "Frame",
+    "FrameResult",
     "ImageSpec",
     "LayoutError",
     "MemoryBudgetError",
@@ -82,6 +88,7 @@ __all__ = [
     "OutputError",
     "PipelineError",
     "SourceError",
+    "Runtime",
     "StateError",
     "Task",
     "TaskSpec",
@@ -91,6 +98,8 @@ __all__ = [
     "__version__",
     "decoders",
     "draw",
+    "get_include",
+    "observe",
     "pipeline",
     "results",
     "video",

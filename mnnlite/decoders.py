@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
 from mnnlite import _core, results
-from mnnlite.errors import ArgumentError, DTypeError, TensorNotFoundError
+from mnnlite.errors import ArgumentError, DecoderABIError, DTypeError, TensorNotFoundError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,8 +39,12 @@ __all__ = [
     "DbText",
     "Keypoints",
     "Embedding",
+    "Plugin",
+    "Function",
     "Option",
     "Placed",
+    "as_decoder",
+    "get_include",
     "families",
     "from_dict",
     "nms",
@@ -210,7 +215,7 @@ class Decoder:
     """
 
     family: ClassVar[str] = ""
-    _PRIVATE: ClassVar[frozenset[str]] = frozenset({"tensors"})
+    _BATCHED_RANK: ClassVar[int] = 2  # outputs of a lower rank have no batch axis
 
     tensors: tuple[str, ...] = _option((), "names", "outputs taken, in the family's order; empty: all", native=False)
 
@@ -326,9 +331,9 @@ class Decoder:
         return results.from_native(found, names=self.names, frame_size=items[0].frame_size if items else None)
 
     def _slots(self, arrays: Mapping[str, NDArray[Any]]) -> int:
-        """How many slots the arrays hold: the length of the first axis, 1 for bare vectors."""
+        """How many slots the arrays hold: the length of the first axis, 1 for arrays without a batch."""
         first = next(iter(arrays.values()), None)
-        return 1 if first is None or first.ndim < 2 else int(first.shape[0])
+        return 1 if first is None or first.ndim < self._BATCHED_RANK else int(first.shape[0])
 
 
 def _checked(where: str, value: Any, entry: Field[Any]) -> Any:
@@ -357,6 +362,10 @@ def _checked(where: str, value: Any, entry: Field[Any]) -> Any:
         if value not in meta["choices"]:
             raise ArgumentError(f"{where}: wanted one of {', '.join(map(repr, meta['choices']))}, got {value!r}")
         return str(value)
+    if kind == "function":
+        if not callable(value):
+            raise ArgumentError(f"{where}: wanted a function, got {value!r}")
+        return value
     if kind == "text":
         if not isinstance(value, str):
             raise ArgumentError(f"{where}: wanted a text, got {value!r}")
@@ -557,6 +566,7 @@ class Yolo(_Detector):
     """
 
     family: ClassVar[str] = "yolo"
+    _BATCHED_RANK: ClassVar[int] = 3
 
     version: str = field(
         default="v8",
@@ -786,6 +796,7 @@ class Ctc(Decoder):
     """
 
     family: ClassVar[str] = "ctc"
+    _BATCHED_RANK: ClassVar[int] = 3
 
     keys: tuple[str, ...] | str | None = _option(
         None, "path", "the symbols without the blank: a list, or a text file with one a line", native=False
@@ -865,6 +876,202 @@ class Embedding(Decoder):
     family: ClassVar[str] = "embedding"
 
     normalize: bool = _option(True, "flag", "scale each vector to length 1")
+
+
+class Plugin(Decoder):
+    """A native decoder from outside: an object with ``__mnnlite_decoder__``, or where to find one.
+
+    Parameters
+    ----------
+    decoder : object or str
+        An object whose attribute ``__mnnlite_decoder__`` is a capsule named ``mnnlite_decoder_v1`` that holds a
+        ``mnnlite_decoder_v1`` (see ``mnnlite/decoder.h``), or ``"package.module:attribute"`` that names such an object.
+    options : dict, optional
+        Numbers, booleans, texts and lists of numbers, handed to its ``create``.
+    classes, tensors
+        As for the built-in families.
+
+    Raises
+    ------
+    DecoderABIError
+        It was built for another version of ``decoder.h``, or the attribute is no such capsule.
+    DecoderError
+        Its ``create`` refused the options.
+    ArgumentError
+        There is no such object.
+
+    Notes
+    -----
+    Runs without the GIL. It is tried on zeros whenever it is planned for a shape. Definition of the interface:
+    ``mnnlite/decoder.h``; `get_include` gives its folder, ``mnnlite/decoder.pxd`` its Cython face.
+    """
+
+    decoder: Any
+    options: Mapping[str, Any]
+    classes: tuple[str, ...] | str | None
+
+    def __init__(
+        self,
+        decoder: Any,
+        options: Mapping[str, Any] | None = None,
+        *,
+        classes: Sequence[str] | str | None = None,
+        tensors: Sequence[str] = (),
+    ) -> None:
+        found = _load_plugin(decoder) if isinstance(decoder, str) else decoder
+        capsule = getattr(found, "__mnnlite_decoder__", None)
+        if capsule is None:
+            raise DecoderABIError(f"{decoder!r} has no __mnnlite_decoder__, the capsule of a native decoder")
+        names = None if classes is None else classes if isinstance(classes, str) else tuple(classes)
+        for name, value in (
+            ("decoder", decoder),
+            ("options", dict(options or {})),
+            ("classes", names),
+            ("tensors", tuple(tensors)),
+            ("_names", () if names is None else _names_from(names, "Plugin.classes")),
+            ("family", capsule),
+        ):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_idle", [_core.ArrayDecoder(self.family, self.native_options())])
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not isinstance(self.decoder, str):
+            raise TypeError("only a Plugin made from 'package.module:attribute' can be pickled")
+        return {
+            "decoder": self.decoder,
+            "options": self.options,
+            "classes": self.classes,
+            "tensors": self.tensors,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Plugin.__init__(self, state.pop("decoder"), state.pop("options"), **state)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Plugin):
+            return NotImplemented
+        return (self.decoder, self.options, self.classes, self.tensors) == (
+            other.decoder,
+            other.options,
+            other.classes,
+            other.tensors,
+        )
+
+    def __hash__(self) -> int:
+        return hash((str(self.decoder), str(sorted(self.options.items())), self.classes, self.tensors))
+
+    def __repr__(self) -> str:
+        return f"Plugin({self.decoder!r}, {dict(self.options)!r})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes, by class id; empty if there are none."""
+        return cast("tuple[str, ...]", self.__dict__["_names"])
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as its ``create`` gets them."""
+        return dict(self.options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `from_dict` takes: the place of the decoder as ``family``, and its options."""
+        if not isinstance(self.decoder, str):
+            raise ArgumentError("only a Plugin made from 'package.module:attribute' can be written down")
+        result: dict[str, Any] = {"family": self.decoder, **self.options}
+        if self.classes is not None:
+            result["classes"] = self.classes if isinstance(self.classes, str) else list(self.classes)
+        if self.tensors:
+            result["tensors"] = list(self.tensors)
+        return result
+
+
+def _load_plugin(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ArgumentError(f"decoder {place!r}: {error}; wanted 'package.module:attribute'") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function(Raw):
+    """A decoder in Python: outputs as arrays go to a function, with the GIL and its price.
+
+    Parameters
+    ----------
+    function : callable
+        Called with ``({name: array}, items)``, where `items` is a list of `Placed`, one per slot. Returns `Results` (see
+        their ``from_arrays`` and ``from_points``) or anything else.
+    """
+
+    function: Callable[[dict[str, NDArray[Any]], list[Placed]], Any] = field(
+        default=lambda outputs, items: outputs,
+        kw_only=False,
+        metadata={
+            "type": "function",
+            "doc": "called with the outputs and where their slots lie",
+            "low": None,
+            "high": None,
+            "choices": (),
+            "native": False,
+        },
+    )
+
+    def call(self, outputs: Mapping[str, ArrayLike], items: Sequence[Placed]) -> Any:
+        """Call the function on the selected outputs."""
+        return self.function({name: np.asarray(value) for name, value in self.select(outputs).items()}, list(items))
+
+    def decode(self, outputs: Mapping[str, ArrayLike], *arguments: Any, **options: Any) -> Any:
+        """Decode arrays, without a model; the arguments of `Decoder.decode`."""
+        return self._decode(outputs, *arguments, **options)
+
+    def _decode(
+        self,
+        outputs: Mapping[str, ArrayLike],
+        frame_size: tuple[int, int],
+        image: Any = None,
+        *,
+        items: Sequence[Placed] | None = None,
+    ) -> Any:
+        if items is None:
+            where = place(image, frame_size)
+            arrays = {name: np.asarray(value) for name, value in self.select(outputs).items()}
+            items = [where._replace(item=slot) for slot in range(self._slots(arrays))]
+        return self.call(outputs, items)
+
+
+def as_decoder(value: Any, base: Path | str | None = None) -> Decoder:
+    """Make a decoder spec from whatever may stand for one.
+
+    Parameters
+    ----------
+    value : Decoder, str, dict, object with ``__mnnlite_decoder__``, or callable
+        A spec; a family's name or a plug-in's ``"package.module:attribute"``; either with options in a dict (see
+        `from_dict`); a native decoder; or a Python function (see `Function`).
+    base : path, optional
+        Folder that relative paths are relative to.
+
+    Raises
+    ------
+    ArgumentError, DecoderABIError, DecoderError
+        Nothing of these, or one that cannot be used.
+    """
+    if isinstance(value, Decoder):
+        return value
+    if isinstance(value, (str, Mapping)):
+        return from_dict(value, base)
+    if hasattr(value, "__mnnlite_decoder__"):
+        return Plugin(value)
+    if callable(value):
+        return Function(value)
+    raise ArgumentError(
+        f"decoder: got a {type(value).__name__}, wanted a decoder, a family's name, an object with __mnnlite_decoder__ "
+        "or a function"
+    )
+
+
+def get_include() -> str:
+    """Folder of ``mnnlite/decoder.h``, for compilers: ``-I$(python -c "import mnnlite; print(mnnlite.get_include())")``."""
+    return str(Path(__file__).parent / "include")
 
 
 def nms(
@@ -968,6 +1175,7 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
     Parameters
     ----------
     options : dict with "family", or the name of a family
+        A family with a colon is a plug-in's ``"package.module:attribute"``; its options go to its ``create``.
     base : path, optional
         Folder that relative paths (``classes``) are relative to.
 
@@ -982,6 +1190,11 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
     """
     entries = {"family": options} if isinstance(options, str) else dict(options)
     family = entries.pop("family", None)
+    if isinstance(family, str) and ":" in family:
+        common = {key: entries.pop(key) for key in ("classes", "tensors") if key in entries}
+        if base is not None and isinstance(common.get("classes"), str):
+            common["classes"] = str(Path(base) / common["classes"])
+        return Plugin(family, entries, **common)
     if not isinstance(family, str):
         raise ArgumentError(f"decoder: wanted a family's name, got {family!r}; there are {', '.join(_FAMILIES)}")
     if family not in _FAMILIES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -199,6 +199,7 @@ class Model:
         arena: Arena | None = None,
         fallback: str | None = None,
         _images: Sequence[tuple[str, int, int, int, int, str]] = (),
+        _on_stage: Callable[[str], object] | None = None,
         **arena_options: Any,
     ) -> None:
         self._owns_arena = arena is None
@@ -216,6 +217,7 @@ class Model:
             shapes=_shapes(shapes),
             images=list(_images),
             resizable=bool(resizable),
+            on_stage=_on_stage,
         )
         self.arena._models.add(self._native)
 

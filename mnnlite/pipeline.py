@@ -20,8 +20,10 @@
     [task.decoder.ll]
     family = "segmentation"
 
-The keys of ``[[task]]`` are the fields of `TaskSpec`, those of ``image`` the fields of `ImageSpec`, those of a decoder
-the options of its family. A network with several images takes a table of tables: ``image = { left = { ... }, ... }``.
+The keys of ``[[task]]`` are the fields of `TaskSpec` and the arguments of `Runtime.add` (``every``, ``after``,
+``deadline_ms`` and so on), those of ``[runtime]`` the arguments of `Runtime`, those of ``image`` the fields of
+`ImageSpec`, those of a decoder the options of its family. A network with several images takes a table of tables:
+``image = { left = { ... }, ... }``.
 """
 
 from __future__ import annotations
@@ -31,11 +33,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from difflib import get_close_matches
+from graphlib import CycleError, TopologicalSorter
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from mnnlite import _toml, decoders
-from mnnlite.errors import ArgumentError, MnnliteError, OutputError, PipelineError, StateError
+from mnnlite.errors import ArgumentError, MnnliteError, OutputError, PipelineError
+from mnnlite.runtime import Runtime
+from mnnlite.runtime.entry import Settings, needs_of
 from mnnlite.specs import ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -43,22 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline", "dumps", "load", "save"]
 
-# What a later step builds, with the values that ask for nothing: anything else is refused, never ignored.
-_LATER_TASK: dict[str, Any] = {
-    "every": 1,
-    "rate_hz": None,
-    "priority": 0,
-    "deadline_ms": None,
-    "optional": False,
-    "after": None,
-    "only": None,
-    "max_crops": None,
-    "padding": 0.0,
-    "evictable": False,
-    "feed": {},
-}
-_LATER_RUNTIME: dict[str, Any] = {"lanes": 1, "threads": 1, "memory": None, "weights": "heap"}
-
+_RUNTIME = tuple(signature(Runtime).parameters)
 _PATHS = ("model", "external")  # the fields of TaskSpec that name files
 
 
@@ -70,15 +61,58 @@ class Pipeline:
     ----------
     tasks : dict of str to TaskSpec
     runtime : dict
-        Settings of the Runtime.
+        Arguments of `Runtime`.
+    settings : dict of str to Settings
+        When each task runs and on what: what `Runtime.add` takes beside the spec. Tasks that are not named run on every
+        whole frame.
     """
 
     tasks: Mapping[str, TaskSpec]
     runtime: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Settings] = field(default_factory=dict)
+    # Of a loaded file: where an error of `open` comes from.
+    _nodes: Mapping[str, _Node] = field(default_factory=dict, repr=False, compare=False)
 
-    def open(self) -> NoReturn:
-        """Make a Runtime of it: not yet."""
-        raise StateError("Pipeline.open: not yet; make a mnnlite.Task of each of pipeline.tasks")
+    def open(self) -> Runtime:
+        """Make a Runtime and load all tasks into it.
+
+        Returns
+        -------
+        Runtime
+            Close it, or use it in a ``with`` block.
+
+        Raises
+        ------
+        PipelineError
+            Settings of the runtime that cannot be used here, such as more lanes than cores.
+        MnnliteError
+            What loading a task gives, with its name.
+        """
+        try:
+            runtime = Runtime(**self.runtime)
+        except ArgumentError as error:
+            if "runtime" in self._nodes:
+                raise self._nodes["runtime"].blame(error) from None
+            raise
+        try:
+            for name in self._order():
+                settings = self.settings.get(name, Settings())
+                try:
+                    runtime.add(
+                        name, self.tasks[name], **{key.name: getattr(settings, key.name) for key in fields(settings)}
+                    )
+                except MnnliteError as error:
+                    error.args = (f"task {name!r}: {error}", *error.args[1:])
+                    raise
+        except BaseException:
+            runtime.close()
+            raise
+        return runtime
+
+    def _order(self) -> list[str]:
+        """Names, those that others take something from before these."""
+        needs = {name: needs_of(spec, self.settings.get(name, Settings())) for name, spec in self.tasks.items()}
+        return list(TopologicalSorter(needs).static_order())
 
 
 def load(path: str | os.PathLike[str]) -> Pipeline:
@@ -159,13 +193,13 @@ class _Node:
 
     def blame(self, error: MnnliteError) -> PipelineError:
         """The error of a spec, at the key that it names."""
-        found = re.match(r"(?:\w+\.)?(\w+)(?:\[(\d+)\])?: ", str(error))
+        found = re.match(r"(?:\w+\.)?(\w+)(?:\[(\d+)\])?(: | is |=)", str(error))
         if found is None or not isinstance(self.value, dict) or found[1] not in self.value:
             return self.error(str(error))
         node = self.below(found[1])
         if found[2] is not None and isinstance(node.value, list) and int(found[2]) < len(node.value):
             node = node.below(int(found[2]))
-        return node.error(str(error)[found.end() :])
+        return node.error(str(error)[found.end() :] if found[3] == ": " else str(error))
 
 
 def _described(value: Any) -> str:
@@ -180,19 +214,46 @@ def _choice(names: list[str]) -> str:
 
 def _pipeline(root: _Node) -> Pipeline:
     top = root.table(("task", "runtime"))
-    if "runtime" in top:
-        _refuse_later(top["runtime"].table(_LATER_RUNTIME), _LATER_RUNTIME)
+    runtime = top["runtime"].table(_RUNTIME) if "runtime" in top else {}
     if "task" not in top:
         raise root.error("no [[task]] in the file; a pipeline has at least one")
     entries = top["task"].value
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise top["task"].error("wanted [[task]], one for each task")
     tasks: dict[str, TaskSpec] = {}
+    settings: dict[str, Settings] = {}
+    nodes: dict[str, _Node] = {}
     for index in range(len(entries)):
         node = top["task"].below(index)
         name = _name(node, tasks)
-        tasks[name] = _task(_Node(node.file, node.lines, node.path, f"task.{name}", node.value))
-    return Pipeline(tasks, dict(_LATER_RUNTIME))
+        nodes[name] = _Node(node.file, node.lines, node.path, f"task.{name}", node.value)
+        tasks[name], settings[name] = _task(nodes[name])
+    _check_needs(tasks, settings, nodes)
+    pipeline = Pipeline(
+        tasks,
+        {key: node.value for key, node in runtime.items()},
+        settings,
+        {"runtime": top["runtime"]} if runtime else {},
+    )
+    try:
+        pipeline._order()
+    except CycleError as error:
+        raise root.error(f"tasks wait for one another in a circle: {' -> '.join(error.args[1])}") from None
+    return pipeline
+
+
+def _check_needs(tasks: Mapping[str, TaskSpec], settings: Mapping[str, Settings], nodes: Mapping[str, _Node]) -> None:
+    for name, spec in tasks.items():
+        for needed in needs_of(spec, settings[name]):
+            if needed not in tasks:
+                key = (
+                    "after"
+                    if settings[name].after is not None and needed == str(settings[name].after).split(".")[0]
+                    else "feed"
+                )
+                close = get_close_matches(needed, list(tasks), 1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise nodes[name].below(key).error(f"there is no task {needed!r}{hint}")
 
 
 def _name(node: _Node, taken: Mapping[str, Any]) -> str:
@@ -206,21 +267,14 @@ def _name(node: _Node, taken: Mapping[str, Any]) -> str:
     return name.text()
 
 
-def _refuse_later(nodes: Mapping[str, _Node], later: Mapping[str, Any]) -> None:
-    for key, node in nodes.items():
-        if key in later and node.value != later[key]:
-            raise node.error("not yet: mnnlite knows this key, but does not act on it in this version")
-
-
-def _task(node: _Node) -> TaskSpec:
-    known = [entry.name for entry in fields(TaskSpec)]
-    nodes = node.table(["name", *known, *_LATER_TASK])
-    _refuse_later(nodes, _LATER_TASK)
+def _task(node: _Node) -> tuple[TaskSpec, Settings]:
+    of_spec, of_settings = ([entry.name for entry in fields(each)] for each in (TaskSpec, Settings))
+    nodes = node.table(["name", *of_spec, *of_settings])
     if "model" not in nodes:
         raise node.error("the task has no model")
     options: dict[str, Any] = {}
-    for key in known:
-        if key not in nodes or key in _LATER_TASK:
+    for key in of_spec:
+        if key not in nodes:
             continue
         if key == "image":
             options[key] = _image(nodes[key])
@@ -231,7 +285,7 @@ def _task(node: _Node) -> TaskSpec:
         else:
             options[key] = nodes[key].value
     try:
-        return TaskSpec(**options)
+        return TaskSpec(**options), Settings(**{key: nodes[key].value for key in of_settings if key in nodes})
     except ArgumentError as error:
         raise node.blame(error) from None
 
@@ -299,7 +353,12 @@ def dumps(pipeline: Pipeline, base: str | os.PathLike[str] | None = None) -> str
         A model that is not a file.
     """
     folder = None if base is None else Path(base).absolute()
-    return _toml.dumps({"task": [_task_table(name, spec, folder) for name, spec in pipeline.tasks.items()]})
+    tables: dict[str, Any] = {"runtime": dict(pipeline.runtime)} if pipeline.runtime else {}
+    tables["task"] = [
+        {**_task_table(name, spec, folder), **_settings_table(pipeline.settings.get(name, Settings()))}
+        for name, spec in pipeline.tasks.items()
+    ]
+    return _toml.dumps(tables)
 
 
 def save(pipeline: Pipeline, path: str | os.PathLike[str]) -> None:
@@ -336,6 +395,14 @@ def _task_table(name: str, spec: TaskSpec, base: Path | None) -> dict[str, Any]:
         if value != (entry.default if entry.default_factory is MISSING else entry.default_factory()):
             table[entry.name] = value
     return table
+
+
+def _settings_table(settings: Settings) -> dict[str, Any]:
+    return {
+        entry.name: getattr(settings, entry.name)
+        for entry in fields(settings)
+        if getattr(settings, entry.name) != entry.default
+    }
 
 
 def _each(value: Any, write: Any) -> Any:

@@ -142,7 +142,7 @@ class Results:
         selected = np.asarray(index, dtype=bool) if isinstance(index, list) and not index else index
         if isinstance(index, list) and not index:
             selected = slice(0, 0)
-        rows = self._rows[selected]
+        rows = self._filter(self._rows[selected], selected)
         if rows.ndim != 1:
             raise ArgumentError(f"index: wanted a number, slice, mask or index array of rank 1, got {index!r}")
         chosen = type(self)(
@@ -156,6 +156,10 @@ class Results:
         )
         chosen.timestamp_ns, chosen.meta = self.timestamp_ns, self.meta
         return chosen
+
+    def _filter(self, rows: NDArray[Any], selected: Any) -> NDArray[Any]:
+        """For kinds whose rows refer to one another."""
+        return rows
 
     def __iter__(self) -> Iterator[Any]:
         return (self._row(index) for index in range(len(self)))
@@ -569,6 +573,34 @@ class _Vectors(_Boxed):
         """One (P, 2) float32 array per row, x and y in pixels of the frame."""
         return [self._pairs(index) for index in range(len(self))]
 
+    def to_ground(self, homography: ArrayLike) -> list[NDArray[np.float64]]:
+        """Map the points by a ground-plane homography, e.g. into metres.
+
+        Parameters
+        ----------
+        homography : (3, 3) array
+            Pixel of the frame -> ground, projective: x' = (m0 x + m1 y + m2) / (m6 x + m7 y + m8).
+
+        Returns
+        -------
+        list of (P, 2) float64
+            One array per row, in the homography's unit. Points on the horizon are infinite or NaN.
+
+        Raises
+        ------
+        ArgumentError
+            Not a finite invertible 3x3 matrix.
+        """
+        matrix = np.asarray(homography, np.float64)
+        if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-300:
+            raise ArgumentError("homography: wanted a finite invertible 3x3 matrix, pixel of the frame -> ground")
+        mapped = []
+        for points in self.points:
+            projected = np.column_stack([points, np.ones(len(points))]).astype(np.float64) @ matrix.T
+            with np.errstate(divide="ignore", invalid="ignore"):
+                mapped.append(projected[:, :2] / projected[:, 2:])
+        return mapped
+
     def _row(self, index: int) -> Shape:
         row = self._rows[index]
         class_id = int(row["class_id"])
@@ -601,6 +633,24 @@ class _Vectors(_Boxed):
 class Polylines(_Vectors):
     """Open lines, e.g. lane markings, from near to far."""
 
+    def polynomials(self, degree: int = 2) -> list[NDArray[np.float64]]:
+        """Least-squares polynomials x(y) through the points, in pixels of the frame.
+
+        Parameters
+        ----------
+        degree : int
+            Lowered for lines of fewer points.
+
+        Returns
+        -------
+        list of (degree + 1,) float64
+            Highest power first, as `numpy.polyval` takes them.
+        """
+        return [
+            np.polyfit(points[:, 1].astype(np.float64), points[:, 0].astype(np.float64), min(degree, len(points) - 1))
+            for points in self.points
+        ]
+
 
 class Polygons(_Vectors):
     """Areas as rings of points; a hole is a row whose ``parent`` is the row of the ring around it.
@@ -619,8 +669,16 @@ class Polygons(_Vectors):
 
     @property
     def parents(self) -> NDArray[np.int32]:
-        """(N,) int32: for holes the row of the ring around them as it was decoded, else -1."""
+        """(N,) int32: for holes the row of the ring around them, else -1 (also if filtering took that ring away)."""
         return self._rows["parent"]
+
+    def _filter(self, rows: NDArray[Any], selected: Any) -> NDArray[Any]:
+        kept = np.arange(len(self._rows))[selected]
+        place = np.full(len(self._rows) + 1, -1, np.int32)  # one more, for -1
+        place[kept] = np.arange(len(kept))
+        rows = rows.copy()
+        rows["parent"] = place[rows["parent"]]
+        return rows
 
     def _json(self, index: int, row: Any) -> dict[str, Any]:
         entry = super()._json(index, row)

@@ -270,8 +270,9 @@ class TaskSpec:
         The most frames or regions of one call.
     state : dict of str to str
         ``{input: output}``: outputs that are inputs of the next frame. Zeros at first; see `Task.reset_state`.
-    feed : dict
-        Not yet.
+    feed : dict of str to str or array
+        ``{input: "task.output"}``: outputs of tasks that ran before on the same frame, copied before each run; or an
+        array, copied once. For a Runtime, which runs several tasks on a frame.
     threads : int, optional
         Of a runtime of its own (1 if not said); in a shared arena it must be the arena's.
     precision : {"normal", "high", "low"}
@@ -302,8 +303,9 @@ class TaskSpec:
         if self.threads is not None:
             object.__setattr__(self, "threads", _whole("threads", self.threads, 1, 32))
         _word("precision", self.precision, PRECISIONS)
-        if self.feed:
-            raise ArgumentError("feed: not yet; it comes with the Runtime, which runs several tasks on a frame")
+        for name, source in self.feed.items():
+            if not isinstance(name, str) or (isinstance(source, str) and "." not in source):
+                raise ArgumentError(f"feed: got {name!r}: {source!r}, wanted input name to 'task.output' or an array")
         if self.outputs is not None:
             object.__setattr__(self, "outputs", _names("outputs", self.outputs))
         if self.shapes is not None:

@@ -65,6 +65,8 @@ class Task:
             self.spec, model = TaskSpec(None, image, "raw" if decoder is None else decoder), spec
         else:
             self.spec, model = TaskSpec(spec, image, "raw" if decoder is None else decoder), None
+        if self.spec.feed:
+            raise ArgumentError("feed: takes what other tasks give, so it needs a mnnlite.Runtime; add the task to one")
         images = _images(self.spec.image)
         self._owns_model = model is None
         self.model = _load(self.spec, images, arena) if model is None else model
@@ -112,6 +114,31 @@ class Task:
             raise ClosedError("the task is closed; make a new one")
         return self._native
 
+    @property
+    def decoders(self) -> dict[str, Decoder]:
+        """By the name of their result, in the order of the native task's results; empty for ``"raw"``."""
+        return self._decoders
+
+    def collect(self, found: Sequence[Any], raw: dict[str, Any], frame: Frame | None) -> Any:
+        """What a call returns, made of the native task's results: for those who run it otherwise.
+
+        Parameters
+        ----------
+        found : list
+            For each decoder what `mnnlite.results.from_native` takes.
+        raw : dict of str to ndarray
+            The outputs of a task without decoders.
+        frame : Frame, optional
+            Whose size, timestamp and meta the results get.
+        """
+        if not self._decoders:
+            return raw
+        made = {
+            name: self._result(each, decoder, frame)
+            for (name, decoder), each in zip(self._decoders.items(), found, strict=True)
+        }
+        return made[""] if self._single else made
+
     def __call__(
         self,
         frame: Frame | Sequence[Frame] | None = None,
@@ -144,14 +171,7 @@ class Task:
         frames = self._frames(frame)
         native = self.native
         found = native.run([each._handle for each in frames], borrow)
-        if not self._decoders:
-            return native.raw(borrow)
-        first = frames[0] if frames else None
-        made = {
-            name: self._result(each, decoder, first)
-            for (name, decoder), each in zip(self._decoders.items(), found, strict=True)
-        }
-        return made[""] if self._single else made
+        return self.collect(found, {} if self._decoders else native.raw(borrow), frames[0] if frames else None)
 
     def _frames(self, frame: Frame | Sequence[Frame] | None) -> list[Frame]:
         frames = [] if frame is None else [frame] if isinstance(frame, Frame) else list(frame)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mnnlite import video
+from mnnlite import cli, video
 from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import columns
 from mnnlite.cli.progress import plain_line
+from mnnlite.runtime import FrameResult
 
 from .helpers import networks
 from .helpers.cli import Ran, command, mnnlite
@@ -108,6 +109,53 @@ def test_run_takes_every_nth_frame_and_stops(folder: Path) -> None:
     assert len(mnnlite("run", folder / "p.toml", folder / "v.mp4", "--json", "--every", 4).lines) == 3
 
 
+def test_run_on_lanes_with_a_cascade_and_a_task_for_every_second_frame(folder: Path) -> None:
+    (folder / "many.toml").write_text(
+        "[runtime]\nlanes = 2\nforce = true\n\n"
+        + PIPELINE.replace('name = "plain"', 'name = "plain"\nevery = 2')
+        + """
+[[task]]
+name = "closer"
+after = "heat"
+only = ["hot"]
+max_crops = 1
+model = "net.mnn"
+image = { size = [32, 32], std = [255, 255, 255] }
+decoder = { family = "segmentation", threshold = 0.0, tensors = ["heat"], classes = ["", "hot"] }
+"""
+    )
+    ran = mnnlite("run", folder / "many.toml", folder / "v.mp4", "--json", "--frames", 4)
+    assert ran.code == 0, ran.err
+    assert [line["frame"] for line in ran.lines] == [0, 1, 2, 3]
+    assert [sorted(line["results"]) for line in ran.lines] == 2 * [
+        ["both", "closer", "heat", "plain"],
+        ["both", "closer", "heat"],
+    ]
+    assert [list(line.get("skipped", [])) for line in ran.lines] == [[], ["plain"], [], ["plain"]]
+    assert ran.lines[0]["crops"] == {"closer": [1, 1]}
+    assert ran.lines[0]["results"]["closer"][0]["box"] == [0.0, 0.0, 64.0, 48.0]
+    alone = mnnlite("run", folder / "p.toml", folder / "v.mp4", "--json", "--frames", 4)
+    for together, apart in zip(ran.lines, alone.lines, strict=True):
+        for name in ("heat", "both"):
+            assert together["results"][name] == apart["results"][name]
+
+
+def test_a_task_that_fails_costs_its_own_results_and_exit_code_1(folder: Path, tmp_path: Path) -> None:
+    """Black pictures make infinite scores."""
+    networks.convert(networks.inverse(tmp_path)).rename(tmp_path / "inverse.mnn")
+    task = "[[task]]\nname = 'broken'\nmodel = 'inverse.mnn'\nimage = {}\ndecoder = 'classification'\n"
+    (tmp_path / "p.toml").write_text(PIPELINE.replace("net.mnn", f"{folder}/net.mnn") + task)
+    black = bytes(2 * 64 * 48 * 3)
+    ran = mnnlite("run", tmp_path / "p.toml", "-", "--raw", "RGB:64x48", "--json", "--quiet", stdin=black)
+    assert ran.code == 1
+    assert len(ran.lines) == 2
+    for line in ran.lines:
+        assert list(line["errors"]) == ["broken"]
+        assert sorted(line["results"]) == ["both", "heat", "plain"]
+    assert ran.err.startswith("mnnlite: on 2 of 2 frames: task 'broken': ")
+    assert ran.err.count("\n") == 1
+
+
 def test_run_on_pictures_names_the_files(folder: Path) -> None:
     ran = mnnlite("run", folder / "p.toml", folder / "pictures", "--json")
     assert [(line["frame"], line["time_ms"], line["file"]) for line in ran.lines] == [
@@ -177,11 +225,27 @@ def test_inspect_of_open_shapes(folder: Path) -> None:
     assert "--shape" in mnnlite("inspect", folder / "open.mnn", "--shape", "image=big").error()
 
 
-def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> None:
+def inside(capfd: pytest.CaptureFixture[str], *args: object) -> Ran:
+    """The same without a process of its own, for many small questions."""
+    try:
+        code = cli.main([*map(str, args)])
+    except SystemExit as ending:
+        code = ending.code
+    captured = capfd.readouterr()
+    return Ran(code, captured.out.encode(), captured.err.encode())
+
+
+def test_an_empty_pipe_has_no_frames_and_is_no_error(folder: Path) -> None:
+    ran = mnnlite("run", folder / "p.toml", "-", "--raw", "NV12:8x8", "--json")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.startswith("0 frames in")
+
+
+def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     p, v = folder / "p.toml", folder / "v.mp4"
     (tmp_path / "bad.toml").write_text(PIPELINE.replace("net.mnn", str(folder / "net.mnn")).replace("std", "sdt"))
     (tmp_path / "blind.toml").write_text(f"[[task]]\nname = 'a'\nmodel = '{folder}/net.mnn'\n")
-    (tmp_path / "text.toml").write_text("[[task]]\nname = 'a'\nmodel = 'text.mnn'\n")
+    (tmp_path / "text.toml").write_text("[[task]]\nname = 'a'\nmodel = 'text.mnn'\nimage = {}\n")
     (tmp_path / "text.mp4").write_text("no video\n" * 99)
     (tmp_path / "text.mnn").write_text("no model\n" * 99)
     for args, message in {
@@ -192,13 +256,12 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> 
         ("run", p, v, "--frame"): "frame",
         ("run", tmp_path / "nope.toml", v): "nope.toml: cannot read",
         ("run", tmp_path / "bad.toml", v): "bad.toml:4: task.heat.image.sdt: unknown key; did you mean 'std'",
-        ("run", tmp_path / "blind.toml", v, "--quiet"): "task 'a': the task has no image spec",
+        ("run", tmp_path / "blind.toml", v): "task 'a' has neither an image nor a feed",
         ("run", tmp_path / "text.toml", v): "task 'a': ",
         ("run", p, tmp_path / "nope.mp4"): "there is no",
         ("run", p, tmp_path / "text.mp4"): "not a video",
         ("run", p, v, "--raw", "NV12:8x8"): "wanted '-'",
         ("run", p, "-"): "FORMAT:WIDTHxHEIGHT",
-        ("run", p, "-", "--raw", "NV12:8x8"): None,  # an empty pipe has no frames and is no error
         ("run", p, v, "--out", tmp_path / "none" / "r.jsonl"): "cannot write",
         ("run", p, v, "--save", tmp_path / "text.mp4"): "cannot make the folder",
         ("inspect", tmp_path / "nope.mnn"): "nope.mnn",
@@ -206,12 +269,15 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> 
         ("inspect", folder / "net.mnn", "--output", "heart"): 'did you mean "heat"',
         ("convert", tmp_path / "nope.onnx"): "there is no model file",
     }.items():
-        ran = mnnlite(*args, *(["--json"] if args and args[0] != "fly" else []))
-        if message is None:
-            assert (ran.code, ran.out) == (0, "")
-            continue
+        ran = inside(capfd, *args, *(["--json"] if args and args[0] != "fly" else []))
         assert message in ran.error(), (args, ran.err)
         assert ran.out == "", args
+
+
+def test_what_the_engine_prints_is_not_on_standard_output(models: Path) -> None:
+    ran = mnnlite("inspect", models / "unrunnable.mnn", "--json")  # the engine prints why it cannot
+    assert ran.error()
+    assert ran.out == ""
 
 
 def test_debugging_shows_where_an_error_came_from(folder: Path) -> None:
@@ -358,7 +424,9 @@ def test_figures_do_not_grow_with_a_long_run(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setattr("mnnlite.cli.figures._KEPT", 10)
     figures = Figures()
     for spent in range(25):
-        figures.add({"task": {"infer": spent * 1_000_000}})
+        result = FrameResult(spent, None, None, (8, 8))
+        result.timing = {"task": {"infer": spent * 1_000_000}}
+        figures.add(result)
     assert figures.percentiles() == [("task", "infer", 19.5, 23.1)]
     figures.show()
     assert "25 frames in" in capsys.readouterr().err

@@ -220,10 +220,19 @@ BAD = {
     "state as a text": (TASK + "state = 'h'\n", 4, "task.a.state", "'h'"),
     "a batch of none": (TASK + "batch = 0\n", 4, "task.a.batch", "got 0"),
     "missing weights": (TASK + "external = 'nope.weight'\n", 4, "task.a.external", "there is no file"),
-    "a key of a later version": (TASK + "every = 2\n", 4, "task.a.every", "not yet"),
-    "a cascade": (TASK + "after = 'b'\nonly = ['car']\n", 4, "task.a.after", "not yet"),
-    "a feed": (TASK + "feed = { x = 'b.y' }\n", 4, "task.a.feed", "not yet"),
-    "lanes": (TASK + "[runtime]\nlanes = 2\n", 5, "runtime.lanes", "not yet"),
+    "every of none": (TASK + "every = 0\n", 4, "task.a.every", "at least 1"),
+    "a priority as a text": (TASK + "priority = 'high'\n", 4, "task.a.priority", "'high'"),
+    "a cascade behind nothing": (TASK + "after = 'b'\nonly = ['car']\n", 4, "task.a.after", "there is no task 'b'"),
+    "crops of nothing": (TASK + "max_crops = 2\n", 4, "task.a.max_crops", "after="),
+    "a cascade with a slip": (TASK + TASK.replace('"a"', '"b"') + "after = 'aa'\n", 7, "task.b.after", "mean 'a'"),
+    "a feed of nothing": (TASK + "feed = { x = 'b.y' }\n", 4, "task.a.feed", "there is no task 'b'"),
+    "a feed without output": (TASK + "feed = { x = 'b' }\n", 4, "task.a.feed", "task.output"),
+    "a circle": (
+        TASK + "after = 'b'\n" + TASK.replace('"a"', '"b"') + "after = 'a'\n",
+        None,
+        None,
+        "in a circle: (a -> b -> a|b -> a -> b)",
+    ),
     "an unknown runtime key": (TASK + "[runtime]\nlane = 2\n", 5, "runtime.lane", "did you mean 'lanes'"),
 }
 
@@ -253,14 +262,66 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, make, message: str) -> None:
         pipeline.load(tmp_path / "p.toml")
 
 
-def test_values_that_ask_for_nothing_are_no_error(folder: Path) -> None:
-    text = TASK + "every = 1\npriority = 0\noptional = false\n[runtime]\nlanes = 1\nweights = 'heap'\n"
-    assert list(pipeline.load(write(folder, text)).tasks) == ["a"]
+RULES = """\
+[runtime]
+lanes = 1
+max_failures = 7
+
+[[task]]
+name = "signs"
+model = "objects.mnn"
+after = "objects"
+only = ["traffic sign", 3]
+max_crops = 8
+padding = 0.1
+deadline_ms = 40
+
+[[task]]
+name = "objects"
+model = "objects.mnn"
+every = 2
+priority = 10
+"""
 
 
-def test_open_is_not_there_yet(folder: Path) -> None:
-    with pytest.raises(mnnlite.MnnliteError, match="not yet"):
+def test_rules_are_read_and_written(folder: Path) -> None:
+    loaded = pipeline.load(write(folder, RULES))
+    assert loaded.runtime == {"lanes": 1, "max_failures": 7}
+    assert (loaded.settings["objects"].every, loaded.settings["objects"].priority) == (2, 10)
+    assert loaded.settings["signs"].after == "objects"
+    assert set(loaded.settings["signs"].only) == {"traffic sign", 3}
+    pipeline.save(loaded, folder / "again.toml")
+    assert pipeline.load(folder / "again.toml") == loaded
+
+
+def test_open_loads_in_the_order_that_tasks_need(models: Path, tmp_path: Path) -> None:
+    text = f"""
+        [[task]]
+        name = "second"
+        model = "{models}/tiny.mnn"
+        after = "first"
+        image = {{ size = [8, 8] }}
+
+        [[task]]
+        name = "first"
+        model = "{models}/tiny.mnn"
+        image = {{ size = [8, 8] }}
+        decoder = "segmentation"
+    """
+    loaded = pipeline.load(write(tmp_path, text))
+    assert loaded._order() == ["first", "second"]
+
+
+def test_open_says_which_task_cannot_be_loaded(folder: Path) -> None:
+    with pytest.raises(mnnlite.ModelFormatError, match="task 'objects': "):
         pipeline.load(write(folder, GOOD)).open()
+
+
+def test_open_says_where_settings_of_the_runtime_are_wrong(folder: Path) -> None:
+    text = TASK + "[runtime]\n\nlanes = 0\n"
+    with pytest.raises(mnnlite.PipelineError, match="whole number from 1") as caught:
+        pipeline.load(write(folder, text)).open()
+    assert (caught.value.line, caught.value.key) == (6, "runtime.lanes")
 
 
 LINES = '''\
@@ -323,3 +384,17 @@ def test_lines_of_keys() -> None:
 )
 def test_values_survive_toml(value: object) -> None:
     assert loads(dumps({"t": {"k.k": value}}))[0] == {"t": {"k.k": value}}
+
+
+def test_the_pipeline_of_the_documentation(checkout: Path, tmp_path: Path) -> None:
+    text = (checkout / "docs" / "command-line.md").read_text()
+    for name in ("fastestdet.mnn", "twinlitenet.mnn"):
+        (tmp_path / name).touch()
+    (tmp_path / "coco.names").write_text("person\n")
+    shown = text.split("```toml\n")[1].split("```")[0]
+    tasks = pipeline.load(write(tmp_path, shown)).tasks
+    assert list(tasks["road"].decoder) == ["area", "ll"]
+    line = text.index("road.toml:5: ")
+    with pytest.raises(mnnlite.PipelineError) as caught:
+        pipeline.load(write(tmp_path, shown.replace("score", "scroe", 1)))
+    assert str(caught.value).partition("some.toml:")[2] == text[line:].partition("road.toml:")[2].partition("\n")[0]

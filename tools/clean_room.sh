@@ -10,5 +10,12 @@ for target in test $(grep -q '^demo:' Makefile && echo demo); do
   echo "== make $target in $room/tree"
   env -i HOME="$room/home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 make "$target"
 done
+echo "== pip install . as a user does, and mnnlite info"
+python=$(PATH=/usr/local/bin:/usr/bin:/bin command -v python3)
+$python -m venv "$room/venv"
+env -i HOME="$room/home" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 "$room/venv/bin/pip" install -q .
+cd "$room"
+env -i HOME="$room/home" PATH=/usr/bin:/bin LANG=C.UTF-8 "$room/venv/bin/mnnlite" info
+cd /
 rm -rf "$room"
 echo "clean room: fine"

@@ -41,7 +41,7 @@ std::vector<Anchor> AnchorOptions::make_for(int64_t wanted) const {
     return anchors;
   }
   if (!input_size.empty()) return make(input_size[0], input_size[1], wanted + 1);
-  const double step = *std::max_element(strides.begin(), strides.end());
+  const double step = *std::min_element(strides.begin(), strides.end());
   for (double side = step; side <= 4096; side += step) {
     std::vector<Anchor> anchors = make(side, side, wanted + 1);
     if (static_cast<int64_t>(anchors.size()) >= wanted) return anchors;

@@ -3,6 +3,7 @@
 // Definition: mnnlite/reference/decode/centerface.py. Sources: Xu et al. 2020 (CenterFace), section 3.2 and
 // Star-Clouds/CenterFace, prj-python/centerface.py decode; Zhou et al. 2019 (Objects as Points), section 4 and
 // xingyizhou/CenterNet, src/lib/models/decode.py ctdet_decode.
+#include <algorithm>
 #include <cmath>
 
 #include "decode/detections.hpp"
@@ -52,7 +53,9 @@ class CenterFace final : public Detector {
     if (n <= kMarks) points_.count = 0;
     best_ = plan.scratch<float>(area);
     hits_ = plan.scratch<int32_t>(area);
-    plan_detections(plan, area * (peaks_ ? dims_.channels : 1));
+    // Every cell could be a peak of every class; more than this are cut to the best on the way.
+    capacity_ = static_cast<int32_t>(std::min(area * (peaks_ ? dims_.channels : 1), std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
+    plan_detections(plan, capacity_);
     return {};
   }
 
@@ -80,6 +83,10 @@ class CenterFace final : public Detector {
         const float value = heat[int64_t{c} * area + cell];
         // Without peaks a cell is of its best class; with them each class has peaks of its own.
         if (peaks_ ? !(value > cut_) || !is_peak(heat + int64_t{c} * area, cell) : value != best[cell]) continue;
+        if (count == capacity_) {
+          call.sink.truncated = 1;
+          count = keep_best(found, count, options_.nms.top_k);
+        }
         Candidate& candidate = found[count++];
         candidate = {sigmoid_ ? sigmoid_f32(value) : value, c, cell, {}};
         place(item, maps, cell, candidate.box);
@@ -133,6 +140,7 @@ class CenterFace final : public Detector {
   bool centernet_, sigmoid_, peaks_;
   float cut_;
   int n_ = 0;
+  int32_t capacity_ = 0;
   ImageDims dims_;
   Reader readers_[4];
   size_t best_ = 0, hits_ = 0;

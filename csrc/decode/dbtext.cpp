@@ -112,8 +112,7 @@ class DbText final : public Family {
     if (!std::isfinite(twice) || twice == 0) return {};
     mnnlite_row row{};
     row.item = item.item;
-    row.class_id = 0;
-    row.parent = -1;
+    row.class_id = row.parent = -1;
     row.score = score;
     row.area = static_cast<float>(std::fabs(twice) / 2);
     row.box[0] = static_cast<float>(x1), row.box[1] = static_cast<float>(y1);

@@ -2,8 +2,10 @@
 // reads it: a plug-in that miscounts must not become a read out of bounds.
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <new>
 
+#include "core/memory.hpp"
 #include "decode/registry.hpp"
 
 namespace mnnlite {
@@ -36,8 +38,10 @@ class Plugin final : public Decoder {
       return Status::error(Code::decoder, "%s: plan asked for pools of %d rows, %d values, %d chars, %d pixels and %zu bytes",
                            name(), static_cast<int>(asked.rows), static_cast<int>(asked.values),
                            static_cast<int>(asked.chars), static_cast<int>(asked.pixels), asked.scratch);
-    needs = needs_ = asked;
+    needs_ = asked;
     max_items_ = max_items;
+    MNNLITE_TRY(try_once(like, n, asked));
+    needs = asked;
     return {};
   }
 
@@ -57,6 +61,51 @@ class Plugin final : public Decoder {
   }
 
  private:
+  // Decode zeros in memory with a guard behind each pool: what is wrong with a plug-in shows when it is planned, not at
+  // the first frame of a camera.
+  Status try_once(const TensorView* like, int n, const mnnlite_needs& needs) const noexcept {
+    constexpr size_t kGuard = 64;
+    constexpr unsigned char kMark = 0xa5;
+    const size_t sizes[5] = {static_cast<size_t>(needs.rows) * sizeof(mnnlite_row), static_cast<size_t>(needs.values) * sizeof(float),
+                             static_cast<size_t>(needs.chars), static_cast<size_t>(needs.pixels), needs.scratch};
+    Block pools[5];
+    for (int i = 0; i < 5; ++i) {
+      if (!pools[i].reserve(sizes[i] + kGuard)) return Status::error(Code::out_of_memory, "%s: no memory to try it", name());
+      std::memset(pools[i].data(), kMark, sizes[i] + kGuard);
+    }
+    Block zeros;
+    size_t largest = 1;
+    for (int i = 0; i < n; ++i) largest = std::max(largest, stored_bytes(like[i]));
+    std::unique_ptr<TensorView[]> tensors(new (std::nothrow) TensorView[static_cast<size_t>(n) + 1]);
+    if (!zeros.reserve(largest) || !tensors) return Status::error(Code::out_of_memory, "%s: no memory to try it", name());
+    std::memset(zeros.data(), 0, largest);
+    for (int i = 0; i < n; ++i) {
+      tensors[static_cast<size_t>(i)] = like[i];
+      tensors[static_cast<size_t>(i)].data = zeros.data();
+    }
+    mnnlite_item item{};
+    item.to_frame[0] = item.to_frame[4] = item.to_frame[8] = 1;
+    item.net_width = item.net_height = item.frame_width = item.frame_height = 64;
+    mnnlite_sink sink{};
+    sink.rows = static_cast<mnnlite_row*>(pools[0].data());
+    sink.values = static_cast<float*>(pools[1].data());
+    sink.chars = static_cast<char*>(pools[2].data());
+    sink.pixels = static_cast<uint8_t*>(pools[3].data());
+    sink.row_capacity = needs.rows;
+    sink.value_capacity = needs.values;
+    sink.char_capacity = needs.chars;
+    sink.pixel_capacity = needs.pixels;
+    MNNLITE_TRY(decode(tensors.get(), n, &item, 1, sink, pools[4].data()));
+    for (int i = 0; i < 5; ++i) {
+      const unsigned char* guard = static_cast<const unsigned char*>(pools[i].data()) + sizes[i];
+      if (std::any_of(guard, guard + kGuard, [](unsigned char byte) { return byte != kMark; })) {
+        static constexpr const char* kPools[5] = {"rows", "values", "chars", "pixels", "scratch"};
+        return Status::error(Code::decoder, "%s: decode wrote beyond the %s that plan asked for", name(), kPools[i]);
+      }
+    }
+    return {};
+  }
+
   Status misuse(const char* what) const noexcept { return Status::error(Code::decoder, "%s: decode %s", name(), what); }
 
   Status check(const mnnlite_sink& sink) const noexcept {

@@ -47,6 +47,10 @@ class FakeSession final : public Session {
   TensorView plain_input(int index) const noexcept override { return input(index); }
   bool input_is_direct(int) const noexcept override { return true; }
   Status stage_input(int) noexcept override { return {}; }
+  void use_input_memory(int, void* memory) noexcept override {
+    input_ = Block{};
+    given_ = memory;
+  }
   TensorView output(int index) const noexcept override;
   Status run(OutputMask wanted) noexcept override;
   SessionNeed need() const noexcept override;
@@ -60,6 +64,7 @@ class FakeSession final : public Session {
   std::shared_ptr<FakeArena> arena_;
   FakeOptions options_;
   Block input_;
+  void* given_ = nullptr;
   std::vector<Block> outputs_;
   int32_t runs_ = 0;
 };

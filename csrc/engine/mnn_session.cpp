@@ -11,55 +11,14 @@
 #include "engine/check.hpp"
 #include "engine/names.hpp"
 #include "engine/prints.hpp"
+#include "engine/tensors.hpp"
+#include "engine/tracer.hpp"
 
 namespace mnnlite {
 namespace {
 
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-bool dtype_of_engine(const halide_type_t& type, DType& dtype) {
-  if (type.lanes > 1) return false;
-  if (type.code == halide_type_float && type.bits == 32) return dtype = DType::f32, true;
-  if (type.code == halide_type_float && type.bits == 16) return dtype = DType::f16, true;
-  if (type.code == halide_type_int && type.bits == 32) return dtype = DType::i32, true;
-  if (type.code == halide_type_int && type.bits == 8) return dtype = DType::i8, true;
-  if (type.code == halide_type_uint && type.bits == 8) return dtype = DType::u8, true;
-  return false;
-}
-
-// Channels lie in groups of four: no accessor says so, but a tensor's size rounds its channels up then. Asked with a
-// channel count of 1, which is put back.
-bool is_packed(MNN::Tensor& tensor) {
-  halide_buffer_t& buffer = tensor.buffer();
-  if (buffer.dimensions < 2 || tensor.getDimensionType() == MNN::Tensor::TENSORFLOW) return false;
-  const int32_t channels = buffer.dim[1].extent;
-  buffer.dim[1].extent = 1;
-  const int64_t size = tensor.size();
-  buffer.dim[1].extent = channels;
-  int64_t plain = buffer.type.bytes();
-  for (int axis = 0; axis < buffer.dimensions; ++axis)
-    if (axis != 1) plain *= buffer.dim[axis].extent;
-  return size != plain;
-}
-
-Status describe(MNN::Tensor& tensor, const char* name, TensorView& view) {
-  const halide_buffer_t& buffer = tensor.buffer();
-  view = TensorView{};
-  view.name = name;
-  DType dtype;
-  if (!dtype_of_engine(buffer.type, dtype))
-    return Status::error(Code::unsupported_model, "tensor \"%s\" has a type of code %d with %d bits; only float32, float16, int32, "
-                         "uint8 and int8 are read", name, static_cast<int>(buffer.type.code), buffer.type.bits);
-  if (buffer.dimensions > MNNLITE_MAX_RANK)
-    return Status::error(Code::unsupported_model, "tensor \"%s\" has rank %d; at most %d is read", name, buffer.dimensions, MNNLITE_MAX_RANK);
-  view.dtype = static_cast<int32_t>(dtype);
-  view.rank = buffer.dimensions;
-  for (int axis = 0; axis < buffer.dimensions; ++axis) view.dims[axis] = buffer.dim[axis].extent;
-  view.layout = MNNLITE_PLAIN;
-  if (view.rank == 4) view.layout = tensor.getDimensionType() == MNN::Tensor::TENSORFLOW ? MNNLITE_NHWC : MNNLITE_NCHW;
-  return {};
 }
 
 std::vector<std::string> names_of(const std::map<std::string, MNN::Tensor*>& tensors) {
@@ -118,11 +77,13 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   MNNLITE_TRY(session->set_images(options.images));
   MNNLITE_TRY(session->prepare());
   times.create_session = now_ns() - begin;
+  if (options.on_stage) options.on_stage("create_session");
 
   const int64_t release = now_ns();
   if (!options.keep_model_buffer) session->net_.release_buffer();
   trim_heap();
   times.release_model_buffer = now_ns() - release;
+  if (options.on_stage) options.on_stage("release_model_buffer");
   result = std::move(session);
   return {};
 } catch (const std::bad_alloc&) {
@@ -275,7 +236,7 @@ Status MnnSession::prepare() {
 }
 
 Status MnnSession::describe_input(Input& input) {
-  MNNLITE_TRY(describe(*input.tensor, input.name.c_str(), input.view));
+  MNNLITE_TRY(describe_tensor(*input.tensor, input.name.c_str(), input.view));
   for (int axis = 0; axis < input.view.rank; ++axis)
     if (input.view.dims[axis] < 1) {
       char shape[80];
@@ -308,7 +269,7 @@ Status MnnSession::describe_input(Input& input) {
 // What lies at an output's memory is proven, not believed: `map` hands out the memory itself only if element size and
 // layout are the tensor's declared ones; halves behind a declared float32 are told by converting a known pattern.
 Status MnnSession::describe_output(Output& output) {
-  MNNLITE_TRY(describe(*output.tensor, output.name.c_str(), output.view));
+  MNNLITE_TRY(describe_tensor(*output.tensor, output.name.c_str(), output.view));
   for (int axis = 0; axis < output.view.rank; ++axis)
     if (output.view.dims[axis] < 0)
       return Status::error(Code::unsupported_model, "output \"%.60s\" has no fixed shape: it depends on the content of the input", output.name.c_str());
@@ -358,6 +319,15 @@ bool MnnSession::input_is_direct(int index) const noexcept {
   return inputs_[static_cast<size_t>(index)].view.layout != MNNLITE_NC4HW4;
 }
 
+void MnnSession::use_input_memory(int index, void* memory) noexcept {
+  Input& input = inputs_[static_cast<size_t>(index)];
+  if (input.memory.data()) need_.input_bytes -= stored_bytes(input.view);
+  input.memory = Block{};
+  input.view.data = memory;
+  input.tensor->buffer().host = static_cast<uint8_t*>(memory);
+  if (input_is_direct(index)) input.plain.data = memory;
+}
+
 Status MnnSession::stage_input(int index) noexcept {
   Input& input = inputs_[static_cast<size_t>(index)];
   if (input_is_direct(index) || input.plain.data) return {};
@@ -390,7 +360,9 @@ void pack_channels(const TensorView& plain, const TensorView& packed) {
 
 }  // namespace
 
-Status MnnSession::run(OutputMask wanted) noexcept try {
+Status MnnSession::run(OutputMask wanted) noexcept { return run(wanted, nullptr); }
+
+Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
   const PrintCapture prints;
   const KeepAffinity affinity(arena_->options().power != Level::normal);
   arena_->bury();
@@ -404,12 +376,12 @@ Status MnnSession::run(OutputMask wanted) noexcept try {
   arena_->make_room(need_.dynamic_bytes);
 
   if (partial) select(wanted);
-  MNN::ErrorCode code = execute(partial);
+  MNN::ErrorCode code = execute(partial, trace);
   if (code == MNN::OUT_OF_MEMORY) {
     // What malloc holds free may be all that is missing.
     arena_->shrink();
     arena_->make_room(need_.dynamic_bytes);
-    code = execute(partial);
+    code = execute(partial, trace);
   }
   if (code != MNN::NO_ERROR) {
     if (code == MNN::OUT_OF_MEMORY) arena_->lost_room();
@@ -434,7 +406,12 @@ void MnnSession::select(OutputMask wanted) {
       for (size_t op = 0; op < selected_.size(); ++op) selected_[op] |= branches_[output][op];
 }
 
-MNN::ErrorCode MnnSession::execute(bool partial) {
+MNN::ErrorCode MnnSession::execute(bool partial, Trace* trace) {
+  if (trace) {
+    Tracer tracer(net_.interpreter(), session_, partial ? &selected_ : nullptr, *trace);
+    const MNN::ErrorCode code = tracer.run();
+    return tracer.out_of_memory() ? MNN::OUT_OF_MEMORY : code;
+  }
   if (!partial) return net_.interpreter().runSession(session_);
   struct Position {
     const std::vector<uint8_t>& selected;

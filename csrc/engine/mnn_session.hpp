@@ -2,6 +2,7 @@
 // outside the shared buffer, and every return code is checked.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "engine/arena.hpp"
 #include "engine/net.hpp"
 #include "engine/session.hpp"
+#include "engine/trace.hpp"
 
 namespace mnnlite {
 
@@ -31,6 +33,7 @@ struct SessionOptions {
   std::vector<InputShape> shapes;    // inputs to resize before memory is planned
   std::vector<InputImage> images;    // applied after shapes
   bool keep_model_buffer = false;    // so that resize() works
+  std::function<void(const char*)> on_stage;  // called after each stage of loading, to measure; must not throw
 };
 
 struct StageTimes {  // nanoseconds
@@ -49,8 +52,11 @@ class MnnSession final : public Session {
   TensorView plain_input(int index) const noexcept override;
   bool input_is_direct(int index) const noexcept override;
   Status stage_input(int index) noexcept override;
+  void use_input_memory(int index, void* memory) noexcept override;
   TensorView output(int index) const noexcept override { return outputs_[static_cast<size_t>(index)].view; }
   Status run(OutputMask wanted) noexcept override;
+  // The same, and what each operator did; callbacks around every operator make it slower. Null: not traced.
+  Status run(OutputMask wanted, Trace* trace) noexcept;
   SessionNeed need() const noexcept override;
   BusyLock& lock() noexcept override { return arena_->lock(); }
 
@@ -98,7 +104,7 @@ class MnnSession final : public Session {
   Status describe_output(Output& output);
   Status find_branches();
   void select(OutputMask wanted);
-  MNN::ErrorCode execute(bool partial);
+  MNN::ErrorCode execute(bool partial, Trace* trace);
   size_t engine_bytes() const;  // static and dynamic of the whole runtime
 
   Net net_;

@@ -41,6 +41,10 @@ class Session {
   virtual bool input_is_direct(int index) const noexcept = 0;
   virtual Status stage_input(int index) noexcept = 0;
 
+  // Read this input from `memory` (64-byte aligned, stored_bytes(input(index)) of it, the caller's) from the next run on.
+  // Its own memory for it is let go. Only before anybody has looked at the input's memory.
+  virtual void use_input_memory(int index, void* memory) noexcept = 0;
+
   // The values of the last run that wanted this output, in plain order. Survives other sessions' runs.
   virtual TensorView output(int index) const noexcept = 0;
 

@@ -4,6 +4,13 @@
 
 namespace mnnlite {
 
+bool operator==(const ImageSpec& a, const ImageSpec& b) noexcept {
+  return a.width == b.width && a.height == b.height && a.fit == b.fit && a.anchor == b.anchor && a.color == b.color &&
+         a.filter == b.filter && a.multiple == b.multiple && std::equal(a.mean, a.mean + 4, b.mean) && std::equal(a.std, a.std + 4, b.std) &&
+         std::equal(a.pad, a.pad + 4, b.pad) && a.dtype == b.dtype && a.layout == b.layout && a.scale == b.scale &&
+         a.zero_point == b.zero_point && a.has_zero_point == b.has_zero_point;
+}
+
 Status check_spec(const ImageSpec& spec) noexcept {
   if (spec.width < 0 || spec.height < 0 || spec.width > kMaxSide || spec.height > kMaxSide ||
       (spec.width == 0) != (spec.height == 0))

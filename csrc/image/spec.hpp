@@ -37,6 +37,9 @@ struct ImageSpec {
   bool has_zero_point = false;
 };
 
+// The same pixels make the same values.
+bool operator==(const ImageSpec& a, const ImageSpec& b) noexcept;
+
 // What mnnlite.ImageSpec checks too: for callers that come without it.
 Status check_spec(const ImageSpec& spec) noexcept;
 

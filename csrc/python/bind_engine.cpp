@@ -82,7 +82,7 @@ int64_t now_ns() {
 
 NativeModel::NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
                          const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images,
-                         bool resizable) {
+                         bool resizable, const py::object& on_stage) {
   const bool from_file = py::isinstance<py::str>(source);
   std::string path;
   Py_buffer bytes{};
@@ -91,7 +91,17 @@ NativeModel::NativeModel(const py::object& source, const std::optional<std::stri
   } else if (PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) {
     throw py::error_already_set();
   }
-  const SessionOptions options{outputs, shapes_from(shapes), images_from(images), resizable};
+  SessionOptions options{outputs, shapes_from(shapes), images_from(images), resizable, {}};
+  std::exception_ptr raised;  // no exception may pass through the engine room
+  if (!on_stage.is_none())
+    options.on_stage = [&](const char* stage) {
+      const py::gil_scoped_acquire acquire;
+      try {
+        if (!raised) on_stage(stage);
+      } catch (...) {
+        raised = std::current_exception();
+      }
+    };
   std::unique_ptr<MnnSession> session;
   const PrintCapture prints;
   Status status;
@@ -108,11 +118,13 @@ NativeModel::NativeModel(const py::object& source, const std::optional<std::stri
       status = from_file ? Net::open_file(path.c_str(), weights, net)
                          : Net::open_bytes(bytes.buf, static_cast<size_t>(bytes.len), weights, net);
     times_.deserialize = now_ns() - begin;
+    if (status.ok() && options.on_stage) options.on_stage("deserialize");
     if (status.ok()) status = MnnSession::load(std::move(net), std::move(arena), options, times_, session);
     if (!status.ok()) trim_heap();
   }
   if (bytes.obj) PyBuffer_Release(&bytes);
   log_prints(prints);
+  if (raised) std::rethrow_exception(raised);
   check(status, "load");
   session_ = std::shared_ptr<MnnSession>(session.release(), &Arena::retire);
   refresh();
@@ -383,8 +395,9 @@ void bind_engine(py::module_& module) {
 
   py::class_<NativeModel>(module, "Model")
       .def(py::init<const py::object&, const std::optional<std::string>&, std::shared_ptr<Arena>, const std::vector<std::string>&,
-                    const py::dict&, const py::list&, bool>(),
-           py::arg("source"), py::arg("external"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"))
+                    const py::dict&, const py::list&, bool, const py::object&>(),
+           py::arg("source"), py::arg("external"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"),
+           py::arg("on_stage") = py::none())
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })
       .def("outputs", [](const NativeModel& model) { return model.describe(false); })
       .def("input_view", &NativeModel::input_view, py::arg("name"))

@@ -13,108 +13,84 @@
 #include "image_spec.hpp"
 #include "model.hpp"
 #include "results.hpp"
-#include "task/task.hpp"
+#include "task.hpp"
 
 namespace mnnlite::python {
-namespace {
 
-// A task as Python holds it: the native task, its model, and what decoders of plug-ins need alive.
-class NativeTask {
- public:
-  // images: (input name, mnnlite.ImageSpec); decoders: (family or capsule, options, output names); raw: output names;
-  // state: (input name, output name).
-  NativeTask(const py::object& model, const py::list& images, const py::list& decoders, const py::list& raw, const py::list& state,
-             int32_t batch)
-      : model_(model), native_(py::cast<NativeModel&>(model)), generation_(native_.generation()) {
-    std::vector<TaskImage> task_images;
-    for (py::handle each : images) {
-      const py::tuple pair = py::cast<py::tuple>(each);
-      task_images.push_back({native_.input_index(pair[0]), image_spec_from(pair[1])});
-    }
-    std::vector<TaskDecoder> task_decoders;
-    for (py::handle each : decoders) {
-      const py::tuple entry = py::cast<py::tuple>(each);
-      OwnedDecoder owned = make_decoder_from_python(entry[0], py::cast<py::dict>(entry[1]));
-      owners_.append(owned.owner ? owned.owner : py::none());
-      task_decoders.push_back({indices(entry[2]), std::move(owned.decoder)});
-    }
-    std::vector<TaskState> task_state;
-    for (py::handle each : state) {
-      const py::tuple pair = py::cast<py::tuple>(each);
-      task_state.push_back({native_.input_index(pair[0]), native_.output_index(pair[1])});
-    }
-    raw_ = indices(raw);
-    check(Task::make(native_.session(), std::move(task_images), std::move(task_decoders), raw_, task_state, batch, task_), "create_task");
+NativeTask::NativeTask(const py::object& model, const py::list& images, const py::list& decoders, const py::list& raw,
+                       const py::list& state, int32_t batch)
+    : model_(model), native_(py::cast<NativeModel&>(model)), generation_(native_.generation()) {
+  std::vector<TaskImage> task_images;
+  for (py::handle each : images) {
+    const py::tuple pair = py::cast<py::tuple>(each);
+    task_images.push_back({native_.input_index(pair[0]), image_spec_from(pair[1])});
   }
-
-  // One native call and one release of the GIL for the whole work. Returns what mnnlite.results makes its types from, one
-  // entry a decoder.
-  py::list run(const py::sequence& frames, bool borrow) {
-    const std::shared_ptr<MnnSession> held = native_.session();
-    if (native_.generation() != generation_) {
-      check(task_->replan(), "create_task");
-      generation_ = native_.generation();
-    }
-    const auto count = static_cast<size_t>(py::len(frames));
-    if (count > static_cast<size_t>(task_->batch()))
-      raise(Status::error(Code::argument, "%zu frames at once, but the task was made with batch=%d", count, task_->batch()), "preprocess");
-    constexpr size_t kInPlace = 8;
-    TaskItem in_place[kInPlace];
-    std::vector<TaskItem> many;
-    if (count > kInPlace) many.resize(count);
-    TaskItem* items = count > kInPlace ? many.data() : in_place;
-    for (size_t i = 0; i < count; ++i) {
-      const auto& frame = py::cast<const FrameHandle&>(frames[i]);
-      items[i] = {frame.view(), frame.region()};
-    }
-    for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder)
-      if (task_->results(decoder).use_count() > 1 && !borrow) check(task_->renew_results(decoder), "decode");
-    Status status;
-    {
-      // Views and regions are plain data; the caller's frames keep the pixels alive. No Python object is touched below.
-      const py::gil_scoped_release release;
-      status = task_->run(items, static_cast<int32_t>(count));
-    }
-    check(status, "task");
-    py::list results;
-    for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder)
-      results.append(results_to_python(task_->results(decoder), borrow));
-    return results;
+  std::vector<TaskDecoder> task_decoders;
+  for (py::handle each : decoders) {
+    const py::tuple entry = py::cast<py::tuple>(each);
+    OwnedDecoder owned = make_decoder_from_python(entry[0], py::cast<py::dict>(entry[1]));
+    owners_.append(owned.owner ? owned.owner : py::none());
+    task_decoders.push_back({indices(entry[2]), std::move(owned.decoder)});
   }
-
-  // The outputs named `raw`, of the last run.
-  py::dict raw(bool borrow) const { return native_.outputs_of(raw_, borrow); }
-
-  void reset_state() {
-    native_.session();
-    Status status;
-    {
-      const py::gil_scoped_release release;
-      status = task_->reset_state();
-    }
-    check(status, "reset_state");
+  std::vector<TaskState> task_state;
+  for (py::handle each : state) {
+    const py::tuple pair = py::cast<py::tuple>(each);
+    task_state.push_back({native_.input_index(pair[0]), native_.output_index(pair[1])});
   }
+  raw_ = indices(raw);
+  std::unique_ptr<Task> made;
+  check(Task::make(native_.session(), std::move(task_images), std::move(task_decoders), raw_, task_state, batch, made), "create_task");
+  task_ = std::move(made);
+}
 
-  std::tuple<int64_t, int64_t, int64_t> times() const {
-    return {task_->times().preprocess, task_->times().infer, task_->times().decode};
+py::list NativeTask::run(const py::sequence& frames, bool borrow) {
+  const std::shared_ptr<MnnSession> held = native_.session();
+  if (native_.generation() != generation_) {
+    check(task_->replan(), "create_task");
+    generation_ = native_.generation();
   }
-
- private:
-  std::vector<int> indices(const py::object& names) const {
-    std::vector<int> result;
-    for (py::handle name : names) result.push_back(native_.output_index(name));
-    return result;
+  const auto count = static_cast<size_t>(py::len(frames));
+  if (count > static_cast<size_t>(task_->batch()))
+    raise(Status::error(Code::argument, "%zu frames at once, but the task was made with batch=%d", count, task_->batch()), "preprocess");
+  constexpr size_t kInPlace = 8;
+  TaskItem in_place[kInPlace];
+  std::vector<TaskItem> many;
+  if (count > kInPlace) many.resize(count);
+  TaskItem* items = count > kInPlace ? many.data() : in_place;
+  for (size_t i = 0; i < count; ++i) {
+    const auto& frame = py::cast<const FrameHandle&>(frames[i]);
+    items[i] = {frame.view(), frame.region()};
   }
+  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder)
+    if (task_->results(decoder).use_count() > 1 && !borrow) check(task_->renew_results(decoder), "decode");
+  Status status;
+  {
+    // Views and regions are plain data; the caller's frames keep the pixels alive. No Python object is touched below.
+    const py::gil_scoped_release release;
+    status = task_->run(items, static_cast<int32_t>(count));
+  }
+  check(status, "task");
+  py::list results;
+  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder)
+    results.append(results_to_python(task_->results(decoder), borrow));
+  return results;
+}
 
-  py::object model_;
-  NativeModel& native_;
-  uint32_t generation_;
-  py::list owners_;
-  std::vector<int> raw_;
-  std::unique_ptr<Task> task_;
-};
+void NativeTask::reset_state() {
+  native_.session();
+  Status status;
+  {
+    const py::gil_scoped_release release;
+    status = task_->reset_state();
+  }
+  check(status, "reset_state");
+}
 
-}  // namespace
+std::vector<int> NativeTask::indices(const py::object& names) const {
+  std::vector<int> result;
+  for (py::handle name : names) result.push_back(native_.output_index(name));
+  return result;
+}
 
 void bind_task(py::module_& module) {
   py::class_<NativeTask>(module, "Task")

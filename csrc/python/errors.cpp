@@ -29,13 +29,16 @@ const char* class_of(Code code) {
 
 }  // namespace
 
-void raise(const Status& status, const char* op) {
+py::object error_of(const Status& status, const char* op) {
   const py::object type = py::module_::import("mnnlite.errors").attr(class_of(status.code));
   py::dict details;
   if (status.engine_code != 0) details["engine_code"] = status.engine_code;
-  const py::object error = type(py::str(status.text), py::arg("op") = op ? py::object(py::str(op)) : py::none(),
-                                py::arg("details") = details);
-  PyErr_SetObject(type.ptr(), error.ptr());
+  return type(py::str(status.text), py::arg("op") = op ? py::object(py::str(op)) : py::none(), py::arg("details") = details);
+}
+
+void raise(const Status& status, const char* op) {
+  const py::object error = error_of(status, op);
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
   throw py::error_already_set();
 }
 

@@ -13,6 +13,9 @@ namespace py = pybind11;
 // exception's `.op`. Needs the GIL.
 [[noreturn]] void raise(const Status& status, const char* op = nullptr);
 
+// The same as an object, for an error that is reported and not raised. Needs the GIL.
+py::object error_of(const Status& status, const char* op = nullptr);
+
 inline void check(const Status& status, const char* op = nullptr) {
   if (!status.ok()) raise(status, op);
 }

@@ -17,7 +17,8 @@ namespace py = pybind11;
 class __attribute__((visibility("hidden"))) NativeModel {
  public:
   NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
-              const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images, bool resizable);
+              const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images, bool resizable,
+              const py::object& on_stage);
 
   std::shared_ptr<MnnSession> session() const;  // raises ClosedError
   bool closed() const { return !session_; }

@@ -3,16 +3,20 @@
 
 namespace mnnlite::python {
 void bind_engine(pybind11::module_& module);
+void bind_trace(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_decode(pybind11::module_& module);
 void bind_task(pybind11::module_& module);
+void bind_lanes(pybind11::module_& module);
 }  // namespace mnnlite::python
 
 PYBIND11_MODULE(_core, module) {
   module.doc() = "Native part of mnnlite. Private: use the package's own names.";
   module.attr("__version__") = MNNLITE_VERSION;
   mnnlite::python::bind_engine(module);
+  mnnlite::python::bind_trace(module);
   mnnlite::python::bind_image(module);
   mnnlite::python::bind_decode(module);
   mnnlite::python::bind_task(module);
+  mnnlite::python::bind_lanes(module);
 }

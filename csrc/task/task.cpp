@@ -23,7 +23,8 @@ Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> image
   task->session_ = std::move(session);
   task->decoders_ = std::move(decoders);
   task->state_ = state;
-  task->batch_ = batch;
+  task->raw_ = raw;
+  task->batch_ = task->max_items_ = batch;
   task->items_.resize(static_cast<size_t>(batch));
   for (TaskImage& image : images) {
     Plans plans{image, {}};
@@ -74,6 +75,10 @@ Status Task::plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_hei
   needs.frame_width = frame_width;
   needs.frame_height = frame_height;
   MNNLITE_TRY(each.decoder->plan(tensors_.data(), static_cast<int>(each.outputs.size()), batch_, needs));
+  const int32_t batches = (max_items_ + batch_ - 1) / batch_;
+  for (int32_t* pool : {&needs.rows, &needs.values, &needs.chars, &needs.pixels})
+    if (*pool > INT32_MAX / batches || (*pool *= batches) < 0)
+      return Status::error(Code::argument, "results of %d pictures do not fit; allow fewer", max_items_);
   if (!scratch_.reserve(needs.scratch))
     return Status::error(Code::out_of_memory, "no memory for %zu bytes of scratch of a decoder", needs.scratch);
   if (sinks_[decoder].use_count() > 1) MNNLITE_TRY(renew_results(decoder));  // arrays still show the old pools
@@ -84,6 +89,52 @@ Status Task::plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_hei
 Status Task::renew_results(size_t decoder) noexcept try {
   sinks_[decoder] = std::make_shared<SinkBuffer>();
   return sinks_[decoder]->reserve(needs_[decoder]);
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory for results");
+}
+
+Status Task::allow_items(int32_t max_items) noexcept try {
+  max_items_ = std::max(max_items, batch_);
+  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
+    MNNLITE_TRY(plan_decoder(decoder, largest_width_, largest_height_));
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory for results");
+}
+
+Status Task::add_feed(const TaskFeed& feed) {
+  MNNLITE_TRY(session_->stage_input(feed.input));
+  const TensorView from = feed.from->output(feed.output), to = session_->plain_input(feed.input);
+  if (stored_bytes(from) != stored_bytes(to) || from.dtype != to.dtype)
+    return Status::error(Code::argument, "feed: output \"%.60s\" (%zu bytes of %s) does not fit input \"%.60s\" (%zu bytes of %s)",
+                         from.name, stored_bytes(from), name_of(dtype_of(from)), to.name, stored_bytes(to), name_of(dtype_of(to)));
+  feeds_.push_back(feed);
+  return {};
+}
+
+Status Task::share_input(std::shared_ptr<InputPool> pool) noexcept try {
+  if (images_.size() != 1 || pool_) return {};
+  const int input = images_[0].image.input;
+  for (const TaskState& each : state_)
+    if (each.input == input) return {};
+  for (const TaskFeed& each : feeds_)
+    if (each.input == input) return {};
+  if (pool->join(session_, input)) pool_ = std::move(pool);
+  return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to share an input");
+}
+
+void Task::clear_results() noexcept {
+  for (const std::shared_ptr<SinkBuffer>& sink : sinks_) sink->reset();
+  times_ = {};
+}
+
+Status Task::exchange_results(size_t decoder, std::shared_ptr<SinkBuffer>& spare) noexcept try {
+  if (!spare) spare = std::make_shared<SinkBuffer>();
+  MNNLITE_TRY(spare->reserve(needs_[decoder]));
+  sinks_[decoder].swap(spare);
+  return {};
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory for results");
 }
@@ -105,13 +156,16 @@ Status Task::find_plan(Plans& input, Format format, const ImagePlan** plan) noex
 
 Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept {
   const TensorView whole = session_->input(input.image.input);
+  // Another task of the lane may have made the same of this frame.
+  const bool filled = pool_ && n == 1 && whole.rank == 4 && pool_->holds(input.image.spec, whole, items[0].region);
+  if (pool_ && !filled) pool_->spoil();
   for (int32_t i = 0; i < n; ++i) {
     const TaskItem& item = items[i];
     const ImagePlan* plan = nullptr;
     MNNLITE_TRY(find_plan(input, item.view.format, &plan));
     if (!scratch_.reserve(plan->scratch_bytes(item.view.width, item.view.height)))
       return Status::error(Code::out_of_memory, "no memory for the scratch of an image plan");
-    MNNLITE_TRY(plan->run(item.view, &item.region, 1, slots_from(whole, i), scratch_.data()));
+    if (!filled) MNNLITE_TRY(plan->run(item.view, &item.region, 1, slots_from(whole, i), scratch_.data()));
     if (!first) continue;
     mnnlite_item& out = items_[static_cast<size_t>(i)];
     const Mapping mapping = plan->mapping(item.region);
@@ -119,6 +173,7 @@ Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) no
     out.net_width = plan->width();
     out.net_height = plan->height();
   }
+  if (pool_ && n == 1) pool_->set_holds(input.image.spec, whole, items[0].region);
   return {};
 }
 
@@ -129,22 +184,35 @@ Status Task::run(const TaskItem* items, int32_t n) noexcept {
     items = &nothing;
     n = 1;
   }
-  if (n < 1 || n > batch_) return Status::error(Code::argument, "%d frames given, the task takes 1 to %d at once", n, batch_);
+  if (n < 1 || n > max_items_) return Status::error(Code::argument, "%d frames given, the task takes 1 to %d at once", n, max_items_);
   const BusyGuard guard(session_->lock());
   if (!guard.status().ok()) return guard.status();
+  times_ = {};
+  for (int32_t first = 0; first < n; first += batch_) MNNLITE_TRY(run_batch(items + first, std::min(batch_, n - first), first));
+  return {};
+}
 
+Status Task::run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept {
   const int64_t begin = now_ns();
   int32_t frame_width = largest_width_, frame_height = largest_height_;
   for (int32_t i = 0; i < n; ++i) {
     mnnlite_item& item = items_[static_cast<size_t>(i)];
-    item = mnnlite_item{};
-    const Mapping identity;
-    std::memcpy(item.to_frame, identity.m, sizeof item.to_frame);
-    item.frame_width = items[i].view.width;
-    item.frame_height = items[i].view.height;
-    item.item = i;
+    if (items[i].placed) {
+      item = *items[i].placed;
+    } else {
+      item = mnnlite_item{};
+      const Mapping identity;
+      std::memcpy(item.to_frame, identity.m, sizeof item.to_frame);
+      item.frame_width = items[i].view.width;
+      item.frame_height = items[i].view.height;
+    }
+    item.item = items[i].number < 0 ? first + i : items[i].number;
     frame_width = std::max(frame_width, item.frame_width);
     frame_height = std::max(frame_height, item.frame_height);
+  }
+  for (const TaskFeed& feed : feeds_) {
+    const TensorView from = feed.from->output(feed.output);
+    std::memcpy(session_->plain_input(feed.input).data, from.data, stored_bytes(from));
   }
   for (size_t i = 0; i < images_.size(); ++i) MNNLITE_TRY(fill(images_[i], items, n, i == 0));
 
@@ -158,18 +226,50 @@ Status Task::run(const TaskItem* items, int32_t n) noexcept {
     largest_width_ = frame_width;
     largest_height_ = frame_height;
   }
-  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) {
-    const TaskDecoder& each = decoders_[decoder];
-    for (size_t i = 0; i < each.outputs.size(); ++i) tensors_[i] = session_->output(each.outputs[i]);
-    SinkBuffer& sink = *sinks_[decoder];
-    sink.reset();
-    MNNLITE_TRY(each.decoder->decode(tensors_.data(), static_cast<int>(each.outputs.size()), items_.data(), n, sink.sink(), scratch_.data()));
-  }
+  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) MNNLITE_TRY(decode(decoder, n, first == 0));
   for (const TaskState& each : state_) {
     const TensorView from = session_->output(each.output);
     std::memcpy(session_->input(each.input).data, from.data, stored_bytes(from));
   }
-  times_ = {filled - begin, inferred - filled, now_ns() - inferred};
+  times_.preprocess += filled - begin;
+  times_.infer += inferred - filled;
+  times_.decode += now_ns() - inferred;
+  return {};
+}
+
+// A later batch is decoded into what is left of the pools, and its rows then point to where they really lie.
+Status Task::decode(size_t decoder, int32_t n, bool first) noexcept {
+  const TaskDecoder& each = decoders_[decoder];
+  for (size_t i = 0; i < each.outputs.size(); ++i) tensors_[i] = session_->output(each.outputs[i]);
+  const int count = static_cast<int>(each.outputs.size());
+  if (first) {
+    sinks_[decoder]->reset();
+    return each.decoder->decode(tensors_.data(), count, items_.data(), n, sinks_[decoder]->sink(), scratch_.data());
+  }
+  mnnlite_sink& whole = sinks_[decoder]->sink();
+  mnnlite_sink part = whole;
+  part.rows += whole.row_count;
+  part.values += whole.value_count;
+  part.chars += whole.char_count;
+  part.pixels += whole.pixel_count;
+  part.row_capacity -= whole.row_count;
+  part.value_capacity -= whole.value_count;
+  part.char_capacity -= whole.char_count;
+  part.pixel_capacity -= whole.pixel_count;
+  part.row_count = part.value_count = part.char_count = part.pixel_count = part.found = part.truncated = 0;
+  MNNLITE_TRY(each.decoder->decode(tensors_.data(), count, items_.data(), n, part, scratch_.data()));
+  for (int32_t row = 0; row < part.row_count; ++row) {
+    part.rows[row].first_value += whole.value_count;
+    part.rows[row].first_char += whole.char_count;
+    part.rows[row].first_pixel += whole.pixel_count;
+    if (part.rows[row].parent >= 0) part.rows[row].parent += whole.row_count;
+  }
+  whole.row_count += part.row_count;
+  whole.value_count += part.value_count;
+  whole.char_count += part.char_count;
+  whole.pixel_count += part.pixel_count;
+  whole.found += part.found;
+  whole.truncated |= part.truncated;
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "decode/sink.hpp"
 #include "engine/session.hpp"
 #include "image/plan.hpp"
+#include "task/input_pool.hpp"
 
 namespace mnnlite {
 
@@ -40,6 +41,14 @@ struct TaskTimes {  // nanoseconds of the last run
 struct TaskItem {
   ImageView view;
   Region region;
+  int32_t number = -1;                    // what rows carry as `item`; -1: its place in the call
+  const mnnlite_item* placed = nullptr;   // for a task without a picture of its own: where that of its feed lies
+};
+
+// An input that is another task's output: copied before each run.
+struct TaskFeed {
+  std::shared_ptr<Session> from;
+  int output, input;
 };
 
 class Task {
@@ -50,7 +59,8 @@ class Task {
                      const std::vector<int>& raw, const std::vector<TaskState>& state, int32_t batch,
                      std::unique_ptr<Task>& result);
 
-  // The whole work for `n` items, at most batch(). Results are in results(k) of each decoder k, until the next run.
+  // The whole work for `n` items, at most max_items(), in batches. Results are in results(k) of each decoder k, until
+  // the next run.
   // Allocates only when it meets a new pixel format or a frame size that needs more room. Takes the session's lock.
   Status run(const TaskItem* items, int32_t n) noexcept;
 
@@ -60,12 +70,38 @@ class Task {
   // Zeros in the inputs that state feeds.
   Status reset_state() noexcept;
 
+  // Room for the results of more items than one batch.
+  Status allow_items(int32_t max_items) noexcept;
+  // Compute this output too, for others to take.
+  void also_compute(int output) noexcept { wanted_ |= output < 64 ? OutputMask{1} << output : kAllOutputs; }
+  // Shape and dtype must be equal.
+  Status add_feed(const TaskFeed& feed);
+  bool takes_pictures() const noexcept { return !images_.empty(); }
+  // What a shared input holds is of an earlier frame.
+  void begin_frame() noexcept {
+    if (pool_) pool_->begin_frame();
+  }
+  // Of the last run: where its pictures lay.
+  const mnnlite_item* items() const noexcept { return items_.data(); }
+
+  // Take the memory of the input from `pool`, where that can be: one picture, and nothing else writes the input.
+  Status share_input(std::shared_ptr<InputPool> pool) noexcept;
+
+  // No results, as of a run without items.
+  void clear_results() noexcept;
+  // Hand the results of a decoder out and go on with `spare`, which becomes as large as is needed; null: a new one.
+  Status exchange_results(size_t decoder, std::shared_ptr<SinkBuffer>& spare) noexcept;
+  // Outputs that the caller reads itself.
+  const std::vector<int>& raw() const noexcept { return raw_; }
+
   int32_t batch() const noexcept { return batch_; }
+  int32_t max_items() const noexcept { return max_items_; }
   size_t decoder_count() const noexcept { return decoders_.size(); }
   const std::shared_ptr<SinkBuffer>& results(size_t decoder) const noexcept { return sinks_[decoder]; }
   // Take the place of a sink whose results are still looked at.
   Status renew_results(size_t decoder) noexcept;
   Session& session() const noexcept { return *session_; }
+  const std::shared_ptr<Session>& shared_session() const noexcept { return session_; }
   const TaskTimes& times() const noexcept { return times_; }
 
  private:
@@ -77,6 +113,8 @@ class Task {
   Task() = default;
   Status plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_height) noexcept;
   Status fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept;
+  Status run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept;
+  Status decode(size_t decoder, int32_t n, bool first) noexcept;
   Status find_plan(Plans& input, Format format, const ImagePlan** plan) noexcept;
 
   std::shared_ptr<Session> session_;
@@ -85,10 +123,13 @@ class Task {
   std::vector<std::shared_ptr<SinkBuffer>> sinks_;
   std::vector<mnnlite_needs> needs_;
   std::vector<TaskState> state_;
+  std::vector<TaskFeed> feeds_;
+  std::vector<int> raw_;
+  std::shared_ptr<InputPool> pool_;  // of the only picture's input
   std::vector<mnnlite_item> items_;
   std::vector<TensorView> tensors_;  // of the decoder at work
   OutputMask wanted_ = kAllOutputs;
-  int32_t batch_ = 1;
+  int32_t batch_ = 1, max_items_ = 1;
   int32_t largest_width_ = 0, largest_height_ = 0;  // frames met so far
   Scratch scratch_;
   TaskTimes times_;

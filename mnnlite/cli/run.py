@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnnlite import pipeline, video
 from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
 from mnnlite.cli.report import describe, draw, frame_line
-from mnnlite.errors import MnnliteError, OutputError
-from mnnlite.task import Task
+from mnnlite.errors import ArgumentError, OutputError
 
 if TYPE_CHECKING:
     from mnnlite.frame import Frame
+    from mnnlite.runtime import FrameResult
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +42,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--save", metavar="DIR", type=Path, help="write annotated frames as DIR/000000.jpg and so on")
     parser.add_argument("--frames", type=_positive, metavar="N", help="stop after N processed frames")
     parser.add_argument("--every", type=_positive, metavar="N", default=1, help="process every Nth frame")
+    parser.add_argument(
+        "--latest", action="store_true", help="leave frames out when the source is faster, as a camera's may be"
+    )
     parser.add_argument("--json", action="store_true", help="write one JSON object a frame to standard output")
     parser.add_argument("--quiet", action="store_true", help="no progress, no lines, no summary")
     parser.set_defaults(command=_run)
@@ -55,42 +59,42 @@ def _positive(text: str) -> int:
 
 def _run(args: argparse.Namespace, output: Output) -> int:
     spec = pipeline.load(args.pipeline)
+    for name, task in spec.tasks.items():
+        if task.image is None and not task.feed:
+            raise ArgumentError(f"task {name!r} has neither an image nor a feed, so nothing of a frame reaches it")
     source = video.open_source(args.source, args.raw)
     with ExitStack() as stack:
-        tasks: dict[str, Task] = {}
-        for name, task_spec in spec.tasks.items():
-            with _blaming(name):
-                tasks[name] = stack.enter_context(Task(task_spec))
+        runtime = stack.enter_context(spec.open())
         sinks = list(_sinks(args, output, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out)
         progress = Progress(_expected(source, args), hidden=args.quiet or (shows_lines and output.is_terminal))
+        under_way: deque[Frame] = deque()
+        results = runtime.stream(_remembered(_chosen(source, args.every, args.frames), under_way), latest=args.latest)
         try:
             with progress:
-                for frame in _chosen(source, args.every, args.frames):
-                    results = {}
-                    for name, task in tasks.items():
-                        with _blaming(name):
-                            results[name] = task(frame)
-                    times = {name: task.timing for name, task in tasks.items()}
-                    figures.add(times)
+                for result in results:
+                    frame = under_way.popleft()
+                    while frame.meta is not result.meta:  # dropped, because fresher ones had come
+                        frame = under_way.popleft()
+                    figures.add(result)
                     for sink in sinks:
-                        sink(frame, results, times)
+                        sink(frame, result)
                     progress.step()
-        finally:  # also after Ctrl-C or damage in the middle: what was done is reported
-            if not args.quiet:
-                figures.show()
-    return 0
+        except BaseException:  # Ctrl-C, damage in the middle: what was done is reported first
+            if figures.frames and not args.quiet:
+                figures.show(results.dropped)
+            raise
+        if not args.quiet:  # while the networks are still there: their memory counts
+            figures.show(results.dropped)
+    return figures.report_failures()
 
 
-@contextmanager
-def _blaming(task: str) -> Iterator[None]:
-    """Errors say which task they come from."""
-    try:
-        yield
-    except MnnliteError as error:
-        error.args = (f"task {task!r}: {error}", *error.args[1:])
-        raise
+def _remembered(frames: Iterator[Frame], under_way: deque[Frame]) -> Iterator[Frame]:
+    """Keep the frames whose results are to come: to draw on them."""
+    for frame in frames:
+        under_way.append(frame)
+        yield frame
 
 
 def _chosen(source: video.Source, every: int, count: int | None) -> Iterator[Frame]:
@@ -110,7 +114,7 @@ def _expected(source: video.Source, args: argparse.Namespace) -> int | None:
     return min(counts, default=None)
 
 
-Sink = Callable[[Any, dict[str, Any], dict[str, dict[str, int]]], None]
+Sink = Callable[["Frame", "FrameResult"], None]
 
 
 def _sinks(args: argparse.Namespace, output: Output, stack: ExitStack) -> Iterator[Sink]:
@@ -118,11 +122,11 @@ def _sinks(args: argparse.Namespace, output: Output, stack: ExitStack) -> Iterat
     if args.out:
         lines = JsonLines(args.out)
         stack.callback(lines.close)
-        yield lambda frame, results, times: lines.write(frame_line(frame, results, times))
+        yield lambda frame, result: lines.write(frame_line(result))
     if args.json:
-        yield lambda frame, results, times: output.json(frame_line(frame, results, times))
+        yield lambda frame, result: output.json(frame_line(result))
     elif not args.out and not args.quiet:
-        yield lambda frame, results, times: output.text(describe(frame, results))
+        yield lambda frame, result: output.text(describe(result))
     if args.save:
         yield _saver(args.save)
 
@@ -133,7 +137,7 @@ def _saver(folder: Path) -> Sink:
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
 
-    def save(frame: Any, results: dict[str, Any], times: dict[str, dict[str, int]]) -> None:
-        video.write_picture(folder / f"{frame.meta['frame']:06}.jpg", draw(frame, results))
+    def save(frame: Frame, result: FrameResult) -> None:
+        video.write_picture(folder / f"{result.meta['frame']:06}.jpg", draw(frame, result))
 
     return save

@@ -53,7 +53,8 @@ def _is_picture(file: Path) -> bool:
 
 def _open(av: ModuleType, file: Path) -> Any:
     try:
-        container = av.open(f"file:{file}")  # the prefix keeps a colon in a name from being a protocol
+        # A colon in a name is no protocol, and a percent sign no pattern.
+        container = av.open(f"file:{file}", options={"pattern_type": "none"} if _is_picture(file) else {})
     except (OSError, ValueError) as error:  # FFmpegError is one of these, by its code
         raise SourceError(f"cannot read {file}: {pyav.reason(error)}") from None
     if not container.streams.video:

@@ -76,6 +76,7 @@ struct Mock {
   int rows_written = 1;
   int32_t value_count = 0;
   bool move_pool = false;
+  bool overflow = false;
 };
 
 int create(const mnnlite_option*, int32_t n_options, void** self, char* error) {
@@ -105,6 +106,7 @@ int decode(void*, const mnnlite_tensor*, int32_t, const mnnlite_item* items, int
   sink->rows[0].item = items[0].item;
   sink->rows[0].value_count = behaviour.value_count;
   sink->row_count = behaviour.rows_written;
+  if (behaviour.overflow) sink->values[0] = 1;
   if (behaviour.move_pool) sink->rows = nullptr;
   return 0;
 }
@@ -144,11 +146,11 @@ TEST_CASE("what a plug-in returns is checked before anyone reads it") {
   REQUIRE(adopt(kTable, plugin.decoder).ok());
   Tensor tensor({1, 3});
   const mnnlite_item item = whole_frame(8, 8, 8, 8, 5);
-  REQUIRE(plugin.plan({tensor.view}).ok());
   behaviour = Mock{};
+  REQUIRE(plugin.plan({tensor.view}).ok());
   REQUIRE(plugin.decode({tensor.view}, {item}).ok());
   CHECK(plugin.rows().front().item == 5);
-  for (const Mock& bad : {Mock{5, 0, false}, Mock{-1, 0, false}, Mock{1, 1, false}, Mock{1, -3, false}, Mock{1, 0, true}}) {
+  for (const Mock& bad : {Mock{5, 0}, Mock{-1, 0}, Mock{1, 1}, Mock{1, -3}, Mock{1, 0, true}}) {
     behaviour = bad;
     const Status status = plugin.decode({tensor.view}, {item});
     CHECK(status.code == Code::decoder);
@@ -156,6 +158,12 @@ TEST_CASE("what a plug-in returns is checked before anyone reads it") {
     CHECK(plugin.rows().empty());
     CHECK(plugin.buffer.sink().rows != nullptr);
   }
+  // Tried on zeros when it is planned, with guards behind the pools: it asked for no values.
+  behaviour = Mock{1, 0, false, true};
+  const Status beyond = plugin.plan({tensor.view});
+  CHECK_MESSAGE(contains(beyond.text, "mock: decode wrote beyond the values that plan asked for"), beyond.text);
+  behaviour = Mock{-1, 0};
+  CHECK(contains(plugin.plan({tensor.view}).text, "saw nothing"));
   const Status refused = plugin.plan({tensor.view, tensor.view});
   CHECK_MESSAGE(contains(refused.text, "mock: wants one tensor (plan returned 3)"), refused.text);
   const mnnlite_option option = number("x", 1);

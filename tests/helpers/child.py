@@ -21,6 +21,7 @@ def run_python(
         text=True,
         timeout=timeout,
         env={**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})},
+        cwd="/",  # -c puts the current folder on the path: never one with a source folder in it
     )
     if check and child.returncode != 0:
         raise AssertionError(f"child ended with {child.returncode}\n{child.stdout}\n{child.stderr}")

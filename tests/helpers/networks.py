@@ -131,6 +131,20 @@ def class_map(folder: Path) -> Path:
     return save(folder, "class_map", [node], [], {"image": [1, 3, 8, 8]}, {"classes": [1, 8, 8]}, integers=("classes",))
 
 
+def inverse(folder: Path) -> Path:
+    """`image` (1, 3, 8, 8) -> `scores` (1, 3): one over the mean of each channel; infinite for a black picture."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["mean"], name="mean"),
+        helper.make_node("Reshape", ["mean", "shape"], ["flat"], name="flat"),
+        helper.make_node("Div", ["one", "flat"], ["scores"], name="scores"),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array([1, 3], np.int64), "shape"),
+        numpy_helper.from_array(np.ones((1, 3), np.float32), "one"),
+    ]
+    return save(folder, "inverse", nodes, weights, {"image": [1, 3, 8, 8]}, {"scores": [1, 3]})
+
+
 def ranks(folder: Path) -> Path:
     """One output of each rank from 1 to 6, all -x."""
     nodes, weights, outputs = [], [], {}

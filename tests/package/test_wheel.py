@@ -95,7 +95,8 @@ def test_isa_objects__have_no_symbols_that_the_linker_may_merge(checkout: Path) 
     if not objects:
         pytest.skip("no object file of a kernel for one instruction set in build/dev")
     for path in objects:
-        merged = [name for kind, name in nm(path, "--defined-only") if kind in "WVu"]
+        # DW.ref.* is a pointer to the exception personality, the same data in every object: no code.
+        merged = [name for kind, name in nm(path, "--defined-only") if kind in "WVu" and not name.startswith("DW.ref.")]
         assert merged == [], f"{path.name} has weak symbols"
 
 

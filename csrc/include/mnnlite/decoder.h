@@ -143,21 +143,30 @@ typedef struct mnnlite_option {
   const double* numbers;
 } mnnlite_option;
 
-/* The functions of a decoder. All return 0 for success; anything else is an error with a text.
- * `struct_size` is sizeof(mnnlite_decoder_v1) as the decoder was compiled. */
+/* The functions of a decoder. All return 0 for success; anything else is an error with a text. */
+
+/* Make one instance. `error` has room for MNNLITE_TEXT characters. Options live until it returns. */
+typedef int (*mnnlite_create)(const mnnlite_option* options, int32_t n_options, void** self, char* error);
+/* Check the tensors' shapes and dtypes (data may be NULL) and say what decode will need for at most
+ * max_items slots. Called once per shape, may allocate. */
+typedef int (*mnnlite_plan)(void* self, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items,
+                            mnnlite_needs* needs);
+/* The work. Must not allocate. The sink comes with its counts at 0. It is also called once by the
+ * planner, on zeros, to see that it works. */
+typedef int (*mnnlite_decode)(void* self, const mnnlite_tensor* tensors, int32_t n_tensors, const mnnlite_item* items,
+                              int32_t n_items, mnnlite_sink* sink, void* scratch);
+typedef void (*mnnlite_destroy)(void* self);
+
+/* What a plug-in hands over: the pointer of a PyCapsule named MNNLITE_DECODER_CAPSULE, which is the
+ * attribute __mnnlite_decoder__ of some Python object. The struct must live as long as the capsule. */
 typedef struct mnnlite_decoder_v1 {
-  uint32_t abi_version;       /* MNNLITE_DECODER_ABI */
-  uint32_t struct_size;
-  const char* name;
-  /* Make one instance. `error` has room for MNNLITE_TEXT characters. */
-  int (*create)(const mnnlite_option* options, int32_t n_options, void** self, char* error);
-  /* Check the tensors' shapes and dtypes (data may be NULL) and say what decode will need for at
-   * most max_items slots. Called once per shape, may allocate. */
-  int (*plan)(void* self, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items, mnnlite_needs* needs);
-  /* The work. Must not allocate. The sink comes with its counts at 0. */
-  int (*decode)(void* self, const mnnlite_tensor* tensors, int32_t n_tensors, const mnnlite_item* items, int32_t n_items,
-                mnnlite_sink* sink, void* scratch);
-  void (*destroy)(void* self);
+  uint32_t abi_version;   /* MNNLITE_DECODER_ABI */
+  uint32_t struct_size;   /* sizeof(mnnlite_decoder_v1) as the decoder was compiled */
+  const char* name;       /* for error texts */
+  mnnlite_create create;
+  mnnlite_plan plan;
+  mnnlite_decode decode;
+  mnnlite_destroy destroy;
 } mnnlite_decoder_v1;
 
 #ifdef __cplusplus

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mnnlite.reference.decode import nms as _nms
 from mnnlite.reference.decode import place
-from mnnlite.reference.decode.nms import nms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 class Found(NamedTuple):
-    """Rows of detections; points are (N, P, 2) in pixels of the frame, P = 0 where the head has none."""
+    """Rows of detections; points are (N, P, 2 or 3), x and y in pixels of the frame, P = 0 where the head has none."""
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -34,46 +34,70 @@ class Candidates(NamedTuple):
     source: NDArray[np.int32]
     points: NDArray[np.float32] | None = None
 
+    @classmethod
+    def of(
+        cls, rows: list[tuple[list[float], float, int, int]], points: list[NDArray[np.float32]] | None = None
+    ) -> Candidates:
+        """From (box, score, class, source) of each."""
+        return cls(
+            np.array([row[0] for row in rows], np.float32).reshape(-1, 4),
+            np.array([row[1] for row in rows], np.float32),
+            np.array([row[2] for row in rows], np.int32),
+            np.array([row[3] for row in rows], np.int32),
+            None if points is None else np.array(points, np.float32),
+        )
+
 
 def emit(
     slots: list[tuple[place.Item, Candidates]],
     *,
+    score: float = 0.0,
     iou: float = 0.45,
+    nms: str = "hard",
+    sigma: float = 0.5,
     max_detections: int = 300,
     agnostic: bool = False,
     top_k: int = 1000,
     clip: bool = True,
+    rotated: bool = False,
 ) -> Found:
     """Suppress within each slot, place the boxes in the frame, drop those of which nothing is left, keep the best."""
     rows: list[tuple[NDArray[np.float32], np.float32, int, int, NDArray[np.float32]]] = []
     found, truncated = 0, False
     for item, candidates in slots:
-        truncated |= len(candidates.scores) > top_k
-        survivors = nms(
-            candidates.boxes,
-            candidates.scores,
-            candidates.class_ids,
-            iou,
-            index=candidates.source,
-            agnostic=agnostic,
-            top_k=top_k,
-        )
+        boxes, scores, class_ids, source, points = candidates
+        truncated |= len(scores) > top_k
+        if nms == "soft":
+            index, now = _nms.soft(
+                boxes, scores, class_ids, index=source, sigma=sigma, score=score, agnostic=agnostic, top_k=top_k
+            )
+            left = _nms.Survivors(index, now, boxes[index], None if points is None else points[index])
+        elif nms == "weighted":
+            left = _nms.weighted(
+                boxes, scores, class_ids, iou, index=source, points=points, agnostic=agnostic, top_k=top_k
+            )
+        else:
+            corners = points if rotated else None
+            index = _nms.nms(
+                boxes, scores, class_ids, iou, index=source, agnostic=agnostic, top_k=top_k, corners=corners
+            )
+            left = _nms.Survivors(index, scores[index], boxes[index], None if points is None else points[index])
         written = 0
-        for survivor in survivors.tolist():
-            corners = place.box(item, candidates.boxes[survivor], clip)
-            if corners is None:
+        for n, survivor in enumerate(left.which.tolist()):
+            corners_xyxy = place.box(item, left.boxes[n], clip)
+            if corners_xyxy is None:
                 continue
             found += 1
             if written == max_detections:
                 truncated = True
                 continue
             written += 1
-            points = np.empty((0, 2), np.float32)
-            if candidates.points is not None:
-                mapped = [place.apply(item.to_frame, float(x), float(y)) for x, y in candidates.points[survivor]]
-                points = np.array(mapped).astype(np.float32)
-            score, class_id = candidates.scores[survivor], int(candidates.class_ids[survivor])
-            rows.append((corners, score, class_id, item.item, points))
+            mapped = np.empty((0, 2), np.float32)
+            if left.points is not None:
+                mapped = left.points[n].copy()
+                for point in mapped:
+                    point[:2] = place.apply(item.to_frame, float(point[0]), float(point[1]))
+            rows.append((corners_xyxy, left.scores[n], int(class_ids[survivor]), item.item, mapped))
     return Found(
         np.array([row[0] for row in rows], np.float32).reshape(-1, 4),
         np.array([row[1] for row in rows], np.float32),

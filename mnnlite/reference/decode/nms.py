@@ -2,23 +2,73 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from mnnlite.reference.decode import math
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_F = np.float32
 
-def overlaps(a: NDArray[np.float32], b: NDArray[np.float32], iou: float) -> bool:
-    """Whether intersection over union of two x1, y1, x2, y2 boxes is larger than `iou`; False for empty boxes."""
+
+class Survivors(NamedTuple):
+    """What is left, best first: which candidates, with their scores, boxes and points as they are now."""
+
+    which: NDArray[np.intp]
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    points: NDArray[np.float32] | None
+
+
+def _shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
+    """Area of the intersection and of the union of two x1, y1, x2, y2 boxes; 0 and 1 if they do not touch."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if not (width > 0 and height > 0):
-        return False
+        return _F(0), _F(1)
     shared = width * height
-    joined = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return bool(shared > np.float32(iou) * joined)
+    return shared, (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+
+
+def overlaps(a: NDArray[np.float32], b: NDArray[np.float32], iou: float) -> bool:
+    """Whether intersection over union of two boxes is larger than `iou`; False for empty boxes."""
+    shared, joined = _shared(a, b)
+    return bool(shared > _F(iou) * joined) if shared > 0 else False
+
+
+def quad_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Intersection over union of two convex quadrilaterals (4, 2), clipped after Sutherland and Hodgman (1974)."""
+
+    def area(polygon: list[tuple[float, float]]) -> float:
+        twice = 0.0
+        for (x1, y1), (x2, y2) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+            twice += x1 * y2 - x2 * y1
+        return twice / 2
+
+    subject = [(float(x), float(y)) for x, y in a]
+    clip = [(float(x), float(y)) for x, y in b]
+    area_a, signed_b = abs(area(subject)), area(clip)
+    if area_a == 0 or signed_b == 0:
+        return 0.0
+    side = 1 if signed_b > 0 else -1
+    for (x1, y1), (x2, y2) in zip(clip, clip[1:] + clip[:1], strict=True):
+        clipped = []
+        for p, q in zip(subject, subject[1:] + subject[:1], strict=True):
+            dp = side * ((x2 - x1) * (p[1] - y1) - (y2 - y1) * (p[0] - x1))
+            dq = side * ((x2 - x1) * (q[1] - y1) - (y2 - y1) * (q[0] - x1))
+            if dp >= 0:
+                clipped.append(p)
+            if dp * dq < 0:
+                t = dp / (dp - dq)
+                clipped.append((p[0] + t * (q[0] - p[0]), p[1] + t * (q[1] - p[1])))
+        subject = clipped
+        if not subject:
+            return 0.0
+    shared = abs(area(subject)) if len(subject) > 2 else 0.0
+    return shared / (area_a + abs(signed_b) - shared)
 
 
 def order(scores: NDArray[np.float32], class_ids: NDArray[np.int32], index: NDArray[np.int32]) -> NDArray[np.intp]:
@@ -35,19 +85,92 @@ def nms(
     index: NDArray[np.int32] | None = None,
     agnostic: bool = False,
     top_k: int = 1000,
+    corners: NDArray[np.float32] | None = None,
 ) -> NDArray[np.intp]:
     """Greedy suppression: which of the (N, 4) boxes survive, best first.
 
     A box goes if one that was kept, of the same class unless `agnostic`, overlaps it by more than `iou`. Only the best
-    `top_k` enter. Ties go to the lower `index`.
+    `top_k` enter. Ties go to the lower `index`. With `corners` (N, 4, 2) the overlap is that of the quadrilaterals.
     """
     if index is None:
         index = np.arange(len(boxes), dtype=np.int32)
+
+    def over(a: int, b: int) -> bool:
+        if corners is None:
+            return overlaps(boxes[a], boxes[b], iou)
+        return overlaps(boxes[a], boxes[b], 0) and bool(_F(quad_iou(corners[a], corners[b])) > _F(iou))
+
     kept: list[int] = []
     for candidate in order(scores, class_ids, index)[:top_k].tolist():
-        if not any(
-            (agnostic or class_ids[other] == class_ids[candidate]) and overlaps(boxes[other], boxes[candidate], iou)
-            for other in kept
-        ):
+        if not any((agnostic or class_ids[k] == class_ids[candidate]) and over(k, candidate) for k in kept):
             kept.append(candidate)
     return np.array(kept, np.intp)
+
+
+def soft(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    class_ids: NDArray[np.int32],
+    *,
+    index: NDArray[np.int32],
+    sigma: float,
+    score: float,
+    agnostic: bool = False,
+    top_k: int = 1000,
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Bodla et al. 2017, equation 3: overlapping boxes' scores shrink by exp(-iou^2 / sigma); at `score` they go."""
+    left = order(scores, class_ids, index)[:top_k].tolist()
+    now = {i: scores[i] for i in left}
+    kept = []
+    while left:
+        best = min(left, key=lambda i: (-now[i], index[i], class_ids[i]))
+        kept.append(best)
+        left.remove(best)
+        for i in left:
+            if agnostic or class_ids[i] == class_ids[best]:
+                shared, joined = _shared(boxes[best], boxes[i])
+                if shared > 0:
+                    iou = shared / joined
+                    now[i] = now[i] * math.exp(-(iou * iou) / _F(sigma))[()]
+        left = [i for i in left if now[i] > _F(score)]
+    return np.array(kept, np.intp), np.array([now[i] for i in kept], np.float32)
+
+
+def weighted(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    class_ids: NDArray[np.int32],
+    iou: float,
+    *,
+    index: NDArray[np.int32],
+    points: NDArray[np.float32] | None = None,
+    agnostic: bool = False,
+    top_k: int = 1000,
+) -> Survivors:
+    """MediaPipe, non_max_suppression_calculator.cc: what overlaps the best box is averaged with it, weighted by score."""
+    left = order(scores, class_ids, index)[:top_k].tolist()
+    kept, new_boxes, new_points = [], [], []
+    while left:
+        best, *others = left
+        group = [best] + [
+            i for i in others if (agnostic or class_ids[i] == class_ids[best]) and overlaps(boxes[best], boxes[i], iou)
+        ]
+        left = [i for i in others if i not in group]
+        total = _F(0)
+        box = np.zeros(4, _F)
+        place = np.zeros_like(points[best]) if points is not None else None
+        for i in group:
+            total = total + scores[i]
+            box = box + boxes[i] * scores[i]
+            if points is not None and place is not None:
+                place = place + points[i] * scores[i]
+        kept.append(best)
+        new_boxes.append(box / total if total > 0 else boxes[best])
+        if place is not None:
+            new_points.append(place / (total if total > 0 else _F(1)))
+    return Survivors(
+        np.array(kept, np.intp),
+        scores[np.array(kept, np.intp)],
+        np.array(new_boxes, np.float32).reshape(-1, 4),
+        np.array(new_points, np.float32) if points is not None else None,
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mnnlite.reference.decode import math, place
+from mnnlite.reference.decode import geometry, math, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,4 +122,52 @@ def decode(
             corners = place.box(item._replace(to_frame=m), extent)
             if corners is not None:
                 rows.append(Area(item.item, c, np.float32(means[c]), corners, np.float32(area), classes, m))
+    return rows
+
+
+class Outline(NamedTuple):
+    """A ring of an area in pixels of the frame, (P, 2); `parent` is the row of the ring around a hole, else -1."""
+
+    item: int
+    class_id: int
+    points: NDArray[np.float32]
+    area: np.float32
+    parent: int
+
+
+def polygons(
+    outputs: NDArray[Any],
+    items: Sequence[place.Item],
+    *,
+    tolerance: float = 1.0,
+    background: int = -2,
+    min_area: float = 0.0,
+    holes: bool = True,
+    **mapping: Any,
+) -> list[Outline]:
+    """Outlines of the areas of each item's map, simplified so that no corner is off by more than `tolerance`."""
+    rows: list[Outline] = []
+    for output, item in zip(outputs, items, strict=False):
+        classes, _, mode = class_map(output, **mapping)
+        height, width = classes.shape
+        m = map_to_frame(item, width, height)
+        u, v = _at_centres(m, width, height)
+        outside = (u < 0) | (v < 0) | (u >= item.frame_size[0]) | (v >= item.frame_size[1])
+        classes = np.where(outside, np.uint8(UNSEEN), classes)
+        channels = output.shape[0] if output.ndim == 3 else 1
+        skip = background if background != -2 else 0 if mode == "binary" or channels == 2 else -1
+        unit = pixel_area(m, width, height)
+        found = geometry.rings(classes, skip)
+        row_of: dict[int, int] = {}
+        for index, ring in enumerate(found):
+            around = found[ring.parent] if ring.parent >= 0 else ring
+            if min(abs(ring.pixels), around.pixels if ring.parent >= 0 else abs(ring.pixels)) * unit < min_area:
+                continue
+            if ring.parent >= 0 and not holes:
+                continue
+            placed = np.array([place.apply(m, float(x), float(y)) for x, y in ring.corners])
+            points = geometry.simplify_ring(placed, tolerance).astype(np.float32)
+            row_of[index] = len(rows)
+            parent = row_of[ring.parent] if ring.parent >= 0 else -1
+            rows.append(Outline(item.item, ring.class_id, points, np.float32(abs(ring.pixels) * unit), parent))
     return rows

@@ -15,6 +15,7 @@
 
 namespace MNN {
 
+class Backend;
 class Session;
 class Runtime;
 struct Content;
@@ -89,6 +90,7 @@ class __attribute__((visibility("default"))) Interpreter {
   ErrorCode runSession(Session* session) const;
   ErrorCode runSessionWithCallBackInfo(const Session* session, const TensorCallBackWithInfo& before,
                                        const TensorCallBackWithInfo& end, bool sync = false) const;
+  const Backend* getBackend(const Session* session, const Tensor* tensor) const;
   bool getSessionInfo(const Session* session, SessionInfoCode code, void* value);
   const std::map<std::string, Tensor*>& getSessionInputAll(const Session* session) const;
   const std::map<std::string, Tensor*>& getSessionOutputAll(const Session* session) const;

@@ -21,6 +21,7 @@ class __attribute__((visibility("default"))) Tensor {
                         DimensionType dimType = TENSORFLOW);
   static void destroy(Tensor* tensor);
 
+  bool copyFromHostTensor(const Tensor* hostTensor);
   bool copyToHostTensor(Tensor* hostTensor) const;
   DimensionType getDimensionType() const;
   std::vector<int> shape() const;

@@ -1,0 +1,100 @@
+"""Measure the figures of the README and write them into it, with date and machine.
+
+    python benchmarks/readme_table.py [--check]
+
+Runs the other scripts with --json, some minutes on a machine that should do nothing else. --check only prints.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import machine
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+BEGIN, END = "<!-- figures: benchmarks/readme_table.py -->", "<!-- end of figures -->"
+
+
+def measured(script: str, *options: str) -> dict[str, Any]:
+    text = subprocess.run(
+        [sys.executable, str(HERE / f"{script}.py"), "--json", *options], check=True, capture_output=True, text=True
+    ).stdout
+    result: dict[str, Any] = json.loads(text.splitlines()[-1])
+    return result
+
+
+def rows() -> list[tuple[str, str, str]]:
+    imports = measured("import_time")
+    memory = measured("memory_one_model")
+    call = measured("call_overhead")["networks"]
+    branches = measured("branches")
+    stages = memory["stages"]
+    ours, theirs, external = stages["mnnlite"], stages["MNN"], stages["mnnlite, external weights"]
+    slowest = max(row["overhead"] for row in call.values())
+    counted = sum(row["allocations_in_200_runs"] for row in call.values())
+    times = branches["median"]
+    return [
+        (
+            "`import mnnlite`",
+            f"{imports['cost']['mnnlite']:.0f} ms (`import MNN`: {imports['cost']['MNN']:.0f} ms)",
+            "import_time",
+        ),
+        (
+            f"anonymous memory of a network of {memory['file_MiB']:.1f} MiB: loaded, after the first run, after `close()`",
+            f"{ours['loaded']:.1f}, {ours['first run']:.1f}, {ours['closed']:.1f} MiB "
+            f"(MNN's package: {theirs['loaded']:.1f}, {theirs['first run']:.1f}, {theirs['closed']:.1f} MiB)",
+            "memory_one_model",
+        ),
+        (
+            "peak while it loads, weights in the file and beside it",
+            f"{ours['load peak']:.1f}, {external['load peak']:.1f} MiB",
+            "memory_one_model",
+        ),
+        (
+            "`run(borrow=True)` over the same loop in C++",
+            f"at most {slowest:.1f} µs more; {counted} allocations in {200 * len(call)} runs",
+            "call_overhead",
+        ),
+        (
+            "one of five outputs: all, its branch chosen at loading, chosen by call",
+            f"{times['all outputs']:.1f}, {times['branch by path']:.1f}, {times['branch by call']:.1f} ms",
+            "branches",
+        ),
+    ]
+
+
+def main() -> None:
+    load = os.getloadavg()[0]
+    # Not silently: times of a machine with other work are longer, and by how much depends.
+    busy = (
+        ""
+        if load < 1
+        else f" Other work ran beside it (load {load:.0f} on {os.cpu_count()} cores): times are too long."
+    )
+    here = machine.facts()
+    lines = [
+        BEGIN,
+        f"Measured on {here['date']}: {here['cpu']}, {here['cores']} cores, MNN {here['MNN']}, Python {here['python']}, one thread. "
+        "The network is mediapipe's pose_landmark_full." + busy,
+        "",
+        "| what | figure | script in `benchmarks/` |",
+        "| --- | --- | --- |",
+        *(f"| {what} | {figure} | `{script}.py` |" for what, figure, script in rows()),
+        END,
+    ]
+    print("\n".join(lines))
+    if "--check" in sys.argv:
+        return
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    README.write_text(before + "\n".join(lines) + rest.split(END)[1])
+
+
+if __name__ == "__main__":
+    main()

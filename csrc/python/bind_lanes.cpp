@@ -1,0 +1,164 @@
+// mnnlite._core: lanes. A frame goes in and is waited for in one release of the GIL; lanes never touch Python.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arrays.hpp"
+#include "errors.hpp"
+#include "frame.hpp"
+#include "results.hpp"
+#include "task.hpp"
+#include "task/lanes.hpp"
+
+namespace mnnlite::python {
+namespace {
+
+std::shared_ptr<Member> make_member(const NativeTask& task) { return std::make_shared<Member>(task.task()); }
+
+void follow(Member& member, std::shared_ptr<Member> parent, int32_t decoder, const std::optional<std::vector<int32_t>>& classes,
+            int32_t max_crops, double padding) {
+  CropRule rule;
+  rule.decoder = decoder;
+  rule.every_class = !classes;
+  if (classes) rule.classes = *classes;
+  rule.max_crops = max_crops;
+  rule.padding = padding;
+  check(member.follow(std::move(parent), std::move(rule)), "create_task");
+}
+
+// `output` of the task behind `from`, `input` of the one behind `member`, by name.
+void feed(Member& member, const NativeTask& task, std::shared_ptr<Member> from, const NativeTask& source, const py::object& output,
+          const py::object& input) {
+  check(member.feed_from(std::move(from), source.model().output_index(output), task.model().input_index(input)), "create_task");
+}
+
+// A frame under way. Keeps the frame's pixels and the lanes until it is done.
+class FrameTicket {
+ public:
+  FrameTicket(std::shared_ptr<Lanes> lanes, std::shared_ptr<Ticket> ticket, py::object frame)
+      : lanes_(std::move(lanes)), ticket_(std::move(ticket)), frame_(std::move(frame)) {}
+  FrameTicket(FrameTicket&&) = default;
+  FrameTicket(const FrameTicket&) = delete;
+  FrameTicket& operator=(const FrameTicket&) = delete;
+
+  ~FrameTicket() {
+    if (!ticket_) return;
+    if (!lanes_->is_done(*ticket_)) {
+      const py::gil_scoped_release release;
+      while (!lanes_->wait(*ticket_, 1'000'000'000)) {}
+    }
+    lanes_->release(std::move(ticket_));
+  }
+
+  bool done() const { return !ticket_ || lanes_->is_done(*ticket_); }
+
+  bool wait(int64_t timeout_ns) const {
+    if (!ticket_) return true;
+    const py::gil_scoped_release release;
+    return lanes_->wait(*ticket_, timeout_ns);
+  }
+
+  // For each lane its begin and end, and for each of its due tasks what became of it. Only once.
+  py::list take() {
+    if (!done()) raise(Status::error(Code::state, "the frame is not done"));
+    py::list result;
+    if (!ticket_) return result;
+    for (Ticket::Share& share : ticket_->shares) {
+      py::list outcomes;
+      for (size_t i = 0; i < share.due.size(); ++i) outcomes.append(translate(share.outcomes[i]));
+      result.append(py::make_tuple(share.begin, share.end, std::move(outcomes)));
+    }
+    lanes_->release(std::move(ticket_));
+    ticket_.reset();
+    frame_ = py::none();
+    return result;
+  }
+
+ private:
+  static py::tuple translate(Outcome& outcome) {
+    py::list results;
+    py::dict raw;
+    if (outcome.state == Outcome::ran) {
+      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks) results.append(results_to_python(sink, false));
+      for (RawOutput& each : outcome.results.raw) {
+        const TensorView view = each.view;  // over memory that the array takes along
+        const py::capsule owner(new Block(std::move(each.memory)), [](void* block) { delete static_cast<Block*>(block); });
+        raw[view.name] = view_of(view, owner, true);
+      }
+    }
+    const py::object error = outcome.state == Outcome::failed ? error_of(outcome.status, "task") : py::none();
+    return py::make_tuple(static_cast<int32_t>(outcome.state), outcome.begin, outcome.end, outcome.times.preprocess, outcome.times.infer,
+                          outcome.times.decode, outcome.crops, outcome.eligible, error, std::move(results), std::move(raw));
+  }
+
+  std::shared_ptr<Lanes> lanes_;
+  std::shared_ptr<Ticket> ticket_;
+  py::object frame_;
+};
+
+// due: for each lane (member, not_after_ns or None).
+FrameTicket submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame, const py::list& due) {
+  const auto& handle = py::cast<const FrameHandle&>(frame);
+  std::shared_ptr<Ticket> ticket = lanes->ticket();
+  ticket->frame = TaskItem{};
+  ticket->frame.view = handle.view();
+  ticket->frame.region = handle.region();
+  for (size_t lane = 0; lane < ticket->shares.size(); ++lane)
+    for (py::handle each : py::cast<py::list>(due[lane])) {
+      const py::tuple pair = py::reinterpret_borrow<py::tuple>(each);
+      ticket->shares[lane].due.push_back({py::cast<std::shared_ptr<Member>>(pair[0]), pair[1].is_none() ? kNoLimit : py::cast<int64_t>(pair[1])});
+    }
+  lanes->submit(ticket);
+  return {lanes, std::move(ticket), frame};
+}
+
+}  // namespace
+
+void bind_lanes(py::module_& module) {
+  py::class_<InputPool, std::shared_ptr<InputPool>>(module, "InputPool")
+      .def(py::init<>())
+      .def("fit", &InputPool::fit)
+      .def_property_readonly("bytes", &InputPool::bytes);
+
+  py::class_<Member, std::shared_ptr<Member>>(module, "Member")
+      .def(py::init(&make_member), py::arg("task"), py::keep_alive<1, 2>())
+      .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"), py::arg("padding"))
+      .def("share_input", [](Member& member, std::shared_ptr<InputPool> pool) {
+        check(member.task().share_input(std::move(pool)), "create_task");
+      }, py::arg("pool"))
+      .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"), py::arg("input"));
+
+  py::class_<FrameTicket>(module, "FrameTicket")
+      .def(py::init([](const py::args&, const py::kwargs&) -> FrameTicket* {
+        raise(Status::error(Code::argument, "a FrameTicket comes from Lanes.submit"));
+      }))
+      .def_property_readonly("done", &FrameTicket::done)
+      .def("wait", &FrameTicket::wait, py::arg("timeout_ns"))
+      .def("take", &FrameTicket::take);
+
+  py::class_<Lanes, std::shared_ptr<Lanes>>(module, "Lanes")
+      .def(py::init<size_t>(), py::arg("count"))
+      .def("serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Turn::call; }, py::arg("lane"),
+           py::call_guard<py::gil_scoped_release>())
+      .def("submit", &submit, py::arg("frame"), py::arg("due"))
+      .def("call", &Lanes::call, py::arg("lane"))
+      .def("stop", &Lanes::stop, py::arg("lane"))
+      .def("kick", &Lanes::kick)
+      .def("is_idle", &Lanes::is_idle, py::arg("lane"))
+      .def("wait", [](Lanes& lanes, uint64_t seen, int64_t timeout_ns) {
+        const py::gil_scoped_release release;
+        return lanes.wait(seen, timeout_ns);
+      }, py::arg("seen"), py::arg("timeout_ns"))
+      .def("running", [](const Lanes& lanes, size_t lane) -> py::object {
+        std::shared_ptr<Member> member;
+        const int64_t begin = lanes.running(lane, member);
+        return begin == 0 ? py::object(py::none()) : py::object(py::make_tuple(begin, member));
+      }, py::arg("lane"));
+}
+
+}  // namespace mnnlite::python

@@ -1,0 +1,48 @@
+// One task as Python holds it. The lanes' binding takes its native task from here.
+#pragma once
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "model.hpp"
+#include "task/task.hpp"
+
+namespace mnnlite::python {
+
+// The native task, its model, and what decoders of plug-ins need alive.
+class __attribute__((visibility("hidden"))) NativeTask {
+ public:
+  // images: (input name, mnnlite.ImageSpec); decoders: (family or capsule, options, output names); raw: output names;
+  // state: (input name, output name).
+  NativeTask(const py::object& model, const py::list& images, const py::list& decoders, const py::list& raw, const py::list& state,
+             int32_t batch);
+
+  // One native call and one release of the GIL for the whole work. Returns what mnnlite.results makes its types from, one
+  // entry a decoder.
+  py::list run(const py::sequence& frames, bool borrow);
+  // The outputs named `raw`, of the last run.
+  py::dict raw(bool borrow) const { return native_.outputs_of(raw_, borrow); }
+  void reset_state();
+  std::tuple<int64_t, int64_t, int64_t> times() const {
+    return {task_->times().preprocess, task_->times().infer, task_->times().decode};
+  }
+
+  const std::shared_ptr<Task>& task() const { return task_; }
+  const NativeModel& model() const { return native_; }
+
+ private:
+  std::vector<int> indices(const py::object& names) const;
+
+  py::object model_;
+  NativeModel& native_;
+  uint32_t generation_;
+  py::list owners_;
+  std::vector<int> raw_;
+  std::shared_ptr<Task> task_;
+};
+
+}  // namespace mnnlite::python

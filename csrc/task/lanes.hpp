@@ -1,0 +1,77 @@
+// Lanes: threads that the caller brings, each working through the frames it is given, without Python.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "task/run_all.hpp"
+
+namespace mnnlite {
+
+// One frame on its way through the lanes.
+class Ticket {
+ public:
+  struct Share {  // of one lane
+    std::vector<Due> due;
+    std::vector<Outcome> outcomes;
+    int64_t begin = 0, end = 0;
+  };
+
+  TaskItem frame;  // whoever submits it keeps the pixels alive until the ticket is done
+  std::vector<Share> shares;
+
+ private:
+  friend class Lanes;
+  size_t pending_ = 0;  // lanes that still work on it
+};
+
+class Lanes {
+ public:
+  explicit Lanes(size_t count);
+
+  enum class Turn { call, stop };
+
+  // The lane's own thread: works until it is the turn of a call that was asked for, or of the stop. All frames that were
+  // submitted before are done then, and none that was submitted after.
+  Turn serve(size_t lane) noexcept;
+
+  // Any thread.
+  std::shared_ptr<Ticket> ticket();                       // an empty one, with a share for each lane
+  void release(std::shared_ptr<Ticket> ticket) noexcept;  // a done one: its results go back, it will be used again
+  void submit(const std::shared_ptr<Ticket>& ticket);     // lanes with nothing due are not troubled
+  void call(size_t lane);                                 // serve() returns to its caller, who does the rest
+  void stop(size_t lane);
+  bool is_done(const Ticket& ticket) const noexcept;
+  bool wait(const Ticket& ticket, int64_t timeout_ns) noexcept;   // false: not done yet
+  // Returns when a lane ended a frame or kick() was called since `seen` was returned, or after the timeout.
+  uint64_t wait(uint64_t seen, int64_t timeout_ns) noexcept;
+  void kick() noexcept;
+  bool is_idle(size_t lane) const noexcept;
+  // Since when the lane has been at a task, and which of the oldest frame's due ones; 0 if at none.
+  int64_t running(size_t lane, std::shared_ptr<Member>& member) const noexcept;
+  size_t count() const noexcept { return lanes_.size(); }
+
+ private:
+  struct Entry {
+    std::shared_ptr<Ticket> ticket;  // null: a call, or the stop
+    bool stop = false;
+  };
+  struct Lane {
+    std::condition_variable wake;
+    std::vector<Entry> queue;  // the front one is at work
+    Running running;
+  };
+
+  void push(size_t lane, Entry entry);
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  uint64_t changes_ = 0;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<std::shared_ptr<Ticket>> free_;
+};
+
+}  // namespace mnnlite

@@ -1,0 +1,79 @@
+"""How far two tensors are apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Difference", "difference"]
+
+_NEIGHBOURS = 2
+_NOTHING = 1e-20  # smaller than any value that means something: some engines flush denormal numbers to zero
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a tensor is from its reference.
+
+    Parameters
+    ----------
+    max_abs : float
+        Largest absolute difference, in the tensor's own unit.
+    relative : float
+        The same over the reference's largest absolute value. For whole numbers the share of elements that differ.
+    cosine : float
+        Of the two as vectors; 1 is the same direction.
+    worst : tuple of int
+        Index of the largest difference.
+    around, around_reference : tuple of float
+        The values there and up to two elements to either side on the last axis.
+    not_finite, not_finite_reference : int
+        Elements that are NaN or infinite. One that is so on one side alone is an infinite difference.
+    """
+
+    max_abs: float
+    relative: float
+    cosine: float
+    worst: tuple[int, ...]
+    around: tuple[float, ...]
+    around_reference: tuple[float, ...]
+    not_finite: int
+    not_finite_reference: int
+
+
+def difference(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
+    """Measure; the shapes are equal."""
+    import numpy as np
+
+    if found.size == 0:
+        return Difference(0.0, 0.0, 1.0, (), (), (), 0, 0)
+    a, b = (np.asarray(each, np.float64) for each in (found, reference))
+    finite_a, finite_b = np.isfinite(a), np.isfinite(b)
+    # Both NaN, or the same infinity, is agreement.
+    same = (~finite_a & ~finite_b) & ((a == b) | (np.isnan(a) & np.isnan(b)))
+    both = finite_a & finite_b
+    safe_a, safe_b = np.where(both, a, 0.0), np.where(both, b, 0.0)
+    apart = np.where(same, 0.0, np.where(both, np.abs(safe_a - safe_b), np.inf))
+    worst = np.unravel_index(int(np.argmax(apart)), a.shape)
+    max_abs = float(apart[worst])
+    clean_a, clean_b = safe_a.ravel(), safe_b.ravel()
+    norms = float(np.linalg.norm(clean_a) * np.linalg.norm(clean_b))
+    cosine = float(clean_a @ clean_b) / norms if norms > _NOTHING**2 else float(max_abs <= _NOTHING)
+    whole = found.dtype.kind in "iub" and reference.dtype.kind in "iub"
+    scale = float(np.abs(clean_b).max())
+    relative = float(np.mean(apart > 0)) if whole else max_abs / max(scale, _NOTHING)
+    line = slice(None) if a.ndim == 0 else slice(max(0, int(worst[-1]) - _NEIGHBOURS), int(worst[-1]) + _NEIGHBOURS + 1)
+    row_a, row_b = (np.atleast_1d(each[worst[:-1]] if each.ndim else each)[line] for each in (a, b))
+    return Difference(
+        max_abs,
+        float(relative),
+        min(1.0, cosine),
+        tuple(int(place) for place in worst),
+        tuple(float(value) for value in row_a),
+        tuple(float(value) for value in row_b),
+        int((~finite_a).sum()),
+        int((~finite_b).sum()),
+    )

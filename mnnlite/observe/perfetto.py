@@ -1,0 +1,98 @@
+"""Traces for ui.perfetto.dev and chrome://tracing: the Trace Event Format's JSON, complete and instant events."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite.observe.files import whole
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from mnnlite.observe.tracing import TracedRun
+
+__all__ = ["TraceWriter"]
+
+
+class TraceWriter:
+    """Collects events and writes them as one JSON file.
+
+    Times are nanoseconds of ``time.monotonic_ns``; in the file they are microseconds, as the format wants them.
+
+    Parameters
+    ----------
+    process : str
+        What the viewer calls the process.
+    """
+
+    def __init__(self, process: str = "mnnlite") -> None:
+        self._events: list[dict[str, Any]] = [_named("process_name", 0, process)]
+        self._tracks: dict[str, int] = {}
+
+    def _track(self, name: str) -> int:
+        if name not in self._tracks:
+            self._tracks[name] = len(self._tracks) + 1
+            self._events.append(_named("thread_name", self._tracks[name], name))
+        return self._tracks[name]
+
+    def span(
+        self,
+        track: str,
+        name: str,
+        start_ns: int,
+        stop_ns: int,
+        args: Mapping[str, Any] | None = None,
+        category: str = "",
+    ) -> None:
+        """Add something that took time. Spans of a track nest by time.
+
+        Parameters
+        ----------
+        track : str
+            A lane; one row of the viewer.
+        name : str
+        start_ns, stop_ns : int
+        args : dict, optional
+            Shown when the span is selected.
+        category : str
+            For the viewer's filter, e.g. ``"operator"``.
+        """
+        event = {"ph": "X", "name": name, "cat": category or "stage", "pid": 1, "tid": self._track(track)}
+        event |= {"ts": start_ns / 1e3, "dur": max(0, stop_ns - start_ns) / 1e3, "args": dict(args or {})}
+        self._events.append(event)
+
+    def mark(self, track: str, name: str, at_ns: int, args: Mapping[str, Any] | None = None) -> None:
+        """Add a moment, e.g. a dropped frame."""
+        event = {"ph": "i", "s": "t", "name": name, "cat": "mark", "pid": 1, "tid": self._track(track)}
+        self._events.append(event | {"ts": at_ns / 1e3, "args": dict(args or {})})
+
+    def run(self, track: str, name: str, run: TracedRun) -> None:
+        """Add a traced run: one span for it, one inside for every operator."""
+        self.span(track, name, run.start_ns, run.stop_ns, category="run")
+        for op in run.operators:
+            shapes = ["x".join(map(str, out.shape or ())) for out in op.outputs]
+            facts = {"type": op.type, "backend": op.backend, "mflops": op.mflops, "outputs": shapes}
+            self.span(track, op.name, op.start_ns, op.stop_ns, facts, category="operator")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the file's content."""
+        return {"traceEvents": self._events, "displayTimeUnit": "ms"}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the file, whole or not at all.
+
+        Raises
+        ------
+        OutputError
+        """
+        target = Path(path)
+        with whole(target) as made:
+            made.write_text(json.dumps(self.to_dict()))
+        return target
+
+
+def _named(kind: str, track: int, name: str) -> dict[str, Any]:
+    return {"ph": "M", "name": kind, "pid": 1, "tid": track, "args": {"name": name}}

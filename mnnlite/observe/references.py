@@ -1,0 +1,183 @@
+"""Networks in the form they were trained in, run with every intermediate tensor kept: ONNX Runtime and LiteRT."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite.errors import MissingExtraError, ModelFormatError, ModelNotFoundError, UnsupportedModelError
+from mnnlite.observe.recording import Recorded, Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["OnnxSide", "TfliteSide"]
+
+_MISSING = 'comparing with {} needs {}; install it with: pip install "mnnlite[compare]"'
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    if not Path(path).is_file():
+        raise ModelNotFoundError(f"there is no model file {os.fspath(path)}")
+    return Path(path)
+
+
+class OnnxSide:
+    """An ONNX file on ONNX Runtime's CPU provider, without its optimisations.
+
+    Parameters
+    ----------
+    path : path
+    shapes : dict of str to tuple of int, optional
+        For inputs whose file leaves axes open; open axes are 1 otherwise.
+
+    Raises
+    ------
+    MissingExtraError
+        onnx or onnxruntime is not installed.
+    ModelNotFoundError, ModelFormatError, UnsupportedModelError
+    """
+
+    def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
+        try:
+            import onnx
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError(_MISSING.format("an ONNX file", error.name)) from None
+        self.name = os.fspath(path)
+        try:
+            self._model = onnx.load(os.fspath(_existing(path)))
+        except ModelNotFoundError:
+            raise
+        except Exception as error:  # protobuf's errors have no common base
+            raise ModelFormatError(f"{self.name} is not an ONNX model, or a damaged one: {error}") from None
+        graph = self._model.graph
+        constants = {each.name for each in graph.initializer}
+        self._inputs = {
+            value.name: _open_shape(value, (shapes or {}).get(value.name))
+            for value in graph.input
+            if value.name not in constants
+        }
+        self.outputs = [value.name for value in graph.output]
+        # Every tensor becomes an output; the runtime finds their types itself.
+        known = set(self.outputs)
+        for node in graph.node:
+            if node.op_type != "Constant":
+                graph.output.extend(
+                    onnx.ValueInfoProto(name=name) for name in node.output if name and name not in known
+                )
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            self._session = onnxruntime.InferenceSession(
+                self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no common base
+            raise UnsupportedModelError(f"ONNX Runtime cannot load {self.name}: {error}") from None
+
+    def cases(self) -> None:
+        """Any."""
+
+    def input_shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """As the file says."""
+        return dict(self._inputs)
+
+    def record(self, case: str, inputs: Mapping[str, NDArray[Any]]) -> Recording:
+        """Run on `inputs`."""
+        names = [each.name for each in self._session.get_outputs()]
+        try:
+            values = dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        except Exception as error:
+            raise UnsupportedModelError(f"ONNX Runtime cannot run {self.name}: {error}") from None
+        tensors = [
+            Recorded(name, node.op_type, "onnxruntime", values[name], tuple(node.input))
+            for node in self._model.graph.node
+            for name in node.output
+            if name in values and hasattr(values[name], "shape")
+        ]
+        return Recording(dict(inputs), {name: values[name] for name in self.outputs}, tuple(tensors))
+
+
+def _open_shape(value: Any, given: tuple[int, ...] | None) -> tuple[tuple[int, ...], str]:
+    import onnx
+
+    kind = value.type.tensor_type
+    dtype = str(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    return given or tuple(axis.dim_value if axis.dim_value > 0 else 1 for axis in kind.shape.dim), dtype
+
+
+class TfliteSide:
+    """A TFLite file on LiteRT's reference interpreter, without delegates.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    MissingExtraError
+        ai-edge-litert is not installed.
+    ModelNotFoundError, ModelFormatError
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        try:
+            from ai_edge_litert import interpreter as litert
+        except ImportError as error:
+            raise MissingExtraError(_MISSING.format("a TFLite file", error.name)) from None
+        self.name = os.fspath(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that keeping every tensor takes memory is what is wanted
+            try:
+                self._interpreter = litert.Interpreter(
+                    model_path=os.fspath(_existing(path)),
+                    experimental_preserve_all_tensors=True,
+                    experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                )
+                self._interpreter.allocate_tensors()
+            except (ValueError, RuntimeError) as error:
+                raise ModelFormatError(f"LiteRT cannot load {self.name}: {error}") from None
+
+    def cases(self) -> None:
+        """Any."""
+
+    def input_shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """As the file says."""
+        import numpy as np
+
+        return {
+            each["name"]: (tuple(int(extent) for extent in each["shape"]), str(np.dtype(each["dtype"])))
+            for each in self._interpreter.get_input_details()
+        }
+
+    def record(self, case: str, inputs: Mapping[str, NDArray[Any]]) -> Recording:
+        """Run on `inputs`."""
+        import numpy as np
+
+        details = {each["index"]: each for each in self._interpreter.get_tensor_details()}
+        for each in self._interpreter.get_input_details():
+            self._interpreter.set_tensor(each["index"], inputs[each["name"]])
+        self._interpreter.invoke()
+        tensors = []
+        for op in self._interpreter._get_ops_details():
+            sources = tuple(details[int(index)]["name"] for index in op["inputs"] if int(index) in details)
+            for index in op["outputs"]:
+                detail = details[int(index)]
+                try:
+                    value = np.array(self._interpreter.get_tensor(int(index)))
+                except ValueError:  # a constant that was folded away
+                    continue
+                scale, zero = detail["quantization"]
+                if scale and value.dtype.kind in "iu":
+                    value = (value.astype(np.float32) - zero) * np.float32(scale)
+                tensors.append(Recorded(detail["name"], op["op_name"], "litert", value, sources))
+        outputs = {
+            each["name"]: np.array(self._interpreter.get_tensor(each["index"]))
+            for each in self._interpreter.get_output_details()
+        }
+        return Recording(dict(inputs), outputs, tuple(tensors))

@@ -1,0 +1,198 @@
+"""Where the time of a model goes: stages with percentiles, operators by cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mnnlite.errors import ArgumentError
+from mnnlite.observe.tracing import TracedRun, trace_run
+from mnnlite.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from mnnlite.frame import Frame
+    from mnnlite.model import Model
+
+__all__ = ["OperatorTime", "Profile", "StageTime", "TypeTime", "profile"]
+
+# Stages that happen once and so have one time, not percentiles.
+_LOADING = ("deserialize", "create_session", "release_model_buffer")
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Milliseconds of a stage over its repetitions; of loading there is one."""
+
+    name: str
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """An operator's median time.
+
+    Parameters
+    ----------
+    name, type, backend : str
+        As in `Operator`.
+    ms : float
+        Median over the traced runs.
+    share : float
+        Of the sum over all operators, 0 to 1.
+    mflops : float
+        Multiply-adds in millions, as the engine counts them.
+    gflops : float
+        ``mflops / ms``: billions of multiply-adds a second.
+    fell_back : bool
+        It ran on another backend than most: the session's own one has no implementation of it.
+    """
+
+    name: str
+    type: str
+    backend: str
+    ms: float
+    share: float
+    mflops: float
+    gflops: float
+    fell_back: bool
+
+
+@dataclass(frozen=True)
+class TypeTime:
+    """All operators of a type together; fields as in `OperatorTime`."""
+
+    type: str
+    count: int
+    ms: float
+    share: float
+    mflops: float
+    gflops: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What `profile` found.
+
+    Parameters
+    ----------
+    stages : tuple of StageTime
+        Loading as far as it was seen, ``preprocess``, ``infer``, ``decode``.
+    operators : tuple of OperatorTime
+        In order of execution. Their times are measured in runs of their own, with callbacks: together they are a little
+        more than ``infer``.
+    types : tuple of TypeTime
+        By time, most first.
+    """
+
+    stages: tuple[StageTime, ...]
+    operators: tuple[OperatorTime, ...]
+    types: tuple[TypeTime, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def profile(
+    target: Model | Task,
+    frames: Sequence[Frame] | None = None,
+    *,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+    runs: int = 50,
+    traced: int = 10,
+) -> Profile:
+    """Measure where the time goes.
+
+    Parameters
+    ----------
+    target : Model or Task
+    frames : sequence of Frame, optional
+        For a task with an image spec; taken in turn.
+    inputs : dict of str to ndarray, optional
+        For a model; without them inputs keep what they hold.
+    runs : int
+        Repetitions for the stages. Two more come before them and are not counted.
+    traced : int
+        Repetitions for the operators.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    ArgumentError
+        A task needs frames and none were given; or numbers below 1.
+    EngineError, OutOfMemoryError, BusyError, ClosedError
+    """
+    for name, number in (("runs", runs), ("traced", traced)):
+        if not isinstance(number, int) or number < 1:
+            raise ArgumentError(f"{name} is {number!r}; wanted a whole number from 1")
+    model = target.model if isinstance(target, Task) else target
+    times: dict[str, list[int]] = {}
+    if isinstance(target, Task):
+        pictures = list(frames or [])
+        for turn in range(-2, runs):
+            target(pictures[turn % len(pictures)] if pictures else None, borrow=True)
+            if turn >= 0:
+                for name, spent in target.timing.items():
+                    times.setdefault(name, []).append(spent)
+    else:
+        model.run(inputs, borrow=True)
+        for turn in range(-1, runs):
+            model.run(borrow=True)
+            if turn >= 0:
+                times.setdefault("infer", []).append(model.timing["infer"])
+    traces = [trace_run(model) for _ in range(traced)]
+    loading = {name: [model.timing[name]] for name in _LOADING if name in model.timing}
+    return Profile(_stages({**loading, **times}), *_operators(traces))
+
+
+def _stages(times: Mapping[str, Sequence[int]]) -> tuple[StageTime, ...]:
+    import numpy as np
+
+    result = []
+    for name, spent in times.items():
+        p50, p90, p99 = (float(ms) for ms in np.percentile(spent, (50, 90, 99)) / 1e6)
+        result.append(StageTime(name, p50, p90, p99, len(spent)))
+    return tuple(result)
+
+
+def _rate(mflops: float, ms: float) -> float:
+    return mflops / ms if ms > 0 else 0.0
+
+
+def _operators(traces: Sequence[TracedRun]) -> tuple[tuple[OperatorTime, ...], tuple[TypeTime, ...]]:
+    import numpy as np
+
+    medians = np.median([[op.ms for op in trace.operators] for trace in traces], axis=0)
+    total = float(medians.sum()) or 1.0
+    listed = traces[0].operators
+    backends = [op.backend for op in listed]
+    main = max(set(backends), key=backends.count, default="")
+    operators = tuple(
+        OperatorTime(
+            name=op.name,
+            type=op.type,
+            backend=op.backend,
+            ms=float(ms),
+            share=float(ms) / total,
+            mflops=op.mflops,
+            gflops=_rate(op.mflops, float(ms)),
+            fell_back=op.backend != main,
+        )
+        for op, ms in zip(listed, medians, strict=True)
+    )
+    types = []
+    for kind in {op.type for op in operators}:
+        of_kind = [op for op in operators if op.type == kind]
+        ms, mflops = sum(op.ms for op in of_kind), sum(op.mflops for op in of_kind)
+        types.append(TypeTime(kind, len(of_kind), ms, ms / total, mflops, _rate(mflops, ms)))
+    return operators, tuple(sorted(types, key=lambda each: -each.ms))

@@ -1,0 +1,165 @@
+"""One run of a model, operator by operator: times, shapes, backends and, on request, every operator's values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import _core
+from mnnlite.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from mnnlite.model import Model
+
+__all__ = ["Operator", "OperatorTensor", "TracedRun", "trace_run"]
+
+
+@dataclass(frozen=True)
+class OperatorTensor:
+    """A tensor that an operator reads or writes.
+
+    Parameters
+    ----------
+    id : int
+        Equal within a run for the same tensor of the engine.
+    shape : tuple of int, or None
+        None for a rank or a type that cannot be read.
+    dtype, layout : str
+        As in `mnnlite.TensorInfo`.
+    values : ndarray, optional
+        In plain order (never packed, never halves). Only of outputs, and only where they were asked for.
+    """
+
+    id: int
+    shape: tuple[int, ...] | None
+    dtype: str
+    layout: str
+    values: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of the engine as it was executed; fused operators are one.
+
+    Parameters
+    ----------
+    index : int
+        Position in the order of execution.
+    name, type : str
+        The engine's. The name is that of the tensor that the operator computes, as the source network calls it where
+        the converter kept it; ``_raster_N`` ends those that the engine added to move data.
+    backend : str
+        ``"cpu"``, ``"cpu-ext"`` (the CPU's faster instructions: AVX2, or half floats), or a GPU's name. An operator that
+        the faster one lacks falls back to ``"cpu"``.
+    mflops : float
+        Multiply-adds in millions, as the engine counts them.
+    start_ns, stop_ns : int
+        Of the same clock as ``time.monotonic_ns``.
+    inputs, outputs : tuple of OperatorTensor
+    """
+
+    index: int
+    name: str
+    type: str
+    backend: str
+    mflops: float
+    start_ns: int
+    stop_ns: int
+    inputs: tuple[OperatorTensor, ...]
+    outputs: tuple[OperatorTensor, ...]
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds of execution."""
+        return (self.stop_ns - self.start_ns) / 1e6
+
+
+@dataclass(frozen=True)
+class TracedRun:
+    """What `trace_run` gives.
+
+    Parameters
+    ----------
+    operators : tuple of Operator
+        In order of execution.
+    outputs : dict of str to ndarray
+        The network's outputs, as ``Model.run`` gives them.
+    start_ns, stop_ns : int
+        Of the whole run, callbacks included.
+    unfitting : int
+        Values of `replace` that no tensor could take.
+    """
+
+    operators: tuple[Operator, ...]
+    outputs: dict[str, NDArray[Any]]
+    start_ns: int
+    stop_ns: int
+    unfitting: int
+
+
+def trace_run(
+    model: Model,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+    *,
+    values: bool | Iterable[int] = False,
+    replace: Mapping[tuple[int, int], NDArray[Any]] | None = None,
+) -> TracedRun:
+    """Run a model with a callback around every operator.
+
+    Parameters
+    ----------
+    model : Model
+    inputs : dict of str to ndarray, optional
+        As for ``Model.run``.
+    values : bool or iterable of int
+        Copy the outputs of every operator, or of those with these indices. Takes as much memory as they have together.
+    replace : dict of (int, int) to ndarray, optional
+        By index of an operator and of its output: values that take the place of what it computed, once that is copied.
+        Whatever reads that tensor is fed with them. float32 in plain order, as many as the tensor has elements.
+
+    Returns
+    -------
+    TracedRun
+
+    Raises
+    ------
+    ArgumentError, TensorNotFoundError, LayoutError, DTypeError
+        The inputs do not fit. Nothing was run.
+    EngineError, OutOfMemoryError, BusyError, ClosedError
+
+    Notes
+    -----
+    The GIL is released during the run. A traced run is slower than a plain one by the callbacks and copies; a plain one
+    pays nothing for the possibility.
+    """
+    for name, value in (inputs or {}).items():
+        view = model.input(name)
+        if view.shape != value.shape:
+            raise ArgumentError(f"input {name!r} has shape {value.shape}, the tensor has {view.shape}")
+        view[...] = value
+    wanted = values if isinstance(values, bool) else list(values)
+    found = _core.trace(model.native, wanted, dict(replace or {}))
+    operators = tuple(
+        Operator(
+            index,
+            name,
+            type_,
+            backend,
+            mflops,
+            start,
+            stop,
+            tuple(_tensor(tensor) for tensor in ins),
+            tuple(_tensor(tensor, copied) for tensor, copied in outs),
+        )
+        for index, (name, type_, mflops, start, stop, backend, ins, outs) in enumerate(found["operators"])
+    )
+    return TracedRun(operators, found["outputs"], found["start_ns"], found["stop_ns"], found["unfitting"])
+
+
+def _tensor(found: tuple[int, tuple[int, ...] | None, str, str], values: NDArray[Any] | None = None) -> OperatorTensor:
+    number, shape, dtype, layout = found
+    return OperatorTensor(number, shape, dtype, layout, values)

@@ -1,0 +1,51 @@
+"""Key points from heat maps: Zhang et al. 2020 (DARK), section 3.1; Xiao et al. 2018 (Simple Baselines)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnnlite.reference.decode import place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def _shift(before: float, top: float, after: float, subpixel: str) -> float:
+    """From the middle of the best pixel to the peak, along one axis."""
+    if subpixel == "none" or before == after:
+        return 0.0
+    if subpixel == "quarter":
+        return 0.25 if after > before else -0.25
+    a, b, c = before, top, after
+    if before > 0 and after > 0:
+        a, b, c = (float(value) for value in np.log([a, b, c]))
+    bend = a - 2 * b + c
+    return min(max((a - c) / (2 * bend), -0.5), 0.5) if bend < 0 else 0.0
+
+
+def decode(
+    output: NDArray[np.float32], items: Sequence[place.Item], *, subpixel: str = "parabola"
+) -> NDArray[np.float32]:
+    """(N, P, 3) of x, y in pixels of the frame and the height of the peak, from maps (N, P, rows, columns).
+
+    ``parabola``: the top of the parabola through the logarithms of three neighbours (exact for a Gaussian), or through
+    the values where one is not positive.
+    """
+    result = np.zeros((len(items), output.shape[1], 3), np.float32)
+    for slot, item in enumerate(items):
+        rows, columns = output.shape[2:]
+        for k, heat in enumerate(np.asarray(output[slot], np.float32)):
+            row, column = divmod(int(heat.argmax()), columns)
+            x, y = column + 0.5, row + 0.5
+            top = float(heat[row, column])
+            if 0 < column < columns - 1:
+                x += _shift(float(heat[row, column - 1]), top, float(heat[row, column + 1]), subpixel)
+            if 0 < row < rows - 1:
+                y += _shift(float(heat[row - 1, column]), top, float(heat[row + 1, column]), subpixel)
+            scaled = x * (item.net_size[0] / columns), y * (item.net_size[1] / rows)
+            result[slot, k] = *place.apply(item.to_frame, *scaled), top
+    return result

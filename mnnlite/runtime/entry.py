@@ -1,0 +1,232 @@
+"""A task of a Runtime: its spec and rule as checked data, and how it is loaded into a lane."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import _core
+from mnnlite.errors import ArgumentError
+from mnnlite.runtime.scheduler import Rule
+from mnnlite.runtime.stats import TaskStats
+from mnnlite.specs import TaskSpec
+from mnnlite.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnnlite.decoders import Decoder
+    from mnnlite.runtime.budget import Share
+    from mnnlite.runtime.lane import Lane
+
+__all__ = ["Entry", "Settings"]
+
+# Crops of one frame, where nobody says how many: room for results is made for all of them.
+DEFAULT_MAX_CROPS = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `Runtime.add` takes beside the spec; checked."""
+
+    every: int = 1
+    rate_hz: float | None = None
+    priority: int = 0
+    deadline_ms: float | None = None
+    optional: bool = False
+    after: str | None = None
+    only: Any = None  # a tuple of labels and numbers, once checked
+    max_crops: int | None = None
+    padding: float = 0.0
+    evictable: bool = False
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "every", _whole("every", self.every, 1))
+        put(self, "priority", _whole("priority", self.priority, -(2**31)))
+        for name in ("rate_hz", "deadline_ms"):
+            if getattr(self, name) is not None:
+                put(self, name, _number(name, getattr(self, name), above=0))
+        put(self, "padding", _number("padding", self.padding, above=None))
+        if self.rate_hz is not None and self.every != 1:
+            raise ArgumentError("every and rate_hz both say how often the task runs; give one of them")
+        if self.after is None:
+            for name, usual in (("only", None), ("max_crops", None), ("padding", 0.0)):
+                if getattr(self, name) != usual:
+                    raise ArgumentError(f"{name} is about crops of another task's boxes; say which task with after=")
+        elif not isinstance(self.after, str) or not self.after:
+            raise ArgumentError(f"after is {self.after!r}; it must be the name of a task, or 'task.decoder'")
+        if self.max_crops is not None:
+            put(self, "max_crops", _whole("max_crops", self.max_crops, 1))
+        if self.only is not None:
+            if isinstance(self.only, (str, int)) or not isinstance(self.only, Iterable):
+                raise ArgumentError(f"only is {self.only!r}; it must be a set of labels or class numbers")
+            chosen = tuple(sorted(set(self.only), key=str))
+            if not chosen or not all(isinstance(each, (str, int)) for each in chosen):
+                raise ArgumentError(f"only is {self.only!r}; it must hold labels or class numbers, at least one")
+            put(self, "only", chosen)
+
+
+def _whole(name: str, value: object, low: int) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ArgumentError(f"{name} is {value!r}; it must be a whole number")
+    number = int(value.__index__())
+    if number < low:
+        raise ArgumentError(f"{name} is {number}; it must be at least {low}")
+    return number
+
+
+def _number(name: str, value: object, above: float | None) -> float:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{name} is {value!r}; it must be a number") from None
+    if not math.isfinite(number) or number < 0 or (above is not None and number <= above):
+        raise ArgumentError(f"{name} is {value!r}; it must be {'more than' if above is not None else 'at least'} 0")
+    return number
+
+
+def check_spec(name: object, spec: object, taken: Iterable[str]) -> tuple[str, TaskSpec]:
+    """The name and the spec of a new task."""
+    if not isinstance(name, str) or not name or "." in name:
+        raise ArgumentError(f"the task's name is {name!r}; it must be a text without a dot")
+    if name in taken:
+        raise ArgumentError(f"there is a task {name!r} already; remove it first, or replace it with replace()")
+    if not isinstance(spec, TaskSpec):
+        raise ArgumentError(f"the task is a {type(spec).__name__}; pass a mnnlite.TaskSpec")
+    return name, spec
+
+
+@dataclass
+class Entry:
+    """A loaded task. Made and closed on its lane's thread."""
+
+    name: str
+    spec: TaskSpec
+    settings: Settings
+    lane: Lane
+    task: Task
+    member: _core.Member
+    decoders: Mapping[str, Decoder]
+    needs: tuple[str, ...] = ()
+    cost_ns: int = 0  # of one run, as measured when it was loaded
+    failures: int = 0  # in a row
+    flying: int = 0  # frames on their way that it takes part in
+    closing: bool = False  # it takes part in no further ones
+    share: Share | None = None  # of the memory budget, if there is one
+    used: int = 0  # the last frame it took part in
+    evicted: bool = False  # not loaded at the moment
+    stats: TaskStats = field(default_factory=TaskStats)
+
+    @property
+    def rule(self) -> Rule:
+        """What the scheduler knows of it."""
+        deadline = self.settings.deadline_ms
+        return Rule(
+            self.name,
+            self.settings.every,
+            self.settings.rate_hz,
+            self.settings.priority,
+            None if deadline is None else round(deadline * 1e6),
+            self.settings.optional,
+            self.needs,
+            self.lane.index,
+        )
+
+    def close(self) -> None:
+        """On the lane's thread: the network goes, and its arena gives back what it no longer needs."""
+        del self.member
+        self.task.close()
+        self.lane.tidy()
+
+
+def needs_of(spec: TaskSpec, settings: Settings) -> tuple[str, ...]:
+    """Names of the tasks that this one takes something from."""
+    found = [] if settings.after is None else [settings.after.split(".")[0]]
+    found += [source.split(".", 1)[0] for source in spec.feed.values() if isinstance(source, str)]
+    return tuple(dict.fromkeys(found))
+
+
+def load(
+    name: str, spec: TaskSpec, settings: Settings, lane: Lane, threads: int, others: Mapping[str, Entry], measure: bool
+) -> Entry:
+    """On the lane's thread: load the model into the lane's arena and tie it to the tasks it takes something from."""
+    arena = lane.arena(spec.precision, spec.threads or threads)
+    try:
+        task = Task(replace(spec, threads=None, feed={}), arena=arena)
+    except BaseException:
+        lane.tidy()
+        raise
+    try:
+        member = _core.Member(task.native)
+        entry = Entry(name, spec, settings, lane, task, member, task.decoders, needs_of(spec, settings))
+        entry.stats.loading = {stage: ns for stage, ns in task.model.timing.items() if stage != "infer"}
+        for target, source in spec.feed.items():
+            if isinstance(source, str):
+                _feed(entry, target, source, others)
+            else:
+                task.model.input(target)[...] = source
+        if settings.after is not None:
+            _follow(entry, settings, others)
+        member.share_input(lane.inputs)
+        if measure:
+            task.model.run(borrow=True)
+            entry.cost_ns = task.model.timing["infer"]
+    except BaseException:
+        task.close()
+        lane.tidy()
+        raise
+    return entry
+
+
+def _other(entry: Entry, name: str, others: Mapping[str, Entry], what: str) -> Entry:
+    if name not in others:
+        close = get_close_matches(name, list(others), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else "; add that one first"
+        raise ArgumentError(f"{what}: there is no task {name!r}{hint}")
+    return others[name]
+
+
+def _feed(entry: Entry, target: str, source: str, others: Mapping[str, Entry]) -> None:
+    name, dot, output = source.partition(".")
+    if not dot:
+        raise ArgumentError(f"feed: {source!r} is not 'task.output'")
+    other = _other(entry, name, others, "feed")
+    entry.member.feed(entry.task.native, other.member, other.task.native, output, target)
+
+
+def _follow(entry: Entry, settings: Settings, others: Mapping[str, Entry]) -> None:
+    name, _, chosen = str(settings.after).partition(".")
+    parent = _other(entry, name, others, "after")
+    keys = list(parent.decoders)
+    if not keys:
+        raise ArgumentError(f"after: task {name!r} has no decoder, so it has no boxes")
+    if not chosen and len(keys) > 1:
+        raise ArgumentError(
+            f"after: task {name!r} has several results; say which: {', '.join(repr(f'{name}.{key}') for key in keys)}"
+        )
+    if chosen and chosen not in keys:
+        raise ArgumentError(f"after: task {name!r} has no result {chosen!r}; it has {', '.join(map(repr, keys))}")
+    index = keys.index(chosen) if chosen else 0
+    classes = None if settings.only is None else _classes(settings.only, parent.decoders[keys[index]].names, name)
+    most = settings.max_crops or DEFAULT_MAX_CROPS
+    if settings.max_crops is None and not entry.decoders:
+        most = entry.spec.batch
+    entry.member.follow(parent.member, index, classes, most, settings.padding)
+
+
+def _classes(only: tuple[str | int, ...], names: tuple[str, ...], task: str) -> list[int]:
+    classes: list[int] = []
+    for each in only:
+        if isinstance(each, int):
+            classes.append(each)
+        elif each in names:
+            classes += [index for index, label in enumerate(names) if label == each]
+        else:
+            close = get_close_matches(each, names, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ArgumentError(f"only: task {task!r} knows no label {each!r}{hint}")
+    return classes

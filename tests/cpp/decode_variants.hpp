@@ -1,0 +1,68 @@
+// Every family with the options that make it take another way, and outputs that it accepts.
+#pragma once
+
+#include <vector>
+
+#include "decode_harness.hpp"
+
+namespace mnnlite::test {
+
+struct Variant {
+  const char* family;
+  std::vector<mnnlite_option> options;
+  std::vector<std::vector<int32_t>> shapes;
+  int32_t net_width = 64, net_height = 64;
+  int32_t dtype = MNNLITE_F32;
+};
+
+inline mnnlite_option numbers(const char* key, const std::vector<double>& values) {
+  return {key, MNNLITE_NUMBERS, static_cast<int32_t>(values.size()), 0, nullptr, values.data()};
+}
+
+inline const std::vector<Variant>& variants() {
+  static const std::vector<double> strides{16, 32}, rows{10, 20, 30, 40, 50};
+  static const std::vector<Variant> list{
+      {"raw", {}, {{2, 5}}},
+      {"classification", {}, {{2, 43}}},
+      {"classification", {text("activation", "sigmoid"), number("score", 0.5)}, {{2, 43, 1, 1}}},
+      {"fastestdet", {number("score", 0.1)}, {{2, 12, 8, 8}}},
+      {"segmentation", {number("scores", 1)}, {{2, 5, 30, 40}}},
+      {"segmentation", {text("size", "frame")}, {{2, 1, 30, 40}}},
+      {"segmentation", {text("output", "polygons")}, {{2, 3, 30, 40}}},
+      {"segmentation", {text("output", "polygons"), text("mode", "classes"), number("tolerance", 0)}, {{2, 30, 40}}, 64, 64, MNNLITE_U8},
+      {"yolo", {number("score", 0.05)}, {{2, 9, 500}}},
+      {"yolo", {number("score", 0.05), text("nms", "soft")}, {{2, 500, 9}}},
+      {"yolo", {number("score", 0.05), number("points", 3), text("nms", "weighted")}, {{2, 11, 500}}},
+      {"yolo", {number("score", 0.05), number("points", 2), number("point_values", 3)}, {{2, 11, 500}}},
+      {"yolo", {number("score", 0.05), number("rotated", 1)}, {{2, 8, 200}}},
+      {"yolo", {number("score", 0.05), text("version", "v5")}, {{2, 500, 9}}},
+      {"yolo", {number("score", 0.05), text("version", "v5"), number("points", 4)}, {{2, 42, 8, 8}, {2, 3, 4, 4, 14}, {2, 3, 2, 2, 14}}},
+      {"yolo", {number("score", 0.05), text("version", "v5")}, {{2, 27, 8, 8}, {2, 3, 4, 4, 9}, {2, 27, 2, 2}}},
+      {"yolo", {number("score", 0.05), text("version", "v3")}, {{2, 27, 2, 2}, {2, 27, 8, 8}, {2, 27, 4, 4}}},
+      {"yolo", {number("score", 0.05), text("version", "yolox")}, {{2, 84, 9}}},
+      {"yolo", {number("score", 0.05), text("version", "end2end")}, {{2, 50, 6}}},
+      {"yolo", {number("score", 0.05), text("version", "end2end")}, {{50, 7}}},
+      {"ssd", {number("score", 0.05)}, {{2, 100, 3}, {2, 100, 4}}},
+      {"ssd",
+       {number("score", 0.05), text("boxes", "deltas"), numbers("strides", strides), number("points", 2), text("activation", "softmax"),
+        number("background", 0), text("nms", "weighted")},
+       {{2, 40, 3}, {2, 40, 8}}},
+      {"nanodet", {number("score", 0.05)}, {{2, 85, 36}}},
+      {"nanodet", {number("score", 0.05), number("sigmoid", 1), numbers("strides", strides)}, {{2, 4, 5}, {2, 16, 32}, {2, 4, 32}, {2, 16, 5}}},
+      {"yolofastestv2", {number("score", 0.05)}, {{2, 4, 4, 20}, {2, 2, 2, 20}}},
+      {"centerface", {number("score", 0.05)}, {{2, 1, 16, 16}, {2, 2, 16, 16}, {2, 2, 16, 16}, {2, 10, 16, 16}}},
+      {"centerface", {number("score", 0.05), text("variant", "centernet")}, {{2, 4, 16, 16}, {2, 2, 16, 16}, {2, 2, 16, 16}}},
+      {"lanes", {number("min_length", 0), number("min_pixels", 1)}, {{2, 2, 30, 40}}},
+      {"lanes", {number("min_length", 0), number("degree", 3), text("mode", "classes")}, {{2, 30, 40}}, 64, 64, MNNLITE_U8},
+      {"lanes", {text("head", "rows"), numbers("row_anchors", rows)}, {{2, 21, 5, 4}}},
+      {"ctc", {}, {{2, 20, 30}}},
+      {"ctc", {text("activation", "softmax"), number("keep_empty", 1)}, {{2, 20, 30}}},
+      {"dbtext", {number("score", 0)}, {{2, 1, 40, 60}}},
+      {"keypoints", {}, {{2, 7, 12, 16}}},
+      {"keypoints", {text("mode", "regressed"), number("values", 3), text("units", "relative")}, {{2, 21}}},
+      {"embedding", {}, {{2, 128}}},
+  };
+  return list;
+}
+
+}  // namespace mnnlite::test

@@ -1,0 +1,74 @@
+"""cost.of: what a model will need, found in a child process."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import mnnlite
+from helpers import networks
+from mnnlite import cost
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory):
+    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("cost"), size=64, width=32))
+
+
+def test_the_terms_are_those_of_the_loaded_model(two):
+    found = cost.of(two)
+    with mnnlite.Model(two) as model:
+        terms = model.memory()
+    assert (found.static, found.dynamic, found.inputs, found.outputs) == (
+        terms["static"],
+        terms["dynamic"],
+        terms["inputs"],
+        terms["outputs"],
+    )
+    assert found.model_buffer == two.stat().st_size
+    assert found.loading >= found.model_buffer + found.static + found.inputs
+    assert found.running >= found.static + found.inputs + found.dynamic
+    assert found.peak == max(found.loading, found.running)
+    assert found.to_dict()["peak"] == found.peak
+
+
+def test_a_branch_and_a_shape_have_costs_of_their_own(two, tmp_path):
+    assert cost.of(two, outputs=["points"]).static < cost.of(two).static
+    opened = networks.convert(networks.two_branches(tmp_path, dynamic=True))
+    small, large = (cost.of(opened, images=[("image", side, side, 3, 1, "")]) for side in (16, 128))
+    assert small.dynamic < large.dynamic
+    assert cost.of(opened, shapes={"image": (1, 3, 128, 128)}).dynamic == large.dynamic
+
+
+def test_the_cache_goes_by_content(two, tmp_path, monkeypatch):
+    first = cost.of(two)
+    copy = tmp_path / "copy.mnn"
+    shutil.copy(two, copy)
+    monkeypatch.setattr(cost, "_measure", lambda *_: pytest.fail("measured again"))
+    assert cost.of(copy) is first
+    cost.forget()
+    with pytest.raises(pytest.fail.Exception):
+        cost.of(copy)
+
+
+def test_errors_are_those_of_loading(tmp_path, models):
+    with pytest.raises(mnnlite.ModelNotFoundError, match="cannot read"):
+        cost.of(tmp_path / "absent.mnn")
+    (tmp_path / "bad.mnn").write_bytes(b"\0" * 100)
+    with pytest.raises(mnnlite.ModelFormatError):
+        cost.of(tmp_path / "bad.mnn")
+    with pytest.raises(mnnlite.UnsupportedModelError):
+        cost.of(models / "content.mnn")
+    with pytest.raises(mnnlite.TensorNotFoundError):
+        cost.of(models / "tiny.mnn", outputs=["nothing"])
+    with pytest.raises(mnnlite.ArgumentError):
+        cost.of(models / "tiny.mnn", precision="half")
+
+
+def test_a_child_that_dies_is_an_error(models, monkeypatch):
+    monkeypatch.setattr(cost, "_CHILD", "import os; os.abort()")
+    cost.forget()
+    with pytest.raises(mnnlite.EngineError, match="no answer"):
+        cost.of(models / "tiny.mnn")
+    cost.forget()

@@ -1,0 +1,72 @@
+"""The demo without its downloads: what it asks for can be understood, and what it cannot get is an error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import onnx
+from onnx import helper
+
+from mnnlite import pipeline
+
+from .helpers.child import run_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def demo(checkout: Path, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, checkout / "examples" / "demo" / "demo.py", folder],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PIP_NO_INDEX": "1", **env},
+    )
+
+
+def test_a_failed_download_is_an_error_and_no_picture(checkout: Path, tmp_path: Path) -> None:
+    done = demo(checkout, tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.startswith("demo: error: cannot download mediapipe==")
+    assert done.stderr.count("\n") == 1
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_another_file_of_the_same_name_is_not_taken(checkout: Path, tmp_path: Path) -> None:
+    name = "mediapipe-0.10.14-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr(
+            "mediapipe-0.10.14.dist-info/METADATA", "Metadata-Version: 2.1\nName: mediapipe\nVersion: 0.10.14\n"
+        )
+    done = demo(checkout, tmp_path / "out", PIP_FIND_LINKS=str(tmp_path))
+    assert done.returncode == 1
+    assert "cannot download mediapipe==0.10.14: THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_its_pipeline_is_one(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "demo.toml").write_text((checkout / "examples" / "demo" / "demo.toml").read_text())
+    for name in ("selfie_segmentation", "face_detection", "face_landmark", "text_detection", "text_recognition"):
+        (tmp_path / f"{name}.mnn").touch()
+    (tmp_path / "keys.txt").write_text("a\nb\n")
+    assert list(pipeline.load(tmp_path / "demo.toml").tasks) == ["person", "face", "landmarks", "lines", "text"]
+
+
+def test_texts_are_found_in_onnx_files(checkout: Path, tmp_path: Path) -> None:
+    model = helper.make_model(helper.make_graph([], "character", [], []))
+    helper.set_model_props(model, {"other": "x" * 300, "character": "\n".join("疗绚" * 200)})
+    onnx.save(model, tmp_path / "m.onnx")
+    code = """
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[1])
+        from fetch import onnx_metadata
+        print(ascii(onnx_metadata(Path(sys.argv[2]), "character")))
+    """
+    said = run_python(code, str(checkout / "examples" / "demo"), str(tmp_path / "m.onnx")).stdout
+    assert said.strip() == ascii("\n".join("疗绚" * 200))

@@ -1,0 +1,270 @@
+"""The policy on a simulated clock."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+import mnnlite
+from helpers.simulation import MS, run
+from mnnlite.runtime.scheduler import Costs, Rule, Scheduler
+
+
+def names(plan, lane=0):
+    return [slot.name for slot in plan.lanes[lane]]
+
+
+def taught(costs: dict[str, float], **options) -> Scheduler:
+    """A scheduler that knows what tasks take, in milliseconds."""
+    scheduler = Scheduler(**options)
+    for name, ms in costs.items():
+        for _ in range(60):
+            scheduler.costs.saw(name, int(ms * MS))
+    return scheduler
+
+
+def test_costs_follow_what_is_seen():
+    costs = Costs()
+    assert costs.expect("a") == costs.mean("a") == costs.worst("a") == 0
+    for _ in range(100):
+        costs.saw("a", 10 * MS)
+    assert costs.mean("a") == pytest.approx(10 * MS)
+    assert costs.expect("a") == pytest.approx(10 * MS, rel=0.01)
+    costs.saw("a", 40 * MS)
+    assert costs.worst("a") == 40 * MS
+    assert costs.expect("a") > costs.mean("a") > 10 * MS
+    for _ in range(60):
+        costs.saw("a", 20 * MS)  # throttled
+    assert costs.mean("a") == pytest.approx(20 * MS, rel=0.02)
+    assert costs.worst("a") == pytest.approx(20 * MS, rel=0.05)
+    costs.forget("a")
+    assert costs.expect("a") == 0
+
+
+def test_every_and_rate():
+    scheduler = Scheduler()
+    scheduler.add(Rule("all"))
+    scheduler.add(Rule("third", every=3))
+    scheduler.add(Rule("slow", rate_hz=10))
+    ran = dict.fromkeys(scheduler.rules, 0)
+    for index in range(90):  # 30 frames a second
+        plan = scheduler.plan(0, index * MS * 1000 // 30)
+        for name in names(plan):
+            ran[name] += 1
+        scheduler.ended(0, 0, {})
+        assert set(names(plan)) | set(plan.skipped) == set(ran)
+    assert ran["all"] == 90
+    assert ran["third"] == 30
+    assert ran["slow"] in (29, 30, 31)
+    scheduler.plan(0, 0)
+    assert "every 3" in scheduler.plan(0, 0).skipped["third"]
+
+
+def test_a_rate_above_the_sources_runs_on_every_frame():
+    scheduler = Scheduler()
+    scheduler.add(Rule("fast", rate_hz=1000))
+    assert all(names(scheduler.plan(0, index * 33 * MS)) == ["fast"] for index in range(10))
+
+
+def test_priority_then_deadline_then_order():
+    scheduler = Scheduler()
+    scheduler.add(Rule("a"))
+    scheduler.add(Rule("b", deadline_ns=50 * MS))
+    scheduler.add(Rule("c", deadline_ns=20 * MS))
+    scheduler.add(Rule("d", priority=3))
+    assert names(scheduler.plan(0, 0)) == ["d", "c", "b", "a"]
+
+
+def test_the_baselines():
+    fifo = Scheduler(policy="fifo")
+    monotonic = Scheduler(policy="rate_monotonic")
+    for scheduler in (fifo, monotonic):
+        scheduler.add(Rule("seldom", every=5, priority=9, optional=True))
+        scheduler.add(Rule("often"))
+    assert names(fifo.plan(0, 0)) == ["seldom", "often"]
+    assert names(monotonic.plan(0, 0)) == ["often", "seldom"]
+
+
+def test_what_needs_another_comes_after_it_and_not_without_it():
+    scheduler = Scheduler()
+    scheduler.add(Rule("det", every=2))
+    scheduler.add(Rule("other", priority=5))
+    scheduler.add(Rule("crop", priority=9, needs=("det",)))
+    assert names(scheduler.plan(0, 0)) == ["det", "crop", "other"]  # what an important task needs is as important
+    plan = scheduler.plan(0, 0)
+    assert names(plan) == ["other"]
+    assert "det" in plan.skipped["crop"]
+    with pytest.raises(mnnlite.ArgumentError, match="not there"):
+        scheduler.add(Rule("x", needs=("nothing",)))
+
+
+def test_optional_work_is_left_out_when_its_own_deadline_cannot_be_met():
+    scheduler = taught({"must": 20, "may": 15})
+    scheduler.add(Rule("must"))
+    scheduler.add(Rule("may", optional=True, priority=-1, deadline_ns=30 * MS))
+    plan = scheduler.plan(0, 0)
+    assert names(plan) == ["must"]
+    assert "no time" in plan.skipped["may"]
+    scheduler.ended(0, 20 * MS, {})
+    scheduler.add(Rule("may", optional=True, deadline_ns=36 * MS))
+    plan = scheduler.plan(100 * MS, 100 * MS)
+    assert names(plan) == ["may", "must"]  # its deadline is earlier, and the other has none
+    late = plan.lanes[0][0]
+    assert late.not_after_ns is not None
+    assert 115 * MS < late.not_after_ns <= 121 * MS
+
+
+def test_optional_work_does_not_make_others_late():
+    scheduler = taught({"must": 20, "may": 15})
+    scheduler.add(Rule("may", optional=True, priority=5))
+    scheduler.add(Rule("must", deadline_ns=30 * MS))
+    assert names(scheduler.plan(0, 0)) == ["must"]  # first by priority, but there is no time for both
+
+
+def test_a_run_that_has_started_counts():
+    scheduler = taught({"long": 50, "may": 5})
+    scheduler.add(Rule("long", every=10))
+    scheduler.add(Rule("may", optional=True, deadline_ns=40 * MS))
+    assert names(scheduler.plan(0, 0)) == ["may", "long"]
+    plan = scheduler.plan(10 * MS, 10 * MS)  # 45 ms to go, then 5
+    assert names(plan) == []
+    assert "no time" in plan.skipped["may"]
+    plan = scheduler.plan(30 * MS, 30 * MS)  # 25 ms to go
+    assert names(plan) == ["may"]
+
+
+def test_with_a_source_that_does_not_wait_optional_work_leaves_room_for_the_next_frame():
+    scheduler = taught({"must": 20, "may": 15})
+    scheduler.add(Rule("must", deadline_ns=33 * MS))
+    scheduler.add(Rule("may", optional=True))
+    for index in range(10):
+        scheduler.offered(index * 33 * MS)
+    now = 9 * 33 * MS
+    assert names(scheduler.plan(now, now, dropping=True)) == [
+        "must",
+        "may",
+    ]  # 35 ms, then 20: 22 ms after the next came
+    scheduler = taught({"must": 20, "may": 30})
+    scheduler.add(Rule("must", deadline_ns=33 * MS))
+    scheduler.add(Rule("may", optional=True))
+    for index in range(10):
+        scheduler.offered(index * 33 * MS)
+    assert names(scheduler.plan(now, now, dropping=True)) == ["must"]
+    assert names(Scheduler.plan(scheduler, now, now)) == ["must", "may"]  # the source waits: nothing is hurt
+
+
+def test_a_task_left_out_for_long_runs_in_the_end():
+    scheduler = taught({"must": 30, "may": 15}, patience=4)
+    scheduler.add(Rule("must", deadline_ns=33 * MS))
+    scheduler.add(Rule("may", optional=True))
+    ran = []
+    for index in range(40):
+        now = index * 33 * MS
+        scheduler.offered(now)
+        plan = scheduler.plan(now, now, dropping=True)
+        ran.append("may" in names(plan))
+        assert names(plan)[0] == "must"
+        scheduler.ended(0, now + 30 * MS, {})
+    assert 2 <= sum(ran) <= 6
+
+
+def test_a_stale_frame_is_dropped_only_for_the_sake_of_a_fresh_one():
+    scheduler = taught({"must": 20})
+    scheduler.add(Rule("must", deadline_ns=30 * MS))
+    assert not scheduler.is_stale(0, 0)
+    assert not scheduler.is_stale(9 * MS, 0)
+    assert scheduler.is_stale(12 * MS, 0)
+    scheduler = taught({"must": 40})
+    scheduler.add(Rule("must", deadline_ns=30 * MS))
+    assert not scheduler.is_stale(50 * MS, 0)  # a fresh one would be late too
+
+
+def test_a_planned_task_that_was_left_out_after_all_is_still_due():
+    scheduler = Scheduler()
+    scheduler.add(Rule("may", every=10, optional=True))
+    assert names(scheduler.plan(0, 0)) == ["may"]
+    scheduler.shed("may")
+    assert names(scheduler.plan(0, 0)) == ["may"]
+    assert names(scheduler.plan(0, 0)) == []
+
+
+# ---- overload: twice the sustainable rate, mixed priorities
+
+OVERLOAD = [
+    # name, ms, priority, deadline in ms, optional, every
+    ("minor 1", 9.0, 1, 100, True, 1),
+    ("minor 2", 14.0, 1, 100, True, 1),
+    ("signs", 10.0, 5, 66, True, 1),
+    ("cars", 11.0, 10, 33, False, 1),
+    ("minor 3", 6.0, 1, 100, True, 2),
+    ("lanes", 8.0, 8, 50, False, 1),
+    ("minor 4", 10.0, 2, 100, True, 1),
+]
+
+
+def overload(policy: str, seed: int, throttle: bool = True, order=None):
+    rng = random.Random(seed)
+    scheduler = Scheduler(policy=policy)
+    demand = 0.0
+    # In what order tasks are added is nobody's policy, and all that FIFO goes by.
+    tasks = rng.sample(OVERLOAD, len(OVERLOAD)) if order is None else sorted(OVERLOAD, key=order)
+    for name, ms, priority, deadline, optional, every in tasks:
+        scheduler.add(Rule(name, every, None, priority, deadline * MS, optional))
+        demand += ms / every
+    table = {name: ms for name, ms, *_ in OVERLOAD}
+    period = int(demand / 2 * MS)
+    frames = 3000
+
+    def cost(name: str, number: int) -> int:
+        slow = 1.1 if throttle and 1000 <= number < 2000 else 1.0  # the device throttles for a while
+        return int(table[name] * slow * rng.lognormvariate(0, 0.08) * MS)
+
+    deadlines = {name: deadline * MS for name, _, _, deadline, *_ in OVERLOAD}
+    outcome = run(scheduler, cost, period_ns=period, frames=frames)
+    useful = sum(
+        priority * sum(end - taken <= deadline * MS for taken, end in outcome.results[name])
+        for name, _, priority, deadline, *_ in OVERLOAD
+    )
+    return outcome, useful / (frames * period / 1e9), deadlines
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_overload(seed):
+    ours, useful, deadlines = overload("edf", seed)
+    fifo, baseline, _ = overload("fifo", seed)
+    _, lucky, _ = overload("fifo", seed, order=lambda task: -task[2])  # the most important ones happen to come first
+    for name in ("cars", "lanes"):
+        assert ours.late(name, deadlines[name]) < 0.01
+    assert useful >= 1.8 * max(baseline, lucky), (useful, baseline, lucky)
+    for name, *_ in OVERLOAD:
+        taken = [taken for taken, _ in ours.results[name]]
+        gaps = [after - before for before, after in itertools.pairwise(taken)]
+        assert len(taken) > 50, name  # nothing starves
+        assert max(gaps) < 3e9, name
+    for outcome in (ours, fifo):
+        assert outcome.dropped + len(outcome.plans) == outcome.frames
+    for plan in ours.plans:  # every task of every frame is accounted for
+        assert {slot.name for slots in plan.lanes for slot in slots} | set(plan.skipped) == set(deadlines)
+
+
+def test_a_source_that_waits_loses_nothing():
+    scheduler = Scheduler(lanes=2)
+    scheduler.add(Rule("a", lane=0))
+    scheduler.add(Rule("b", lane=1, every=2))
+    outcome = run(scheduler, lambda *_: 50 * MS, period_ns=10 * MS, frames=100, dropping=False)
+    assert outcome.dropped == 0
+    assert len(outcome.results["a"]) == 100
+    assert len(outcome.results["b"]) == 50
+
+
+def test_a_long_network_in_a_lane_of_its_own_does_not_hold_up_the_other():
+    scheduler = Scheduler(lanes=2)
+    scheduler.add(Rule("fast", priority=9, deadline_ns=33 * MS))
+    scheduler.add(Rule("long", optional=True, deadline_ns=500 * MS, lane=1))
+    cost = {"fast": 10 * MS, "long": 200 * MS}
+    outcome = run(scheduler, lambda name, _: cost[name], period_ns=33 * MS, frames=300)
+    assert len(outcome.results["fast"]) > 290
+    assert outcome.late("fast", 33 * MS) < 0.01
+    assert len(outcome.results["long"]) > 40
