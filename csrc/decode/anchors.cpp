@@ -32,9 +32,9 @@ void AnchorOptions::read(Options& options) {
       options.fail(Status::error(Code::argument, "%s: option \"aspect_ratios\" must hold numbers greater than 0, got %g", options.family(), ratio));
 }
 
-std::vector<Anchor> AnchorOptions::make_for(int64_t wanted) const {
+std::vector<SsdAnchor> AnchorOptions::make_for(int64_t wanted) const {
   if (!given.empty()) {
-    std::vector<Anchor> anchors;
+    std::vector<SsdAnchor> anchors;
     for (size_t i = 0; i + 3 < given.size(); i += 4)
       anchors.push_back({static_cast<float>(given[i]), static_cast<float>(given[i + 1]), static_cast<float>(given[i + 2]),
                          static_cast<float>(given[i + 3])});
@@ -43,15 +43,15 @@ std::vector<Anchor> AnchorOptions::make_for(int64_t wanted) const {
   if (!input_size.empty()) return make(input_size[0], input_size[1], wanted + 1);
   const double step = *std::min_element(strides.begin(), strides.end());
   for (double side = step; side <= 4096; side += step) {
-    std::vector<Anchor> anchors = make(side, side, wanted + 1);
+    std::vector<SsdAnchor> anchors = make(side, side, wanted + 1);
     if (static_cast<int64_t>(anchors.size()) >= wanted) return anchors;
   }
   return {};
 }
 
 // Stops when there are `most`.
-std::vector<Anchor> AnchorOptions::make(double width, double height, int64_t most) const {
-  std::vector<Anchor> anchors;
+std::vector<SsdAnchor> AnchorOptions::make(double width, double height, int64_t most) const {
+  std::vector<SsdAnchor> anchors;
   const size_t layers = strides.size();
   const auto scale_of = [&](size_t layer) {
     return layers == 1 ? (min_scale + max_scale) / 2

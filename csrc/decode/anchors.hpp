@@ -7,7 +7,7 @@
 
 namespace mnnlite {
 
-struct Anchor {
+struct SsdAnchor {
   float cx, cy, width, height;  // relative to the network's input
 };
 
@@ -26,10 +26,10 @@ struct AnchorOptions {
   bool any() const noexcept { return !given.empty() || !strides.empty(); }
   // The given ones, or those of an input of input_size; without one, of the square input that has `wanted` of them, if
   // there is one. Another number than `wanted` means that the options do not fit the head. May throw bad_alloc.
-  std::vector<Anchor> make_for(int64_t wanted) const;
+  std::vector<SsdAnchor> make_for(int64_t wanted) const;
 
  private:
-  std::vector<Anchor> make(double width, double height, int64_t most) const;
+  std::vector<SsdAnchor> make(double width, double height, int64_t most) const;
 };
 
 }  // namespace mnnlite

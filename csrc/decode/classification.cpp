@@ -17,10 +17,10 @@ struct Ranked {
   int32_t class_id;
 };
 
-class Classification final : public Family {
+class Classification final : public BuiltIn {
  public:
   explicit Classification(Options& options) noexcept
-      : Family("classification", 1, 1),
+      : BuiltIn("classification", 1, 1),
         activation_(options.choice("activation", kActivations, kSoftmax)),
         top_k_(options.integer("top_k", 5, 1)),
         score_(static_cast<float>(options.number("score", 0, -1e30, 1e30))) {}

@@ -19,9 +19,9 @@ constexpr const char* kActivations[] = {"none", "softmax", nullptr};
 constexpr const char* kBlanks[] = {"first", "last", nullptr};
 constexpr const char* kAxes[] = {"batch", "time", nullptr};
 
-class Ctc final : public Family {
+class Ctc final : public BuiltIn {
  public:
-  explicit Ctc(Options& options) : Family("ctc", 1, 1) {
+  explicit Ctc(Options& options) : BuiltIn("ctc", 1, 1) {
     softmax_ = options.choice("activation", kActivations, 0) == 1;
     blank_last_ = options.choice("blank", kBlanks, 0) == 1;
     time_first_ = options.choice("first_axis", kAxes, 0) == 1;

@@ -17,9 +17,9 @@ namespace {
 
 constexpr int32_t kMostRings = 16384, kMostCorners = 32768;
 
-class DbText final : public Family {
+class DbText final : public BuiltIn {
  public:
-  explicit DbText(Options& options) : Family("dbtext", 1, 1) {
+  explicit DbText(Options& options) : BuiltIn("dbtext", 1, 1) {
     threshold_ = options.probability("threshold", 0.3f);
     score_ = options.probability("score", 0.6f);
     unclip_ = options.number("unclip", 1.5, 0, 10);

@@ -24,9 +24,9 @@ struct PointLayout {
   int32_t total() const noexcept { return count * values; }
 };
 
-class Detector : public Family {
+class Detector : public BuiltIn {
  protected:
-  Detector(const char* name, int min_tensors, int max_tensors) noexcept : Family(name, min_tensors, max_tensors) {}
+  Detector(const char* name, int min_tensors, int max_tensors) noexcept : BuiltIn(name, min_tensors, max_tensors) {}
 
   // Pools and scratch for heads that propose up to `candidates` boxes a slot.
   void plan_detections(Plan& plan, int64_t candidates) noexcept;

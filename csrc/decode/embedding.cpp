@@ -8,9 +8,9 @@
 namespace mnnlite {
 namespace {
 
-class Embedding final : public Family {
+class Embedding final : public BuiltIn {
  public:
-  explicit Embedding(Options& options) : Family("embedding", 1, 1), normalize_(options.flag("normalize", true)) {}
+  explicit Embedding(Options& options) : BuiltIn("embedding", 1, 1), normalize_(options.flag("normalize", true)) {}
 
  private:
   Status prepare(const TensorView* like, int, Plan& plan) override {

@@ -55,7 +55,7 @@ const char* describe(const TensorView& tensor, char (&text)[96]) noexcept {
   return text;
 }
 
-Status Family::plan(const TensorView* like, int n, int max_items, mnnlite_needs& needs) noexcept {
+Status BuiltIn::plan(const TensorView* like, int n, int max_items, mnnlite_needs& needs) noexcept {
   planned_.clear();  // a failed plan must not leave an older one usable
   if (n < min_tensors_ || n > max_tensors_ || (n > 0 && !like)) {
     if (min_tensors_ == max_tensors_)
@@ -84,7 +84,7 @@ Status Family::plan(const TensorView* like, int n, int max_items, mnnlite_needs&
   return {};
 }
 
-Status Family::decode(const TensorView* tensors, int n, const mnnlite_item* items, int n_items, mnnlite_sink& sink,
+Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* items, int n_items, mnnlite_sink& sink,
                       void* scratch) const noexcept {
   if (planned_.empty() ? (min_tensors_ > 0 || max_items_ == 0) : false)
     return Status::error(Code::decoder, "%s: decode before a successful plan", name_);

@@ -68,7 +68,7 @@ struct Call {
   }
 };
 
-class Family : public Decoder {
+class BuiltIn : public Decoder {
  public:
   const char* name() const noexcept final { return name_; }
   Status plan(const TensorView* like, int n, int max_items, mnnlite_needs& needs) noexcept final;
@@ -76,7 +76,7 @@ class Family : public Decoder {
                 void* scratch) const noexcept final;
 
  protected:
-  Family(const char* name, int min_tensors, int max_tensors) noexcept
+  BuiltIn(const char* name, int min_tensors, int max_tensors) noexcept
       : name_(name), min_tensors_(min_tensors), max_tensors_(max_tensors) {}
 
   // May throw bad_alloc; tensors have positive dims, a known dtype and layout, and fewer than 2^31 elements.

@@ -21,9 +21,9 @@ constexpr const char* kActivations[] = {"none", "sigmoid", nullptr};
 constexpr const char* kLayouts[] = {"own", "NCHW", "NHWC", nullptr};
 enum { kParabola, kQuarter, kNone };
 
-class Keypoints final : public Family {
+class Keypoints final : public BuiltIn {
  public:
-  explicit Keypoints(Options& options) : Family("keypoints", 1, 1) {
+  explicit Keypoints(Options& options) : BuiltIn("keypoints", 1, 1) {
     regressed_ = options.choice("mode", kModes, 0) == 1;
     subpixel_ = options.choice("subpixel", kSubpixels, kParabola);
     pixels_ = options.choice("units", kUnits, 1) == 1;

@@ -11,9 +11,9 @@
 namespace mnnlite {
 namespace {
 
-class MaskLanes final : public Family {
+class MaskLanes final : public BuiltIn {
  public:
-  MaskLanes(Options& options, const LineOptions& lines) : Family("lanes", 1, 1), lines_(lines) {
+  MaskLanes(Options& options, const LineOptions& lines) : BuiltIn("lanes", 1, 1), lines_(lines) {
     mapper_.read(options);
     background_ = options.integer("background", 0, -1, 254);
     tracing_.max_gap = options.number("max_gap", tracing_.max_gap, 0, 10);

@@ -14,9 +14,9 @@
 namespace mnnlite {
 namespace {
 
-class RowLanes final : public Family {
+class RowLanes final : public BuiltIn {
  public:
-  RowLanes(Options& options, const LineOptions& lines) : Family("lanes", 1, 1), lines_(lines) {
+  RowLanes(Options& options, const LineOptions& lines) : BuiltIn("lanes", 1, 1), lines_(lines) {
     anchors_ = options.numbers("row_anchors");
     min_points_ = options.integer("min_points", 3, 2, 1 << 20);
     if (anchors_.empty())

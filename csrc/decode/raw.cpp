@@ -5,9 +5,9 @@
 namespace mnnlite {
 namespace {
 
-class Raw final : public Family {
+class Raw final : public BuiltIn {
  public:
-  Raw() noexcept : Family("raw", 0, INT32_MAX) {}
+  Raw() noexcept : BuiltIn("raw", 0, INT32_MAX) {}
 
  private:
   Status prepare(const TensorView*, int, Plan& plan) override {

@@ -12,9 +12,9 @@ namespace {
 
 constexpr const char* kSizes[] = {"network", "frame", nullptr};
 
-class Segmentation final : public Family {
+class Segmentation final : public BuiltIn {
  public:
-  Segmentation(Options& options, const SegmentationOptions& common) : Family("segmentation", 1, 1), common_(common) {
+  Segmentation(Options& options, const SegmentationOptions& common) : BuiltIn("segmentation", 1, 1), common_(common) {
     mapper_.read(options);
     over_frame_ = options.choice("size", kSizes, 0) == 1;
   }

@@ -14,9 +14,9 @@ namespace {
 
 constexpr int32_t kMostRings = 16384, kMostCorners = 32768;
 
-class SegmentationPolygons final : public Family {
+class SegmentationPolygons final : public BuiltIn {
  public:
-  SegmentationPolygons(Options& options, const SegmentationOptions& common) : Family("segmentation", 1, 1), common_(common) {
+  SegmentationPolygons(Options& options, const SegmentationOptions& common) : BuiltIn("segmentation", 1, 1), common_(common) {
     mapper_.read(options);
     tolerance_ = options.number("tolerance", 1, 0, 1e6);
     max_polygons_ = options.integer("max_polygons", 256, 1, kMostRings);

@@ -129,7 +129,7 @@ class Ssd final : public Detector {
     }
     float cx = a, cy = b, w = c, h = d;
     if (boxes_ == kDeltas) {
-      const Anchor& anchor = anchor_list_[static_cast<size_t>(i)];
+      const SsdAnchor& anchor = anchor_list_[static_cast<size_t>(i)];
       cx = anchor.cx + a * variances_[0] * anchor.width;
       cy = anchor.cy + b * variances_[1] * anchor.height;
       w = anchor.width * (exponential_ ? exp_f32(c * variances_[2]) : c * variances_[2]);
@@ -147,7 +147,7 @@ class Ssd final : public Detector {
     for (int32_t k = 0; k < points_.count; ++k) {
       float x = raw[2 * k + (swapped_ ? 1 : 0)], y = raw[2 * k + (swapped_ ? 0 : 1)];
       if (boxes_ == kDeltas) {
-        const Anchor& anchor = anchor_list_[static_cast<size_t>(candidate.index)];
+        const SsdAnchor& anchor = anchor_list_[static_cast<size_t>(candidate.index)];
         x = anchor.cx + x * variances_[0] * anchor.width;
         y = anchor.cy + y * variances_[1] * anchor.height;
       }
@@ -165,7 +165,7 @@ class Ssd final : public Detector {
   Reader box_reader_, score_reader_;
   int box_tensor_ = 1;
   int32_t count_ = 0, classes_ = 0;
-  std::vector<Anchor> anchor_list_;
+  std::vector<SsdAnchor> anchor_list_;
 };
 
 }  // namespace
