@@ -44,6 +44,15 @@ def test_sizes_and_strides(format, filter):
             same(ImageSpec(size=(target, other), filter=filter, color=color, mean=(3.5,), std=58.0), frame, image)
 
 
+@pytest.mark.parametrize("format", ["BGR", "RGBA", "NV12", "I420", "UYVY"])
+def test_real_sizes(format):
+    rng = np.random.default_rng(15)
+    for (width, height), target in (((1280, 720), (320, 320)), ((1920, 1080), (416, 224)), ((640, 360), (640, 640))):
+        frame, image = make(rng, format, width, height, gap=64)
+        same(ImageSpec(size=target, fit="letterbox", std=255.0, pad=114), frame, image)
+        same(ImageSpec(size=(96, 96), mean=127.5, std=127.5), frame.roi(100.5, 50.25, 61.5, 90), image)
+
+
 @pytest.mark.parametrize("format", PACKED)
 @pytest.mark.parametrize("filter", ["bilinear", "nearest", "area"])
 def test_16_bit(format, filter):

@@ -523,6 +523,39 @@ print("closed")
     assert "closed" in run_python(CHILD + code, "", *paths(family)).stdout
 
 
+def test_removed_tasks_give_their_memory_back(tmp_path):
+    """Weights of megabytes: what is left is the smallest task's, as if the others had never been."""
+    code = """
+import gc, re
+def anonymous():
+    gc.collect()
+    return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+small, *large = [TaskSpec(path, ImageSpec()) for path in sys.argv[1:]]
+def alone():
+    runtime.add("small", small)
+    runtime.process(frame)
+    return anonymous()
+runtime = Runtime(); alone(); runtime.close()
+runtime = Runtime(); before = alone()
+for turn in range(3):
+    for index, spec in enumerate(large):
+        runtime.add(f"t{index}", spec)
+    runtime.process(frame)
+    grown = anonymous() - before
+    for index in range(len(large)):
+        runtime.remove(f"t{index}")
+    runtime.process(frame)
+    left = anonymous() - before
+    print(grown, left)
+    assert grown > 8, grown
+    assert left < 1.5, left
+runtime.close()
+"""
+    sizes = [(16, 8), (64, 64), (64, 96), (96, 96)]
+    files = [networks.convert(networks.two_branches(tmp_path, size=size, width=width)) for size, width in sizes]
+    run_python(CHILD.split("runtime = ")[0] + code, *map(str, files))
+
+
 @pytest.mark.parametrize(
     "code",
     [

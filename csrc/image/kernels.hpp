@@ -7,6 +7,11 @@
 
 #include "image/cpu.hpp"
 
+// Kernels are made of small pieces, and a piece that is called from two places and therefore not inlined costs half the
+// speed. MNNLITE_INLINE is for pieces, MNNLITE_KERNEL for what is made of them: everything it calls becomes part of it.
+#define MNNLITE_INLINE inline __attribute__((always_inline))
+#define MNNLITE_KERNEL __attribute__((flatten))
+
 namespace mnnlite::image {
 
 // How the components of a group lie in memory: <components>s<bytes from pixel to pixel>; wide: 16-bit samples.
@@ -109,6 +114,10 @@ constexpr int kStores = 6;
 using StoreRow = void (*)(const int32_t* v, int32_t count, float k, float b, int32_t bits, void* out,
                           ptrdiff_t step) noexcept;
 
+// Interleaved pixels of 3 or 4 channels: out[i * channels + c].
+using StorePixels = void (*)(const int32_t* const v[4], int32_t count, const float k[4], const float b[4], int32_t bits,
+                             void* out) noexcept;
+
 struct Kernels {
   Isa isa;
   SampleRow sample[kKinds];
@@ -135,6 +144,7 @@ struct Kernels {
                       int32_t* gray) noexcept;
   StoreRow store[kStores];         // step is 1
   StoreRow store_strided[kStores];
+  StorePixels store_pixels[2][kStores];  // of 3 channels, of 4; null: one by one with store_strided
 };
 
 // The table of an instruction set that available_isas() names.

@@ -4,9 +4,9 @@
 // neighbours. Shuffles bring the four bytes around each output of a component together, PMADDUBSW and PMULHRSW blend the
 // rows in 16-bit lanes (see Rows), PMADDWD blends across: 32640 * 2048 < 2^26; see kernels_scalar.hpp for the bounds.
 // Loads are broadcasts joined by blends because both leave the shuffle ports free.
-// Bound: 47 vector operations for 8 outputs of 3 channels on 4 ports, 17 vector and 8 scalar loads on 2: some 1.6 cycles an
-// output. Measured on Zen 4: 2.4, of blending before shuffling 3.0, of loading and computing in one step 3.0.
-// AVX-512, same steps, 16 at a time: 2.8 cycles. It is not worth a table of its own.
+// Bound: 47 vector operations for 8 outputs of 3 channels on 4 ports, 17 vector and 4 scalar loads on 2: some 1.5 cycles an
+// output. Measured on Zen 4 in November 2026, from cache: 2.2; of loading and computing in one step 3.0. AVX-512 with the
+// same steps, 16 outputs at a time: 2.8. It is not worth a table of its own.
 // No FMA: one multiplication and one addition, so that the bits are the baseline's.
 #include <cstring>
 
@@ -25,55 +25,60 @@ namespace {
 
 #include "image/kernels_stream.inl"
 
-inline int32_t load_i32(const void* p) noexcept {
+MNNLITE_INLINE int32_t load_i32(const void* p) noexcept {
   int32_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
 
-inline __m256i load_8x32(const int32_t* p) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+MNNLITE_INLINE __m256i load_8x32(const int32_t* p) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 
-inline uint32_t load_u16(const uint8_t* p) noexcept {
+MNNLITE_INLINE uint32_t load_u16(const uint8_t* p) noexcept {
   uint16_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
 
-// Eight offsets, which are not negative, by four loads: loads are what the gathers wait for.
+// Eight offsets, which are not negative, by four loads: loads are what the gathers wait for. Not a loop, which the compiler
+// would turn into vector code that has to be taken apart again.
 struct Offsets {
   uint64_t at[8];
-  explicit inline Offsets(const int32_t* p) noexcept {
-    for (int i = 0; i < 8; i += 2) {
-      uint64_t two;
-      std::memcpy(&two, p + i, sizeof two);
-      at[i] = static_cast<uint32_t>(two);
-      at[i + 1] = two >> 32;
-    }
+  explicit MNNLITE_INLINE Offsets(const int32_t* p) noexcept {
+    two(p, at[0], at[1]);
+    two(p + 2, at[2], at[3]);
+    two(p + 4, at[4], at[5]);
+    two(p + 6, at[6], at[7]);
+  }
+  static MNNLITE_INLINE void two(const int32_t* p, uint64_t& first, uint64_t& second) noexcept {
+    uint64_t both;
+    std::memcpy(&both, p, sizeof both);
+    first = static_cast<uint32_t>(both);
+    second = both >> 32;
   }
 };
 
-inline int64_t load_i64(const void* p) noexcept {
+MNNLITE_INLINE int64_t load_i64(const void* p) noexcept {
   int64_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
 
-inline __m256i broadcast_8_bytes(const uint8_t* p) noexcept { return _mm256_set1_epi64x(load_i64(p)); }
+MNNLITE_INLINE __m256i broadcast_8_bytes(const uint8_t* p) noexcept { return _mm256_set1_epi64x(load_i64(p)); }
 
 // What blends rows: interleaved bytes (upper, lower) give S = 64 (upper + lower) and D = 64 (lower - upper); with
 // w' = 32 (w - 1024) in 16 signed bits S + ((D w' + 2^14) >> 15) is (upper (2048 - w) + lower w + 8) >> 4, exactly.
 struct Rows {
   const __m256i sum, difference, weight;
-  explicit inline Rows(int32_t weight1) noexcept
+  explicit MNNLITE_INLINE Rows(int32_t weight1) noexcept
       : sum(_mm256_set1_epi8(64)), difference(_mm256_set1_epi16(0x40c0)), weight(_mm256_set1_epi16(static_cast<int16_t>((weight1 - 1024) * 32))) {}
   // Eight lower rows' weights, for maps where every output has its own.
-  explicit inline Rows(__m256i weights1) noexcept
+  explicit MNNLITE_INLINE Rows(__m256i weights1) noexcept
       : sum(_mm256_set1_epi8(64)), difference(_mm256_set1_epi16(0x40c0)), weight(both_halves(weights1)) {}
-  static inline __m256i both_halves(__m256i weights1) noexcept {
+  static MNNLITE_INLINE __m256i both_halves(__m256i weights1) noexcept {
     const __m256i low = _mm256_slli_epi32(_mm256_sub_epi32(weights1, _mm256_set1_epi32(1024)), 5);
     return _mm256_blend_epi16(low, _mm256_slli_epi32(low, 16), 0xaa);
   }
-  inline __m256i blend(__m256i pairs) const noexcept {
+  MNNLITE_INLINE __m256i blend(__m256i pairs) const noexcept {
     const __m256i part = _mm256_mulhrs_epi16(_mm256_maddubs_epi16(pairs, difference), weight);
     return _mm256_add_epi16(_mm256_maddubs_epi16(pairs, sum), part);
   }
@@ -82,7 +87,7 @@ struct Rows {
 // PSHUFB masks, worked out by the compiler: left to itself it may do so on every row.
 struct alignas(32) Mask {
   int8_t bytes[32] = {};
-  inline __m256i load() const noexcept { return _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes)); }
+  MNNLITE_INLINE __m256i load() const noexcept { return _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes)); }
 };
 
 // For a 128-bit lane of 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component with its upper and
@@ -112,7 +117,7 @@ constexpr Mask pair_mask() noexcept {
 
 // What lies around outputs k and k + 4, one in each 128-bit lane, components in 32-bit lanes.
 template <int k>
-inline __m256i load_two(const uint8_t* row0, const uint8_t* row1, const Offsets& offsets, __m256i quads) noexcept {
+MNNLITE_INLINE __m256i load_two(const uint8_t* row0, const uint8_t* row1, const Offsets& offsets, __m256i quads) noexcept {
   const uint64_t a = offsets.at[k], b = offsets.at[k + 4];
   const __m256i upper = _mm256_blend_epi32(broadcast_8_bytes(row0 + a), broadcast_8_bytes(row0 + b), 0x30);
   const __m256i lower = _mm256_blend_epi32(broadcast_8_bytes(row1 + a), broadcast_8_bytes(row1 + b), 0xc0);
@@ -137,7 +142,7 @@ struct SampleWide {
   // Written out: a constructor that the compiler makes would not belong to the target region.
   inline SampleWide() noexcept : quads(mask.load()) {}
 
-  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     const Offsets offsets(offset);
     const __m256i p0 = load_two<0>(row0, row1, offsets, quads), p1 = load_two<1>(row0, row1, offsets, quads);
     const __m256i p2 = load_two<2>(row0, row1, offsets, quads), p3 = load_two<3>(row0, row1, offsets, quads);
@@ -159,14 +164,14 @@ struct SampleGray {
   static constexpr int count = 1;
   static constexpr int load_bytes = Step + 1;
 
-  static inline uint64_t neighbours(const uint8_t* upper, const uint8_t* lower) noexcept {
+  static MNNLITE_INLINE uint64_t neighbours(const uint8_t* upper, const uint8_t* lower) noexcept {
     if constexpr (Step == 1) return load_u16(upper) | static_cast<uint64_t>(load_u16(lower)) << 16;
     return upper[0] | upper[2] << 8 | lower[0] << 16 | static_cast<uint64_t>(lower[2]) << 24;
   }
-  static inline int64_t two(const uint8_t* row0, const uint8_t* row1, uint64_t a, uint64_t b) noexcept {
+  static MNNLITE_INLINE int64_t two(const uint8_t* row0, const uint8_t* row1, uint64_t a, uint64_t b) noexcept {
     return static_cast<int64_t>(neighbours(row0 + a, row1 + a) | neighbours(row0 + b, row1 + b) << 32);
   }
-  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
     const Offsets offsets(offset);
     const uint64_t* at = offsets.at;
     const __m256i both = _mm256_set_epi64x(two(row0, row1, at[6], at[7]), two(row0, row1, at[4], at[5]),
@@ -182,13 +187,13 @@ struct SamplePairs {
   static constexpr int count = 2;
   static constexpr int load_bytes = 4;
 
-  static inline __m128i two(const uint8_t* row0, const uint8_t* row1, uint64_t a, uint64_t b) noexcept {
+  static MNNLITE_INLINE __m128i two(const uint8_t* row0, const uint8_t* row1, uint64_t a, uint64_t b) noexcept {
     __m128i bytes = _mm_cvtsi32_si128(load_i32(row0 + a));
     bytes = _mm_insert_epi32(bytes, load_i32(row1 + a), 1);
     bytes = _mm_insert_epi32(bytes, load_i32(row0 + b), 2);
     return _mm_insert_epi32(bytes, load_i32(row1 + b), 3);
   }
-  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& out) const noexcept {
     const Offsets offsets(offset);
     const uint64_t* at = offsets.at;
     const __m256i quads = _mm256_setr_epi8(0, 4, 2, 6, 1, 5, 3, 7, 8, 12, 10, 14, 9, 13, 11, 15, 0, 4, 2, 6, 1, 5, 3, 7, 8,
@@ -208,7 +213,7 @@ struct SamplePairs {
 // A group is loaded while the one before is computed. Without that the chain from offset to store, some 40 cycles, fills
 // the vector scheduler with waiting operations; with it the loop is a fifth faster.
 template <int Components, typename Load, typename Use, typename Single>
-inline void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use, Single single) noexcept {
+MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use, Single single) noexcept {
   if (end - begin < 8) {
     single(0, count);
     return;
@@ -232,7 +237,7 @@ inline void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use,
 }
 
 template <typename Sample, int Spacing, int Step>
-void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
+MNNLITE_KERNEL void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
                 int32_t* const v[4]) noexcept {
   const Rows rows(weight1);
   int32_t* to[Sample::count];
@@ -256,7 +261,7 @@ void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const
 
 // Without `Biased` every bias is 0 and no scale is negative: adding could change nothing.
 template <typename Sample, int Spacing, int Step, bool Biased>
-inline void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+MNNLITE_INLINE void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
                     const float bias[4], float* const out[4]) noexcept {
   const Rows rows(weight1);
   __m256 k[Sample::count], b[Sample::count];
@@ -287,7 +292,7 @@ inline void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weig
 }
 
 template <typename Sample, int Spacing, int Step>
-void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+MNNLITE_KERNEL void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
                     const float bias[4], float* const out[4]) noexcept {
   bool biased = false;
   for (int c = 0; c < Sample::count; ++c) biased = biased || bias[c] != 0 || scale[c] < 0;
@@ -298,7 +303,7 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
 }
 
 template <typename Sample, int Spacing, int Step>
-void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+MNNLITE_KERNEL void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
   const Sample sample;
   const auto group = [&](int32_t x) {
     int64_t wide;
@@ -342,7 +347,7 @@ void blend_bytes(const uint8_t* row0, const uint8_t* row1, int32_t weight1, int3
 }
 
 template <int k>
-inline __m256i load_pairs(const int16_t* t, const Offsets& offsets, __m256i pairs) noexcept {
+MNNLITE_INLINE __m256i load_pairs(const int16_t* t, const Offsets& offsets, __m256i pairs) noexcept {
   const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(t + offsets.at[k]));
   const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(t + offsets.at[k + 4]));
   return _mm256_shuffle_epi8(_mm256_set_m128i(high, low), pairs);
@@ -350,7 +355,7 @@ inline __m256i load_pairs(const int16_t* t, const Offsets& offsets, __m256i pair
 
 // Every column is read wide: t is scratch, and long enough.
 template <Kind kind>
-void across_f32(const int16_t* t, const Taps& taps, const float scale[4], const float bias[4],
+MNNLITE_KERNEL void across_f32(const int16_t* t, const Taps& taps, const float scale[4], const float bias[4],
                 float* const out[4]) noexcept {
   constexpr int count = Lanes<kind>::count;
   static constexpr Mask mask = pair_mask<kind>();
@@ -399,7 +404,7 @@ struct ChromaPairs {
   using Luma = SampleGray<1>;
   static constexpr auto columns = scalar::yuv_columns_f32<1, 2, 1>;
   const SamplePairs sample{};
-  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     sample.load(rows.first[0], rows.first[1], offset, out);
   }
 };
@@ -407,7 +412,7 @@ struct ChromaPlanes {
   using Luma = SampleGray<1>;
   static constexpr auto columns = scalar::yuv_columns_f32<1, 1, 0>;
   const SampleGray<1> sample{};
-  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     Quads<1> plane;
     sample.load(rows.first[0], rows.first[1], offset, plane);
     out.component[0] = plane.component[0];
@@ -419,14 +424,14 @@ struct ChromaPacked {
   using Luma = SampleGray<2>;
   static constexpr auto columns = scalar::yuv_columns_f32<2, 4, 2>;
   const SampleWide<Kind::c2s4> sample;
-  inline ChromaPacked() noexcept : sample() {}
-  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE ChromaPacked() noexcept : sample() {}
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     sample.load(rows.first[0], rows.first[1], offset, out);
   }
 };
 
 // Two 16-bit coefficients for PMADDWD.
-inline __m256i pair_of(int32_t low, int32_t high) noexcept {
+MNNLITE_INLINE __m256i pair_of(int32_t low, int32_t high) noexcept {
   return _mm256_set1_epi32(static_cast<int32_t>((static_cast<uint32_t>(low) & 0xffff) | static_cast<uint32_t>(high) << 16));
 }
 
@@ -434,7 +439,7 @@ inline __m256i pair_of(int32_t low, int32_t high) noexcept {
 // in the definition is multiplied out into one constant a channel, exactly.
 class YuvToFloats {
  public:
-  inline YuvToFloats(const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept
+  MNNLITE_INLINE YuvToFloats(const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept
       : red_(pair_of(m.luma, m.red_v)),
         green_u_(pair_of(m.luma, m.green_u)),
         green_v_(pair_of(0, m.green_v)),
@@ -449,7 +454,7 @@ class YuvToFloats {
       to_[c] = out[c];
     }
   }
-  inline void store(int32_t x, __m256i luma, __m256i u, __m256i v) const noexcept {
+  MNNLITE_INLINE void store(int32_t x, __m256i luma, __m256i u, __m256i v) const noexcept {
     const __m256i y = _mm256_srli_epi32(luma, 11);
     const __m256i yu = _mm256_blend_epi16(y, _mm256_slli_epi32(u, 5), 0xaa);
     const __m256i yv = _mm256_blend_epi16(y, _mm256_slli_epi32(v, 5), 0xaa);
@@ -463,7 +468,7 @@ class YuvToFloats {
   }
 
  private:
-  static inline __m256i constant(const YuvMatrix& m, int32_t chroma) noexcept {
+  static MNNLITE_INLINE __m256i constant(const YuvMatrix& m, int32_t chroma) noexcept {
     return _mm256_set1_epi32(-(m.black << 7) * m.luma - (128 << 7) * chroma);
   }
   __m256i red_, green_u_, green_v_, blue_, from_red_, from_green_, from_blue_, top_;
@@ -472,7 +477,7 @@ class YuvToFloats {
 };
 
 template <typename Chroma>
-void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
+MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
                  const float bias[3], float* const out[3]) noexcept {
   const Rows luma_rows(rows.luma_weight1), chroma_rows(rows.chroma_weight1);
   const YuvToFloats floats(m, scale, bias, out);
@@ -500,7 +505,7 @@ void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, cons
 }
 
 // Pairs of neighbours of a blended plane, eight in order.
-inline __m256i gather_pairs(const int16_t* t, const int32_t* offset) noexcept {
+MNNLITE_INLINE __m256i gather_pairs(const int16_t* t, const int32_t* offset) noexcept {
   const Offsets offsets(offset);
   const uint64_t* at = offsets.at;
   const auto four = [&](int i) {
@@ -514,17 +519,17 @@ inline __m256i gather_pairs(const int16_t* t, const int32_t* offset) noexcept {
 
 // Chroma of the second of two steps.
 struct PlanesAcross {
-  static inline void load(const YuvBlended& rows, const int32_t* offset, Quads<3>& out) noexcept {
+  static MNNLITE_INLINE void load(const YuvBlended& rows, const int32_t* offset, Quads<3>& out) noexcept {
     out.component[1] = gather_pairs(rows.first, offset);
     out.component[2] = gather_pairs(rows.second, offset);
   }
-  static inline int32_t at(const YuvBlended& rows, int32_t offset, int32_t w0, int32_t w1, bool second) noexcept {
+  static MNNLITE_INLINE int32_t at(const YuvBlended& rows, int32_t offset, int32_t w0, int32_t w1, bool second) noexcept {
     const int16_t* t = (second ? rows.second : rows.first) + offset;
     return t[0] * w0 + t[1] * w1;
   }
 };
 struct PairsAcross {
-  static inline void load(const YuvBlended& rows, const int32_t* offset, Quads<3>& out) noexcept {
+  static MNNLITE_INLINE void load(const YuvBlended& rows, const int32_t* offset, Quads<3>& out) noexcept {
     const Offsets offsets(offset);
     const uint64_t* at = offsets.at;
     const auto two = [&](int i) {
@@ -537,14 +542,14 @@ struct PairsAcross {
     out.component[1] = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0x88));
     out.component[2] = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0xdd));
   }
-  static inline int32_t at(const YuvBlended& rows, int32_t offset, int32_t w0, int32_t w1, bool second) noexcept {
+  static MNNLITE_INLINE int32_t at(const YuvBlended& rows, int32_t offset, int32_t w0, int32_t w1, bool second) noexcept {
     const int16_t* t = rows.first + offset + (second ? 1 : 0);
     return t[0] * w0 + t[2] * w1;
   }
 };
 
 template <typename Chroma>
-void yuv_across_f32(const YuvBlended& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m,
+MNNLITE_KERNEL void yuv_across_f32(const YuvBlended& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m,
                     const float scale[3], const float bias[3], float* const out[3]) noexcept {
   const YuvToFloats floats(m, scale, bias, out);
   const int32_t *const luma_at = luma.offset, *const chroma_at = chroma.offset;
@@ -625,6 +630,10 @@ const Kernels kAvx2Kernels = {
      store_exact<uint8_t, false>, store_exact<int8_t, false>},
     {store_f32<true>, store_f16<true>, store_real<uint8_t, true>, store_real<int8_t, true>, store_exact<uint8_t, true>,
      store_exact<int8_t, true>},
+    {{store_pixels_f32<float, 3>, nullptr, store_pixels_real<uint8_t, 3>, store_pixels_real<int8_t, 3>,
+      store_pixels_exact<uint8_t, 3>, store_pixels_exact<int8_t, 3>},
+     {store_pixels_f32<float, 4>, nullptr, store_pixels_real<uint8_t, 4>, store_pixels_real<int8_t, 4>,
+      store_pixels_exact<uint8_t, 4>, store_pixels_exact<int8_t, 4>}},
 };
 
 }  // namespace mnnlite::image

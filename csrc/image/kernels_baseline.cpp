@@ -46,6 +46,10 @@ const Kernels kBaselineKernels = {
      store_exact<uint8_t, false>, store_exact<int8_t, false>},
     {store_f32<true>, store_f16<true>, store_real<uint8_t, true>, store_real<int8_t, true>, store_exact<uint8_t, true>,
      store_exact<int8_t, true>},
+    {{store_pixels_f32<float, 3>, nullptr, store_pixels_real<uint8_t, 3>, store_pixels_real<int8_t, 3>,
+      store_pixels_exact<uint8_t, 3>, store_pixels_exact<int8_t, 3>},
+     {store_pixels_f32<float, 4>, nullptr, store_pixels_real<uint8_t, 4>, store_pixels_real<int8_t, 4>,
+      store_pixels_exact<uint8_t, 4>, store_pixels_exact<int8_t, 4>}},
 };
 
 }  // namespace mnnlite::image

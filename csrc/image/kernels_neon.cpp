@@ -31,7 +31,7 @@ struct Quads {
 struct Rows {
   int16_t weight;
   explicit Rows(int32_t weight1) noexcept : weight(static_cast<int16_t>(weight1 * 16)) {}
-  int16x8_t blend(uint8x16_t quads) const noexcept {
+  MNNLITE_INLINE int16x8_t blend(uint8x16_t quads) const noexcept {
     const uint8x8_t upper = vget_low_u8(quads);
     const int16x8_t difference = vreinterpretq_s16_u16(vsubl_u8(vget_high_u8(quads), upper));
     const int16x8_t part = vqrdmulhq_n_s16(vshlq_n_s16(difference, 7), weight);
@@ -46,7 +46,7 @@ struct OwnRows {
     const int16x4_t four = vmovn_s32(vshlq_n_s32(vld1q_s32(weights1), 4));
     weight = vcombine_s16(four, four);
   }
-  int16x8_t blend(uint8x16_t quads) const noexcept {
+  MNNLITE_INLINE int16x8_t blend(uint8x16_t quads) const noexcept {
     const uint8x8_t upper = vget_low_u8(quads);
     const int16x8_t difference = vreinterpretq_s16_u16(vsubl_u8(vget_high_u8(quads), upper));
     const int16x8_t part = vqrdmulhq_s16(vshlq_n_s16(difference, 7), weight);
@@ -62,12 +62,12 @@ struct Columns {
     first = vmovn_s32(pairs);
     second = vshrn_n_s32(pairs, 16);
   }
-  int32x4_t blend(int16x8_t t) const noexcept {
+  MNNLITE_INLINE int32x4_t blend(int16x8_t t) const noexcept {
     return vmlal_s16(vmull_s16(vget_low_s16(t), first), vget_high_s16(t), second);
   }
 };
 
-inline uint8x16_t load_8_and_8(const uint8_t* upper, const uint8_t* lower) noexcept {
+MNNLITE_INLINE uint8x16_t load_8_and_8(const uint8_t* upper, const uint8_t* lower) noexcept {
   return vcombine_u8(vld1_u8(upper), vld1_u8(lower));
 }
 
@@ -105,7 +105,7 @@ struct SampleWide {
                                          quad_lookup<kind, 3>()};
     for (int c = 0; c < count; ++c) lookup[c] = vld1q_u8(tables[c].bytes);
   }
-  void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     uint8x16x4_t table;
     for (int i = 0; i < 4; ++i) table.val[i] = load_8_and_8(row0 + offset[i], row1 + offset[i]);
     for (int c = 0; c < count; ++c) out.component[c] = vqtbl4q_u8(table, lookup[c]);
@@ -123,13 +123,13 @@ struct SampleGray {
     static constexpr uint8_t index[16] = {0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15};
     lookup = vld1q_u8(index);
   }
-  static uint16_t neighbours(const uint8_t* p) noexcept {
+  static MNNLITE_INLINE uint16_t neighbours(const uint8_t* p) noexcept {
     if constexpr (Step == 2) return static_cast<uint16_t>(p[0] | p[2] << 8);
     uint16_t value;
     std::memcpy(&value, p, sizeof value);
     return value;
   }
-  void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
     uint16x8_t pairs = vdupq_n_u16(0);
     pairs = vsetq_lane_u16(neighbours(row0 + offset[0]), pairs, 0);
     pairs = vsetq_lane_u16(neighbours(row0 + offset[1]), pairs, 1);
@@ -153,12 +153,12 @@ struct SamplePairs {
     static constexpr Lookup tables[2] = {chroma_lookup<0>(), chroma_lookup<1>()};
     for (int c = 0; c < 2; ++c) lookup[c] = vld1q_u8(tables[c].bytes);
   }
-  static uint32_t four_bytes(const uint8_t* p) noexcept {
+  static MNNLITE_INLINE uint32_t four_bytes(const uint8_t* p) noexcept {
     uint32_t value;
     std::memcpy(&value, p, sizeof value);
     return value;
   }
-  static uint8x16_t row(const uint8_t* p, const int32_t* offset) noexcept {
+  static MNNLITE_INLINE uint8x16_t row(const uint8_t* p, const int32_t* offset) noexcept {
     uint32x4_t bytes = vdupq_n_u32(0);
     bytes = vsetq_lane_u32(four_bytes(p + offset[0]), bytes, 0);
     bytes = vsetq_lane_u32(four_bytes(p + offset[1]), bytes, 1);
@@ -166,7 +166,7 @@ struct SamplePairs {
     bytes = vsetq_lane_u32(four_bytes(p + offset[3]), bytes, 3);
     return vreinterpretq_u8_u32(bytes);
   }
-  void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& out) const noexcept {
     const uint8x16x2_t table = {{row(row0, offset), row(row1, offset)}};
     out.component[0] = vqtbl2q_u8(table, lookup[0]);
     out.component[1] = vqtbl2q_u8(table, lookup[1]);
@@ -176,7 +176,7 @@ struct SamplePairs {
 // Runs over [begin, end) of `count` columns in groups of four, the last one moved back to end in time: group(x);
 // single(begin, end) does the columns that vector code must not touch.
 template <typename Group, typename Single>
-inline void cover(int32_t begin, int32_t end, int32_t count, Group group, Single single) noexcept {
+MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, Group group, Single single) noexcept {
   if (end - begin < 4) {
     single(0, count);
     return;
@@ -189,7 +189,7 @@ inline void cover(int32_t begin, int32_t end, int32_t count, Group group, Single
 }
 
 template <typename Sample, int Spacing, int Step>
-void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
+MNNLITE_KERNEL void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
                 int32_t* const v[4]) noexcept {
   const Rows rows(weight1);
   const Sample sample;
@@ -207,7 +207,7 @@ void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const
 }
 
 template <typename Sample, int Spacing, int Step>
-void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+MNNLITE_KERNEL void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
                     const float bias[4], float* const out[4]) noexcept {
   const Rows rows(weight1);
   const Sample sample;
@@ -238,7 +238,7 @@ void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, c
 }
 
 template <typename Sample, int Spacing, int Step>
-void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+MNNLITE_KERNEL void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
   const Sample sample;
   const auto group = [&](int32_t x) {
     int32_t wide;
@@ -266,7 +266,7 @@ struct ChromaPairs {
   using Luma = SampleGray<1>;
   static constexpr auto columns = scalar::yuv_columns_f32<1, 2, 1>;
   SamplePairs sample;
-  void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     sample.load(rows.first[0], rows.first[1], offset, out);
   }
 };
@@ -274,7 +274,7 @@ struct ChromaPlanes {
   using Luma = SampleGray<1>;
   static constexpr auto columns = scalar::yuv_columns_f32<1, 1, 0>;
   SampleGray<1> sample;
-  void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     Quads<1> plane;
     sample.load(rows.first[0], rows.first[1], offset, plane);
     out.component[0] = plane.component[0];
@@ -286,14 +286,14 @@ struct ChromaPacked {
   using Luma = SampleGray<2>;
   static constexpr auto columns = scalar::yuv_columns_f32<2, 4, 2>;
   SampleWide<Kind::c2s4> sample;
-  void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     sample.load(rows.first[0], rows.first[1], offset, out);
   }
 };
 
 // What the definition subtracts from the samples is multiplied out into one constant a channel, exactly.
 template <typename Chroma>
-void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
+MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
                  const float bias[3], float* const out[3]) noexcept {
   const Rows luma_rows(rows.luma_weight1), chroma_rows(rows.chroma_weight1);
   const typename Chroma::Luma sample_luma;
@@ -379,6 +379,10 @@ const Kernels kNeonKernels = {
      store_exact<uint8_t, false>, store_exact<int8_t, false>},
     {store_f32<true>, store_f16<true>, store_real<uint8_t, true>, store_real<int8_t, true>, store_exact<uint8_t, true>,
      store_exact<int8_t, true>},
+    {{store_pixels_f32<float, 3>, nullptr, store_pixels_real<uint8_t, 3>, store_pixels_real<int8_t, 3>,
+      store_pixels_exact<uint8_t, 3>, store_pixels_exact<int8_t, 3>},
+     {store_pixels_f32<float, 4>, nullptr, store_pixels_real<uint8_t, 4>, store_pixels_real<int8_t, 4>,
+      store_pixels_exact<uint8_t, 4>, store_pixels_exact<int8_t, 4>}},
 };
 
 }  // namespace mnnlite::image

@@ -16,33 +16,33 @@ namespace {
 
 #include "image/kernels_stream.inl"
 
-inline int32_t load_i32(const uint8_t* p) noexcept {
+MNNLITE_INLINE int32_t load_i32(const uint8_t* p) noexcept {
   int32_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
 
-inline uint32_t load_u16(const uint8_t* p) noexcept {
+MNNLITE_INLINE uint32_t load_u16(const uint8_t* p) noexcept {
   uint16_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
 
-inline int64_t load_i64(const uint8_t* p) noexcept {
+MNNLITE_INLINE int64_t load_i64(const uint8_t* p) noexcept {
   int64_t value;
   std::memcpy(&value, p, sizeof value);
   return value;
 }
 
-inline __m128i load_4x32(const int32_t* p) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+MNNLITE_INLINE __m128i load_4x32(const int32_t* p) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 
 // What blends rows: interleaved bytes (upper, lower) give S = 64 (upper + lower) and D = 64 (lower - upper); with
 // w' = 32 (w - 1024) in 16 signed bits S + ((D w' + 2^14) >> 15) is (upper (2048 - w) + lower w + 8) >> 4, exactly.
 struct Rows {
   const __m128i sum, difference, weight;
-  explicit inline Rows(int32_t weight1) noexcept
+  explicit MNNLITE_INLINE Rows(int32_t weight1) noexcept
       : sum(_mm_set1_epi8(64)), difference(_mm_set1_epi16(0x40c0)), weight(_mm_set1_epi16(static_cast<int16_t>((weight1 - 1024) * 32))) {}
-  inline __m128i blend(__m128i pairs) const noexcept {
+  MNNLITE_INLINE __m128i blend(__m128i pairs) const noexcept {
     const __m128i part = _mm_mulhrs_epi16(_mm_maddubs_epi16(pairs, difference), weight);
     return _mm_add_epi16(_mm_maddubs_epi16(pairs, sum), part);
   }
@@ -52,7 +52,7 @@ struct Rows {
 // component with its upper and lower first neighbour and its upper and lower second neighbour.
 struct alignas(16) Mask {
   int8_t bytes[16] = {};
-  inline __m128i load() const noexcept { return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes)); }
+  MNNLITE_INLINE __m128i load() const noexcept { return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes)); }
 };
 template <Kind kind>
 constexpr Mask quad_mask() noexcept {
@@ -65,7 +65,7 @@ constexpr Mask quad_mask() noexcept {
 }
 
 // What lies around an output, components in 32-bit lanes.
-inline __m128i load_one(const uint8_t* row0, const uint8_t* row1, ptrdiff_t at, __m128i quads) noexcept {
+MNNLITE_INLINE __m128i load_one(const uint8_t* row0, const uint8_t* row1, ptrdiff_t at, __m128i quads) noexcept {
   return _mm_shuffle_epi8(_mm_set_epi64x(load_i64(row1 + at), load_i64(row0 + at)), quads);
 }
 
@@ -87,7 +87,7 @@ struct SampleWide {
   // Written out: a constructor that the compiler makes would not belong to the target region.
   inline SampleWide() noexcept : quads(mask.load()) {}
 
-  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& out) const noexcept {
     const __m128i p0 = load_one(row0, row1, offset[0], quads), p1 = load_one(row0, row1, offset[1], quads);
     const __m128i p2 = load_one(row0, row1, offset[2], quads), p3 = load_one(row0, row1, offset[3], quads);
     const __m128i c01_a = _mm_unpacklo_epi32(p0, p1), c01_b = _mm_unpacklo_epi32(p2, p3);
@@ -108,14 +108,14 @@ struct SampleGray {
   static constexpr int count = 1;
   static constexpr int load_bytes = Step + 1;
 
-  static inline uint64_t neighbours(const uint8_t* upper, const uint8_t* lower) noexcept {
+  static MNNLITE_INLINE uint64_t neighbours(const uint8_t* upper, const uint8_t* lower) noexcept {
     if constexpr (Step == 1) return load_u16(upper) | static_cast<uint64_t>(load_u16(lower)) << 16;
     return upper[0] | upper[2] << 8 | lower[0] << 16 | static_cast<uint64_t>(lower[2]) << 24;
   }
-  static inline int64_t two(const uint8_t* row0, const uint8_t* row1, int32_t a, int32_t b) noexcept {
+  static MNNLITE_INLINE int64_t two(const uint8_t* row0, const uint8_t* row1, int32_t a, int32_t b) noexcept {
     return static_cast<int64_t>(neighbours(row0 + a, row1 + a) | neighbours(row0 + b, row1 + b) << 32);
   }
-  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& out) const noexcept {
     const __m128i both = _mm_set_epi64x(two(row0, row1, offset[2], offset[3]), two(row0, row1, offset[0], offset[1]));
     out.component[0] = _mm_shuffle_epi8(both, _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
   }
@@ -126,13 +126,13 @@ struct SamplePairs {
   static constexpr int count = 2;
   static constexpr int load_bytes = 4;
 
-  static inline __m128i two(const uint8_t* row0, const uint8_t* row1, int32_t a, int32_t b) noexcept {
+  static MNNLITE_INLINE __m128i two(const uint8_t* row0, const uint8_t* row1, int32_t a, int32_t b) noexcept {
     __m128i bytes = _mm_cvtsi32_si128(load_i32(row0 + a));
     bytes = _mm_insert_epi32(bytes, load_i32(row1 + a), 1);
     bytes = _mm_insert_epi32(bytes, load_i32(row0 + b), 2);
     return _mm_insert_epi32(bytes, load_i32(row1 + b), 3);
   }
-  inline void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& out) const noexcept {
     const __m128i quads = _mm_setr_epi8(0, 4, 2, 6, 1, 5, 3, 7, 8, 12, 10, 14, 9, 13, 11, 15);
     const __m128 a = _mm_castsi128_ps(_mm_shuffle_epi8(two(row0, row1, offset[0], offset[1]), quads));
     const __m128 b = _mm_castsi128_ps(_mm_shuffle_epi8(two(row0, row1, offset[2], offset[3]), quads));
@@ -145,7 +145,7 @@ struct SamplePairs {
 // then use(x, quads); single(begin, end) does the columns that vector code must not touch.
 // A group is loaded while the one before is computed; see kernels_avx2.cpp.
 template <int Components, typename Load, typename Use, typename Single>
-inline void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use, Single single) noexcept {
+MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use, Single single) noexcept {
   if (end - begin < 4) {
     single(0, count);
     return;
@@ -169,7 +169,7 @@ inline void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use,
 }
 
 template <typename Sample, int Spacing, int Step>
-void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
+MNNLITE_KERNEL void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
                 int32_t* const v[4]) noexcept {
   const Rows rows(weight1);
   int32_t* to[Sample::count];
@@ -193,7 +193,7 @@ void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const
 
 // Without `Biased` every bias is 0 and no scale is negative: adding could change nothing.
 template <typename Sample, int Spacing, int Step, bool Biased>
-inline void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+MNNLITE_INLINE void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
                     const float bias[4], float* const out[4]) noexcept {
   const Rows rows(weight1);
   __m128 k[Sample::count], b[Sample::count];
@@ -224,7 +224,7 @@ inline void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weig
 }
 
 template <typename Sample, int Spacing, int Step>
-void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
+MNNLITE_KERNEL void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, const float scale[4],
                     const float bias[4], float* const out[4]) noexcept {
   bool biased = false;
   for (int c = 0; c < Sample::count; ++c) biased = biased || bias[c] != 0 || scale[c] < 0;
@@ -239,7 +239,7 @@ struct ChromaPairs {
   using Luma = SampleGray<1>;
   static constexpr auto columns = scalar::yuv_columns_f32<1, 2, 1>;
   const SamplePairs sample{};
-  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     sample.load(rows.first[0], rows.first[1], offset, out);
   }
 };
@@ -247,7 +247,7 @@ struct ChromaPlanes {
   using Luma = SampleGray<1>;
   static constexpr auto columns = scalar::yuv_columns_f32<1, 1, 0>;
   const SampleGray<1> sample{};
-  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     Quads<1> plane;
     sample.load(rows.first[0], rows.first[1], offset, plane);
     out.component[0] = plane.component[0];
@@ -259,21 +259,21 @@ struct ChromaPacked {
   using Luma = SampleGray<2>;
   static constexpr auto columns = scalar::yuv_columns_f32<2, 4, 2>;
   const SampleWide<Kind::c2s4> sample;
-  inline ChromaPacked() noexcept : sample() {}
-  inline void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
+  MNNLITE_INLINE ChromaPacked() noexcept : sample() {}
+  MNNLITE_INLINE void load(const YuvRows& rows, const int32_t* offset, Quads<2>& out) const noexcept {
     sample.load(rows.first[0], rows.first[1], offset, out);
   }
 };
 
 // Two 16-bit coefficients for PMADDWD.
-inline __m128i pair_of(int32_t low, int32_t high) noexcept {
+MNNLITE_INLINE __m128i pair_of(int32_t low, int32_t high) noexcept {
   return _mm_set1_epi32(static_cast<int32_t>((static_cast<uint32_t>(low) & 0xffff) | static_cast<uint32_t>(high) << 16));
 }
 
 // Sampled values v < 2^26 are cut to 15 bits and multiplied in pairs of luma and one chroma; what is subtracted from them
 // in the definition is multiplied out into one constant a channel, exactly.
 template <typename Chroma>
-void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
+MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, const float scale[3],
                  const float bias[3], float* const out[3]) noexcept {
   const Rows luma_rows(rows.luma_weight1), chroma_rows(rows.chroma_weight1);
   const __m128i red = pair_of(m.luma, m.red_v), blue = pair_of(m.luma, m.blue_u);
@@ -363,6 +363,10 @@ const Kernels kSse41Kernels = {
      store_exact<uint8_t, false>, store_exact<int8_t, false>},
     {store_f32<true>, store_f16<true>, store_real<uint8_t, true>, store_real<int8_t, true>, store_exact<uint8_t, true>,
      store_exact<int8_t, true>},
+    {{store_pixels_f32<float, 3>, nullptr, store_pixels_real<uint8_t, 3>, store_pixels_real<int8_t, 3>,
+      store_pixels_exact<uint8_t, 3>, store_pixels_exact<int8_t, 3>},
+     {store_pixels_f32<float, 4>, nullptr, store_pixels_real<uint8_t, 4>, store_pixels_real<int8_t, 4>,
+      store_pixels_exact<uint8_t, 4>, store_pixels_exact<int8_t, 4>}},
 };
 
 }  // namespace mnnlite::image

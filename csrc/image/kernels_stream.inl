@@ -138,3 +138,48 @@ void warp_taps(const int32_t* x, const int32_t* y, const WarpPlane& plane, const
     wide[i] = static_cast<uint8_t>(in_row & not_last);
   }
 }
+
+// Pixel by pixel, so that the compiler sees dense stores and interleaves registers instead of scattering elements.
+template <typename T, int C>
+void store_pixels_f32(const int32_t* const v[4], int32_t count, const float k[4], const float b[4], int32_t,
+                      void* out) noexcept {
+  T* to = static_cast<T*>(out);
+  const int32_t *v0 = v[0], *v1 = v[1], *v2 = v[2], *v3 = C > 3 ? v[3] : v[0];
+  const float k0 = k[0], k1 = k[1], k2 = k[2], k3 = k[3], b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
+#pragma GCC ivdep  // the tensor and the scratch do not overlap
+  for (int32_t i = 0; i < count; ++i) {
+    to[i * C] = static_cast<float>(v0[i]) * k0 + b0;
+    to[i * C + 1] = static_cast<float>(v1[i]) * k1 + b1;
+    to[i * C + 2] = static_cast<float>(v2[i]) * k2 + b2;
+    if (C > 3) to[i * C + 3] = static_cast<float>(v3[i]) * k3 + b3;
+  }
+}
+
+template <typename T, int C>
+void store_pixels_real(const int32_t* const v[4], int32_t count, const float k[4], const float b[4], int32_t,
+                       void* out) noexcept {
+  T* to = static_cast<T*>(out);
+  const int32_t *v0 = v[0], *v1 = v[1], *v2 = v[2], *v3 = C > 3 ? v[3] : v[0];
+  const float k0 = k[0], k1 = k[1], k2 = k[2], k3 = k[3], b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
+#pragma GCC ivdep
+  for (int32_t i = 0; i < count; ++i) {
+    to[i * C] = saturate<T>(static_cast<float>(v0[i]) * k0 + b0);
+    to[i * C + 1] = saturate<T>(static_cast<float>(v1[i]) * k1 + b1);
+    to[i * C + 2] = saturate<T>(static_cast<float>(v2[i]) * k2 + b2);
+    if (C > 3) to[i * C + 3] = saturate<T>(static_cast<float>(v3[i]) * k3 + b3);
+  }
+}
+
+template <typename T, int C>
+void store_pixels_exact(const int32_t* const v[4], int32_t count, const float*, const float*, int32_t bits,
+                        void* out) noexcept {
+  T* to = static_cast<T*>(out);
+  const int32_t *v0 = v[0], *v1 = v[1], *v2 = v[2], *v3 = C > 3 ? v[3] : v[0];
+#pragma GCC ivdep
+  for (int32_t i = 0; i < count; ++i) {
+    to[i * C] = saturate_exact<T>(v0[i], bits);
+    to[i * C + 1] = saturate_exact<T>(v1[i], bits);
+    to[i * C + 2] = saturate_exact<T>(v2[i], bits);
+    if (C > 3) to[i * C + 3] = saturate_exact<T>(v3[i], bits);
+  }
+}

@@ -27,6 +27,28 @@ void fill(const Job& job, const Channel& channel, const uint8_t* value, int32_t 
     fill_elements<uint8_t>(to, value, job.plan.x_step, count);
 }
 
+// A row of v for channels that only a packed layout has. Never written.
+int32_t zeros[kMaxSide];
+
+// All channels of a pixel at once, if they lie side by side and each has a row to come from.
+bool store_pixels(const Job& job, int32_t* const v[4], int32_t x, int32_t y, int32_t count) noexcept {
+  const PlanData& plan = job.plan;
+  if (plan.x_step != plan.stored || plan.stored < 3 || plan.stored > 4) return false;
+  const StorePixels store = plan.kernels->store_pixels[plan.stored - 3][static_cast<int>(plan.store)];
+  if (store == nullptr) return false;
+  const int32_t* rows[4] = {};
+  float k[4] = {}, b[4] = {};
+  for (int32_t c = 0; c < plan.stored; ++c) {
+    const Channel& channel = plan.channels[c];
+    if (channel.source == kOpaque) return false;
+    rows[c] = channel.source >= 0 ? v[channel.source] : zeros;
+    k[c] = channel.k;
+    b[c] = channel.b;
+  }
+  store(rows, count, k, b, plan.bits, element_at(job, plan.channels[0], x, y));
+  return true;
+}
+
 }  // namespace
 
 void pad_row(const Job& job, int32_t x, int32_t y, int32_t count) noexcept {
@@ -55,6 +77,7 @@ void finish_row(const Job& job, int32_t* const v[4], int32_t x, int32_t y, int32
       break;
     }
   }
+  if (store_pixels(job, v, x, y, count)) return;
   const StoreRow store = (plan.x_step == 1 ? kernels.store : kernels.store_strided)[static_cast<int>(plan.store)];
   for (int32_t c = 0; c < plan.stored; ++c) {
     const Channel& channel = plan.channels[c];

@@ -12,7 +12,7 @@ struct Workspace {
 
 // Up to how many frame pixels for an output it is cheaper to blend all samples of a row first than around every output.
 // Measured; more for YUV, whose samples are fewer bytes and whose gathers cost more.
-constexpr int32_t kTwoSteps = 2, kTwoStepsYuv = 6;
+constexpr int32_t kTwoSteps = 2, kTwoStepsYuv = 4;
 
 Workspace carve(const PlanData& plan, Carver& carver) noexcept {
   Workspace space{};
