@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core, results
-from mnnlite.decoders import Decoder, Raw, from_dict
+from mnnlite.decoders import Decoder, Function, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
 from mnnlite.model import Arena, Model
@@ -233,17 +233,18 @@ def _images(image: ImageSpec | Mapping[str, ImageSpec] | None) -> dict[str, Imag
 
 
 def _decoder(decoder: Any) -> Decoder | dict[str, Decoder]:
-    if isinstance(decoder, str):
-        return from_dict({"family": decoder})
-    if isinstance(decoder, Decoder):
-        return decoder
-    if isinstance(decoder, Mapping) and decoder:
+    if isinstance(decoder, Mapping) and decoder and "family" not in decoder:
         several = {str(name): _decoder(each) for name, each in decoder.items()}
-        if all(isinstance(each, Decoder) and not isinstance(each, Raw) for each in several.values()):
-            return several  # type: ignore[return-value]
-    raise ArgumentError(
-        f"decoder is {decoder!r}; wanted a decoder, a family's name, 'raw', or a dict of name to decoder"
-    )
+        for name, each in several.items():
+            if not isinstance(each, Decoder) or isinstance(each, Raw):
+                raise ArgumentError(f"decoder {name!r} of several: wanted a decoder, not {decoder[name]!r}")
+        return several  # type: ignore[return-value]
+    made = as_decoder(decoder)
+    if isinstance(made, Function):
+        raise ArgumentError(
+            "a Python function as the decoder of a task: not yet; use decoder='raw' and call the function on the outputs"
+        )
+    return made
 
 
 def _load(spec: TaskSpec, images: dict[str, ImageSpec], arena: Arena | None) -> Model:

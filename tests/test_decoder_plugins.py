@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import mnnlite
+from helpers import networks
 from helpers.child import EMULATED
 from helpers.decoding import NET, Letterbox
 from mnnlite import _core, decoders, results
@@ -104,6 +105,20 @@ def test_a_plugin_is_a_decoder_wherever_a_family_is(plugin: ModuleType, monkeypa
     assert spec.decode({"y": plate_head()}, (640, 480)).labels == ["b"]
     with pytest.raises(ArgumentError, match=r"wanted 'package.module:attribute'"):
         decoders.from_dict({"family": "roadside:signs"})
+
+
+def test_a_plugin_decodes_in_a_task(plugin: ModuleType, tmp_path: Path) -> None:
+    with mnnlite.Task(networks.convert(networks.plates(tmp_path)), decoder=plugin) as task:
+        task.model.input("x")[...] = plate_head()
+        assert len(task()) == 1
+        task.model.input("x")[...] = 0
+        assert len(task()) == 0
+
+
+def test_a_function_is_not_yet_a_tasks_decoder(tmp_path: Path) -> None:
+    path = networks.convert(networks.plates(tmp_path))
+    with pytest.raises(ArgumentError, match="not yet"):
+        mnnlite.Task(path, decoder=lambda outputs, items: outputs)
 
 
 def test_a_plugin_says_what_it_does_not_take(plugin: ModuleType) -> None:

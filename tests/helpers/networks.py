@@ -125,6 +125,12 @@ def counter(folder: Path) -> Path:
     return save(folder, "counter", [node], [], {"memory": [1, 4], "step": [1, 4]}, {"sum": [1, 4]})
 
 
+def plates(folder: Path) -> Path:
+    """`x` -> `y` = |x|, (2, 30, 15): outputs as written, for a decoder of plates."""
+    node = helper.make_node("Abs", ["x"], ["y"], name="plates")
+    return save(folder, "plates", [node], [], {"x": [2, 30, 15]}, {"y": [2, 30, 15]})
+
+
 def class_map(folder: Path) -> Path:
     """`image` (1, 3, 8, 8) -> `classes` (1, 8, 8) integers: the strongest channel."""
     node = helper.make_node("ArgMax", ["image"], ["classes"], axis=1, keepdims=0, name="classes")
