@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,9 @@ def cpu_name() -> str:
 
 
 def pytest_sessionstart() -> None:
+    # A suite that a script started in the background ignores Ctrl-C, and so would the children that tests interrupt.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # What is shipped is what is tested: never the source folder, which has no extension of its own.
     if CHECKOUT is not None and Path(mnnlite.__file__).is_relative_to(CHECKOUT / "mnnlite"):
         pytest.exit(f"mnnlite was imported from the checkout ({mnnlite.__file__}), not from an installation", 3)
