@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from helpers.child import EMULATED
+
 
 @pytest.fixture(scope="module")
 def names(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     for module in ("build", "scikit_build_core"):
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not installed")
+        if EMULATED and importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not there under emulation, where nothing is built")
     target = tmp_path_factory.mktemp("sdist")
     command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--skip-dependency-check", "-o", str(target)]
     subprocess.run([*command, str(checkout)], check=True, capture_output=True)
