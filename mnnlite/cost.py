@@ -140,8 +140,8 @@ def of(
     Starts a Python process (a few hundred milliseconds). Threads: any.
     """
     path = Path(source)
-    images = [list(image) for image in images]  # as JSON has them
-    options = meter.model_options(outputs, shapes, external, arena_options, resizable=bool(resizable), images=images)
+    pictures = [list(image) for image in images]  # as JSON has them
+    options = meter.model_options(outputs, shapes, external, arena_options, resizable=bool(resizable), images=pictures)
     try:
         key = _digest(path) + json.dumps(options, sort_keys=True)
     except OSError as error:
