@@ -9,6 +9,7 @@ from mnnlite.observe.inputs import InputFinding, compare_inputs
 from mnnlite.observe.life import Curve, Stage, curve
 from mnnlite.observe.measures import Difference, difference
 from mnnlite.observe.perfetto import TraceWriter
+from mnnlite.observe.planned import Plan, PlannedOperator, plan
 from mnnlite.observe.plots import plot_curves
 from mnnlite.observe.prediction import Prediction, predict
 from mnnlite.observe.report import write_report
@@ -29,6 +30,8 @@ __all__ = [
     "OperatorDifference",
     "OperatorTensor",
     "OperatorTime",
+    "Plan",
+    "PlannedOperator",
     "Prediction",
     "Process",
     "Profile",
@@ -43,6 +46,7 @@ __all__ = [
     "difference",
     "dump",
     "ledger",
+    "plan",
     "plot_curves",
     "predict",
     "process",
