@@ -91,7 +91,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
 def _plan_lines(name: str, known: dict[str, Any], plan: observe.Plan) -> list[str]:
     alone = {op.needed_by for op in plan.operators if op.needed_by}
     everybody = tuple(plan.branches)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             str(index),
             op.type,
@@ -105,7 +105,7 @@ def _plan_lines(name: str, known: dict[str, Any], plan: observe.Plan) -> list[st
         )
         for index, op in enumerate(plan.operators)
     ]
-    head = ("", "type", "backend", "M mul-add", "writes", "KiB", "alive KiB", "for", "name")
+    head: tuple[str, ...] = ("", "type", "backend", "M mul-add", "writes", "KiB", "alive KiB", "for", "name")
     if len(alone) == 1:  # one branch: the column would say nothing
         rows = [(*row[:7], row[8]) for row in rows]
         head = (*head[:7], head[8])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mnnlite.frame import Frame
     from mnnlite.runtime.entry import Entry
     from mnnlite.runtime.rules import Plan
+    from mnnlite.runtime.tracing import Trace
 
 __all__ = ["SLICE_NS", "Flight", "Flights"]
 
@@ -68,6 +69,7 @@ class Flights:
         self._watchdog_ns = watchdog_ns
         self._room = threading.Semaphore(lanes + 1)
         self._abandoned: list[Flight] = []
+        self.trace: Trace | None = None
 
     # ---- in
 
@@ -155,6 +157,8 @@ class Flights:
         """A frame was dropped for a fresher one."""
         with self.lock:
             self.dropped += 1
+            if self.trace is not None:
+                self.trace.dropped()
 
     def any_idle(self) -> bool:
         """Tell whether a lane has nothing to do."""
@@ -206,7 +210,8 @@ class Flights:
         late: list[str] = []
         last = flight.admitted_ns
         lane_ns: list[int] = []
-        for index, ((begin, end, outcomes), due) in enumerate(zip(flight.ticket.take(), flight.due, strict=True)):
+        shares = flight.ticket.take()
+        for index, ((begin, end, outcomes), due) in enumerate(zip(shares, flight.due, strict=True)):
             lane_ns.append(end - begin if due else 0)
             if not due:
                 continue
@@ -221,6 +226,8 @@ class Flights:
         result.late = frozenset(late)
         result.elapsed_ns = last - flight.admitted_ns
         result.lane_ns = tuple(lane_ns)
+        if self.trace is not None:
+            self.trace.frame(flight, shares, last)
         return result
 
     def _outcome(self, flight: Flight, entry: Entry, outcome: Any, late: list[str], took: dict[str, int]) -> None:

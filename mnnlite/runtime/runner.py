@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError
 from mnnlite.frame import Frame
@@ -19,19 +19,23 @@ from mnnlite.runtime.lane import Lane
 from mnnlite.runtime.report import memory_of, plan_text, stats_of
 from mnnlite.runtime.roster import Roster
 from mnnlite.runtime.stats import prometheus
-from mnnlite.runtime.store import Store
+from mnnlite.runtime.store import Store, on_lane
 from mnnlite.runtime.stream import Stream
+from mnnlite.runtime.tracing import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
     from typing_extensions import Self
 
     from mnnlite.runtime.result import FrameResult
     from mnnlite.specs import TaskSpec
+    from mnnlite.task import Task
 
 __all__ = ["Runtime"]
+
+T = TypeVar("T")
 
 _open: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
@@ -222,6 +226,30 @@ class Runtime:
             self._check_open()
             yield
 
+    def on_lane(self, name: str, function: Callable[[Task], T]) -> T:
+        """Call a function with a loaded task between frames, on the thread that runs it; only its lane stands still.
+
+        Parameters
+        ----------
+        name : str
+        function : callable
+            Gets the `Task`; must not keep or close it.
+
+        Returns
+        -------
+        Whatever `function` returns.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such task, or it is evicted at the moment.
+        Exception
+            What `function` raises.
+        """
+        with self._change():
+            entry = self._roster.loaded(name)
+            return on_lane(self._flights, entry.lane, lambda: function(entry.task))
+
     # ---- frames
 
     def process(self, frame: Frame) -> FrameResult:
@@ -332,6 +360,35 @@ class Runtime:
         self._check_open()
         return memory_of(self._roster)
 
+    def trace(self, target: str | os.PathLike[str] | IO[str] | None = None, *, max_frames: int = 10_000) -> Trace:
+        """Record from now on what the lanes do, for ui.perfetto.dev or chrome://tracing.
+
+        Parameters
+        ----------
+        target : path, or file open for text, optional
+            Written when the trace is closed, or the runtime. Without it call `Trace.save`.
+        max_frames : int
+            Of older frames nothing is kept.
+
+        Returns
+        -------
+        Trace
+            ``with runtime.trace("out.json"): ...``
+
+        Raises
+        ------
+        ArgumentError
+            The runtime is being traced already.
+        OutputError
+            The file could not be written.
+
+        Notes
+        -----
+        A frame costs a few microseconds more while it is on, and one comparison while it is off.
+        """
+        self._check_open()
+        return Trace(self._flights, target, max_frames)
+
     def stats(self) -> dict[str, Any]:
         """Counts and times since the runtime was made.
 
@@ -372,6 +429,8 @@ class Runtime:
                 lane.stop()
             for lane in self._lanes:
                 lane.join()
+        if self._flights.trace is not None:
+            self._flights.trace.close()
 
     def __enter__(self) -> Self:
         return self

@@ -28,7 +28,10 @@ def on_lane(flights: Flights, lane: Lane, function: Callable[[], T]) -> T:
         try:
             return function()
         finally:
-            flights.lane_stats[lane.index].stopped(time.monotonic_ns() - begin)
+            end = time.monotonic_ns()
+            flights.lane_stats[lane.index].stopped(end - begin)
+            if flights.trace is not None:
+                flights.trace.stopped(lane.index, begin, end)
 
     return lane.call(timed)
 
