@@ -8,6 +8,7 @@ import pytest
 
 from mnnlite import _core, decoders, results
 from mnnlite.errors import ArgumentError
+from mnnlite.results import rows
 
 NAMES = ("car", "person", "sign")
 
@@ -19,7 +20,7 @@ def three():
 
 
 def test_the_row_of_python_is_the_row_of_the_header():
-    assert results._ROW_SIZE == _core.ROW_SIZE == results._ALL.itemsize
+    assert rows.ROW_SIZE == _core.ROW_SIZE == rows.ALL.itemsize
     for kind in results.KINDS.values():
         assert kind._DTYPE.itemsize == _core.ROW_SIZE
 
