@@ -32,7 +32,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--runs", type=_positive, metavar="N", default=50, help="repetitions, 50 by default")
     parser.add_argument("--operators", action="store_true", help="list every operator, not only the most expensive")
     parser.add_argument(
-        "--trace", metavar="FILE", type=Path, help="write a trace for ui.perfetto.dev: operators, of a pipeline lanes too"
+        "--trace",
+        metavar="FILE",
+        type=Path,
+        help="write a trace for ui.perfetto.dev: operators, of a pipeline lanes too",
     )
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw a pipeline's lanes over time: .png, .svg, .pdf")
     add_model_options(parser)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from colorsys import hls_to_rgb
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError, MissingExtraError
 from mnnlite.files import whole
+from mnnlite.perfetto import TraceWriter
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from mnnlite.observe.life import Curve
     from mnnlite.observe.prediction import Prediction
-    from mnnlite.perfetto import TraceWriter
 
 __all__ = ["check_picture", "plot_curves", "plot_trace"]
 
@@ -76,13 +76,13 @@ def plot_curves(
     return target
 
 
-def plot_trace(trace: TraceWriter, path: str | os.PathLike[str], frames: int = 8) -> Path:
+def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathLike[str], frames: int = 8) -> Path:
     """Draw the lanes of a runtime over time.
 
     Parameters
     ----------
-    trace : TraceWriter
-        Of ``Runtime.trace``: ``trace.writer()``.
+    trace : TraceWriter, or path
+        Of ``Runtime.trace``: ``trace.writer()``, or the file that it wrote.
     path : path
         A ``.png``, ``.svg`` or ``.pdf`` file.
     frames : int
@@ -97,11 +97,11 @@ def plot_trace(trace: TraceWriter, path: str | os.PathLike[str], frames: int = 8
     MissingExtraError
         matplotlib is not installed.
     ArgumentError
-        Another kind of picture; no frame in the trace.
+        Another kind of picture; not a trace, or no frame in it.
     OutputError
     """
     target = check_picture(path)
-    events = trace.to_dict()["traceEvents"]
+    events = _events(trace)
     tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
     lanes = [number for number, name in tracks.items() if name.startswith("lane ")]
     taken = [event for event in events if event["ph"] == "b"]
@@ -115,14 +115,16 @@ def plot_trace(trace: TraceWriter, path: str | os.PathLike[str], frames: int = 8
     spans = [event for event in spans if event["ts"] < stop and event["ts"] + event["dur"] > start]
     names = sorted({event["name"] for event in spans if event["cat"] == "task"})
     figure, axes = _figure(1.6 + 0.75 * (len(lanes) + 1))
-    colours = {name: _colour(place, len(names)) for place, name in enumerate(names)}
+    colours = {name: f"C{place % 10}" if len(names) <= 10 else _twenty(place) for place, name in enumerate(names)}
     rows = {number: place for place, number in enumerate(lanes)}
     shade = {"preprocess": 0.35, "infer": 0.0, "decode": 0.6}  # of white over the task's colour
     for event in spans:
         box = [((event["ts"] - start) / 1e3, event["dur"] / 1e3)]
         row = rows[event["tid"]]
         if event["cat"] == "task":
-            axes.broken_barh(box, (row - 0.36, 0.72), facecolors=colours[event["name"]], edgecolors="black", linewidth=0.4)
+            axes.broken_barh(
+                box, (row - 0.36, 0.72), facecolors=colours[event["name"]], edgecolors="black", linewidth=0.4
+            )
         elif event["cat"] == "stage" and shade.get(event["name"]):
             axes.broken_barh(box, (row - 0.36, 0.72), facecolors="white", alpha=shade[event["name"]])
         elif event["cat"] == "change":
@@ -143,7 +145,9 @@ def plot_trace(trace: TraceWriter, path: str | os.PathLike[str], frames: int = 8
     axes.grid(axis="x", alpha=0.3)
     for name in names:
         axes.broken_barh([], (0, 0), facecolors=colours[name], label=name)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(7, len(names) + 1), fontsize=8)
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(7, len(names) + 1), fontsize=8
+    )
     with whole(target) as made:
         figure.savefig(made, dpi=120)
     return target
@@ -162,9 +166,23 @@ def check_picture(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _colour(place: int, count: int) -> tuple[float, float, float]:
-    """One of `count` colours that are told apart."""
-    return hls_to_rgb(place / max(1, count), 0.42 + 0.16 * (place % 2), 0.65)
+def _events(trace: TraceWriter | str | os.PathLike[str]) -> list[dict[str, Any]]:
+    if isinstance(trace, TraceWriter):
+        found: list[dict[str, Any]] = trace.to_dict()["traceEvents"]
+        return found
+    try:
+        found = json.loads(Path(trace).read_text(encoding="utf-8"))["traceEvents"]
+    except OSError as error:
+        raise ArgumentError(f"cannot read {os.fspath(trace)}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ArgumentError(f"{os.fspath(trace)} is not a trace in the form of JSON objects") from None
+    return found
+
+
+def _twenty(place: int) -> Any:
+    from matplotlib import colormaps
+
+    return colormaps["tab20"](place % 20)
 
 
 def _figure(height: float = 5) -> tuple[Any, Any]:

@@ -198,10 +198,10 @@ def profile_runtime(
                     times[name].setdefault(stage, []).append(ns)
     loading = {name: task["loading"] for name, task in runtime.stats()["tasks"].items()}
     found = {}
-    for name, spent in times.items():
+    for name, stages in times.items():
         traces = runtime.on_lane(name, lambda task: [trace_run(task.model) for _ in range(traced)])
         once = {stage: [loading[name][stage]] for stage in _LOADING if stage in loading[name]}
-        found[name] = Profile(_stages({**once, **spent}), *_operators(traces))
+        found[name] = Profile(_stages({**once, **stages}), *_operators(traces))
     return found
 
 
