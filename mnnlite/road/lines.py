@@ -271,7 +271,7 @@ class AreaTracker:
             Tangent of half the camera's field of view: what ends there is an edge of the picture, not of the road.
         """
         station = self._odometer.update(pose)
-        ahead = np.arange(math.ceil(NEAR / SPACING), math.floor(FAR / SPACING) + 1) * SPACING
+        ahead = SPACING * np.arange(math.ceil(NEAR / SPACING), math.floor(FAR / SPACING) + 1, dtype=np.float64)
         edges = [_extent(np.asarray(polygon, np.float64), ahead) for polygon in polygons]
         if not edges:
             return

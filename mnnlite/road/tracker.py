@@ -256,12 +256,11 @@ class Tracker:
             track.predict(passed)
             track.unseen += 1
         owners = self._assign(sightings, places, covariances)
-        for index, sighting in enumerate(sightings):
-            track = owners[index]
-            if track is None:
+        for index, (sighting, owner) in enumerate(zip(sightings, owners, strict=True)):
+            if owner is None:
                 owners[index] = self._begin(sighting, places[index], covariances[index], time_s)
             else:
-                track.take(sighting, places[index], covariances[index], time_s)
+                owner.take(sighting, places[index], covariances[index], time_s)
         self._note_misses(pose, visible)
         for track in self.tracks:
             track.confirmed = track.confirmed or track.hits >= self._confirm
