@@ -133,10 +133,12 @@ class Task:
         """
         if not self._decoders:
             return raw
-        made = {
-            name: self._result(each, decoder, frame)
-            for (name, decoder), each in zip(self._decoders.items(), found, strict=True)
-        }
+        size = None if frame is None else (frame.width, frame.height)
+        made = {}
+        for (name, decoder), each in zip(self._decoders.items(), found, strict=True):
+            result = made[name] = results.from_native(each, names=decoder.names, frame_size=size)
+            if frame is not None:
+                result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
         return made[""] if self._single else made
 
     def __call__(
@@ -183,14 +185,6 @@ class Task:
         if not frames and self._takes_frames:
             raise ArgumentError("the task needs a frame")
         return frames
-
-    @staticmethod
-    def _result(found: Any, decoder: Decoder, frame: Frame | None) -> results.Results:
-        size = None if frame is None else (frame.width, frame.height)
-        result = results.from_native(found, names=decoder.names, frame_size=size)
-        if frame is not None:
-            result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
-        return result
 
     def reset_state(self) -> None:
         """Forget what was carried from frame to frame: zeros in the inputs that ``state`` feeds."""

@@ -42,7 +42,7 @@ def from_native(
     Parameters
     ----------
     native : tuple
-        Arrays of rank 1; rows are the bytes of mnnlite_row.
+        Arrays of rank 1, None if empty; rows are always there, the bytes of mnnlite_row.
     names : sequence of str
         Names of the classes.
     frame_size : (width, height), optional

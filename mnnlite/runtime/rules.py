@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 __all__ = ["Plan", "Rule", "Slot"]
 
@@ -39,8 +40,7 @@ class Rule:
     lane: int = 0
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """One task of a planned frame.
 
     Parameters
