@@ -108,8 +108,11 @@ def test_trace__shows_drops_skips_loads_and_failures(specs):
             with runtime.stream(frames(40), latest=True) as stream:
                 count = sum(1 for _ in stream)
             dropped = stream.dropped
+            for frame in frames(3):
+                runtime.process(frame)
+            count += 3
         events = valid(trace.writer().to_dict())
-    assert dropped + count == 40
+    assert dropped + count == 43
     marks = [event for event in events.get("i", []) if event["name"] == "frame dropped"]
     assert len(marks) == dropped
     assert any("a" in event["args"]["skipped"] for event in events["b"])

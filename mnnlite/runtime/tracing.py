@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections import deque
@@ -59,12 +60,15 @@ class Trace:
     def frame(self, flight: Flight, shares: Sequence[tuple[int, int, Sequence[Any]]], end_ns: int) -> None:
         """A frame is done."""
         result = flight.result
-        lanes = [
-            (begin, end, [(entry.name, *outcome[:8]) for entry, outcome in zip(due, outcomes, strict=True)])
-            for (begin, end, outcomes), due in zip(shares, flight.due, strict=True)
-        ]
-        skipped, late = dict(result.skipped), sorted(result.late)
-        self._frames.append((result.index, flight.frame_ns, flight.admitted_ns, end_ns, lanes, skipped, late))
+        # One flat tuple of numbers and names a frame: the garbage collector need not look into it.
+        row: list[Any] = [result.index, flight.frame_ns, flight.admitted_ns, end_ns]
+        row += (tuple(result.skipped.items()) or None, tuple(result.late) or None)
+        for (begin, end, outcomes), due in zip(shares, flight.due, strict=True):
+            row += (begin, end, len(due))
+            for entry, outcome in zip(due, outcomes, strict=True):
+                row.append(entry.name)
+                row += outcome[:8]
+        self._frames.append(tuple(row))
 
     def dropped(self) -> None:
         """A frame was dropped for a fresher one."""
@@ -91,16 +95,15 @@ class Trace:
             writer.track(f"lane {lane}")
         with self._flights.lock:
             frames, drops, stops = list(self._frames), list(self._drops), list(self._stops)
-        for index, taken, admitted, end, lanes, skipped, late in frames:
-            facts = {"waited_ms": (admitted - taken) / 1e6, "skipped": skipped, "late": late}
+        for index, taken, admitted, end, skipped, late, *rest in frames:
+            facts = {"waited_ms": (admitted - taken) / 1e6, "skipped": dict(skipped or ()), "late": list(late or ())}
             writer.async_span("frames", f"frame {index}", index, taken, end, facts)
-            for number, (begin, stop, tasks) in enumerate(lanes):
-                if not tasks:
-                    continue
-                track = f"lane {number}"
-                writer.span(track, f"frame {index}", begin, stop, {"frame": index}, "frame")
-                for task in tasks:
-                    _task(writer, track, index, task, late)
+            row = iter(rest)
+            for lane, (begin, stop, count) in enumerate(zip(row, row, row, strict=False)):
+                if count:
+                    writer.span(f"lane {lane}", f"frame {index}", begin, stop, {"frame": index}, "frame")
+                for _ in range(count):
+                    _task(writer, f"lane {lane}", index, tuple(itertools.islice(row, 9)), late or ())
         for at in drops:
             writer.mark("source", "frame dropped", at)
         for lane, begin, end, what in stops:
@@ -145,7 +148,7 @@ class Trace:
         self.close()
 
 
-def _task(writer: TraceWriter, track: str, frame: int, task: tuple[Any, ...], late: list[str]) -> None:
+def _task(writer: TraceWriter, track: str, frame: int, task: tuple[Any, ...], late: Sequence[str]) -> None:
     name, state, begin, end, *times, crops, eligible = task
     facts: dict[str, Any] = {"frame": frame}
     if crops >= 0:
