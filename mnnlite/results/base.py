@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
+from mnnlite import _core
 from mnnlite import draw as _draw
 from mnnlite.errors import ArgumentError
 from mnnlite.results.rows import ALL, number, row_dtype
@@ -56,6 +57,20 @@ class Results:
         found: int | None = None,
         truncated: bool = False,
     ) -> None:
+        self._buffer: _core.ResultBuffer | None = None  # what rows and pools lie in, if they are reused
+        self._set(rows, values, chars, pixels, names, frame_size, found, truncated)
+
+    def _set(
+        self,
+        rows: NDArray[Any],
+        values: NDArray[np.float32] | None,
+        chars: NDArray[np.uint8] | None,
+        pixels: NDArray[np.uint8] | None,
+        names: Sequence[str],
+        frame_size: tuple[int, int] | None,
+        found: int | None,
+        truncated: bool,
+    ) -> None:
         self._rows: NDArray[Any] = rows.view(ALL)
         self._values = np.empty(0, np.float32) if values is None else values
         self._chars = np.empty(0, np.uint8) if chars is None else chars
@@ -67,6 +82,9 @@ class Results:
         self.meta: Any = None
         self.found = len(self._rows) if found is None else found
         self.truncated = truncated
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_buffer": None}  # a copy, or what another process gets, has its own memory
 
     # ---- a sequence of rows
 
