@@ -171,22 +171,30 @@ class Task:
             return raw, 0
         size = None if frame is None else (frame.width, frame.height)
         made: dict[str, Any] = {}
-        for (name, decoder), native in zip(self._decoders.items(), found, strict=True):
-            mine = None if out is None else out.get(name)
-            made[name] = results.from_native(native, names=decoder.names, frame_size=size, out=mine)
-        begin = time.perf_counter_ns() if self._functions else 0
+        for (name, decoder), each in zip(self._decoders.items(), found, strict=True):
+            mine = None if out is None else out[name]
+            result = made[name] = results.from_native(each, names=decoder.names, frame_size=size, out=mine)
+            if frame is not None:
+                result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
+        spent = 0
         if self._functions:
-            items = [Placed(each[0], each[1:3], each[3:5], each[5]) for each in placed]
-            for name, (function, chosen) in self._functions.items():
-                # Without a slot nothing has run, and the outputs are of another frame.
-                arrays = {output: raw[output] if items else raw[output][:0] for output in chosen}
-                made[name] = function.call(arrays, items)
-        spent = time.perf_counter_ns() - begin if self._functions else 0
-        if frame is not None:
-            for each in made.values():
-                if isinstance(each, results.Results):
-                    each.timestamp_ns, each.meta = frame.timestamp_ns, frame.meta
-        return (made[""] if self._single else {name: made[name] for name in self._order}), spent
+            spent = self._call_functions(made, raw, placed, frame)
+            made = {name: made[name] for name in self._order}
+        return made[""] if self._single else made, spent
+
+    def _call_functions(
+        self, made: dict[str, Any], raw: dict[str, Any], placed: Sequence[tuple[Any, ...]], frame: Frame | None
+    ) -> int:
+        """Let the decoders in Python add their results. Returns nanoseconds."""
+        begin = time.perf_counter_ns()
+        items = [Placed(each[0], each[1:3], each[3:5], each[5]) for each in placed]
+        for name, (function, chosen) in self._functions.items():
+            # Without a slot nothing has run, and the outputs are of another frame.
+            arrays = {output: raw[output] if items else raw[output][:0] for output in chosen}
+            result = made[name] = function.call(arrays, items)
+            if frame is not None and isinstance(result, results.Results):
+                result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
+        return time.perf_counter_ns() - begin
 
     def __call__(
         self,

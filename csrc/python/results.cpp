@@ -52,11 +52,15 @@ py::tuple ResultBuffer::results() {
 py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borrow) {
   const py::object base = borrow ? owner_of(buffer) : py::object();
   const mnnlite_sink& sink = buffer->sink();
+  // Most results have no more than one or two of these, and an empty array costs as much as a full one.
+  const auto unless_empty = [&base](const auto* data, int32_t count) -> py::object {
+    return count == 0 ? py::object(py::none()) : py::object(make_array(data, count, base));
+  };
   return py::make_tuple(
       buffer->kind(),
       make_array(reinterpret_cast<const uint8_t*>(sink.rows), sink.row_count * static_cast<int32_t>(sizeof(mnnlite_row)), base),
-      make_array(sink.values, sink.value_count, base), make_array(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count, base),
-      make_array(sink.pixels, sink.pixel_count, base), sink.found, sink.truncated != 0);
+      unless_empty(sink.values, sink.value_count), unless_empty(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count),
+      unless_empty(sink.pixels, sink.pixel_count), sink.found, sink.truncated != 0);
 }
 
 }  // namespace mnnlite::python

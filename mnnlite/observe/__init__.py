@@ -11,10 +11,10 @@ from mnnlite.observe.measures import Difference, difference
 from mnnlite.observe.perfetto import TraceWriter
 from mnnlite.observe.plots import plot_curves
 from mnnlite.observe.prediction import Prediction, predict
-from mnnlite.observe.proc import Process, process
 from mnnlite.observe.report import write_report
 from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile
 from mnnlite.observe.tracing import Operator, OperatorTensor, TracedRun, trace_run
+from mnnlite.proc import Process, process
 
 __all__ = [
     "Account",

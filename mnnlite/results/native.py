@@ -44,7 +44,7 @@ def from_native(
     Parameters
     ----------
     native : tuple
-        Arrays of rank 1; rows are the bytes of mnnlite_row.
+        Arrays of rank 1, None if empty; rows are always there, the bytes of mnnlite_row.
     names : sequence of str
         Names of the classes.
     frame_size : (width, height), optional
@@ -68,7 +68,12 @@ def from_native(
             rows, values, chars, pixels, names=names, frame_size=frame_size, found=found, truncated=truncated
         )
     check_out(out, kind)
-    out._set(rows, values, chars, pixels, names, frame_size, found, truncated)
+    buffer = out._buffer
+    vars(out).clear()
+    Results.__init__(
+        out, rows, values, chars, pixels, names=names, frame_size=frame_size, found=found, truncated=truncated
+    )
+    out._buffer = buffer
     return out
 
 

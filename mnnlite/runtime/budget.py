@@ -95,14 +95,14 @@ def held(shares: Iterable[Share]) -> int:
     inputs: dict[int, int] = {}
     for each in shares:
         found = each.cost
-        # Outputs once more: results travel while the next frame is worked on.
+        # Outputs twice: results travel while the next frame is worked on.
         total += found.static + found.overhead + found.outputs + _A_TASK
         arena = (each.lane, each.arena)
         dynamic[arena] = max(dynamic.get(arena, 0), found.dynamic)
         if each.shares_input:
             inputs[each.lane] = max(inputs.get(each.lane, 0), found.inputs)
         else:
-            total += found.inputs
+            total += found.inputs + found.staging
     lanes = {lane for lane, _ in dynamic}
     return total + sum(dynamic.values()) + sum(inputs.values()) + len(lanes) * _A_LANE
 
@@ -134,7 +134,7 @@ class Budget:
         unknown = max(0, self.grown() - held([*shares, *freed]))
         lane = [each for each in shares if each.lane == new.lane]
         resting = held([each for each in shares if each.lane != new.lane])
-        resting += sum(each.cost.loaded + each.cost.outputs + _A_TASK for each in lane) + _A_LANE
+        resting += sum(each.cost.loaded + 2 * each.cost.outputs + _A_TASK for each in lane) + _A_LANE
         return unknown + max(resting + new.cost.loading, held([*shares, new]))
 
     def refuse(self, shares: list[Share], new: Share, spec: TaskSpec, threads: int, lanes: int) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError
-from mnnlite.runtime.scheduler import Rule
+from mnnlite.runtime.rules import Rule
 from mnnlite.runtime.stats import TaskStats
 from mnnlite.specs import TaskSpec
 from mnnlite.task import Task

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
     from mnnlite.runtime.entry import Entry
-    from mnnlite.runtime.scheduler import Plan
+    from mnnlite.runtime.rules import Plan
 
 __all__ = ["SLICE_NS", "Flight", "Flights"]
 
