@@ -42,8 +42,10 @@ const char* word_of(BackendKind kind) {
 }
 
 std::shared_ptr<Arena> make_arena(const std::string& backend_word, const std::string& precision, const std::string& memory,
-                                  const std::string& power, int threads, bool fallback_to_cpu) {
-  const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu};
+                                  const std::string& power, int threads, bool fallback_to_cpu,
+                                  const std::string& weights_folder) {
+  const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu,
+                             weights_folder};
   std::shared_ptr<Arena> arena;
   const PrintCapture prints;
   Status status;
@@ -317,6 +319,7 @@ py::dict NativeModel::memory() const {
   result["dynamic"] = need.dynamic_bytes;
   result["inputs"] = need.input_bytes;
   result["outputs"] = need.output_bytes;
+  result["mapped"] = need.file_bytes;
   return result;
 }
 
@@ -365,6 +368,8 @@ void bind_engine(py::module_& module) {
   module.def("engine_version", &engine_version);
   module.def("string_abi", &string_abi);
   module.def("engine_path", &engine_path);
+  module.def("check_weights_folder", [](const std::string& folder) { check(check_weights_folder(folder.c_str()), "create_arena"); },
+             py::arg("folder"));
   module.def("check_engine", [] {
     redirect_prints(engine_path());
     const PrintCapture prints;
@@ -375,7 +380,7 @@ void bind_engine(py::module_& module) {
 
   py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
       .def(py::init(&make_arena), py::arg("backend"), py::arg("precision"), py::arg("memory_mode"), py::arg("power"),
-           py::arg("threads"), py::arg("fallback_to_cpu"))
+           py::arg("threads"), py::arg("fallback_to_cpu"), py::arg("weights_folder") = "")
       .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options().backend); })
       .def_property_readonly("computes_in_half", &Arena::computes_in_half)
       .def_property_readonly("static_bytes", &Arena::static_bytes)
@@ -409,6 +414,7 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("closed", &NativeModel::closed)
       .def("timing", &NativeModel::timing)
       .def("memory", &NativeModel::memory)
+      .def("weight_files", [](const NativeModel& model) { return model.session()->weights().files(); })
       .def("facts", &NativeModel::facts)
       .def("operators", &NativeModel::operators);
 }

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError
 from mnnlite.frame import Frame
-from mnnlite.runtime.budget import parse
+from mnnlite.model import weights_options
+from mnnlite.runtime.budget import Budget, parse
 from mnnlite.runtime.collector import Collector
 from mnnlite.runtime.entry import Settings
 from mnnlite.runtime.flights import Flights
@@ -50,19 +51,23 @@ class Runtime:
         A budget, e.g. ``"64 MiB"``: bounds the growth of this process's anonymous memory from here on, the peak of
         loading included. A task that does not fit is refused, or takes the place of evictable ones. Models must be files;
         the cost of one that was never seen is found by a child process (some tenths of a second).
-    weights : {"heap"}
-        ``"mapped"``: not yet.
+    weights : {"heap", "mapped"}
+        ``"mapped"``: weights lie in files that mnnlite writes when it loads a model; the kernel may drop their pages when
+        memory is short, at the price of reading them again. See `Arena`.
     force : bool
         Allow more lanes times threads than there are cores.
     max_failures : int
         After so many failures in a row a task is parked: it is left out, with the reason, until it is replaced.
+    weights_dir : path, optional
+        Where the files with weights are made, without names: a folder on a disk. ``/var/tmp`` if not said.
     watchdog_s : float
         A run that takes longer is reported: logged, and listed in `stats`.
 
     Raises
     ------
     ArgumentError
-        More lanes times threads than cores; a value that cannot be used.
+        More lanes times threads than cores; a value that cannot be used; a folder for weights that cannot be written or
+        lies in memory.
 
     Notes
     -----
@@ -85,6 +90,7 @@ class Runtime:
         force: bool = False,
         max_failures: int = 3,
         watchdog_s: float = 10.0,
+        weights_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         for name, value, most in (
             ("lanes", lanes, 64),
@@ -100,19 +106,16 @@ class Runtime:
                 "slow each other down; take fewer, or pass force=True"
             )
         limit = None if memory is None else parse(memory)
-        if weights != "heap":
-            raise ArgumentError(
-                "weights='mapped': not yet; use 'heap'"
-                if weights == "mapped"
-                else f"weights is {weights!r}; use 'heap'"
-            )
+        where = weights_options(weights, weights_dir)
         self.threads = threads
         self.max_failures = max_failures
         self._closed = False
         self._pid = os.getpid()
         self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9))
-        self._lanes = [Lane(self._flights.native, index) for index in range(lanes)]
-        store = None if limit is None else Store(limit, self._flights, self._lanes, threads)
+        self._lanes = [Lane(self._flights.native, index, where) for index in range(lanes)]
+        store = (
+            None if limit is None else Store(Budget(limit, threads, lanes, where), self._flights, self._lanes, threads)
+        )
         self._roster = Roster(self._flights, self._lanes, threads, store)
         self._collector: Collector | None = None
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -326,8 +329,13 @@ class Runtime:
         -------
         dict
             ``tasks``: for each the terms of `Model.memory` and its ``lane``; ``lanes``: for each ``static`` (weights and
-            outputs), ``dynamic`` (the one buffer for feature maps, as large as the largest of its tasks needs) and
-            ``inputs`` (one memory for all pictures, as large as the largest, and what cannot be shared); ``total`` of all lanes.
+            outputs), ``mapped`` (what of it lies in files), ``dynamic`` (the one buffer for feature maps, as large as the
+            largest of its tasks needs) and ``inputs`` (one memory for all pictures, as large as the largest, and what
+            cannot be shared); ``total`` of all lanes, without what lies in files; ``engine``: what MNN took when it was
+            loaded, its fixed cost, in no budget. With ``weights="mapped"`` also ``weight_files``: ``resident`` (pages of
+            them in memory, which the kernel may drop) and ``dirty`` (of these, not yet on the disk). With a budget
+            ``budget``: ``limit``, ``grown`` (anonymous memory since the runtime was made), ``expected`` (by the terms) and
+            ``evicted`` (names).
         """
         self._check_open()
         return memory_of(self._roster)

@@ -30,6 +30,7 @@ LEVELS = [
     {"task", "meter", "cost", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},
+    {"road"},
     {"cli"},
     {"__main__", ""},  # "" is the package itself
 ]
