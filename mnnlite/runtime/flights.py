@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
+from mnnlite.errors import DecoderError
 from mnnlite.runtime.result import FrameResult
 from mnnlite.runtime.scheduler import Scheduler
 from mnnlite.runtime.stats import LaneStats
@@ -232,10 +233,16 @@ class Flights:
 
     def _outcome(self, flight: Flight, entry: Entry, outcome: Any, late: list[str], took: dict[str, int]) -> None:
         """What became of one task."""
-        state, begin, end, preprocess, infer, decode, crops, eligible, error, found, raw = outcome
+        state, begin, end, preprocess, infer, decode, crops, eligible, error, found, raw, placed = outcome
         name, result, stats = entry.name, flight.result, entry.stats
         if state == _RAN:
-            result._results[name] = entry.task.collect(found, raw, flight.frame)
+            try:
+                result._results[name], spent = entry.task.collect(found, raw, placed, flight.frame)
+            except DecoderError as failure:  # of a decoder in Python: it fails as a native one does
+                state, error = _FAILED, failure
+            else:
+                end, decode = end + spent, decode + spent
+        if state == _RAN:
             result.timing[name] = {"preprocess": preprocess, "infer": infer, "decode": decode}
             if crops >= 0:
                 result.crops[name] = (crops, eligible)
@@ -248,7 +255,7 @@ class Flights:
             entry.failures = 0
             stats.ran(preprocess, infer, decode)
             if not entry.closing:
-                took[name] = end - begin
+                took[name] = end - begin - spent
             return
         if state == _FAILED:
             result.errors[name] = error
