@@ -287,14 +287,16 @@ def test_the_environment_forces_an_instruction_set(name):
 
 
 @pytest.mark.parametrize("name", ["doesnotexist", "avx2,sse41", "neon" if "neon" not in _core.cpu_isas() else "avx2"])
-def test_an_instruction_set_that_cannot_be_forced_is_refused(name):
-    code = (
-        "import numpy as np, mnnlite\n"
-        "try:\n"
-        "    mnnlite.ImageSpec(size=(2, 2)).apply(mnnlite.Frame(np.zeros((2, 2, 3), np.uint8), 'BGR'))\n"
-        "except mnnlite.ArgumentError as error:\n"
-        "    print(error)\n"
-    )
+@pytest.mark.parametrize(
+    "use",
+    [
+        "mnnlite.ImageSpec(size=(2, 2)).apply(mnnlite.Frame(np.zeros((2, 2, 3), np.uint8), 'BGR'))",
+        "mnnlite.decoders.Classification().decode({'y': np.zeros((1, 3), np.float32)}, (2, 2))",
+    ],
+    ids=["image", "decode"],
+)
+def test_an_instruction_set_that_cannot_be_forced_is_refused(name, use):
+    code = f"import numpy as np, mnnlite\ntry:\n    {use}\nexcept mnnlite.ArgumentError as error:\n    print(error)\n"
     said = run_python(code, env={"MNNLITE_FORCE_ISA": name}).stdout
     assert "instruction set" in said
     assert name in said

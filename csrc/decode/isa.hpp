@@ -2,6 +2,8 @@
 // Bodies are MNNLITE_INLINE, so that they take on the target of the function around them; `wide_isa` says which to call.
 #pragma once
 
+#include "core/isa.hpp"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #define MNNLITE_DECODE_AVX2 1
 #define MNNLITE_TARGET_AVX2 __attribute__((target("avx2")))
@@ -12,7 +14,6 @@
 
 namespace mnnlite {
 
-// True if this CPU has AVX2 and MNNLITE_FORCE_ISA does not name a smaller set. Read once.
-bool wide_isa() noexcept;
+inline bool wide_isa() noexcept { return active_isa() == Isa::avx2; }
 
 }  // namespace mnnlite

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "core/isa.hpp"
 #include "decode/families.hpp"
 
 namespace mnnlite {
@@ -39,6 +40,8 @@ std::vector<const char*> decoder_families() {
 }
 
 Status make_decoder(const char* family, const mnnlite_option* options, int n, std::unique_ptr<Decoder>& decoder) noexcept {
+  Isa isa = Isa::baseline;
+  MNNLITE_TRY(choose_isa(isa));
   for (const Entry& entry : kFamilies) {
     if (std::strcmp(entry.family, family) != 0) continue;
     try {

@@ -10,7 +10,8 @@ namespace mnnlite {
 
 std::vector<const char*> decoder_families();
 
-// Code::argument: no such family, an unknown option, or an option's value that cannot be used.
+// Code::argument: no such family, an unknown option, an option's value that cannot be used, or an instruction set that this
+// CPU cannot run (MNNLITE_FORCE_ISA).
 Status make_decoder(const char* family, const mnnlite_option* options, int n, std::unique_ptr<Decoder>& decoder) noexcept;
 
 // An instance of a plug-in. Its table must outlive the decoder. Code::decoder_abi: built for another decoder.h.

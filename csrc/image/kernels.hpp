@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "image/cpu.hpp"
+#include "core/isa.hpp"
 
 // Kernels are made of small pieces, and a piece that is called from two places and therefore not inlined costs half the
 // speed. MNNLITE_INLINE is for pieces, MNNLITE_KERNEL for what is made of them: everything it calls becomes part of it.

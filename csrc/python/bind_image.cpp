@@ -3,13 +3,11 @@
 #include <pybind11/stl.h>
 
 #include <array>
-#include <optional>
 
 #include "arrays.hpp"
 #include "core/memory.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
-#include "image/cpu.hpp"
 #include "image/plan.hpp"
 #include "image_spec.hpp"
 
@@ -165,19 +163,6 @@ ImageSpec image_spec_from(const py::handle& spec) {
 }
 
 void bind_image(py::module_& module) {
-  module.def("cpu_isas", [] {
-    py::list names;
-    for (Isa isa : available_isas()) names.append(name_of(isa));
-    return names;
-  });
-  module.def("active_isa", [] {
-    Isa isa = Isa::baseline;
-    check(choose_isa(isa));
-    return name_of(isa);
-  });
-  module.def("force_isa", [](const std::optional<std::string>& name) { check(force_isa(name ? name->c_str() : nullptr)); },
-             py::arg("name").none(true));
-
   py::class_<FrameHandle>(module, "FrameHandle", py::is_final())
       .def_static("packed", &FrameHandle::packed, py::arg("array"), py::arg("format"))
       .def_static("yuv", &FrameHandle::yuv, py::arg("format"), py::arg("arrays"), py::arg("matrix"), py::arg("range"))

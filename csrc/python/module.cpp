@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 namespace mnnlite::python {
+void bind_core(pybind11::module_& module);
 void bind_engine(pybind11::module_& module);
 void bind_trace(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
@@ -13,6 +14,7 @@ void bind_lanes(pybind11::module_& module);
 PYBIND11_MODULE(_core, module) {
   module.doc() = "Native part of mnnlite. Private: use the package's own names.";
   module.attr("__version__") = MNNLITE_VERSION;
+  mnnlite::python::bind_core(module);
   mnnlite::python::bind_engine(module);
   mnnlite::python::bind_trace(module);
   mnnlite::python::bind_image(module);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/isa.hpp"
 #include "core/mapping.hpp"
 #include "core/memory.hpp"
 #include "core/status.hpp"
@@ -87,4 +88,18 @@ TEST_CASE("a block is aligned, grows and never shrinks") {
   CHECK_FALSE(block.reserve(size_t{1} << 60));
   CHECK(block.size() == 0);
   REQUIRE(block.reserve(1));
+}
+
+TEST_CASE("the baseline is always available") { CHECK(available_isas().front() == Isa::baseline); }
+
+TEST_CASE("a forced instruction set is taken, an unknown one refused") {
+  for (Isa isa : available_isas()) {
+    REQUIRE(force_isa(name_of(isa)).ok());
+    Isa chosen;
+    REQUIRE(choose_isa(chosen).ok());
+    CHECK(chosen == isa);
+    CHECK(active_isa() == isa);
+  }
+  CHECK(force_isa("doesnotexist").code == Code::argument);
+  CHECK(force_isa(nullptr).ok());
 }

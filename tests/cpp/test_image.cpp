@@ -8,7 +8,7 @@
 
 #include "core/memory.hpp"
 #include "guarded.hpp"
-#include "image/cpu.hpp"
+#include "core/isa.hpp"
 #include "image/formats.hpp"
 #include "image/plan.hpp"
 
@@ -83,19 +83,6 @@ Status make_status(const ImageSpec& spec, const TensorView& like, int32_t items 
 }
 
 }  // namespace
-
-TEST_CASE("the baseline is always available") { CHECK(available_isas().front() == Isa::baseline); }
-
-TEST_CASE("a forced instruction set is taken, an unknown one refused") {
-  for (Isa isa : available_isas()) {
-    REQUIRE(force_isa(name_of(isa)).ok());
-    Isa chosen;
-    REQUIRE(choose_isa(chosen).ok());
-    CHECK(chosen == isa);
-  }
-  CHECK(force_isa("doesnotexist").code == Code::argument);
-  CHECK(force_isa(nullptr).ok());
-}
 
 TEST_CASE("every instruction set gives the baseline's bits and stays within its memory") {
   std::mt19937 random(1);

@@ -9,7 +9,7 @@ mkdir -p "$work"
 gcc -O2 -Wall -Wextra -shared -fPIC -o "$work/count.so" tools/arm/count_instructions.c
 flags="-O3 -DNDEBUG -std=c++17 -ffp-contract=off -fno-math-errno -fno-trapping-math -Icsrc -Icsrc/include"
 objects=
-for source in csrc/image/*.cpp benchmarks/count_image.cpp; do
+for source in csrc/core/*.cpp csrc/image/*.cpp benchmarks/count_image.cpp; do
   object=$work/$(basename "$source" .cpp).o
   # As in CMakeLists.txt: what is compared with NEON is scalar code, not NEON by way of the compiler.
   case $source in *baseline*) extra=-fno-tree-vectorize ;; *) extra= ;; esac

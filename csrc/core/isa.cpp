@@ -1,10 +1,8 @@
-#include "image/cpu.hpp"
+#include "core/isa.hpp"
 
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-
-#include "image/kernels.hpp"
 
 namespace mnnlite {
 namespace {
@@ -89,10 +87,14 @@ std::vector<Isa> available_isas() {
   return isas;
 }
 
-Status choose_isa(Isa& isa) noexcept {
+Isa active_isa() noexcept {
   const int chosen = forced.load(std::memory_order_relaxed);
-  isa = chosen >= 0 ? static_cast<Isa>(chosen) : initial().isa;
-  return chosen >= 0 ? Status{} : initial().status;
+  return chosen >= 0 ? static_cast<Isa>(chosen) : initial().isa;
+}
+
+Status choose_isa(Isa& isa) noexcept {
+  isa = active_isa();
+  return forced.load(std::memory_order_relaxed) >= 0 ? Status{} : initial().status;
 }
 
 Status force_isa(const char* name) noexcept {
@@ -106,19 +108,4 @@ Status force_isa(const char* name) noexcept {
   return {};
 }
 
-namespace image {
-
-const Kernels& kernels_of(Isa isa) noexcept {
-  switch (isa) {
-#if defined(__x86_64__)
-    case Isa::sse41: return kSse41Kernels;
-    case Isa::avx2: return kAvx2Kernels;
-#elif defined(__aarch64__)
-    case Isa::neon: return kNeonKernels;
-#endif
-    default: return kBaselineKernels;
-  }
-}
-
-}  // namespace image
 }  // namespace mnnlite

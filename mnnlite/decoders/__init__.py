@@ -1,0 +1,47 @@
+"""Decoder families: how the outputs of a network become results, as frozen data.
+
+One class per family of heads, none per network. Each option is described once, here, at its field: that is what checks
+constructors and pipeline files, what ``mnnlite inspect --decoders`` lists and what the documentation shows.
+"""
+
+from mnnlite.decoders.areas import Lanes, Segmentation
+from mnnlite.decoders.base import Decoder, Raw
+from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2, nms
+from mnnlite.decoders.features import Classification, Embedding, Keypoints
+from mnnlite.decoders.function import Function
+from mnnlite.decoders.options import Option
+from mnnlite.decoders.placing import Placed, place
+from mnnlite.decoders.plugin import Plugin, get_include
+from mnnlite.decoders.registry import as_decoder, families, from_dict, options_of
+from mnnlite.decoders.ssd import Ssd
+from mnnlite.decoders.texts import Ctc, DbText
+from mnnlite.decoders.yolo import Yolo
+
+__all__ = [
+    "Decoder",
+    "Raw",
+    "Classification",
+    "FastestDet",
+    "Segmentation",
+    "Yolo",
+    "Ssd",
+    "YoloFastestV2",
+    "NanoDet",
+    "CenterFace",
+    "Lanes",
+    "Ctc",
+    "DbText",
+    "Keypoints",
+    "Embedding",
+    "Plugin",
+    "Function",
+    "Option",
+    "Placed",
+    "as_decoder",
+    "get_include",
+    "families",
+    "from_dict",
+    "nms",
+    "options_of",
+    "place",
+]

@@ -1,0 +1,122 @@
+"""Families of maps: a class per pixel, and the lines that classes draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mnnlite.decoders.base import Named
+from mnnlite.decoders.options import option
+from mnnlite.errors import ArgumentError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation(Named):
+    """A class per pixel: scores per class, one score, or a map of class numbers; gives `Masks`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.segmentation`.
+    """
+
+    family: ClassVar[str] = "segmentation"
+
+    mode: str = option(
+        "auto",
+        "word",
+        "argmax over channels; binary: one channel and a threshold; classes: integers are classes. "
+        "auto: argmax for several channels, else classes for integers and binary for floats",
+        choices=("auto", "argmax", "binary", "classes"),
+    )
+    activation: str = option("none", "word", "of a binary map", choices=("none", "sigmoid"))
+    threshold: float = option(0.5, "number", "a binary map is 1 where it is larger", low=-1e30, high=1e30)
+    layout: str = option(
+        "own", "word", "order of the output's axes; own: as the tensor says", choices=("own", "NCHW", "NHWC")
+    )
+    size: str = option(
+        "network", "word", "maps as the network gives them, or as large as the frame", choices=("network", "frame")
+    )
+    background: int = option(
+        -2, "whole", "class that gets no row; -1: none; -2: 0 for two-class maps, else none", low=-2, high=254
+    )
+    min_area: float = option(0.0, "number", "smaller areas get no row, in frame pixels squared", low=0, high=1e12)
+    scores: bool = option(False, "flag", "score is the mean softmax of an argmax map (slow); else 1")
+    output: str = option("masks", "word", "masks give Masks, polygons give Polygons", choices=("masks", "polygons"))
+    tolerance: float | None = option(
+        None, "number", "polygons: no dropped corner is further from the outline, in frame pixels (1)", low=0, high=1e6
+    )
+    holes: bool | None = option(None, "flag", "polygons: inner outlines too (true)")
+    max_polygons: int | None = option(None, "whole", "polygons: rows per item, the largest (256)", low=1, high=16384)
+    max_points: int | None = option(
+        None, "whole", "polygons: corners of all rows of an item (16384)", low=4, high=1 << 24
+    )
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as ``_core`` takes them."""
+        options = super().native_options()
+        if self.output == "polygons":
+            if options.pop("size") != "network":
+                raise ArgumentError("Segmentation.size: is for masks; polygons are in pixels of the frame anyway")
+        else:
+            for name in ("tolerance", "holes", "max_polygons", "max_points"):
+                if name in options:
+                    raise ArgumentError(f"Segmentation.{name}: is for output='polygons'")
+        return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lanes(Named):
+    """Lane and edge lines, from a mask or from a row-anchor head; gives `Polylines`, from near to far, longest first.
+
+    ``head="mask"``: the outputs that `Segmentation` takes. Lines are the middles of runs of pixels, row by row (column
+    by column where a line lies flat); they end where areas split or join, and are continued over gaps by the piece that
+    fits best. ``head="rows"``: (N, cells + 1, rows, lanes), Ultra-Fast-Lane-Detection.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.lanes`. Source of row anchors: Qin et al. 2020, equations 3 to 6.
+    """
+
+    family: ClassVar[str] = "lanes"
+    _OF_HEAD: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(
+            (
+                "mode",
+                "activation",
+                "threshold",
+                "layout",
+                "scores",
+                "background",
+                "max_gap",
+                "min_length",
+                "min_pixels",
+            ),
+            "mask",
+        ),
+        **dict.fromkeys(("row_anchors", "min_points"), "rows"),
+    }
+
+    head: str = option("mask", "word", "what the output is", choices=("mask", "rows"))
+    score: float = option(0.0, "number", "lines with at least this mean probability", low=0, high=1)
+    tolerance: float = option(
+        1.0, "number", "no dropped point is further from the line, in frame pixels", low=0, high=1e6
+    )
+    degree: int = option(0, "whole", "of the polynomial through the points; 0: the points themselves", low=0, high=3)
+    max_lines: int = option(16, "whole", "rows per item, the longest", low=1, high=256)
+    mode: str = option("auto", "word", "mask: see Segmentation", choices=("auto", "argmax", "binary", "classes"))
+    activation: str = option("none", "word", "mask: of a binary map", choices=("none", "sigmoid"))
+    threshold: float = option(0.5, "number", "mask: a binary map is 1 where it is larger", low=-1e30, high=1e30)
+    layout: str = option("own", "word", "mask: order of the output's axes", choices=("own", "NCHW", "NHWC"))
+    background: int = option(0, "whole", "mask: class that is no line; -1: none", low=-1, high=254)
+    max_gap: float = option(
+        0.25, "number", "mask: gaps that a line is continued over, in heights of the map", low=0, high=10
+    )
+    min_length: float = option(0.08, "number", "mask: shorter lines are dropped, in heights of the map", low=0, high=10)
+    min_pixels: int = option(8, "whole", "mask: smaller pieces are noise", low=1, high=1 << 24)
+    row_anchors: tuple[float, ...] = option((), "numbers", "rows: y of each row in network pixels, growing")
+    min_points: int = option(3, "whole", "rows: lanes with fewer points are dropped", low=2, high=1 << 20)
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as ``_core`` takes them: those of the head."""
+        options = super().native_options()
+        return {name: value for name, value in options.items() if self._OF_HEAD.get(name, self.head) == self.head}

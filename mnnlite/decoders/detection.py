@@ -1,0 +1,142 @@
+"""Families that find boxes, but for SSD and YOLO; and suppression alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from mnnlite import _core
+from mnnlite.decoders.base import Detector
+from mnnlite.decoders.options import option
+from mnnlite.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastestDet(Detector):
+    """FastestDet: (N, 5 + C, rows, columns), objectness and classes activated; gives `Detections`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.fastestdet`. Source: github.com/dog-qiuqiu/FastestDet.
+    """
+
+    family: ClassVar[str] = "fastestdet"
+
+    score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloFastestV2(Detector):
+    """Yolo-FastestV2: two grids (N, rows, columns, 15 + C), activated by the network; gives `Detections`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.yolofastestv2`. Source: github.com/dog-qiuqiu/Yolo-FastestV2.
+    """
+
+    family: ClassVar[str] = "yolofastestv2"
+
+    score: float = option(0.3, "number", "boxes with a larger score are kept", low=0, high=1)
+    anchors: tuple[float, ...] = option(
+        (), "numbers", "width, height in network pixels, 3 a grid, finest first; empty: the COCO model's"
+    )
+    layout: str = option(
+        "NHWC", "word", "order of the outputs' axes; own: as the tensors say", choices=("NHWC", "NCHW", "own")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NanoDet(Detector):
+    """NanoDet and NanoDet-Plus: one output (N, A, C + 4 (reg_max + 1)), or classes and distances of each stride.
+
+    Gives `Detections`. The outputs of each stride may come in any order.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.nanodet`. Sources: Li et al. 2020, equation 6; github.com/RangiLyu/nanodet.
+    """
+
+    family: ClassVar[str] = "nanodet"
+
+    score: float = option(0.4, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = option(0.6, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    strides: tuple[float, ...] = option((8.0, 16.0, 32.0, 64.0), "numbers", "strides of the grids, finest first")
+    reg_max: int = option(7, "whole", "largest distance of a side, in strides", low=1, high=64)
+    cell_offset: float = option(
+        0.0, "number", "centre of a cell, in strides: 0 for NanoDet-Plus, 0.5 for the first NanoDet", low=0, high=1
+    )
+    sigmoid: bool = option(False, "flag", "class scores are logits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CenterFace(Detector):
+    """CenterFace and CenterNet: heat map, size, offset and landmarks (N, ., rows, columns); gives `Detections`.
+
+    The last two outputs may be missing. CenterFace: size and offset are y before x, sizes are logarithms.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.centerface`. Sources: Xu et al. 2020, section 3.2; Zhou et al. 2019, section 4.
+    """
+
+    family: ClassVar[str] = "centerface"
+
+    score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = option(0.3, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    variant: str = option(
+        "centerface",
+        "word",
+        "centernet: one heat map a class, sizes in cells, x before y, only local maxima count",
+        choices=("centerface", "centernet"),
+    )
+    sigmoid: bool = option(False, "flag", "the heat map holds logits")
+    peaks: bool | None = option(None, "flag", "only cells that no neighbour exceeds; not given: as the variant")
+
+
+def nms(
+    boxes_xyxy: ArrayLike,
+    scores: ArrayLike,
+    class_ids: ArrayLike | None = None,
+    iou: float = 0.45,
+    *,
+    agnostic: bool = False,
+    top_k: int = 1 << 30,
+) -> NDArray[np.int64]:
+    """Greedy non-maximum suppression.
+
+    Parameters
+    ----------
+    boxes_xyxy : (N, 4) float32
+    scores : (N,) float32
+    class_ids : (N,) int32, optional
+        Boxes of different classes do not suppress one another, unless `agnostic`.
+    iou : float in [0, 1]
+        Of two boxes whose intersection over union is larger, the better one is kept; of equal scores the earlier.
+    top_k : int
+        Only the best enter.
+
+    Returns
+    -------
+    (K,) int64
+        Indices of the boxes that are kept, best first.
+
+    Raises
+    ------
+    ArgumentError
+        Shapes that do not fit, or numbers that are not finite.
+
+    Notes
+    -----
+    Complexity O(N K). Definition: `mnnlite.reference.decode.nms`.
+    """
+    boxes = np.asarray(boxes_xyxy, np.float32)
+    classes = np.zeros(len(boxes), np.int32) if class_ids is None else np.asarray(class_ids, np.int32)
+    if not 0 <= iou <= 1 or top_k < 1:
+        raise ArgumentError(f"wanted iou in [0, 1] and top_k of at least 1, got {iou} and {top_k}")
+    kept: NDArray[np.int64] = _core.nms(boxes, np.asarray(scores, np.float32), classes, iou, agnostic, top_k)
+    return kept

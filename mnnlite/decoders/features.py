@@ -1,0 +1,73 @@
+"""Families of numbers that need no search: class scores, key points, embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mnnlite.decoders.base import Decoder, Named
+from mnnlite.decoders.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(Named):
+    """Class scores: (N, C) or with trailing axes of 1; gives `Classes`, best first.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.classification`.
+    """
+
+    family: ClassVar[str] = "classification"
+
+    activation: str = option(
+        "softmax",
+        "word",
+        "what turns the output into scores; none: the network did it, or sigmoid for several classes at once",
+        choices=("softmax", "sigmoid", "none"),
+    )
+    top_k: int = option(5, "whole", "classes per item, the best", low=1, high=1 << 30)
+    score: float = option(0.0, "number", "classes with at least this score", low=-1e30, high=1e30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keypoints(Decoder):
+    """Key points: a heat map each, (N, P, rows, columns), or regressed, (N, P * values); gives `Keypoints`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.keypoints`. Sources: Zhang et al. 2020 (DARK), Xiao et al. 2018.
+    """
+
+    family: ClassVar[str] = "keypoints"
+
+    mode: str = option("heatmap", "word", "what the output is", choices=("heatmap", "regressed"))
+    subpixel: str = option(
+        "parabola",
+        "word",
+        "heat maps: how the peak is found between pixels; parabola is exact for Gaussians",
+        choices=("parabola", "quarter", "none"),
+    )
+    units: str = option(
+        "pixels", "word", "regressed: of the network's input, or relative to it", choices=("relative", "pixels")
+    )
+    values: int = option(
+        2, "whole", "regressed: numbers a point; beyond x, y the last is the confidence", low=2, high=16
+    )
+    activation: str = option("none", "word", "of the confidences", choices=("none", "sigmoid"))
+    layout: str = option("own", "word", "heat maps: order of the output's axes", choices=("own", "NCHW", "NHWC"))
+    score: float = option(0.0, "number", "rows with at least this mean confidence", low=-1e30, high=1e30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding(Decoder):
+    """Feature vectors (N, D), scaled to length 1; gives `Embeddings`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.embedding`.
+    """
+
+    family: ClassVar[str] = "embedding"
+
+    normalize: bool = option(True, "flag", "scale each vector to length 1")

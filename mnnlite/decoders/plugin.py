@@ -1,0 +1,51 @@
+"""Native decoders from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mnnlite import _core
+from mnnlite.decoders.outside import Outside
+from mnnlite.errors import DecoderABIError
+
+
+class Plugin(Outside):
+    """A native decoder from outside: an object with ``__mnnlite_decoder__``, or where to find one.
+
+    Parameters
+    ----------
+    decoder : object or str
+        An object whose attribute ``__mnnlite_decoder__`` is a capsule named ``mnnlite_decoder_v1`` that holds a
+        ``mnnlite_decoder_v1`` (see ``mnnlite/decoder.h``), or ``"package.module:attribute"`` that names such an object.
+    options : dict, optional
+        Numbers, booleans, texts and lists of numbers, handed to its ``create``.
+    classes, tensors
+        As for the built-in families.
+
+    Raises
+    ------
+    DecoderABIError
+        It was built for another version of ``decoder.h``, or the attribute is no such capsule.
+    DecoderError
+        Its ``create`` refused the options.
+    ArgumentError
+        There is no such object.
+
+    Notes
+    -----
+    Runs without the GIL. It is tried on zeros whenever it is planned for a shape. Definition of the interface:
+    ``mnnlite/decoder.h``; `get_include` gives its folder, ``mnnlite/decoder.pxd`` its Cython face.
+    """
+
+    def _take(self, found: Any) -> None:
+        capsule = getattr(found, "__mnnlite_decoder__", None)
+        if capsule is None:
+            raise DecoderABIError(f"{self.decoder!r} has no __mnnlite_decoder__, the capsule of a native decoder")
+        object.__setattr__(self, "family", capsule)
+        object.__setattr__(self, "_idle", [_core.ArrayDecoder(self.family, self.native_options())])
+
+
+def get_include() -> str:
+    """Folder of ``mnnlite/decoder.h``, for compilers: ``-I$(python -c "import mnnlite; print(mnnlite.get_include())")``."""
+    return str(Path(__file__).parent.parent / "include")

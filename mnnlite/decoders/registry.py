@@ -1,0 +1,137 @@
+"""Families by name, and specs from whatever may stand for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from mnnlite.decoders.areas import Lanes, Segmentation
+from mnnlite.decoders.base import Decoder, Raw
+from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2
+from mnnlite.decoders.features import Classification, Embedding, Keypoints
+from mnnlite.decoders.function import Function
+from mnnlite.decoders.options import Option, unknown
+from mnnlite.decoders.outside import load
+from mnnlite.decoders.plugin import Plugin
+from mnnlite.decoders.ssd import Ssd
+from mnnlite.decoders.texts import Ctc, DbText
+from mnnlite.decoders.yolo import Yolo
+from mnnlite.errors import ArgumentError
+
+_FAMILIES: dict[str, type[Decoder]] = {
+    spec.family: spec
+    for spec in (
+        Raw,
+        Classification,
+        FastestDet,
+        Segmentation,
+        Yolo,
+        Ssd,
+        YoloFastestV2,
+        NanoDet,
+        CenterFace,
+        Lanes,
+        Ctc,
+        DbText,
+        Keypoints,
+        Embedding,
+    )
+}
+
+
+def families() -> dict[str, type[Decoder]]:
+    """Every family by its name, the class's name in lower case."""
+    return dict(_FAMILIES)
+
+
+def options_of(family: str | type[Decoder]) -> list[Option]:
+    """The options of a family: the one table that checking, inspection and documentation are made from."""
+    spec = _FAMILIES[family] if isinstance(family, str) else family
+    return [
+        Option(
+            entry.name,
+            entry.metadata["type"],
+            None if entry.default is MISSING else entry.default,
+            entry.metadata["doc"],
+            entry.metadata["low"],
+            entry.metadata["high"],
+            entry.metadata["choices"],
+        )
+        for entry in fields(spec)
+    ]
+
+
+def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) -> Decoder:
+    """Make a decoder spec from a family's name and options, as pipeline files hold them.
+
+    Parameters
+    ----------
+    options : dict with "family", or the name of a family
+        A family with a colon is ``"package.module:attribute"``: an object with ``__mnnlite_decoder__`` (see `Plugin`) or
+        a function (see `Function`), which gets the options.
+    base : path, optional
+        Folder that relative paths (``classes``) are relative to.
+
+    Returns
+    -------
+    Decoder
+
+    Raises
+    ------
+    ArgumentError
+        An unknown family or option (with the closest known one), or a value that cannot be used.
+    DecoderABIError, DecoderError
+        A plug-in that does not fit, or that refuses its options.
+    """
+    entries = {"family": options} if isinstance(options, str) else dict(options)
+    family = entries.pop("family", None)
+    if isinstance(family, str) and ":" in family:
+        common = {key: entries.pop(key) for key in ("classes", "tensors") if key in entries}
+        if base is not None and isinstance(common.get("classes"), str):
+            common["classes"] = str(Path(base) / common["classes"])
+        kind = Plugin if hasattr(load(family), "__mnnlite_decoder__") else Function
+        return kind(family, entries, **common)
+    if not isinstance(family, str):
+        raise ArgumentError(f"decoder: wanted a family's name, got {family!r}; there are {', '.join(_FAMILIES)}")
+    if family not in _FAMILIES:
+        raise unknown("decoder family", family, _FAMILIES)
+    spec = _FAMILIES[family]
+    known = {entry.name: entry for entry in fields(spec)}
+    for key, value in entries.items():
+        if key not in known:
+            raise unknown(f"{family} option", str(key), known)
+        if base is not None and known[key].metadata["type"] == "path" and isinstance(value, str):
+            entries[key] = str(Path(base) / value)
+    return spec(**entries)
+
+
+def as_decoder(value: Any, base: Path | str | None = None) -> Decoder:
+    """Make a decoder spec from whatever may stand for one.
+
+    Parameters
+    ----------
+    value : Decoder, str, dict, object with ``__mnnlite_decoder__``, or callable
+        A spec; a family's name or ``"package.module:attribute"`` of a plug-in or function; either with options in a dict (see
+        `from_dict`); a native decoder; or a Python function (see `Function`).
+    base : path, optional
+        Folder that relative paths are relative to.
+
+    Raises
+    ------
+    ArgumentError, DecoderABIError, DecoderError
+        Nothing of these, or one that cannot be used.
+    """
+    if isinstance(value, Decoder):
+        return value
+    if isinstance(value, (str, Mapping)):
+        return from_dict(value, base)
+    if hasattr(value, "__mnnlite_decoder__"):
+        return Plugin(value)
+    if callable(value):
+        return Function(value)
+    raise ArgumentError(
+        f"decoder: got a {type(value).__name__}, wanted a decoder, a family's name, an object with __mnnlite_decoder__ "
+        "or a function"
+    )

@@ -1,0 +1,58 @@
+"""Where texts are, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mnnlite.decoders.base import Decoder
+from mnnlite.decoders.options import names_from, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbText(Decoder):
+    """Text areas by differentiable binarization: a probability map (N, 1, H, W); gives `Polygons` of four corners.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.dbtext`. Source: Liao et al. 2020, section 3.5.
+    """
+
+    family: ClassVar[str] = "dbtext"
+
+    threshold: float = option(0.3, "number", "a pixel is text where it is larger", low=0, high=1)
+    score: float = option(0.6, "number", "areas with at least this mean probability", low=0, high=1)
+    unclip: float = option(1.5, "number", "how far areas grow: by unclip * area / perimeter", low=0, high=10)
+    min_size: float = option(3.0, "number", "shorter sides are dropped, in pixels of the map", low=0, high=1e6)
+    max_candidates: int = option(1000, "whole", "rows per item, the largest", low=1, high=16384)
+    sigmoid: bool = option(False, "flag", "the map holds logits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ctc(Decoder):
+    """Text by CTC, greedy: (N, T, symbols); gives `Texts` with a confidence per character.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.ctc`. Source: Graves et al. 2006, section 3.2.
+    """
+
+    family: ClassVar[str] = "ctc"
+    _BATCHED_RANK: ClassVar[int] = 3
+
+    keys: tuple[str, ...] | str | None = option(
+        None, "path", "the symbols without the blank: a list, or a text file with one a line", native=False
+    )
+    space: bool = option(False, "flag", "a space follows the keys")
+    blank: str = option("first", "word", "which symbol is the blank", choices=("first", "last"))
+    activation: str = option("none", "word", "what turns the output into probabilities", choices=("none", "softmax"))
+    score: float = option(0.0, "number", "texts with at least this mean confidence", low=0, high=1)
+    keep_empty: bool = option(False, "flag", "an item without text is a row too")
+    first_axis: str = option("batch", "word", "time: the output is (T, 1, symbols)", choices=("batch", "time"))
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as ``_core`` takes them, the keys as texts."""
+        options = super().native_options()
+        if self.keys is not None:
+            options["keys"] = names_from(self.keys, "Ctc.keys")
+        return options

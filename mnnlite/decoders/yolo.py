@@ -1,0 +1,64 @@
+"""The YOLO family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from mnnlite.decoders.base import Detector
+from mnnlite.decoders.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yolo(Detector):
+    """The YOLO family; gives `Detections`, or `Keypoints` for points with confidences.
+
+    ``v8`` (also v9, v11): (N, 4 + C, A) or its transpose, boxes x, y, width, height in network pixels.
+    ``v5`` (also v7 and heads made of it): flat (N, A, 5 + C) with placed boxes, or the raw grids of all strides,
+    (N, anchors (5 + C), rows, columns) or (N, anchors, rows, columns, 5 + C). ``v3``: the same, with its own boxes.
+    ``yolox``: flat (N, A, 5 + C) with boxes relative to cells. ``end2end``: rows that the network suppressed itself,
+    (N, K, 6), (K, 6) or (K, 7) with the slot first.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.yolo`. Sources: Redmon and Farhadi 2018; ultralytics yolov5 models/yolo.py and
+    ultralytics nn/modules/head.py; Ge et al. 2021; WongKinYiu/yolov7 models/experimental.py.
+    """
+
+    family: ClassVar[str] = "yolo"
+    _BATCHED_RANK: ClassVar[int] = 3
+
+    version: str = field(
+        default="v8",
+        kw_only=False,
+        metadata={
+            "type": "word",
+            "doc": "how the outputs are laid out; v9 and v11 are v8, v7 is v5, v10 is end2end",
+            "low": None,
+            "high": None,
+            "choices": ("v3", "v5", "v8", "yolox", "end2end"),
+            "native": True,
+        },
+    )
+    activation: str = option(
+        "usual",
+        "word",
+        "of scores, and of the numbers of raw grids; usual: sigmoid for raw grids, none for the others",
+        choices=("usual", "none", "sigmoid"),
+    )
+    units: str = option("pixels", "word", "of boxes that the network placed", choices=("pixels", "relative"))
+    points: int = option(
+        0, "whole", "points of each box: v8 after the classes, v5 between objectness and classes", low=0, high=1024
+    )
+    point_values: int = option(2, "whole", "numbers a point: x, y or x, y, confidence", low=2, high=3)
+    rotated: bool = option(False, "flag", "v8: the last number is the box's angle in radians; points are its corners")
+    channels: str = option(
+        "auto", "word", "v8: which axis holds 4 + C; auto: the shorter one", choices=("auto", "last", "first")
+    )
+    anchors: tuple[float, ...] = option(
+        (), "numbers", "raw grids: width, height in network pixels, finest grid first; empty: the COCO models'"
+    )
+    strides: tuple[float, ...] = option((8.0, 16.0, 32.0), "numbers", "yolox: strides of the grids")
+    columns: str = option(
+        "", "text", "end2end: what a row holds, of x y x y, s score, c class, b slot; empty: xyxysc or bxyxycs"
+    )

@@ -1,0 +1,37 @@
+"""What decoders find: structured arrays over the native result pools, with plain conveniences.
+
+All coordinates are pixels of the whole frame, x to the right, y down; pixel i covers [i, i+1).
+"""
+
+from mnnlite.results.base import Results
+from mnnlite.results.classes import Class, Classes
+from mnnlite.results.detections import Detection, Detections
+from mnnlite.results.embeddings import Embedding, Embeddings
+from mnnlite.results.keypoints import Keypoints, Skeleton
+from mnnlite.results.masks import Mask, Masks
+from mnnlite.results.native import KINDS, buffer_of, check_out, from_native
+from mnnlite.results.texts import Text, Texts
+from mnnlite.results.vectors import Polygons, Polylines, Shape
+
+__all__ = [
+    "Results",
+    "Classes",
+    "Detections",
+    "Masks",
+    "Polygons",
+    "Polylines",
+    "Keypoints",
+    "Texts",
+    "Embeddings",
+    "Class",
+    "Detection",
+    "Mask",
+    "Shape",
+    "Skeleton",
+    "Text",
+    "Embedding",
+    "KINDS",
+    "buffer_of",
+    "check_out",
+    "from_native",
+]
