@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Sequential:
+def conv(
+    inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1, dilation: int = 1
+) -> nn.Sequential:
     """Convolution, batch normalisation, ReLU."""
     padding = dilation * (size - 1) // 2
     return nn.Sequential(
@@ -20,7 +22,9 @@ def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int 
 class Block(nn.Module):
     """Depthwise and pointwise, with a residual where shapes agree; the middle is wider than the ends."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, grow: int = 2, size: int = 3, dilation: int = 1) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, stride: int = 1, grow: int = 2, size: int = 3, dilation: int = 1
+    ) -> None:
         super().__init__()
         middle = inputs * grow
         self.wide = conv(inputs, middle, 1)
@@ -76,7 +80,10 @@ class Objects(nn.Module):
         self.fuse = nn.ModuleList([Block(48, 48, 1, size=5), Block(48, 48, 1, size=5)])
         self.down = conv(48, 48, 3, 2, 48)
         self.heads = nn.ModuleList(
-            [nn.Sequential(conv(48, 48, 3, 1, 48), conv(48, 64, 1), conv(64, 64, 3, 1, 64), conv(64, 64, 1)) for _ in self.STRIDES]
+            [
+                nn.Sequential(conv(48, 48, 3, 1, 48), conv(48, 64, 1), conv(64, 64, 3, 1, 64), conv(64, 64, 1))
+                for _ in self.STRIDES
+            ]
         )
         self.scores = nn.ModuleList([nn.Conv2d(64, classes, 1) for _ in self.STRIDES])
         self.places = nn.ModuleList([nn.Conv2d(64, 4, 1) for _ in self.STRIDES])
@@ -131,7 +138,12 @@ class Scene(nn.Module):
         self.lanes = lanes
         # What: from the texture, so from the finer features.
         self.texture = nn.Sequential(
-            Block(40, 48), Block(48, 48, size=5), Block(48, 64, 2), Block(64, 64, size=5), Block(64, 64, size=5), conv(64, 96, 1)
+            Block(40, 48),
+            Block(48, 48, size=5),
+            Block(48, 64, 2),
+            Block(64, 64, size=5),
+            Block(64, 64, size=5),
+            conv(64, 96, 1),
         )
         self.state = nn.Linear(96, surfaces)
 
@@ -150,7 +162,13 @@ class SignClass(nn.Module):
     def __init__(self, classes: int = 13) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            conv(3, 16, 3, 2), conv(16, 24, 3), Block(24, 40, 2), Block(40, 40), Block(40, 64, 2), Block(64, 64), conv(64, 96, 1)
+            conv(3, 16, 3, 2),
+            conv(16, 24, 3),
+            Block(24, 40, 2),
+            Block(40, 40),
+            Block(40, 64, 2),
+            Block(64, 64),
+            conv(64, 96, 1),
         )
         self.classes = nn.Linear(96, classes)
 
@@ -176,8 +194,8 @@ class SignText(nn.Module):
     def raw(self, x: Tensor) -> Tensor:
         """(N, symbols + 1, 24) logits."""
         y = self.features(x)  # (N, 48, 8, 24)
-        y = y.reshape(y.shape[0], 48 * 8, 1, 24)
-        return self.symbols(self.columns(y)).squeeze(2)
+        y = self.symbols(self.columns(y.reshape(-1, 48 * 8, 1, 24)))
+        return y.reshape(-1, y.shape[1], 24)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.softmax(self.raw(x).transpose(1, 2), 2)
@@ -188,7 +206,11 @@ class Column(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.deep = nn.Sequential(nn.Conv2d(width, width, (1, 5), 1, (0, 2), groups=width, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.deep = nn.Sequential(
+            nn.Conv2d(width, width, (1, 5), 1, (0, 2), groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
         self.out = nn.Sequential(nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
