@@ -23,7 +23,7 @@ def plan_text(roster: Roster) -> str:
     lines = []
     scheduler = roster.flights.scheduler
     with roster.flights.lock:
-        load = load_of(*roster.costs(), len(roster.lanes))
+        load = load_of(*roster.placer.costs(), len(roster.lanes))
         for lane in roster.lanes:
             lines.append(f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {roster.threads}")
             for name, rule in scheduler.rules.items():
@@ -88,5 +88,9 @@ def stats_of(flights: Flights) -> dict[str, Any]:
                 for name, entry in flights.entries.items()
             },
             "lanes": [lane.summary(now) for lane in flights.lane_stats],
+            "replans": [
+                {"moved": each.moved, "longest_ns": each.longest_ns, "expected_ns": each.expected_ns}
+                for each in flights.replans
+            ],
             "hung": [{"task": name, "seconds": seconds} for (name, _), seconds in flights.hung.items()],
         }
