@@ -169,6 +169,11 @@ def needs_of(spec: TaskSpec, settings: Settings) -> tuple[str, ...]:
 
 def load(name: str, spec: TaskSpec, settings: Settings, lane: Lane, threads: int, others: Mapping[str, Entry]) -> Entry:
     """On the lane's thread: load the model into the lane's arena and tie it to the tasks it takes something from."""
+    if lane.cores is not None and (spec.threads or threads) > 1:
+        raise ArgumentError(
+            f"{spec.threads or threads} threads in a lane that is bound to cores: not yet, the engine's own threads belong to "
+            "the process; use threads=1 and more lanes, or no cores"
+        )
     arena = lane.arena(spec.precision, spec.threads or threads)
     try:
         task = Task(replace(spec, threads=None, feed={}), arena=arena)

@@ -14,11 +14,11 @@ _SLACK = 0.02  # of the longest lane, that less memory or fewer moves may cost: 
 _MOST_NAMED = 4  # lanes whose names are tried in every order
 
 
-def load_of(costs: Sequence[float], lanes: Sequence[int], count: int) -> list[float]:
-    """Sum of costs in each of `count` lanes."""
-    load = [0.0] * count
+def load_of(costs: Sequence[float], lanes: Sequence[int], speeds: Sequence[float]) -> list[float]:
+    """Time of each lane: its costs over its speed."""
+    load = [0.0] * len(speeds)
     for cost, lane in zip(costs, lanes, strict=True):
-        load[lane] += cost
+        load[lane] += cost / speeds[lane]
     return load
 
 
@@ -32,7 +32,7 @@ def memory_of(memory: Sequence[float], lanes: Sequence[int], count: int) -> floa
 
 def place(
     costs: Sequence[float],
-    count: int,
+    speeds: Sequence[float],
     memory: Sequence[float] | None = None,
     now: Sequence[int] | None = None,
     movable: Sequence[bool] | None = None,
@@ -42,9 +42,9 @@ def place(
     Parameters
     ----------
     costs : sequence of float
-        Time a frame, any unit.
-    count : int
-        Lanes.
+        Time a frame in a lane of speed 1, any unit.
+    speeds : sequence of float
+        Of each lane: 0.5 takes twice as long.
     memory : sequence of float, optional
         Of the buffer that tasks of a lane share. Among placements that take as long, within 2 %, the one that needs least
         is taken.
@@ -59,15 +59,16 @@ def place(
         Longest processing time first (Graham, SIAM J. Appl. Math. 17(2), 1969: at most 4/3 of the best), then single
         moves and swaps as long as one makes it better.
     """
+    count = len(speeds)
     free = [i for i in range(len(costs)) if now is None or movable is None or movable[i]]
     lanes = [0] * len(costs) if now is None else list(now)
-    load = load_of([0.0 if i in free else cost for i, cost in enumerate(costs)], lanes, count)
+    load = load_of([0.0 if i in free else cost for i, cost in enumerate(costs)], lanes, speeds)
     for item in sorted(free, key=lambda i: (-costs[i], i)):
-        lanes[item] = min(range(count), key=lambda lane: (load[lane], lane))
-        load[lanes[item]] += costs[item]
+        lanes[item] = min(range(count), key=lambda lane: (load[lane] + costs[item] / speeds[lane], lane))
+        load[lanes[item]] += costs[item] / speeds[lanes[item]]
 
     def by_time(lanes: Sequence[int]) -> list[float]:
-        return sorted(load_of(costs, lanes, count), reverse=True)
+        return sorted(load_of(costs, lanes, speeds), reverse=True)
 
     best = _descend(lanes, count, free, by_time)
     if memory is None and now is None:
@@ -83,7 +84,10 @@ def place(
     starts = (
         [best]
         if now is None
-        else [_descend(now, count, free, by_time), min(_renamed(best, count, len(free) == len(costs)), key=by_all)]
+        else [
+            _descend(now, count, free, by_time),
+            min(_renamed(best, count, len(free) == len(costs) and len(set(speeds)) == 1), key=by_all),
+        ]
     )
     return min((_descend(start, count, free, by_all) for start in starts), key=by_all)
 

@@ -41,6 +41,8 @@ class Placer:
         Loads a task into a lane.
     close : callable
         Closes one.
+    speeds : list of float
+        Of the lanes.
     replan : bool
         Move tasks while frames are worked on.
     """
@@ -52,17 +54,18 @@ class Placer:
         changing: threading.Lock,
         load: Callable[[str, TaskSpec, Settings, Lane, Mapping[str, Entry]], Entry],
         close: Callable[[Entry], None],
+        speeds: Sequence[float],
         replan: bool,
     ) -> None:
         self._flights, self._lanes, self._changing = flights, lanes, changing
-        self._load, self._close = load, close
+        self._load, self._close, self._speeds = load, close, speeds
         self._measuring: list[Future[None]] = []
         self._settled = True
         self._mover: threading.Thread | None = None
         self._stopping = False
         if replan and len(lanes) > 1:
             flights.watch_costs = self._look
-        self._replanner = Replanner(len(lanes))
+        self._replanner = Replanner(speeds)
 
     # ---- what tasks cost
 
@@ -79,15 +82,16 @@ class Placer:
         if entry.cost_ns and self._flights.entries.get(entry.name) is entry:
             self._flights.scheduler.costs.guess(entry.name, entry.cost_ns)
 
-    def costs(self) -> tuple[list[float], list[int]]:
-        """Of each task the nanoseconds a frame it takes on average, and its lane."""
+    def loads(self) -> list[float]:
+        """Of each lane the nanoseconds a frame."""
         entries = list(self._flights.entries.values())
-        return [self.cost(entry) for entry in entries], [entry.lane.index for entry in entries]
+        return load_of([self._work(each) for each in entries], [each.lane.index for each in entries], self._speeds)
 
-    def cost(self, entry: Entry) -> float:
-        """Nanoseconds a frame that a task takes on average: as seen, as measured at loading, or by its operations."""
+    def _work(self, entry: Entry) -> float:
+        """Nanoseconds a frame on average, in a lane of speed 1: as seen, as measured at loading, or by its operations."""
         scheduler = self._flights.scheduler
-        cost = float(scheduler.costs.mean(entry.name) or entry.cost_ns or self._guess(entry))
+        seen = scheduler.costs.mean(entry.name) or entry.cost_ns
+        cost = float(seen) * self._speeds[entry.lane.index] if seen else self._guess(entry)
         period = scheduler.period_ns
         if entry.settings.rate_hz and period:
             return cost * min(1.0, entry.settings.rate_hz * period / 1e9)
@@ -96,12 +100,16 @@ class Placer:
     def _guess(self, entry: Entry) -> float:
         known = [each for each in self._flights.entries.values() if each.cost_ns and each.mflops]
         operations = sum(each.mflops for each in known)
-        rate = sum(each.cost_ns for each in known) / operations if operations else _NS_PER_MFLOP
+        rate = (
+            sum(each.cost_ns * self._speeds[each.lane.index] for each in known) / operations
+            if operations
+            else _NS_PER_MFLOP
+        )
         return max(1e5, rate * entry.mflops)
 
     def shortest(self) -> Lane:
         """The lane that has least to do."""
-        load = load_of(*self.costs(), len(self._lanes))
+        load = self.loads()
         return self._lanes[min(range(len(self._lanes)), key=lambda lane: (load[lane], lane))]
 
     # ---- before the first frame
@@ -126,8 +134,8 @@ class Placer:
         groups = self._groups()
         costs, memory, now = self._facts(groups)
         count = len(self._lanes)
-        wanted = place(costs, count, memory, now)
-        shorter = max(load_of(costs, wanted, count)) < (1 - _GAIN) * max(load_of(costs, now, count))
+        wanted = place(costs, self._speeds, memory, now)
+        shorter = max(load_of(costs, wanted, self._speeds)) < (1 - _GAIN) * max(load_of(costs, now, self._speeds))
         smaller = memory_of(memory, wanted, count) < (1 - _MEMORY_GAIN) * memory_of(memory, now, count)
         if not (shorter or smaller):
             return
@@ -163,7 +171,7 @@ class Placer:
 
     def _facts(self, groups: Sequence[Sequence[Entry]]) -> tuple[list[float], list[float], list[int]]:
         """Of each group its cost, its feature maps and its lane."""
-        costs = [sum(self.cost(entry) for entry in group) for group in groups]
+        costs = [sum(self._work(entry) for entry in group) for group in groups]
         memory = [float(max(entry.dynamic for entry in group)) for group in groups]
         return costs, memory, [group[0].lane.index for group in groups]
 

@@ -42,12 +42,12 @@ class Replanner:
 
     Parameters
     ----------
-    count : int
-        Lanes.
+    speeds : sequence of float
+        Of the lanes.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, speeds: Sequence[float]) -> None:
+        self._speeds = speeds
         self._frames = self._better = 0
 
     def is_due(self) -> bool:
@@ -63,7 +63,7 @@ class Replanner:
         Parameters
         ----------
         costs : sequence of float
-            Nanoseconds a frame of each group.
+            Nanoseconds a frame of each group, in a lane of speed 1.
         memory : sequence of float
             Its feature maps.
         now : sequence of int
@@ -76,11 +76,11 @@ class Replanner:
         Replan or None
             None: stay.
         """
-        longest = max(load_of(costs, now, self._count))
-        possible = sum(costs) / self._count
+        longest = max(load_of(costs, now, self._speeds))
+        possible = sum(costs) / sum(self._speeds)
         if possible <= (1 - GAIN) * longest:  # else no placement is so much better, and none need be looked for
-            wanted = place(costs, self._count, memory, now, movable)
-            expected = max(load_of(costs, wanted, self._count))
+            wanted = place(costs, self._speeds, memory, now, movable)
+            expected = max(load_of(costs, wanted, self._speeds))
             if expected <= (1 - GAIN) * longest:
                 self._better += _EVERY
                 if self._better < FRAMES:

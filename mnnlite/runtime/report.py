@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.runtime.placement import load_of
+from mnnlite.runtime.cores import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,10 @@ def plan_text(roster: Roster) -> str:
     lines = []
     scheduler = roster.flights.scheduler
     with roster.flights.lock:
-        load = load_of(*roster.placer.costs(), len(roster.lanes))
+        load = roster.placer.loads()
         for lane in roster.lanes:
-            lines.append(f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {roster.threads}")
+            where = "" if lane.cores is None else f", cores {shown(lane.cores)}"
+            lines.append(f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {roster.threads}{where}")
             for name, rule in scheduler.rules.items():
                 if rule.lane == lane.index:
                     parts = _parts(rule, roster.entries[name], scheduler.costs.mean(name))

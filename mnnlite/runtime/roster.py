@@ -11,7 +11,7 @@ from mnnlite.runtime.placer import Placer
 from mnnlite.runtime.store import on_lane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mnnlite.runtime.flights import Flights
     from mnnlite.runtime.lane import Lane
@@ -31,15 +31,23 @@ class Roster:
     threads : int
     store : Store, optional
         Loads under a memory budget.
-    replan : bool
+    speeds, replan
         See `Placer`.
     """
 
-    def __init__(self, flights: Flights, lanes: list[Lane], threads: int, store: Store | None, replan: bool) -> None:
+    def __init__(
+        self,
+        flights: Flights,
+        lanes: list[Lane],
+        threads: int,
+        store: Store | None,
+        speeds: Sequence[float],
+        replan: bool,
+    ) -> None:
         self.flights, self.lanes, self.threads, self.store = flights, lanes, threads, store
         self.entries = flights.entries
         self.changing = threading.Lock()
-        self.placer = Placer(flights, lanes, self.changing, self._load, self._close, replan)
+        self.placer = Placer(flights, lanes, self.changing, self._load, self._close, speeds, replan)
 
     def add(self, name: str, spec: TaskSpec, settings: Settings) -> None:
         """As `Runtime.add`."""

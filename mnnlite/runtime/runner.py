@@ -13,6 +13,7 @@ from mnnlite.errors import ArgumentError, ClosedError, StateError
 from mnnlite.frame import Frame
 from mnnlite.runtime.budget import parse
 from mnnlite.runtime.collector import Collector
+from mnnlite.runtime.cores import assign, read_cores, speeds_of
 from mnnlite.runtime.entry import Settings
 from mnnlite.runtime.flights import Flights
 from mnnlite.runtime.lane import Lane
@@ -23,7 +24,7 @@ from mnnlite.runtime.store import Store
 from mnnlite.runtime.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from typing_extensions import Self
@@ -52,8 +53,12 @@ class Runtime:
         the cost of one that was never seen is found by a child process (some tenths of a second).
     weights : {"heap"}
         ``"mapped"``: not yet.
+    cores : "auto" or list of list of int, optional
+        Bind lanes to cores: ``"auto"`` gives each lane one, the fastest first (big.LITTLE), hyper-threads last; or the
+        numbers for each lane, ``[[4, 5], [0]]``. Where lanes are of different speed, placement reckons with it; `plan`
+        says what came of it. For one thread a lane: the engine's own threads belong to the process, not to a lane.
     force : bool
-        Allow more lanes times threads than there are cores.
+        Allow more lanes times threads than there are cores, and lanes that share cores.
     replan : bool
         Move tasks to other lanes while frames are worked on, when by measured cost that has been better by a fifth for
         100 frames. Moving is loading anew: the lane stops for it. Tasks with ``state`` stay where they are.
@@ -65,7 +70,7 @@ class Runtime:
     Raises
     ------
     ArgumentError
-        More lanes times threads than cores; a value that cannot be used.
+        More lanes times threads than cores; cores that are not there; a value that cannot be used.
 
     Notes
     -----
@@ -85,6 +90,7 @@ class Runtime:
         memory: str | int | None = None,
         weights: str = "heap",
         *,
+        cores: str | Sequence[Sequence[int]] | None = None,
         force: bool = False,
         replan: bool = False,
         max_failures: int = 3,
@@ -97,12 +103,13 @@ class Runtime:
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
-        cores = len(os.sched_getaffinity(0))
-        if lanes * threads > cores and not force:
+        there = read_cores()
+        if lanes * threads > len(there) and not force:
             raise ArgumentError(
-                f"{lanes} lanes of {threads} threads are more than the {cores} cores this process may use, so they would "
+                f"{lanes} lanes of {threads} threads are more than the {len(there)} cores this process may use, so they would "
                 "slow each other down; take fewer, or pass force=True"
             )
+        bound = assign(there, lanes, cores, force)
         limit = None if memory is None else parse(memory)
         if weights != "heap":
             raise ArgumentError(
@@ -115,9 +122,11 @@ class Runtime:
         self._closed = False
         self._pid = os.getpid()
         self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9))
-        self._lanes = [Lane(self._flights.native, index) for index in range(lanes)]
+        self._lanes = [
+            Lane(self._flights.native, index, None if bound is None else bound[index]) for index in range(lanes)
+        ]
         store = None if limit is None else Store(limit, self._flights, self._lanes, threads)
-        self._roster = Roster(self._flights, self._lanes, threads, store, replan)
+        self._roster = Roster(self._flights, self._lanes, threads, store, speeds_of(there, lanes, bound), replan)
         self._collector: Collector | None = None
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         _open.add(self)
