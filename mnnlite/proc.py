@@ -6,10 +6,14 @@ import ctypes
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnnlite.errors import StateError
 
-__all__ = ["MIB", "Process", "high_water", "process", "reset_high_water", "trim"]
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["MIB", "Process", "files", "high_water", "process", "reset_high_water", "trim"]
 
 MIB = 1 << 20
 
@@ -79,6 +83,35 @@ def process() -> Process:
         )
     used, free = _malloc()
     return Process(rss, anonymous, found.get("Private_Dirty", -1), rss - anonymous, used, free)
+
+
+def files(inodes: Collection[int]) -> dict[str, int]:
+    """Read how much of some mapped files lies in memory.
+
+    Parameters
+    ----------
+    inodes : collection of int
+
+    Returns
+    -------
+    dict
+        Bytes: ``resident`` (pages of the files that this process has in use), ``dirty`` (of these, not yet written to the
+        disk, so that they cannot be dropped at once). From ``/proc/self/smaps``: a fraction of a millisecond, and more with
+        many mappings.
+    """
+    sizes = {"Rss": 0, "Private_Dirty": 0, "Shared_Dirty": 0, "Anonymous": 0}
+    mine = False
+    for line in Path("/proc/self/smaps").read_text(errors="replace").splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):  # a mapping: addresses, rights, offset, device, inode, path
+            mine = int(rest[3]) in inodes
+        elif mine and first[:-1] in sizes:
+            sizes[first[:-1]] += int(rest[0]) * 1024
+    # Pages that were written since are no longer the file's.
+    return {
+        "resident": sizes["Rss"] - sizes["Anonymous"],
+        "dirty": max(0, sizes["Private_Dirty"] + sizes["Shared_Dirty"] - sizes["Anonymous"]),
+    }
 
 
 def high_water() -> int | None:

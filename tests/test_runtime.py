@@ -417,7 +417,10 @@ def test_arguments(family):
         ({"lanes": 0}, "lanes"),
         ({"lanes": True}, "lanes"),
         ({"threads": 99}, "threads"),
-        ({"weights": "mapped"}, "not yet"),
+        ({"weights": "disk"}, "weights is 'disk'"),
+        ({"weights_dir": "/var/tmp"}, "weights_dir is for weights='mapped'"),
+        ({"weights": "mapped", "weights_dir": "/dev/shm"}, "lies in memory"),
+        ({"weights": "mapped", "weights_dir": "/nowhere"}, "No such file"),
         ({"weights": "heep"}, "heap"),
         ({"lanes": 60}, "cores"),
     ):

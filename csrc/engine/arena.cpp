@@ -8,6 +8,7 @@
 
 #include <MNN/expr/ExecutorScope.hpp>
 
+#include "engine/library.hpp"
 #include "engine/mnn_session.hpp"
 #include "engine/prints.hpp"
 
@@ -69,6 +70,12 @@ void inter(MnnSession* session) {
 }  // namespace
 
 Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept {
+  if (!options.weights_folder.empty()) {
+    MNNLITE_TRY(check_weights_folder(options.weights_folder.c_str()));
+    if (!lead_allocations(engine_path()))
+      return Status::error(Code::engine, "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
+                           "weights=\"heap\"");
+  }
   const PrintCapture prints;
   std::shared_ptr<Arena> arena(new (std::nothrow) Arena);
   if (!arena) return Status::error(Code::out_of_memory, "no memory for an arena");

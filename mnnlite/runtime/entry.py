@@ -220,6 +220,11 @@ def _follow(entry: Entry, settings: Settings, others: Mapping[str, Entry]) -> No
     name, _, chosen = str(settings.after).partition(".")
     parent = _other(entry, name, others, "after")
     keys = list(parent.decoders)
+    if chosen in parent.task.functions:
+        raise ArgumentError(
+            f"after: {settings.after!r} is decoded in Python, when the lanes are done with the frame; only boxes of native "
+            "decoders can be cropped"
+        )
     if not keys:
         raise ArgumentError(f"after: task {name!r} has no decoder, so it has no boxes")
     if not chosen and len(keys) > 1:
@@ -231,7 +236,7 @@ def _follow(entry: Entry, settings: Settings, others: Mapping[str, Entry]) -> No
     index = keys.index(chosen) if chosen else 0
     classes = None if settings.only is None else _classes(settings.only, parent.decoders[keys[index]].names, name)
     most = settings.max_crops or DEFAULT_MAX_CROPS
-    if settings.max_crops is None and not entry.decoders:
+    if settings.max_crops is None and (entry.task.functions or not entry.decoders):
         most = entry.spec.batch
     entry.member.follow(parent.member, index, classes, most, settings.padding)
 

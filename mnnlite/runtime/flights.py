@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
+from mnnlite.errors import DecoderError
 from mnnlite.runtime.result import FrameResult
 from mnnlite.runtime.scheduler import Scheduler
 from mnnlite.runtime.stats import LaneStats
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.entry import Entry
     from mnnlite.runtime.replanning import Replan
     from mnnlite.runtime.rules import Plan
+    from mnnlite.runtime.tracing import Trace
 
 __all__ = ["SLICE_NS", "Flight", "Flights"]
 
@@ -71,6 +73,7 @@ class Flights:
         self._watchdog_ns = watchdog_ns
         self._room = threading.Semaphore(lanes + 1)
         self._abandoned: list[Flight] = []
+        self.trace: Trace | None = None
 
     # ---- in
 
@@ -158,6 +161,8 @@ class Flights:
         """A frame was dropped for a fresher one."""
         with self.lock:
             self.dropped += 1
+            if self.trace is not None:
+                self.trace.dropped()
 
     def any_idle(self) -> bool:
         """Tell whether a lane has nothing to do."""
@@ -212,7 +217,8 @@ class Flights:
         late: list[str] = []
         last = flight.admitted_ns
         lane_ns: list[int] = []
-        for index, ((begin, end, outcomes), due) in enumerate(zip(flight.ticket.take(), flight.due, strict=True)):
+        shares = flight.ticket.take()
+        for index, ((begin, end, outcomes), due) in enumerate(zip(shares, flight.due, strict=True)):
             lane_ns.append(end - begin if due else 0)
             if not due:
                 continue
@@ -227,14 +233,22 @@ class Flights:
         result.late = frozenset(late)
         result.elapsed_ns = last - flight.admitted_ns
         result.lane_ns = tuple(lane_ns)
+        if self.trace is not None:
+            self.trace.frame(flight, shares, last)
         return result
 
     def _outcome(self, flight: Flight, entry: Entry, outcome: Any, late: list[str], took: dict[str, int]) -> None:
         """What became of one task."""
-        state, begin, end, preprocess, infer, decode, crops, eligible, error, found, raw = outcome
+        state, begin, end, preprocess, infer, decode, crops, eligible, error, found, raw, placed = outcome
         name, result, stats = entry.name, flight.result, entry.stats
         if state == _RAN:
-            result._results[name] = entry.task.collect(found, raw, flight.frame)
+            try:
+                result._results[name], spent = entry.task.collect(found, raw, placed, flight.frame)
+            except DecoderError as failure:  # of a decoder in Python: it fails as a native one does
+                state, error = _FAILED, failure
+            else:
+                end, decode = end + spent, decode + spent
+        if state == _RAN:
             result.timing[name] = {"preprocess": preprocess, "infer": infer, "decode": decode}
             if crops >= 0:
                 result.crops[name] = (crops, eligible)
@@ -247,7 +261,7 @@ class Flights:
             entry.failures = 0
             stats.ran(preprocess, infer, decode)
             if not entry.closing:
-                took[name] = end - begin
+                took[name] = end - begin - spent
             return
         if state == _FAILED:
             result.errors[name] = error

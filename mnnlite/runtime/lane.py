@@ -15,7 +15,7 @@ from mnnlite import _core
 from mnnlite.model import Arena
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Lane"]
 
@@ -31,12 +31,17 @@ class Lane:
     lanes : _core.Lanes
         All lanes; this one is `index` of them.
     index : int
+    weights : dict
+        ``weights`` and ``weights_dir`` of the arenas.
     cores : tuple of int, optional
         The only ones that the thread runs on.
     """
 
-    def __init__(self, lanes: _core.Lanes, index: int, cores: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self, lanes: _core.Lanes, index: int, weights: Mapping[str, str], cores: tuple[int, ...] | None = None
+    ) -> None:
         self.index, self.cores = index, cores
+        self.weights = weights
         self.arenas: dict[tuple[str, int], Arena] = {}
         self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
         self._lanes = lanes
@@ -71,7 +76,7 @@ class Lane:
         """The lane's arena of these options; on the lane's thread."""
         key = (precision, threads)
         if key not in self.arenas:
-            self.arenas[key] = Arena(precision=precision, threads=threads)
+            self.arenas[key] = Arena(precision=precision, threads=threads, **self.weights)
         return self.arenas[key]
 
     def tidy(self) -> None:

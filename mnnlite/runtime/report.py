@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from mnnlite._engine import engine_bytes
+from mnnlite.proc import files
 from mnnlite.runtime.cores import shown
 
 if TYPE_CHECKING:
@@ -71,9 +73,18 @@ def memory_of(roster: Roster) -> dict[str, Any]:
                 "static": sum(tasks[entry.name]["static"] for entry in mine),
                 "dynamic": sum(dynamic.values()),
                 "inputs": sum(tasks[entry.name]["inputs"] for entry in mine) + lane.inputs.bytes,
+                "mapped": sum(tasks[entry.name]["mapped"] for entry in mine),
             }
         )
-    found = {"tasks": tasks, "lanes": lanes, "total": sum(sum(lane.values()) for lane in lanes)}
+    found: dict[str, Any] = {
+        "tasks": tasks,
+        "lanes": lanes,
+        "total": sum(lane["static"] - lane["mapped"] + lane["dynamic"] + lane["inputs"] for lane in lanes),
+        "engine": engine_bytes(),
+    }
+    inodes = {inode for entry in entries for inode in entry.task.model.native.weight_files()}
+    if inodes:
+        found["weight_files"] = files(inodes)
     return found if roster.store is None else {**found, "budget": roster.store.summary()}
 
 

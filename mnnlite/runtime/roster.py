@@ -84,15 +84,25 @@ class Roster:
             entry.lane.call(entry.close)
         self.entries.clear()
 
-    def _unneeded(self, name: str) -> Entry:
-        """The task of that name, that no other takes anything from."""
+    def loaded(self, name: str) -> Entry:
+        """The task of that name, if it is loaded."""
+        if self._known(name).evicted:
+            raise ArgumentError(f"task {name!r} is evicted at the moment")
+        return self.entries[name]
+
+    def _known(self, name: str) -> Entry:
         if name not in self.entries:
             known = ", ".join(map(repr, self.entries)) or "none"
             raise ArgumentError(f"there is no task {name!r}; there are {known}")
+        return self.entries[name]
+
+    def _unneeded(self, name: str) -> Entry:
+        """The task of that name, that no other takes anything from."""
+        entry = self._known(name)
         users = [other.name for other in self.entries.values() if name in other.needs]
         if users:
             raise ArgumentError(f"task {name!r} is needed by {', '.join(map(repr, users))}; remove those first")
-        return self.entries[name]
+        return entry
 
     def _lane_for(self, name: str, spec: TaskSpec, settings: Settings) -> Lane:
         needed = [self.entries[each] for each in needs_of(spec, settings) if each in self.entries]

@@ -7,11 +7,12 @@ import os
 import time
 import weakref
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError
 from mnnlite.frame import Frame
-from mnnlite.runtime.budget import parse
+from mnnlite.model import weights_options
+from mnnlite.runtime.budget import Budget, parse
 from mnnlite.runtime.collector import Collector
 from mnnlite.runtime.cores import assign, read_cores, speeds_of
 from mnnlite.runtime.entry import Settings
@@ -20,19 +21,23 @@ from mnnlite.runtime.lane import Lane
 from mnnlite.runtime.report import memory_of, plan_text, stats_of
 from mnnlite.runtime.roster import Roster
 from mnnlite.runtime.stats import prometheus
-from mnnlite.runtime.store import Store
+from mnnlite.runtime.store import Store, on_lane
 from mnnlite.runtime.stream import Stream
+from mnnlite.runtime.tracing import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from typing_extensions import Self
 
     from mnnlite.runtime.result import FrameResult
     from mnnlite.specs import TaskSpec
+    from mnnlite.task import Task
 
 __all__ = ["Runtime"]
+
+T = TypeVar("T")
 
 _open: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
@@ -51,8 +56,9 @@ class Runtime:
         A budget, e.g. ``"64 MiB"``: bounds the growth of this process's anonymous memory from here on, the peak of
         loading included. A task that does not fit is refused, or takes the place of evictable ones. Models must be files;
         the cost of one that was never seen is found by a child process (some tenths of a second).
-    weights : {"heap"}
-        ``"mapped"``: not yet.
+    weights : {"heap", "mapped"}
+        ``"mapped"``: weights lie in files that mnnlite writes when it loads a model; the kernel may drop their pages when
+        memory is short, at the price of reading them again. See `Arena`.
     cores : "auto" or list of list of int, optional
         Bind lanes to cores: ``"auto"`` gives each lane one, the fastest first (big.LITTLE), hyper-threads last; or the
         numbers for each lane, ``[[4, 5], [0]]``. Where lanes are of different speed, placement reckons with it; `plan`
@@ -64,13 +70,16 @@ class Runtime:
         100 frames. Moving is loading anew: the lane stops for it. Tasks with ``state`` stay where they are.
     max_failures : int
         After so many failures in a row a task is parked: it is left out, with the reason, until it is replaced.
+    weights_dir : path, optional
+        Where the files with weights are made, without names: a folder on a disk. ``/var/tmp`` if not said.
     watchdog_s : float
         A run that takes longer is reported: logged, and listed in `stats`.
 
     Raises
     ------
     ArgumentError
-        More lanes times threads than cores; cores that are not there; a value that cannot be used.
+        More lanes times threads than cores; cores that are not there; a value that cannot be used; a folder for weights
+        that cannot be written or lies in memory.
 
     Notes
     -----
@@ -95,6 +104,7 @@ class Runtime:
         replan: bool = False,
         max_failures: int = 3,
         watchdog_s: float = 10.0,
+        weights_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         for name, value, most in (
             ("lanes", lanes, 64),
@@ -111,21 +121,18 @@ class Runtime:
             )
         bound = assign(there, lanes, cores, force)
         limit = None if memory is None else parse(memory)
-        if weights != "heap":
-            raise ArgumentError(
-                "weights='mapped': not yet; use 'heap'"
-                if weights == "mapped"
-                else f"weights is {weights!r}; use 'heap'"
-            )
+        where = weights_options(weights, weights_dir)
         self.threads = threads
         self.max_failures = max_failures
         self._closed = False
         self._pid = os.getpid()
         self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9))
         self._lanes = [
-            Lane(self._flights.native, index, None if bound is None else bound[index]) for index in range(lanes)
+            Lane(self._flights.native, index, where, None if bound is None else bound[index]) for index in range(lanes)
         ]
-        store = None if limit is None else Store(limit, self._flights, self._lanes, threads)
+        store = (
+            None if limit is None else Store(Budget(limit, threads, lanes, where), self._flights, self._lanes, threads)
+        )
         self._roster = Roster(self._flights, self._lanes, threads, store, speeds_of(there, lanes, bound), replan)
         self._collector: Collector | None = None
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
@@ -235,6 +242,30 @@ class Runtime:
             self._check_open()
             yield
 
+    def on_lane(self, name: str, function: Callable[[Task], T]) -> T:
+        """Call a function with a loaded task between frames, on the thread that runs it; only its lane stands still.
+
+        Parameters
+        ----------
+        name : str
+        function : callable
+            Gets the `Task`; must not keep or close it.
+
+        Returns
+        -------
+        Whatever `function` returns.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such task, or it is evicted at the moment.
+        Exception
+            What `function` raises.
+        """
+        with self._change():
+            entry = self._roster.loaded(name)
+            return on_lane(self._flights, entry.lane, lambda: function(entry.task))
+
     # ---- frames
 
     def process(self, frame: Frame) -> FrameResult:
@@ -340,11 +371,45 @@ class Runtime:
         -------
         dict
             ``tasks``: for each the terms of `Model.memory` and its ``lane``; ``lanes``: for each ``static`` (weights and
-            outputs), ``dynamic`` (the one buffer for feature maps, as large as the largest of its tasks needs) and
-            ``inputs`` (one memory for all pictures, as large as the largest, and what cannot be shared); ``total`` of all lanes.
+            outputs), ``mapped`` (what of it lies in files), ``dynamic`` (the one buffer for feature maps, as large as the
+            largest of its tasks needs) and ``inputs`` (one memory for all pictures, as large as the largest, and what
+            cannot be shared); ``total`` of all lanes, without what lies in files; ``engine``: what MNN took when it was
+            loaded, its fixed cost, in no budget. With ``weights="mapped"`` also ``weight_files``: ``resident`` (pages of
+            them in memory, which the kernel may drop) and ``dirty`` (of these, not yet on the disk). With a budget
+            ``budget``: ``limit``, ``grown`` (anonymous memory since the runtime was made), ``expected`` (by the terms) and
+            ``evicted`` (names).
         """
         self._check_open()
         return memory_of(self._roster)
+
+    def trace(self, target: str | os.PathLike[str] | IO[str] | None = None, *, max_frames: int = 10_000) -> Trace:
+        """Record from now on what the lanes do, for ui.perfetto.dev or chrome://tracing.
+
+        Parameters
+        ----------
+        target : path, or file open for text, optional
+            Written when the trace is closed, or the runtime. Without it call `Trace.save`.
+        max_frames : int
+            Of older frames nothing is kept.
+
+        Returns
+        -------
+        Trace
+            ``with runtime.trace("out.json"): ...``
+
+        Raises
+        ------
+        ArgumentError
+            The runtime is being traced already.
+        OutputError
+            The file could not be written.
+
+        Notes
+        -----
+        A frame costs a few microseconds more while it is on, and one comparison while it is off.
+        """
+        self._check_open()
+        return Trace(self._flights, target, max_frames)
 
     def stats(self) -> dict[str, Any]:
         """Counts and times since the runtime was made.
@@ -388,6 +453,8 @@ class Runtime:
                 lane.stop()
             for lane in self._lanes:
                 lane.join()
+        if self._flights.trace is not None:
+            self._flights.trace.close()
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mnnlite.runtime.budget import Budget, Share, cost_of, held, share_of
+from mnnlite._engine import engine_bytes
+from mnnlite.runtime.budget import Budget, Share, held
 from mnnlite.runtime.entry import Entry, Settings, load
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ def on_lane(flights: Flights, lane: Lane, function: Callable[[], T]) -> T:
         try:
             return function()
         finally:
-            flights.lane_stats[lane.index].stopped(time.monotonic_ns() - begin)
+            end = time.monotonic_ns()
+            flights.lane_stats[lane.index].stopped(end - begin)
+            if flights.trace is not None:
+                flights.trace.stopped(lane.index, begin, end)
 
     return lane.call(timed)
 
@@ -38,15 +42,14 @@ class Store:
 
     Parameters
     ----------
-    limit : int
-        Bytes.
+    budget : Budget
     flights : Flights
     lanes : list of Lane
     threads : int
     """
 
-    def __init__(self, limit: int, flights: Flights, lanes: list[Lane], threads: int) -> None:
-        self._budget = Budget(limit)
+    def __init__(self, budget: Budget, flights: Flights, lanes: list[Lane], threads: int) -> None:
+        self._budget = budget
         self._flights, self._lanes, self._threads = flights, lanes, threads
         self._loading: list[Share] = []  # found room, and not yet among the tasks
         flights.reload = self._reload
@@ -59,14 +62,14 @@ class Store:
         MemoryBudgetError
             There is no room, even with all evictable tasks gone that are not at work.
         """
-        share = share_of(name, spec, cost_of(spec, self._threads), lane.index, self._threads)
+        share = self._budget.share_of(name, spec, lane.index)
         with self._flights.lock:
             fits = self._make_room(share)
             shares = self._shares()
             if fits:
                 self._loading.append(share)
         if not fits:
-            self._budget.refuse(shares, share, spec, self._threads, len(self._lanes))
+            self._budget.refuse(shares, share)
         try:
             return self._load(name, spec, settings, lane, share, others)
         finally:
@@ -140,6 +143,7 @@ class Store:
         with self._flights.lock:
             return {
                 "limit": self._budget.limit,
+                "engine": engine_bytes(),
                 "grown": self._budget.grown(),
                 "expected": held(self._shares()),
                 "evicted": sorted(self._flights.evicted),
