@@ -5,6 +5,7 @@ All engine calls of the lane's arenas happen on it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -32,10 +33,14 @@ class Lane:
     index : int
     weights : dict
         ``weights`` and ``weights_dir`` of the arenas.
+    cores : tuple of int, optional
+        The only ones that the thread runs on.
     """
 
-    def __init__(self, lanes: _core.Lanes, index: int, weights: Mapping[str, str]) -> None:
-        self.index = index
+    def __init__(
+        self, lanes: _core.Lanes, index: int, weights: Mapping[str, str], cores: tuple[int, ...] | None = None
+    ) -> None:
+        self.index, self.cores = index, cores
         self.weights = weights
         self.arenas: dict[tuple[str, int], Arena] = {}
         self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
@@ -45,7 +50,7 @@ class Lane:
         self._stopped = False
         # A daemon: a run that hangs must not keep the process alive.
         self._thread = threading.Thread(
-            target=_serve, args=(lanes, index, self._calls), name=f"mnnlite-lane-{index}", daemon=True
+            target=_serve, args=(lanes, index, cores, self._calls), name=f"mnnlite-lane-{index}", daemon=True
         )
         self._thread.start()
 
@@ -101,7 +106,9 @@ class Lane:
         self._thread.join()
 
 
-def _serve(lanes: _core.Lanes, index: int, calls: _Calls) -> None:
+def _serve(lanes: _core.Lanes, index: int, cores: tuple[int, ...] | None, calls: _Calls) -> None:
+    if cores is not None:
+        os.sched_setaffinity(0, cores)  # of this thread alone
     while lanes.serve(index):
         future, function = calls.popleft()
         try:
