@@ -74,7 +74,8 @@ class Drive:
     elements: list[list[Element]] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)  # number of each in the clip
     features: list[dict[str, Any]] = field(default_factory=list)
-    frame_ms: list[float] = field(default_factory=list)
+    frame_ms: list[float] = field(default_factory=list)  # from the camera to the last result
+    observe_ms: list[float] = field(default_factory=list)
     task_ms: dict[str, list[float]] = field(default_factory=dict)
     dropped: int = 0
     seconds: float = 0.0
@@ -83,7 +84,7 @@ class Drive:
 
 def _run(args: argparse.Namespace, output: Output) -> int:
     # Only here: other commands do not wait for what the demo imports.
-    from mnnlite.road import costs, pack, truth
+    from mnnlite.road import costs, pack, plots, truth
     from mnnlite.road.footage import Footage
     from mnnlite.road.observer import MOVING
 
@@ -91,9 +92,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     if args.plot:
         if args.save is None:
             raise ArgumentError("--plot needs --save DIR, where the picture goes")
-        from mnnlite.observe.plots import require
-
-        require()
+        plots.matplotlib()
     if args.save is not None:
         _folder(args.save)
     with ExitStack() as stack:
@@ -109,7 +108,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         summary = _summary(drive, memory, branches, compared)
         output.json({"summary": summary}) if args.json else output.text(*_report(drive, summary))
         if args.save is not None:
-            _save(args.save, drive, output, args)
+            _save(args.save, drive, summary, output, args)
     return 0
 
 
@@ -126,7 +125,7 @@ def _drive(file: Path, footage: Footage, output: Output, as_json: bool) -> Drive
     from mnnlite.road.pack import found_in
 
     spec = pipeline.load(file)
-    lanes = min(int(spec.runtime.get("lanes", 1)), len(os.sched_getaffinity(0)))
+    lanes = min(2, len(os.sched_getaffinity(0)))  # one for what is found in boxes, one for the scene
     drive, observer = Drive(footage), Observer(footage.camera)
     with replace(spec, runtime={**spec.runtime, "lanes": lanes}).open() as runtime:
         for frame in footage.play(paced=False):  # the first frame plans the pictures: not a frame of the drive
@@ -140,7 +139,8 @@ def _drive(file: Path, footage: Footage, output: Output, as_json: bool) -> Drive
             shot = footage.shots[number]
             elements = observer.update(found_in(result), shot.pose, shot.time_s)
             drive.features += observer.features()
-            drive.frame_ms.append(result.elapsed_ns / 1e6 + 1000 * (time.perf_counter() - taken))
+            drive.frame_ms.append(result.elapsed_ns / 1e6)
+            drive.observe_ms.append(1000 * (time.perf_counter() - taken))
             for name, stages in result.timing.items():
                 if result.crops.get(name, (1, 1))[0]:
                     drive.task_ms.setdefault(name, []).append(sum(stages.values()) / 1e6)
@@ -178,10 +178,11 @@ def _element_text(element: Element) -> str:
     parts = [f"{head} {element.score:.2f}", f"box {box}"]
     if len(element.points):
         parts.append(f"{len(element.points)} points")
-        near = element.place[(element.place[:, 1] > 0) & (element.place[:, 1] < 60)] if len(element.place) else []
-        if len(near):
-            first, last = min(near.tolist(), key=lambda p: p[1]), max(near.tolist(), key=lambda p: p[1])
-            parts.append(f"from {_metres(first)} to {_metres(last)}")
+        ahead = sorted(
+            (place for place in element.place.tolist() if 0 < place[1] < 60), key=lambda place: float(place[1])
+        )
+        if ahead:
+            parts.append(f"from {_metres(ahead[0])} to {_metres(ahead[-1])}")
     elif len(element.place):
         parts.append(_metres(element.place[0].tolist()))
     if element.observation:
@@ -208,6 +209,7 @@ def _summary(drive: Drive, memory: tuple[int, int], branches: Branches, compared
         "dropped": drive.dropped,
         "frames_per_second": round(len(drive.frames) / drive.seconds, 2),
         "frame_ms": _percentiles(drive.frame_ms),
+        "observe_ms": _percentiles(drive.observe_ms),
         "task_ms": {name: _percentiles(times) for name, times in drive.task_ms.items()},
         "networks_together_mib": round(together / MIB, 2),
         "networks_apart_mib": round(apart / MIB, 2),
@@ -251,8 +253,9 @@ def _report(drive: Drive, summary: dict[str, Any]) -> list[str]:
     lines += [
         "",
         f"{summary['frames']} frames at {summary['frames_per_second']} a second, {summary['dropped']} dropped",
-        f"frame time: p50 {frame['p50']} ms, p99 {frame['p99']} ms, observations included",
+        f"frame time, camera to results: p50 {frame['p50']} ms, p99 {frame['p99']} ms",
         *(f"  {name}: p50 {each['p50']} ms, p99 {each['p99']} ms" for name, each in summary["task_ms"].items()),
+        f"  and the observations, in Python: p50 {summary['observe_ms']['p50']} ms, p99 {summary['observe_ms']['p99']} ms",
         f"memory of the networks: {summary['networks_together_mib']} MiB in one runtime, "
         f"{summary['networks_apart_mib']} MiB in one each; the whole process at most {summary['peak_rss_mib']} MiB resident",
         f"the scene network: {summary['scene_ms']} ms, with one of its branches {summary['scene_one_branch_ms']} ms "
@@ -262,8 +265,8 @@ def _report(drive: Drive, summary: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _save(folder: Path, drive: Drive, output: Output, args: argparse.Namespace) -> None:
-    from mnnlite.road import pictures
+def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, args: argparse.Namespace) -> None:
+    from mnnlite.road import pictures, plots
 
     lines = JsonLines(folder / "observations.jsonl")
     for feature in drive.features:
@@ -276,6 +279,8 @@ def _save(folder: Path, drive: Drive, output: Output, args: argparse.Namespace) 
         video.write_picture(folder / f"{number:06}.png", picture)
     above = pictures.seen_from_above(drive.features, poses, (480, 720), "observations, seen from above")
     video.write_picture(folder / "map.png", above)
+    if args.plot:
+        plots.plot(drive.frame_ms, drive.task_ms, summary, folder / "plot.png")
     written = f"{len(drive.frames)} frames, map.png, observations.jsonl"
     if not args.json:
         output.text(f"{folder}: {written}")

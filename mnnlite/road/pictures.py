@@ -131,7 +131,8 @@ def seen_from_above(
             wide = draw.text_size(caption, 8)[0]
             left = place[0] + 8 if place[0] + 8 + wide < width else place[0] - 8 - wide
             draw.text(picture, (round(left), round(place[1]) - 4), caption, WHITE, 8)
-    draw.polyline(picture, [[12, height - 8], [12 + 10 * scale, height - 8]], WHITE, style=draw.Style(thickness=2))
+    bar = np.array([[12.0, height - 8.0], [12.0 + 10 * scale, height - 8.0]])
+    draw.polyline(picture, bar, WHITE, style=draw.Style(thickness=2))
     draw.text(picture, (16 + round(10 * scale), height - 13), "10 m", WHITE, 8)
     draw.text(picture, (12, 8), title, WHITE, 9)
     return picture

@@ -144,8 +144,8 @@ class Track:
         """Once it is over: place it by all its bearings, if it has any."""
         if not self.bearings:
             return
-        columns = [np.array(column) for column in zip(*self.bearings, strict=True)]
-        self.state[:3], self.covariance[:3, :3] = triangulate(*columns)
+        origins, rays, sigmas, ranges = (np.array(column) for column in zip(*self.bearings, strict=True))
+        self.state[:3], self.covariance[:3, :3] = triangulate(origins, rays, sigmas, ranges)
 
     @property
     def velocity(self) -> Floats:

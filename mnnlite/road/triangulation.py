@@ -66,4 +66,4 @@ def triangulate(
         place = place + step * min(1.0, 0.5 * float(distance.min()) / max(float(np.linalg.norm(step)), 1e-12))
         if float(np.linalg.norm(step)) < 1e-4:
             break
-    return place, np.linalg.inv(information)
+    return place, np.asarray(np.linalg.inv(information), np.float64)
