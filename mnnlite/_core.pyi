@@ -77,6 +77,7 @@ class Model(metaclass=pybind11_type):
 def trace(
     model: Model, values: bool | Iterable[int], replace: Mapping[tuple[int, int], NDArray[Any]]
 ) -> dict[str, Any]: ...
+def plan(model: Model) -> tuple[list[Any], dict[str, list[int]]]: ...
 
 # bind_core.cpp
 def active_isa() -> str: ...
@@ -138,10 +139,18 @@ def decoder_families() -> list[str]: ...
 def nms(boxes: Any, scores: Any, class_ids: Any, iou: float, agnostic: bool, top_k: int) -> NDArray[Any]: ...
 
 @final
+class ResultBuffer(metaclass=pybind11_type):
+    def __init__(self) -> None: ...
+
+@final
 class ArrayDecoder(metaclass=pybind11_type):
     def __init__(self, family: object, options: dict[str, Any]) -> None: ...
     def decode(
-        self, outputs: Sequence[tuple[Any, ...]], items: Sequence[tuple[Any, ...]], borrow: bool = False
+        self,
+        outputs: Sequence[tuple[Any, ...]],
+        items: Sequence[tuple[Any, ...]],
+        borrow: bool = False,
+        out: ResultBuffer | None = None,
     ) -> tuple[int, NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int, bool]: ...
     def time(self, outputs: Sequence[tuple[Any, ...]], items: Sequence[tuple[Any, ...]], runs: int) -> list[int]: ...
     @property
@@ -161,8 +170,15 @@ class Task(metaclass=pybind11_type):
         state: list[tuple[str, str]],
         batch: int,
     ) -> None: ...
-    def run(self, frames: Sequence[FrameHandle], borrow: bool) -> list[tuple[int, Any, Any, Any, Any, int, bool]]: ...
-    def raw(self, borrow: bool) -> dict[str, NDArray[Any]]: ...
+    def run(
+        self,
+        frames: Sequence[FrameHandle],
+        borrow: bool,
+        out: Sequence[ResultBuffer | None] | None,
+        raw_out: dict[str, Any] | None,
+    ) -> tuple[list[tuple[int, Any, Any, Any, Any, int, bool]], dict[str, NDArray[Any]], list[tuple[Any, ...]]]: ...
+    @property
+    def kinds(self) -> tuple[int, ...]: ...
     def reset_state(self) -> None: ...
     @property
     def times(self) -> tuple[int, int, int]: ...
@@ -185,7 +201,18 @@ class Member(metaclass=pybind11_type):
     def feed(self, task: Task, source: Member, source_task: Task, output: str, input: str) -> None: ...
 
 _Outcome: TypeAlias = tuple[
-    int, int, int, int, int, int, int, int, Exception | None, list[Any], dict[str, NDArray[Any]]
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    Exception | None,
+    list[Any],
+    dict[str, NDArray[Any]],
+    list[tuple[Any, ...]],
 ]
 
 @final

@@ -506,6 +506,17 @@ Status MnnSession::operators(std::vector<Operator>& result) noexcept {
   return check(code, "list the network's operators", prints);
 }
 
+Status MnnSession::plan(Trace& trace, std::vector<std::vector<uint8_t>>& branches) noexcept try {
+  const PrintCapture prints;
+  if (branches_.empty()) MNNLITE_TRY(find_branches());
+  branches = branches_;
+  trace.execute = false;
+  arena_->make_room(need_.dynamic_bytes);
+  return check(execute(false, &trace), "list the network's operators", prints);
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to list the operators");
+}
+
 SessionNeed MnnSession::need() const noexcept { return need_; }
 
 Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {

@@ -76,6 +76,8 @@ class MnnSession final : public Session {
     float mflops;
   };
   Status operators(std::vector<Operator>& result) noexcept;
+  // The same with tensors and backends, and for each output which operators it needs, as one byte an operator. lock() held.
+  Status plan(Trace& trace, std::vector<std::vector<uint8_t>>& branches) noexcept;
 
  private:
   struct Input {

@@ -222,30 +222,30 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
   py::dict result;
   for (int i = 0; i < current.output_count(); ++i) {
     if (i < 64 && !(wanted >> i & 1)) continue;
-    const py::str& name = output_names_[static_cast<size_t>(i)];
-    const TensorView tensor = current.output(i);
-    py::object target;
-    if (!out.is_none() && out.contains(name)) {
-      target = out[name];
-      HeldBuffer buffer;
-      check(buffer.hold(target, tensor, "out", true));
-      std::memcpy(buffer.data(), tensor.data, stored_bytes(tensor));
-    } else {
-      target = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
-    }
-    if (PyDict_SetItem(result.ptr(), name.ptr(), target.ptr()) != 0) throw py::error_already_set();
+    hand_out(i, borrow, out, result);
   }
   return result;
 }
 
-py::dict NativeModel::outputs_of(const std::vector<int>& indices, bool borrow) const {
+void NativeModel::hand_out(int output, bool borrow, const py::object& out, py::dict& result) const {
+  const py::str& name = output_names_[static_cast<size_t>(output)];
+  const TensorView tensor = session_->output(output);
+  py::object target;
+  if (!out.is_none() && out.contains(name)) {
+    target = out[name];
+    HeldBuffer buffer;
+    check(buffer.hold(target, tensor, "out", true));
+    std::memcpy(buffer.data(), tensor.data, stored_bytes(tensor));
+  } else {
+    target = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
+  }
+  if (PyDict_SetItem(result.ptr(), name.ptr(), target.ptr()) != 0) throw py::error_already_set();
+}
+
+py::dict NativeModel::outputs_of(const std::vector<int>& indices, bool borrow, const py::object& out) const {
   const std::shared_ptr<MnnSession> held = session();
   py::dict result;
-  for (int index : indices) {
-    const TensorView tensor = held->output(index);
-    const py::object array = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
-    if (PyDict_SetItem(result.ptr(), output_names_[static_cast<size_t>(index)].ptr(), array.ptr()) != 0) throw py::error_already_set();
-  }
+  for (int index : indices) hand_out(index, borrow, out, result);
   return result;
 }
 

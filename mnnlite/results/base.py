@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
+from mnnlite import _core
 from mnnlite import draw as _draw
 from mnnlite.errors import ArgumentError
 from mnnlite.results.rows import ALL, number, row_dtype
@@ -44,6 +45,7 @@ class Results:
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "class_id", "score")
     _DTYPE: ClassVar[np.dtype[np.void]] = row_dtype("item", "class_id", "score")
+    _buffer: _core.ResultBuffer | None = None  # what rows and pools lie in, if it is used again (``out=``)
 
     def __init_subclass__(cls) -> None:
         cls._DTYPE = row_dtype(*cls.FIELDS)
@@ -76,6 +78,9 @@ class Results:
     def _rows(self) -> NDArray[Any]:
         """The rows with their fields. Made when somebody looks: a view costs more than the rest of a small result."""
         return self._untyped.view(ALL)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_buffer": None}  # a copy, or what another process gets, has its own memory
 
     # ---- a sequence of rows
 

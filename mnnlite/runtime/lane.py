@@ -5,6 +5,7 @@ All engine calls of the lane's arenas happen on it.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -34,10 +35,14 @@ class Lane:
     index : int
     weights : dict
         ``weights`` and ``weights_dir`` of the arenas.
+    cores : tuple of int, optional
+        The only ones that the thread runs on.
     """
 
-    def __init__(self, lanes: _core.Lanes, index: int, weights: Mapping[str, str]) -> None:
-        self.index = index
+    def __init__(
+        self, lanes: _core.Lanes, index: int, weights: Mapping[str, str], cores: tuple[int, ...] | None = None
+    ) -> None:
+        self.index, self.cores = index, cores
         self.weights = weights
         self.arenas: _Arenas = {}
         self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
@@ -47,7 +52,10 @@ class Lane:
         self._stopped = False
         # A daemon: a run that hangs must not keep the process alive.
         self._thread = threading.Thread(
-            target=_serve, args=(lanes, index, self._calls, self.arenas), name=f"mnnlite-lane-{index}", daemon=True
+            target=_serve,
+            args=(lanes, index, cores, self._calls, self.arenas),
+            name=f"mnnlite-lane-{index}",
+            daemon=True,
         )
         self._thread.start()
 
@@ -103,7 +111,9 @@ class Lane:
         self._thread.join()
 
 
-def _serve(lanes: _core.Lanes, index: int, calls: _Calls, arenas: _Arenas) -> None:
+def _serve(lanes: _core.Lanes, index: int, cores: tuple[int, ...] | None, calls: _Calls, arenas: _Arenas) -> None:
+    if cores is not None:
+        os.sched_setaffinity(0, cores)  # of this thread alone, and of those that it starts
     while lanes.serve(index):
         future, function = calls.popleft()
         outcome: list[tuple[Any, BaseException | None]] = []
