@@ -22,7 +22,7 @@ from mnnlite.decoders import Segmentation
 from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
 from mnnlite.road.classes import LANES, OBJECTS, SIGNS
-from mnnlite.road.pack import PIPELINE
+from mnnlite.road.pack import pipeline_file
 from mnnlite.road.scenes import scene
 from mnnlite.task import Task
 
@@ -59,7 +59,7 @@ def fresh_scenes(count: int, first: int = TEST_SEED) -> Iterator[Scene]:
     return (scene(first + index) for index in range(count))
 
 
-def specs_of(path: str | Path = PIPELINE) -> dict[str, TaskSpec]:
+def specs_of(path: str | Path) -> dict[str, TaskSpec]:
     """The pipeline's tasks as the measurement needs them: all boxes, and lines as a map of pixels."""
     tasks = dict(pipeline.load(path).tasks)
     tasks["objects"] = replace(tasks["objects"], decoder=replace(tasks["objects"].decoder, score=LOW))
@@ -298,13 +298,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m mnnlite.road.metrics", description="Measure the road networks that come with mnnlite."
     )
     parser.add_argument("--scenes", type=int, default=500, metavar="N", help="how many scenes (500)")
-    parser.add_argument("--pipeline", default=str(PIPELINE), metavar="FILE", help="other networks of the same kind")
+    parser.add_argument("--pipeline", metavar="FILE", help="other networks of the same kind")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     args = parser.parse_args(arguments)
     if args.scenes < 1:
         raise ArgumentError(f"--scenes is {args.scenes}; wanted at least 1")
-    settings = pipeline.load(args.pipeline).settings
-    tasks = {name: Task(spec) for name, spec in specs_of(args.pipeline).items()}
+    file = args.pipeline or pipeline_file()
+    settings = pipeline.load(file).settings
+    tasks = {name: Task(spec) for name, spec in specs_of(file).items()}
     try:
         prior = [truth for _, truth in islice(fresh_scenes(100, PRIOR_SEED), 100)]
         paddings = {name: settings[name].padding for name in ("signs", "texts")}
