@@ -51,7 +51,7 @@ class Score(NamedTuple):
 
     value: float
     baseline: float
-    count: int
+    of: int
 
 
 def fresh_scenes(count: int, first: int = TEST_SEED) -> Iterator[Scene]:
@@ -219,7 +219,8 @@ def measure(
     result["lane pixel F1"] = Score(tally.f1(0), plain.f1(0), int(tally.lanes[0, 2]))
     for class_id, kind in enumerate(LANES[1:], 1):
         result[f"  F1 {kind}"] = Score(tally.f1(class_id), plain.f1(class_id), int(tally.lanes[class_id, 2]))
-    result["drivable IoU"] = Score(*(float(each.drivable[0] / max(each.drivable[1], 1)) for each in (tally, plain)), 0)
+    shares = [float(each.drivable[0] / max(each.drivable[1], 1)) for each in (tally, plain)]
+    result["drivable IoU"] = Score(shares[0], shares[1], 0)
     result["surface accuracy"] = _accuracy(tally.surface, usual.surface)
     result["sign accuracy"] = _accuracy(tally.signs, usual.sign)
     result["text exact match"] = _accuracy(tally.texts, usual.text)
@@ -324,7 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{args.scenes} scenes from seed {TEST_SEED}{'':<8} value  bar    baseline  of")
     for name, score in scores.items():
         bar = f"{BARS[name]:.2f}" if name in BARS else "    "
-        print(f"{name:<36} {score.value:.4f}  {bar}   {score.baseline:.4f}  {score.count or ''}")
+        print(f"{name:<36} {score.value:.4f}  {bar}   {score.baseline:.4f}  {score.of or ''}")
     return int(bool(missed))
 
 

@@ -121,7 +121,7 @@ def main() -> None:
         rows[key.strip()] = {
             **{form: round(scores[form][key].value, 4) for form in scores},
             "baseline": round(score.baseline, 4),
-            "of": score.count,
+            "of": score.of,
         }
         print(
             f"{key:<30}",
