@@ -34,6 +34,14 @@ ABOUT = {
     ),
 }
 
+# What was seen on photographs of highways and streets: not measured, looked at.
+PHOTOGRAPHS = {
+    "road_objects": "",
+    "road_scene": "",
+    "sign_class": "",
+    "sign_text": "",
+}
+
 
 def write_cards(folder: Path, facts: dict[str, Any]) -> None:
     """NAME.md for each network."""
@@ -70,7 +78,8 @@ usual in other scenes, without looking at the picture.
 ## Training
 
 Painted scenes of `mnnlite.road` (version {scenes["version"]}) and nothing else: {file["samples"]} samples, {file["steps"]} steps of
-{file["batch"]}, AdamW, seed {file["seed"]}, PyTorch {file["torch"]}, {file["minutes"]} minutes on one thread of a CPU. In `tools/road_pack`:
+{file["batch"]}, AdamW, seed {file["seed"]}, PyTorch {file["torch"]}, {file["cpu_minutes"]} minutes of one CPU core ({file["minutes"]} by the clock of a
+shared machine). In `tools/road_pack`:
 
 ```
 python make_data.py {"scenes" if name.startswith("road") else "crops"} DATA --count {7200 if name.startswith("road") else 6400}
@@ -80,8 +89,8 @@ python export.py MODELS ../../mnnlite/assets/road
 
 ## Limits
 
-It knows painted scenes. Photographs differ: it shows how a pipeline is built and measured, and finds in real pictures some of
-what looks like its scenes, as the documentation says with examples. It is not for driving or for maps.
+It knows painted scenes and is there to show, to test and to measure a pipeline with; it is not for driving or for maps.
+{PHOTOGRAPHS[name]}
 """,
             encoding="utf-8",
         )

@@ -136,7 +136,10 @@ def main() -> None:
             "bytes": file.stat().st_size,
             "bytes_float": sizes[name],
             "weight_bits": BITS,
-            **{key: record[key] for key in ("parameters", "seed", "steps", "batch", "samples", "minutes", "torch")},
+            **{
+                key: record[key]
+                for key in ("parameters", "seed", "steps", "batch", "samples", "minutes", "cpu_minutes", "torch")
+            },
         }
     out = {
         "scenes": {"version": VERSION, "tested": args.scenes, "first_seed": metrics.TEST_SEED},

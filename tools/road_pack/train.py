@@ -251,27 +251,26 @@ def main() -> None:
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0}], lr=1.0
     )
-    step, spent, log = 0, 0.0, []
+    step, spent, worked, log = 0, 0.0, 0.0, []
     if file.exists():
         saved = torch.load(file, weights_only=True)
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
-        step, spent, log = saved["step"], saved["seconds"], saved["log"]
+        step, spent, worked, log = saved["step"], saved["seconds"], saved["cpu_seconds"], saved["log"]
     data = Data(args.network, args.data, args.seed)
     print(
         f"{args.network}: {sum(p.numel() for p in net.parameters())} parameters, {data.count} samples, from step {step}",
         flush=True,
     )
     sums: dict[str, float] = {}
-    started = time.monotonic()
+    started, began = time.monotonic(), time.process_time()
     net.train()
     every = 200
 
     def save() -> None:
-        state = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
-        torch.save(
-            {**state, "step": step, "seconds": spent + time.monotonic() - started, "log": log}, file.with_suffix(".tmp")
-        )
+        state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "log": log}
+        state |= {"seconds": spent + time.monotonic() - started, "cpu_seconds": worked + time.process_time() - began}
+        torch.save(state, file.with_suffix(".tmp"))
         file.with_suffix(".tmp").replace(file)
 
     for batch in data.batches(step, args.steps):
@@ -301,6 +300,7 @@ def main() -> None:
         "parameters": sum(p.numel() for p in net.parameters()),
         "torch": torch.__version__,
         "minutes": round((spent + time.monotonic() - started) / 60, 1),
+        "cpu_minutes": round((worked + time.process_time() - began) / 60, 1),
         "log": log,
     }
     (args.out / f"{args.network}.json").write_text(json.dumps(record, indent=1) + "\n")
