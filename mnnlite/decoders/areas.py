@@ -64,7 +64,9 @@ class Segmentation(Named):
         if self.output == "polygons":
             for name in ("size", "resize"):
                 if options.pop(name) != getattr(type(self), name):
-                    raise ArgumentError(f"Segmentation.{name}: is for masks; polygons are in pixels of the frame anyway")
+                    raise ArgumentError(
+                        f"Segmentation.{name}: is for masks; polygons are in pixels of the frame anyway"
+                    )
         else:
             for name in ("tolerance", "holes", "max_polygons", "max_points"):
                 if name in options:

@@ -148,7 +148,17 @@ def decode(
             extent = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
             corners = place.box(item._replace(to_frame=m), extent)
             if corners is not None:
-                rows.append(Area(item.item, c, np.float32(means.get(c, 0.0 if scores else 1.0)), corners, np.float32(area), classes, m))
+                rows.append(
+                    Area(
+                        item.item,
+                        c,
+                        np.float32(means.get(c, 0.0 if scores else 1.0)),
+                        corners,
+                        np.float32(area),
+                        classes,
+                        m,
+                    )
+                )
     return rows
 
 
