@@ -11,6 +11,7 @@ of the frames' medians is 2 pixels or more. Needs opencv-python-headless.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def distances(lines: list[NDArray[np.float32]], mask: Mask) -> NDArray[np.float6
     places = [
         start + (end - start) * (step / count)
         for line in lines
-        for start, end in zip(line[:-1], line[1:], strict=True)
+        for start, end in itertools.pairwise(line)
         for count in [max(int(np.hypot(*(end - start))), 1)]
         for step in range(count)
     ]
