@@ -322,6 +322,57 @@ def test_segmentation_equals_its_definition(shape, dtype, options, size, image):
     same_areas(got, want, score_tolerance=2e-6)
 
 
+@pytest.mark.parametrize("image", [None, Letterbox((96, 64)), Letterbox((96, 64), "crop"), QUAD])
+@pytest.mark.parametrize(
+    ("shape", "dtype", "options"),
+    [
+        ((2, 5, 31, 47), np.float32, {"scores": True}),
+        ((1, 3, 130, 9), np.float16, {}),
+        ((2, 1, 31, 47), np.float32, {"activation": "sigmoid", "threshold": 0.3}),
+        ((1, 3, 1, 1), np.float32, {}),
+    ],
+)
+def test_interpolated_scores_as_the_definition(shape, dtype, options, image):
+    data = np.random.default_rng(6).normal(size=shape, scale=3).astype(dtype)
+    options = {"size": "frame", "resize": "linear", **options}
+    got = decoders.Segmentation(**options).decode({"y": data}, (121, 100), image)
+    want = segmentation.decode(data.astype(np.float32), items_for(image, (121, 100), shape[0]), **options)
+    same_areas(got, want, score_tolerance=2e-6)
+
+
+def test_interpolated_scores_are_those_of_opencv():
+    cv2 = pytest.importorskip("cv2", reason="OpenCV has no wheel here")
+    planes = np.random.default_rng(8).normal(size=(1, 4, 20, 30), scale=3).astype(np.float32)
+    found = decoders.Segmentation(size="frame", resize="linear").decode({"y": planes}, (137, 91))
+    larger = np.stack([cv2.resize(plane, (137, 91), interpolation=cv2.INTER_LINEAR) for plane in planes[0]])
+    near = np.sort(larger, axis=0)[-1] - np.sort(larger, axis=0)[-2] < 1e-4  # either class is right there
+    assert near.mean() < 1e-3
+    np.testing.assert_array_equal(found.class_map()[~near], larger.argmax(axis=0)[~near])
+
+
+def test_an_edge_between_pixels_is_found_where_it_is():
+    """Logits that grow along x by 1 a pixel of the map and are 0 at 7.3: the edge in a frame ten times as large is at 73."""
+    ramp = (np.arange(16) + 0.5 - 7.3).astype(np.float32)
+    heat = np.broadcast_to(ramp, (1, 1, 12, 16)).copy()
+    options = {"mode": "binary", "activation": "sigmoid", "size": "frame"}
+    smooth = decoders.Segmentation(**options, resize="linear").decode({"y": heat}, (160, 120))
+    rough = decoders.Segmentation(**options).decode({"y": heat}, (160, 120))
+    np.testing.assert_array_equal(smooth.boxes_xyxy, [[73, 0, 160, 120]])
+    np.testing.assert_array_equal(rough.boxes_xyxy, [[70, 0, 160, 120]])
+
+
+def test_interpolation_is_for_scores_over_the_frame():
+    with pytest.raises(ArgumentError, match='needs size "frame"'):
+        decoders.Segmentation(resize="linear")
+    with pytest.raises(ArgumentError, match=r"Segmentation\.resize: is for masks"):
+        decoders.Segmentation(output="polygons", resize="linear")
+    with pytest.raises(DecoderError, match='output "y" holds classes'):
+        decoders.Segmentation(size="frame", resize="linear").decode({"y": np.zeros((1, 4, 5), np.uint8)}, (50, 40))
+    far = np.array([[-3e38, 3e38], [3e38, -3e38]], np.float32)[None, None]
+    with pytest.raises(DecoderError, match="too far apart"):
+        decoders.Segmentation(mode="binary", size="frame", resize="linear").decode({"y": far}, (50, 40))
+
+
 def test_segmentation_reads_channels_last():
     planes = np.random.default_rng(2).normal(size=(1, 6, 20, 30)).astype(np.float32)
     first = decoders.Segmentation().decode({"y": planes}, (30, 20))

@@ -345,19 +345,58 @@ def test_mediapipe_faces_give_back_what_was_encoded():
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("nms", ["hard", "soft", "weighted"])
 @pytest.mark.parametrize("activation", ["none", "sigmoid", "softmax"])
-def test_ssd_equals_its_definition(image, nms, activation):
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_ssd_equals_its_definition(image, nms, activation, multi_label):
     layout = {"strides": (48, 96), "aspect_ratios": (1, 2)}
     size = decoders.place(image, FRAME).net_size
     anchors = ssd.make_anchors(input_size=size, **layout)
     scores = random(2, len(anchors), 3, seed=8) if activation != "none" else scores_of(2, len(anchors), 3)
     deltas = random(2, len(anchors), 4 + 4, seed=9)
     options = {"nms": nms, "activation": activation, "background": 1, "points": 2, "score": 0.6, "max_detections": 50}
+    options |= {"score": 0.45, "multi_label": True} if multi_label else {}
     got = decoders.Ssd(boxes="deltas", input_size=size, **layout, **options).decode(
         {"s": scores, "b": deltas}, FRAME, image
     )
     want = ssd.decode(scores, deltas, items_for(image, FRAME, 2), box_kind="deltas", anchors=anchors, **options)
     assert len(want.scores) > 3
     same_detections(got, want)
+
+
+def test_ssd_with_several_labels_is_suppression_class_by_class():
+    """Each class on its own, as Liu et al. 2016 do it: what OpenCV keeps of the class's boxes."""
+    cv2 = pytest.importorskip("cv2", reason="OpenCV has no wheel here")
+    rng = np.random.default_rng(12)
+    corner = rng.uniform(0, 250, (400, 2))
+    boxes = np.column_stack([corner, corner + rng.uniform(20, 70, (400, 2))]).astype(np.float32)
+    scores = rng.random((400, 4), np.float32)
+    found = decoders.Ssd(multi_label=True, units="pixels", score=0.3, iou=0.4, max_detections=2000, top_k=2000).decode(
+        {"s": scores[None], "b": boxes[None]}, NET, STRETCH
+    )
+    best = decoders.Ssd(units="pixels", score=0.3, iou=0.4, max_detections=2000, top_k=2000).decode(
+        {"s": scores[None], "b": boxes[None]}, NET, STRETCH
+    )
+    assert len(found) > len(best)
+    sides = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
+    for c in range(4):
+        kept = np.sort(np.array(cv2.dnn.NMSBoxes(sides, scores[:, c], 0.3, 0.4)).ravel())
+        np.testing.assert_array_equal(np.sort(found.scores[found.class_ids == c]), np.sort(scores[kept, c]))
+
+
+@pytest.mark.parametrize("top_k", [3, 200])
+def test_ssd_with_more_labels_than_there_is_room_for(top_k):
+    """30 classes of 1000 anchors are more candidates than are held at once: the best are the same all the same."""
+    rng = np.random.default_rng(13)
+    scores = np.round(rng.random((1, 1000, 30), np.float32), 3)  # with ties
+    boxes = np.tile(np.array([0.1, 0.1, 0.4, 0.4], np.float32), (1, 1000, 1)) + rng.uniform(0, 0.5, (1, 1000, 1))
+    options = {"multi_label": True, "score": 0.05, "iou": 1.0, "top_k": top_k, "max_detections": 5000}
+    got = decoders.Ssd(**options).decode({"s": scores, "b": boxes}, FRAME, STRETCH)
+    want = ssd.decode(scores, boxes.astype(np.float32), items_for(STRETCH, FRAME, 1), **options)
+    assert want.truncated
+    assert len(want.scores) == top_k
+    same_detections(got, want)
+    boxes[0, 0, 2] = np.nan
+    with pytest.raises(DecoderError, match='"b" gives candidate 0'):
+        decoders.Ssd(**options).decode({"s": scores, "b": boxes}, FRAME, STRETCH)
 
 
 def test_ssd_says_which_outputs_do_not_fit():

@@ -161,10 +161,8 @@ void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t wid
     }
 }
 
-bool spread_over_frame(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height,
+void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height,
                        const uint8_t* map, int32_t* columns, uint8_t* frame) noexcept {
-  Mapping back;
-  if (!to_frame.inverse(back)) return false;
   const auto index = [](double position, int32_t extent) {
     return position >= 0 && position < extent ? static_cast<int32_t>(position) : -1;
   };
@@ -184,7 +182,7 @@ bool spread_over_frame(const Mapping& to_frame, const mnnlite_item& item, int32_
       const uint8_t* line = map + int64_t{row} * width;
       for (int32_t x = 0; x < item.frame_width; ++x) frame[x] = columns[x] < 0 ? kUnseen : line[columns[x]];
     }
-    return true;
+    return;
   }
   for (int32_t y = 0; y < item.frame_height; ++y)
     for (int32_t x = 0; x < item.frame_width; ++x) {
@@ -193,7 +191,6 @@ bool spread_over_frame(const Mapping& to_frame, const mnnlite_item& item, int32_
       const int32_t column = index(u, width), row = index(v, height);
       *frame++ = column < 0 || row < 0 ? kUnseen : map[int64_t{row} * width + column];
     }
-  return true;
 }
 
 void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents) noexcept {

@@ -29,6 +29,15 @@ class ClassMapper {
   double sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
                          int32_t class_id) const noexcept;
 
+  // Scores that have something between them, as integers that are classes have not: [channels(), height(), width()] of
+  // the map that was last run, and what one channel is compared with.
+  bool has_scores() const noexcept { return mode_ != kClasses; }
+  const float* scores(const Call& call, const TensorView& tensor, int slot) const noexcept {
+    return reader_.again(call, named(tensor), slot);
+  }
+  int32_t channels() const noexcept { return dims_.channels; }
+  float cut() const noexcept { return cut_; }
+
   int32_t width() const noexcept { return dims_.width; }
   int32_t height() const noexcept { return dims_.height; }
   // Classes that are possible: 256 for maps of integers.
@@ -57,8 +66,8 @@ Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t height) no
 void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height, uint8_t* map) noexcept;
 
 // Nearest pixel of the map for each pixel of the frame; kUnseen where the map does not reach. `columns` is scratch of
-// frame_width numbers. False if the mapping has no inverse.
-bool spread_over_frame(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height,
+// frame_width numbers; `back`: frame pixel -> map pixel.
+void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height,
                        const uint8_t* map, int32_t* columns, uint8_t* frame) noexcept;
 
 struct ClassExtent {

@@ -50,13 +50,18 @@ Status Detector::bad_box(const TensorView& tensor, const Candidate& candidate) c
                        static_cast<double>(box[1]), static_cast<double>(box[2]), static_cast<double>(box[3]));
 }
 
+Status Detector::check_candidates(const TensorView& tensor, const Candidate* found, int32_t count) const noexcept {
+  for (int32_t i = 0; i < count; ++i)
+    if (!is_finite(found[i])) return bad_box(tensor, found[i]);
+  return {};
+}
+
 Status Detector::emit(const Call& call, int slot, const TensorView& tensor, int32_t count) const noexcept {
   mnnlite_sink& sink = call.sink;
   const mnnlite_item& item = call.items[slot];
   Candidate* found = candidates(call);
   if (count > options_.nms.top_k) sink.truncated = 1;
-  for (int32_t i = 0; i < count; ++i)
-    if (!is_finite(found[i])) return bad_box(tensor, found[i]);
+  MNNLITE_TRY(check_candidates(tensor, found, count));
   count = keep_best(found, count, options_.nms.top_k);
   float* all_points = nullptr;
   if (points_first()) {

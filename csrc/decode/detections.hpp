@@ -39,6 +39,8 @@ class Detector : public BuiltIn {
   // Suppress, place in the frame and write rows. `tensor` is the one that boxes come from, for error texts.
   Status emit(const Call& call, int slot, const TensorView& tensor, int32_t count) const noexcept;
 
+  // All boxes and scores are finite, or an error that names the tensor.
+  Status check_candidates(const TensorView& tensor, const Candidate* found, int32_t count) const noexcept;
   Status need_net_size(const mnnlite_item& item) const noexcept;
 
   DetectionOptions options_;

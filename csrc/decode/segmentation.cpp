@@ -4,6 +4,7 @@
 
 #include "decode/class_map.hpp"
 #include "decode/families.hpp"
+#include "decode/linear_spread.hpp"
 #include "decode/place.hpp"
 #include "decode/segmentation.hpp"
 
@@ -11,12 +12,16 @@ namespace mnnlite {
 namespace {
 
 constexpr const char* kSizes[] = {"network", "frame", nullptr};
+constexpr const char* kResizes[] = {"nearest", "linear", nullptr};
 
 class Segmentation final : public BuiltIn {
  public:
   Segmentation(Options& options, const SegmentationOptions& common) : BuiltIn("segmentation", 1, 1), common_(common) {
     mapper_.read(options);
     over_frame_ = options.choice("size", kSizes, 0) == 1;
+    linear_ = options.choice("resize", kResizes, 0) == 1;
+    if (linear_ && !over_frame_)
+      options.fail(Status::error(Code::argument, "segmentation: resize \"linear\" makes maps as large as the frame; it needs size \"frame\""));
   }
 
  private:
@@ -36,6 +41,12 @@ class Segmentation final : public BuiltIn {
       frame_width_ = plan.frame_width();
       map_ = plan.scratch<uint8_t>(area);
       columns_ = plan.scratch<int32_t>(plan.frame_width());
+    }
+    if (linear_) {
+      if (!mapper_.has_scores())
+        return Status::error(Code::decoder, "segmentation: output \"%s\" holds classes, and there is nothing between two classes; "
+                             "resize \"linear\" wants scores", like[0].name);
+      spread_.plan(mapper_.channels(), mapper_.width(), mapper_.height(), plan);
     }
     const int64_t rows = int64_t{mapper_.classes()} * plan.max_items();
     plan.kind(MNNLITE_MASKS);
@@ -73,8 +84,13 @@ class Segmentation final : public BuiltIn {
         return Status::error(Code::decoder, "%s was planned for frames of up to %lld pixels and %d columns, got %dx%d; plan again",
                              name(), static_cast<long long>(frame_pixels_), static_cast<int>(frame_width_),
                              static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
-      if (!spread_over_frame(to_frame, item, width, height, map, call.at<int32_t>(columns_), pixels))
-        return Status::error(Code::decoder, "%s: the mapping of item %d cannot be inverted", name(), slot);
+      Mapping back;
+      if (!to_frame.inverse(back)) return Status::error(Code::decoder, "%s: the mapping of item %d cannot be inverted", name(), slot);
+      if (!linear_) {
+        spread_over_frame(back, item, width, height, map, call.at<int32_t>(columns_), pixels);
+      } else if (!spread_.run(call, mapper_.scores(call, tensor, slot), mapper_.cut(), back, item, pixels)) {
+        return Status::error(Code::decoder, "%s: scores of output \"%s\" are too far apart to interpolate", name(), tensor.name);
+      }
       out_width = item.frame_width;
       out_height = item.frame_height;
       to_frame = Mapping{};
@@ -120,7 +136,8 @@ class Segmentation final : public BuiltIn {
 
   SegmentationOptions common_;
   ClassMapper mapper_;
-  bool over_frame_ = false;
+  LinearSpread spread_;
+  bool over_frame_ = false, linear_ = false;
   int32_t skip_ = -1;
   int64_t frame_pixels_ = 0;
   int32_t frame_width_ = 0;

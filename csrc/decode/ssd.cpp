@@ -31,6 +31,7 @@ class Ssd final : public Detector {
     activation_ = options.choice("activation", kActivations, kNone);
     background_ = options.integer("background", -1, -1, 1 << 20);
     exponential_ = options.flag("exponential", true);
+    multi_label_ = options.flag("multi_label", false);
     points_.count = options.integer("points", 0, 0, 1024);
     anchors_.read(options);
     const std::vector<double> variances = options.numbers("variances");
@@ -78,7 +79,10 @@ class Ssd final : public Detector {
         return Status::error(Code::decoder, "ssd: output \"%s\" has %d boxes but the options make %zu anchors; check anchors, strides "
                              "and input_size", boxes.name, static_cast<int>(count_), anchor_list_.size());
     }
-    plan_detections(plan, count_);
+    // A candidate for each class: only the best are kept when there is no room for more, so room is bounded by top_k.
+    const int64_t all = int64_t{count_} * classes_;
+    room_ = multi_label_ ? std::min(all, std::max(int64_t{4096}, int64_t{2} * options_.nms.top_k)) : count_;
+    plan_detections(plan, room_);
     return {};
   }
 
@@ -93,6 +97,7 @@ class Ssd final : public Detector {
     const float* score = score_reader_.read(call, scores, slot);
     MNNLITE_TRY(check_finite(scores, slot, score, int64_t{count_} * classes_));
     const float* boxes = box_reader_.read(call, call.tensors[box_tensor_], slot);
+    if (multi_label_) return run_classes(call, slot, score, boxes);
     Candidate* found = candidates(call);
     int32_t count = 0;
     for (int32_t i = 0; i < count_; ++i, score += classes_) {
@@ -112,11 +117,47 @@ class Ssd final : public Detector {
     return emit(call, slot, call.tensors[box_tensor_], count);
   }
 
-  float softmax(const float* score, int32_t best) const noexcept {
-    const float most = *std::max_element(score, score + classes_);
+  // Every class of every anchor that is above the threshold.
+  Status run_classes(const Call& call, int slot, const float* score, const float* boxes) const noexcept {
+    const TensorView& tensor = call.tensors[box_tensor_];
+    Candidate* found = candidates(call);
+    int32_t count = 0;
+    for (int32_t i = 0; i < count_; ++i, score += classes_) {
+      bool placed = false;
+      float box[4];
+      const float most = activation_ == kSoftmax ? *std::max_element(score, score + classes_) : 0;
+      const double sum = activation_ == kSoftmax ? sum_of_powers(score, most) : 1;
+      for (int32_t c = 0; c < classes_; ++c) {
+        const float value = activation_ == kSoftmax ? power(score[c], most, sum) : score[c];
+        if (c == background_ || !(value > cut_)) continue;
+        if (!placed) place(call.items[slot], boxes + int64_t{i} * (4 + 2 * points_.count), i, box);
+        placed = true;
+        if (count == room_) {
+          call.sink.truncated = 1;
+          MNNLITE_TRY(check_candidates(tensor, found, count));
+          count = keep_best(found, count, options_.nms.top_k);
+        }
+        Candidate& candidate = found[count++];
+        candidate = {activation_ == kSigmoid ? sigmoid_f32(value) : value, background_ >= 0 && c > background_ ? c - 1 : c, i, {}};
+        std::copy(box, box + 4, candidate.box);
+      }
+    }
+    return emit(call, slot, tensor, count);
+  }
+
+  double sum_of_powers(const float* score, float most) const noexcept {
     double sum = 0;
     for (int32_t c = 0; c < classes_; ++c) sum += exp_f32(score[c] - most);
-    return static_cast<float>(static_cast<double>(exp_f32(score[best] - most)) / sum);
+    return sum;
+  }
+
+  static float power(float score, float most, double sum) noexcept {
+    return static_cast<float>(static_cast<double>(exp_f32(score - most)) / sum);
+  }
+
+  float softmax(const float* score, int32_t best) const noexcept {
+    const float most = *std::max_element(score, score + classes_);
+    return power(score[best], most, sum_of_powers(score, most));
   }
 
   // One of x1, y1, x2, y2 in network pixels.
@@ -157,7 +198,7 @@ class Ssd final : public Detector {
   }
 
   int boxes_, activation_;
-  bool swapped_, pixels_, exponential_;
+  bool swapped_, pixels_, exponential_, multi_label_;
   int32_t background_;
   float variances_[4] = {0.1f, 0.1f, 0.2f, 0.2f};
   float cut_;
@@ -165,6 +206,7 @@ class Ssd final : public Detector {
   Reader box_reader_, score_reader_;
   int box_tensor_ = 1;
   int32_t count_ = 0, classes_ = 0;
+  int64_t room_ = 0;  // for candidates
   std::vector<SsdAnchor> anchor_list_;
 };
 

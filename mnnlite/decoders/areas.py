@@ -36,6 +36,13 @@ class Segmentation(Named):
     size: str = option(
         "network", "word", "maps as the network gives them, or as large as the frame", choices=("network", "frame")
     )
+    resize: str = option(
+        "nearest",
+        "word",
+        "how maps become as large as the frame: by their nearest pixel, or linear: scores are interpolated before the "
+        "class is chosen, for smooth edges",
+        choices=("nearest", "linear"),
+    )
     background: int = option(
         -2, "whole", "class that gets no row; -1: none; -2: 0 for two-class maps, else none", low=-2, high=254
     )
@@ -55,8 +62,11 @@ class Segmentation(Named):
         """The options as ``_core`` takes them."""
         options = super().native_options()
         if self.output == "polygons":
-            if options.pop("size") != "network":
-                raise ArgumentError("Segmentation.size: is for masks; polygons are in pixels of the frame anyway")
+            for name in ("size", "resize"):
+                if options.pop(name) != getattr(type(self), name):
+                    raise ArgumentError(
+                        f"Segmentation.{name}: is for masks; polygons are in pixels of the frame anyway"
+                    )
         else:
             for name in ("tolerance", "holes", "max_polygons", "max_points"):
                 if name in options:

@@ -37,6 +37,11 @@ class Ssd(Detector):
     background: int = option(
         -1, "whole", "class that is none and is not counted in class ids; -1: there is none", low=-1, high=1 << 20
     )
+    multi_label: bool = option(
+        False,
+        "flag",
+        "a box for every class with a larger score, each suppressed among its class; else for its best one",
+    )
     points: int = option(0, "whole", "key points after the numbers of a box", low=0, high=1024)
     anchors: tuple[float, ...] = option((), "numbers", "of deltas: x, y, width, height of each anchor, relative")
     strides: tuple[float, ...] = option((), "numbers", "generate anchors: stride of each layer in network pixels")

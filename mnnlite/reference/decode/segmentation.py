@@ -73,6 +73,27 @@ def spread_over_frame(
     return result
 
 
+def linear_over_frame(
+    planes: NDArray[np.float32], m: tuple[float, ...], frame_size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Scores (C, H, W) at each pixel of the frame, bilinear between the middles of the map's pixels; where it reaches.
+
+    In float32, first between the rows, then between the columns. Beyond the outermost middles the edge goes on.
+    """
+    back = np.linalg.inv(np.reshape(m, (3, 3)))
+    u, v = _at_centres(tuple(back.ravel().tolist()), *frame_size)
+    height, width = planes.shape[1:]
+    inside = (u >= 0) & (v >= 0) & (u < width) & (v < height)
+    x, y = np.clip(u - 0.5, 0, width - 1), np.clip(v - 0.5, 0, height - 1)
+    x0, y0 = x.astype(int), y.astype(int)
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    fx, fy = (x - x0).astype(np.float32), (y - y0).astype(np.float32)
+    planes = planes.astype(np.float32)
+    left = planes[:, y0, x0] + (planes[:, y1, x0] - planes[:, y0, x0]) * fy
+    right = planes[:, y0, x1] + (planes[:, y1, x1] - planes[:, y0, x1]) * fy
+    return left + (right - left) * fx, inside
+
+
 def pixel_area(m: tuple[float, ...], width: int, height: int) -> float:
     """Frame pixels squared that one pixel of the map covers, the mean over the map."""
     corners = [place.apply(m, x, y) for x, y in ((0, 0), (width, 0), (width, height), (0, height))]
@@ -87,6 +108,7 @@ def decode(
     items: Sequence[place.Item],
     *,
     size: str = "network",
+    resize: str = "nearest",
     background: int = -2,
     min_area: float = 0.0,
     scores: bool = False,
@@ -94,7 +116,8 @@ def decode(
 ) -> list[Area]:
     """One row per class of each item's map, lower classes first; see `class_map` for the other options.
 
-    Pixels whose centre lies outside the frame are UNSEEN. `background` -2: class 0 of two-class maps, else none.
+    Pixels whose centre lies outside the frame are UNSEEN. Scores are means over the network's own pixels, 0 for a class
+    that is only between them. `background` -2: class 0 of two-class maps, else none.
     """
     rows = []
     for output, item in zip(outputs, items, strict=False):
@@ -109,7 +132,11 @@ def decode(
         means = {}
         for c in np.unique(classes).tolist():
             means[c] = probability[classes == c].mean() if scores or mode == "binary" else 1.0
-        if size == "frame":
+        if size == "frame" and resize == "linear":
+            planes, inside = linear_over_frame(output if output.ndim == 3 else output[None], m, item.frame_size)
+            chosen = class_map(planes, **mapping)[0]
+            classes, m = np.where(inside, chosen, np.uint8(UNSEEN)), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        elif size == "frame":
             classes = spread_over_frame(classes, m, item.frame_size)
             m = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
         unit = pixel_area(m, classes.shape[1], classes.shape[0])
@@ -121,7 +148,17 @@ def decode(
             extent = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
             corners = place.box(item._replace(to_frame=m), extent)
             if corners is not None:
-                rows.append(Area(item.item, c, np.float32(means[c]), corners, np.float32(area), classes, m))
+                rows.append(
+                    Area(
+                        item.item,
+                        c,
+                        np.float32(means.get(c, 0.0 if scores else 1.0)),
+                        corners,
+                        np.float32(area),
+                        classes,
+                        m,
+                    )
+                )
     return rows
 
 

@@ -80,6 +80,7 @@ def decode(
     units: str = "relative",
     activation: str = "none",
     background: int = -1,
+    multi_label: bool = False,
     points: int = 0,
     anchors: NDArray[np.float32] | None = None,
     variances: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
@@ -89,7 +90,9 @@ def decode(
     """Decode scores (N, A, C) and boxes (N, A, 4 + 2 points).
 
     ``deltas``: ``cx = anchor cx + dx * variance * anchor width``, ``w = anchor width * exp(dw * variance)`` (without the
-    exp if not `exponential`), points like centres. An anchor is of its best class, which is not the background.
+    exp if not `exponential`), points like centres. An anchor is of its best class, which is not the background; with
+    `multi_label` of every class but the background whose score is larger (Liu et al. 2016, section 3: suppression per
+    class).
     """
     slots = []
     v = np.asarray(variances, _F)
@@ -117,14 +120,17 @@ def decode(
         classes = values.copy()
         if background >= 0:
             classes[:, background] = -np.inf
-        best = classes.argmax(axis=1)
-        top = values[np.arange(len(values)), best]
         if activation == "softmax":
             powers = math.exp(values - values.max(axis=1, keepdims=True)).astype(np.float64)
-            total = np.cumsum(powers, axis=1)[:, -1]
-            top = (powers[np.arange(len(values)), best] / total).astype(_F)
+            values = (powers / np.cumsum(powers, axis=1)[:, -1:]).astype(_F)
         cut = math.logit(score) if activation == "sigmoid" else _F(score)
-        index = np.flatnonzero(top > cut)
+        if multi_label:
+            index, best = np.nonzero((values > cut) & np.isfinite(classes))
+        else:
+            best = classes.argmax(axis=1)
+            index = np.flatnonzero(values[np.arange(len(values)), best] > cut)
+            best = best[index]
+        top = values[index, best]
         final = math.sigmoid(top) if activation == "sigmoid" else top
         ids = np.where((background >= 0) & (best > background), best - 1, best)
         slots.append(
@@ -132,8 +138,8 @@ def decode(
                 item,
                 Candidates(
                     placed[index].astype(_F),
-                    final[index],
-                    ids[index].astype(np.int32),
+                    final,
+                    ids.astype(np.int32),
                     index.astype(np.int32),
                     marks[index].astype(_F) if points else None,
                 ),
