@@ -183,3 +183,27 @@ void store_pixels_exact(const int32_t* const v[4], int32_t count, const float*, 
     if (C > 3) to[i * C + 3] = saturate_exact<T>(v3[i], bits);
   }
 }
+
+// Of halves there is an instruction or there is not: the includer's.
+template <bool Strided>
+void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void* out, ptrdiff_t step) noexcept;
+
+constexpr StreamKernels kStream = {
+    project,
+    to_fixed,
+    warp_taps,
+    {add_area_u8, add_area_u16},
+    {narrow_area_u8, narrow_area_u16},
+    reduce_area,
+    yuv_to_rgb,
+    yuv_to_gray,
+    rgb_to_gray,
+    {store_f32<false>, store_f16<false>, store_real<uint8_t, false>, store_real<int8_t, false>,
+     store_exact<uint8_t, false>, store_exact<int8_t, false>},
+    {store_f32<true>, store_f16<true>, store_real<uint8_t, true>, store_real<int8_t, true>, store_exact<uint8_t, true>,
+     store_exact<int8_t, true>},
+    {{store_pixels_f32<float, 3>, nullptr, store_pixels_real<uint8_t, 3>, store_pixels_real<int8_t, 3>,
+      store_pixels_exact<uint8_t, 3>, store_pixels_exact<int8_t, 3>},
+     {store_pixels_f32<float, 4>, nullptr, store_pixels_real<uint8_t, 4>, store_pixels_real<int8_t, 4>,
+      store_pixels_exact<uint8_t, 4>, store_pixels_exact<int8_t, 4>}},
+};

@@ -1,4 +1,6 @@
 // Bilinear and nearest sampling of upright regions: one table of columns for a region, two rows of it at a time.
+#include <algorithm>
+
 #include "image/plan_data.hpp"
 
 namespace mnnlite::image {
@@ -7,12 +9,7 @@ namespace {
 struct Workspace {
   int32_t* v[4];
   Taps taps[3];
-  int16_t* blended[3];  // samples of each group, rows blended
 };
-
-// Up to how many frame pixels for an output it is cheaper to blend all samples of a row first than around every output.
-// Measured; more for YUV, whose samples are fewer bytes and whose gathers cost more.
-constexpr int32_t kTwoSteps = 2, kTwoStepsYuv = 4;
 
 Workspace carve(const PlanData& plan, Carver& carver) noexcept {
   Workspace space{};
@@ -21,9 +18,9 @@ Workspace carve(const PlanData& plan, Carver& carver) noexcept {
   for (int32_t g = 0; g < plan.group_count; ++g) {
     space.taps[g].offset = carver.take<int32_t>(width);
     space.taps[g].weights = carver.take<int32_t>(width);
+    space.taps[g].starts = carver.take<int32_t>((width + kMaxLanes) / 2);
+    space.taps[g].picks = carver.take<uint32_t>(width + kMaxLanes);
   }
-  for (int16_t*& row : space.blended)
-    row = carver.take<int16_t>(static_cast<size_t>(plan.fused_yuv ? kTwoStepsYuv : 4 * kTwoSteps) * (width + 4) + kTailElements);
   return space;
 }
 
@@ -32,6 +29,7 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
   const bool nearest = job.plan.spec.filter == Filter::nearest;
   const Bounds samples = bounds.halved(group.shift_x);
   taps.count = window.x_end - window.x_begin;
+  taps.per_window = 1;
   for (int32_t x = 0; x < taps.count; ++x) {
     const Tap tap = tap_at(centre(scale, shift, window.x_begin + x, group.shift_x), samples, nearest);
     taps.offset[x] = tap.index * group.step;
@@ -44,6 +42,44 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
   taps.wide_end = taps.count;
   while (taps.wide_end > 0 && taps.offset[taps.wide_end - 1] > last) --taps.wide_end;
   while (taps.wide_begin < taps.wide_end && taps.offset[taps.wide_begin] > last) ++taps.wide_begin;
+}
+
+// Whether windows of `per_window` outputs hold all that these need; if so they are made. `row`: bytes of the row.
+bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t step, int32_t pixel_bytes, int32_t row) noexcept {
+  if (taps.count < lanes || row < kWindowBytes) return false;
+  const uint32_t second = static_cast<uint32_t>(step) * 0x01010000u;
+  uint32_t* pick = taps.picks;
+  int32_t* start = taps.starts;
+  for (int32_t group = 0; group < taps.count; group += lanes) {
+    const int32_t* offset = taps.offset + std::min(group, taps.count - lanes);
+    for (int32_t end = 0; end < lanes;) {
+      const int32_t begin = end;
+      end += per_window;
+      const int32_t low = std::min(offset[begin], offset[end - 1]), high = std::max(offset[begin], offset[end - 1]);
+      const int32_t from = std::min(low, row - kWindowBytes);
+      if (std::min(high + step + pixel_bytes, row) > from + kWindowBytes) return false;
+      *start++ = from;
+      for (int32_t i = begin; i < end; ++i) *pick++ = static_cast<uint32_t>(offset[i] - from) * 0x01010101u + second;
+    }
+  }
+  return true;
+}
+
+// The largest windows that fit all of a plan's groups: their taps are walked through together.
+void choose_windows(const Job& job, Taps* taps) noexcept {
+  const PlanData& plan = job.plan;
+  const int32_t lanes = plan.kernels->lanes;
+  for (int32_t per_window = lanes > 0 ? 4 : 1; per_window > 1; per_window /= 2) {
+    bool fits = true;
+    for (int32_t g = 0; g < plan.group_count && fits; ++g) {
+      const Group& group = plan.groups[g];
+      const Component& last = plan.info->component[group.component[group.count - 1]];
+      const auto row = static_cast<int32_t>(row_bytes(plan.format, group.plane, job.view.width) - group.base);
+      fits = plan.info->sample_bytes == 1 && make_windows(taps[g], per_window, lanes, group.step, last.offset - group.base + 1, row);
+    }
+    for (int32_t g = 0; g < plan.group_count && fits; ++g) taps[g].per_window = per_window;
+    if (fits) return;
+  }
 }
 
 }  // namespace
@@ -148,6 +184,7 @@ void run_upright(const Job& job) noexcept {
   const Bounds bounds_y = tap_bounds(from_y, to_frame.m[4] / divisor * job.region.height + from_y, view.height);
   for (int32_t g = 0; g < plan.group_count && count > 0; ++g)
     make_taps(job, plan.groups[g], window, columns, space.taps[g]);
+  if (count > 0) choose_windows(job, space.taps);
   const Rows rows[3] = {{job, plan.groups[0], bounds_y}, {job, plan.groups[1], bounds_y}, {job, plan.groups[2], bounds_y}};
 
   const bool v_first = plan.fused_yuv && plan.groups[1].component[0] == 2;
@@ -157,24 +194,8 @@ void run_upright(const Job& job) noexcept {
 
   const Group& only = plan.groups[0];
   const SampleRowF32 sample_f32 = kernels.sample_f32[static_cast<int>(only.kind)];
-  const AcrossF32 across = kernels.across_f32[static_cast<int>(only.kind)];
   const int chroma = static_cast<int>(chroma_of(*plan.info));
   const YuvRowF32 yuv_f32 = kernels.yuv_f32[chroma];
-  const YuvAcrossF32 yuv_across = kernels.yuv_across_f32[chroma];
-  const int64_t samples = columns.last - columns.first + 1;
-  const bool two_steps = (plan.fused && across != nullptr && samples <= int64_t{kTwoSteps} * count) ||
-                         (plan.fused_yuv && yuv_across != nullptr && samples <= int64_t{kTwoStepsYuv} * count);
-  // Of two steps: the bytes of a row from the first sample of the region to the last; taps count from the first then.
-  int32_t first_byte[3] = {}, bytes[3] = {};
-  for (int32_t g = 0; two_steps && g < plan.group_count; ++g) {
-    const Bounds chosen = columns.halved(plan.groups[g].shift_x);
-    first_byte[g] = chosen.first * plan.groups[g].step;
-    bytes[g] = (chosen.last - chosen.first + 1) * plan.groups[g].step;
-    for (int32_t i = 0; i < count; ++i) space.taps[g].offset[i] -= first_byte[g];
-  }
-  const auto blend = [&](int32_t g, const RowPair& pair) {
-    kernels.blend_bytes(pair.row0 + first_byte[g], pair.row1 + first_byte[g], pair.weight1, bytes[g], space.blended[g]);
-  };
 
   const bool beside = x > 0 || window.x_end < plan.width;
   for (int32_t y = 0; y < plan.height; ++y) {
@@ -185,14 +206,7 @@ void run_upright(const Job& job) noexcept {
     const RowPair first = rows[0](y);
     float* out[4] = {};
     targets.rows(job, x, y, out);
-    if (two_steps) {
-      for (int32_t g = 0; g < plan.group_count; ++g) blend(g, g == 0 ? first : rows[g](y));
-      if (plan.fused)
-        across(space.blended[0], space.taps[0], targets.scale, targets.bias, out);
-      else
-        yuv_across({space.blended[0], space.blended[1], space.blended[2]}, space.taps[0], space.taps[1], yuv, targets.scale,
-                   targets.bias, out);
-    } else if (plan.fused) {
+    if (plan.fused) {
       sample_f32(first.row0, first.row1, first.weight1, space.taps[0], targets.scale, targets.bias, out);
     } else if (plan.fused_yuv) {
       const RowPair second = rows[1](y), third = plan.group_count > 2 ? rows[2](y) : second;
