@@ -26,12 +26,43 @@ MNNLITE_INLINE void load_group(const Sample& sample, const uint8_t* row0, const 
   }
 }
 
+// Walks through the rows ahead, into the second-level cache: the first is needed for the rows of now.
+class Prefetch {
+ public:
+  explicit MNNLITE_INLINE Prefetch(const Ahead& ahead) noexcept : ahead_(ahead), lines_(ahead.rows > 0 ? ahead.lines : 0) {
+    enter(0);
+  }
+  MNNLITE_INLINE void go() noexcept {
+    for (int32_t i = 0; i < lines_; ++i) {
+      __builtin_prefetch(at_, 0, 2);
+      at_ += 64;
+      if (at_ >= end_) {
+        ++row_;
+        if (row_ < ahead_.rows)
+          enter(row_);
+        else
+          lines_ = 0;
+      }
+    }
+  }
+
+ private:
+  MNNLITE_INLINE void enter(int32_t row) noexcept {
+    at_ = ahead_.row[row];
+    end_ = at_ + ahead_.bytes[row];
+  }
+  const Ahead& ahead_;
+  int32_t lines_, row_ = 0;
+  const uint8_t *at_, *end_;
+};
+
 // Runs over [begin, end) of `count` columns in groups, the last one moved back to end in time: load(x, quads) and then
 // use(x, quads); single(begin, end) does the columns that vector code must not touch.
 // A group is loaded while the one before is computed. Without that the chain from offset to store, some 40 cycles, fills
 // the vector scheduler with waiting operations; with it the loop is a fifth faster.
 template <int Components, typename Load, typename Use, typename Single>
-MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, Load load, Use use, Single single) noexcept {
+MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const Ahead& ahead, Load load, Use use,
+                          Single single) noexcept {
   if (end - begin < kLanes) {
     single(0, count);
     return;
@@ -40,8 +71,10 @@ MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, Load load, 
   int32_t x = begin;
   Quads<Components> current;
   load(x, current);
+  Prefetch prefetch(ahead);
   for (; x + 2 * kLanes <= end; x += kLanes) {
     Quads<Components> next;
+    prefetch.go();
     load(x + kLanes, next);
     use(x, current);
     current = next;
@@ -55,48 +88,48 @@ MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, Load load, 
 }
 
 template <int per_window, typename Sample>
-MNNLITE_INLINE void sample_ints(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                                int32_t* const v[4]) noexcept {
-  const Rows rows(weight1);
+MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const Ahead& ahead, int32_t* const v[4]) noexcept {
+  const Rows rows(pair.weight1);
+  const uint8_t *const row0 = pair.row0, *const row1 = pair.row1;
   int32_t* to[Sample::count];
   for (int c = 0; c < Sample::count; ++c) to[c] = v[c];
   const Taps t = taps;  // a copy, which no store can change
   const Sample sample;
   cover<Sample::count>(
-      per_window == 1 ? t.wide_begin : 0, per_window == 1 ? t.wide_end : t.count, t.count,
+      per_window == 1 ? t.wide_begin : 0, per_window == 1 ? t.wide_end : t.count, t.count, ahead,
       [&](int32_t x, Quads<Sample::count>& quads) { load_group<per_window>(sample, row0, row1, t, x, quads); },
       [&](int32_t x, const Quads<Sample::count>& quads) {
         const Columns columns(t.weights + x);
         for (int c = 0; c < Sample::count; ++c) store(to[c] + x, sampled(rows, quads.component[c], columns));
       },
       [&](int32_t begin, int32_t end) {
-        scalar::sample_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(row0, row1, weight1, taps, begin, end, v);
+        scalar::sample_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(pair, taps, begin, end, v);
       });
 }
 
 template <typename Sample>
-MNNLITE_KERNEL void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                               int32_t* const v[4]) noexcept {
+MNNLITE_KERNEL void sample_row(const RowPair& rows, const Taps& taps, const Ahead& ahead, int32_t* const v[4]) noexcept {
   if (taps.per_window == 4)
-    sample_ints<4, Sample>(row0, row1, weight1, taps, v);
+    sample_ints<4, Sample>(rows, taps, ahead, v);
   else if (taps.per_window == 2)
-    sample_ints<2, Sample>(row0, row1, weight1, taps, v);
+    sample_ints<2, Sample>(rows, taps, ahead, v);
   else
-    sample_ints<1, Sample>(row0, row1, weight1, taps, v);
+    sample_ints<1, Sample>(rows, taps, ahead, v);
 }
 
 // Without `biased` every bias is 0 and no scale is negative: adding could change nothing.
 template <int per_window, bool biased, typename Sample>
-MNNLITE_INLINE void sample_floats(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                                  const float scale[4], const float bias[4], float* const out[4]) noexcept {
-  const Rows rows(weight1);
+MNNLITE_INLINE void sample_floats(const RowPair& pair, const Taps& taps, const Ahead& ahead, const float scale[4],
+                                  const float bias[4], float* const out[4]) noexcept {
+  const Rows rows(pair.weight1);
   const Scaling<Sample::count> scaling(scale, bias);
+  const uint8_t *const row0 = pair.row0, *const row1 = pair.row1;
   float* to[Sample::count];
   for (int c = 0; c < Sample::count; ++c) to[c] = out[c];
   const Taps t = taps;
   const Sample sample;
   cover<Sample::count>(
-      per_window == 1 ? t.wide_begin : 0, per_window == 1 ? t.wide_end : t.count, t.count,
+      per_window == 1 ? t.wide_begin : 0, per_window == 1 ? t.wide_end : t.count, t.count, ahead,
       [&](int32_t x, Quads<Sample::count>& quads) { load_group<per_window>(sample, row0, row1, t, x, quads); },
       [&](int32_t x, const Quads<Sample::count>& quads) {
         const Columns columns(t.weights + x);
@@ -104,8 +137,7 @@ MNNLITE_INLINE void sample_floats(const uint8_t* row0, const uint8_t* row1, int3
           scaling.template store<biased>(to[c] + x, c, sampled(rows, quads.component[c], columns));
       },
       [&](int32_t begin, int32_t end) {
-        scalar::sample_columns_f32<uint8_t, Sample::count, Sample::spacing, Sample::step>(row0, row1, weight1, taps, begin, end,
-                                                                                          scale, bias, out);
+        scalar::sample_columns_f32<uint8_t, Sample::count, Sample::spacing, Sample::step>(pair, taps, begin, end, scale, bias, out);
       });
 }
 
@@ -116,23 +148,23 @@ MNNLITE_INLINE bool is_biased(const float* scale, const float* bias, int count) 
 }
 
 template <int per_window, typename Sample>
-MNNLITE_INLINE void sample_floats_or_biased(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
+MNNLITE_INLINE void sample_floats_or_biased(const RowPair& rows, const Taps& taps, const Ahead& ahead,
                                             const float scale[4], const float bias[4], float* const out[4]) noexcept {
   if (is_biased(scale, bias, Sample::count))
-    sample_floats<per_window, true, Sample>(row0, row1, weight1, taps, scale, bias, out);
+    sample_floats<per_window, true, Sample>(rows, taps, ahead, scale, bias, out);
   else
-    sample_floats<per_window, false, Sample>(row0, row1, weight1, taps, scale, bias, out);
+    sample_floats<per_window, false, Sample>(rows, taps, ahead, scale, bias, out);
 }
 
 template <typename Sample>
-MNNLITE_KERNEL void sample_row_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                                   const float scale[4], const float bias[4], float* const out[4]) noexcept {
+MNNLITE_KERNEL void sample_row_f32(const RowPair& rows, const Taps& taps, const Ahead& ahead, const float scale[4],
+                                   const float bias[4], float* const out[4]) noexcept {
   if (taps.per_window == 4)
-    sample_floats_or_biased<4, Sample>(row0, row1, weight1, taps, scale, bias, out);
+    sample_floats_or_biased<4, Sample>(rows, taps, ahead, scale, bias, out);
   else if (taps.per_window == 2)
-    sample_floats_or_biased<2, Sample>(row0, row1, weight1, taps, scale, bias, out);
+    sample_floats_or_biased<2, Sample>(rows, taps, ahead, scale, bias, out);
   else
-    sample_floats_or_biased<1, Sample>(row0, row1, weight1, taps, scale, bias, out);
+    sample_floats_or_biased<1, Sample>(rows, taps, ahead, scale, bias, out);
 }
 
 template <typename Sample>
@@ -167,7 +199,7 @@ struct ChromaPairs {
   MNNLITE_INLINE ChromaPairs() noexcept : sample() {}
   template <int per_window>
   MNNLITE_INLINE void load(const YuvRows& rows, const Taps& taps, int32_t x, Quads<2>& out) const noexcept {
-    load_group<per_window>(sample, rows.first[0], rows.first[1], taps, x, out);
+    load_group<per_window>(sample, rows.first.row0, rows.first.row1, taps, x, out);
   }
 };
 struct ChromaPlanes {
@@ -178,9 +210,9 @@ struct ChromaPlanes {
   template <int per_window>
   MNNLITE_INLINE void load(const YuvRows& rows, const Taps& taps, int32_t x, Quads<2>& out) const noexcept {
     Quads<1> plane;
-    load_group<per_window>(sample, rows.first[0], rows.first[1], taps, x, plane);
+    load_group<per_window>(sample, rows.first.row0, rows.first.row1, taps, x, plane);
     out.component[0] = plane.component[0];
-    load_group<per_window>(sample, rows.second[0], rows.second[1], taps, x, plane);
+    load_group<per_window>(sample, rows.second.row0, rows.second.row1, taps, x, plane);
     out.component[1] = plane.component[0];
   }
 };
@@ -191,16 +223,16 @@ struct ChromaPacked {
   MNNLITE_INLINE ChromaPacked() noexcept : sample() {}
   template <int per_window>
   MNNLITE_INLINE void load(const YuvRows& rows, const Taps& taps, int32_t x, Quads<2>& out) const noexcept {
-    load_group<per_window>(sample, rows.first[0], rows.first[1], taps, x, out);
+    load_group<per_window>(sample, rows.first.row0, rows.first.row1, taps, x, out);
   }
 };
 
-template <int per_window, typename Chroma>
-MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, const Taps& chroma_taps, const YuvMatrix& m,
-                               const float scale[3], const float bias[3], float* const out[3]) noexcept {
+template <int per_window, bool biased, typename Chroma>
+MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, const Taps& chroma_taps, const Ahead& ahead,
+                               const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept {
   const YuvRows rows = given;
   const Taps luma = luma_taps, chroma = chroma_taps;
-  const Rows luma_rows(rows.luma_weight1), chroma_rows(rows.chroma_weight1);
+  const Rows luma_rows(rows.luma.weight1), chroma_rows(rows.first.weight1);
   const ToRgb to_rgb(m);
   const Scaling<3> scaling(scale, bias);
   float* const to[3] = {out[0], out[1], out[2]};
@@ -212,11 +244,11 @@ MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, cons
     end = luma.wide_end < chroma.wide_end ? luma.wide_end : chroma.wide_end;
   }
   cover<3>(
-      begin, end, luma.count,
+      begin, end, luma.count, ahead,
       [&](int32_t x, Quads<3>& quads) {
         Quads<1> light;
         Quads<2> color;
-        load_group<per_window>(sample_luma, rows.luma[0], rows.luma[1], luma, x, light);
+        load_group<per_window>(sample_luma, rows.luma.row0, rows.luma.row1, luma, x, light);
         sample_chroma.template load<per_window>(rows, chroma, x, color);
         quads.component[0] = light.component[0];
         quads.component[1] = color.component[0];
@@ -227,22 +259,32 @@ MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, cons
         Ints rgb[3];
         to_rgb(sampled(luma_rows, quads.component[0], luma_columns), sampled(chroma_rows, quads.component[1], chroma_columns),
                sampled(chroma_rows, quads.component[2], chroma_columns), rgb);
-        for (int c = 0; c < 3; ++c) scaling.template store<true>(to[c] + x, c, rgb[c]);
+        for (int c = 0; c < 3; ++c) scaling.template store<biased>(to[c] + x, c, rgb[c]);
       },
       [&](int32_t first, int32_t last) {
         Chroma::columns(given, luma_taps, chroma_taps, m, first, last, scale, bias, out);
       });
 }
 
-template <typename Chroma>
-MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m,
-                                const float scale[3], const float bias[3], float* const out[3]) noexcept {
-  if (luma.per_window == 4)
-    yuv_floats<4, Chroma>(rows, luma, chroma, m, scale, bias, out);
-  else if (luma.per_window == 2)
-    yuv_floats<2, Chroma>(rows, luma, chroma, m, scale, bias, out);
+template <int per_window, typename Chroma>
+MNNLITE_INLINE void yuv_floats_or_biased(const YuvRows& rows, const Taps& luma, const Taps& chroma, const Ahead& ahead,
+                                         const YuvMatrix& m, const float scale[3], const float bias[3],
+                                         float* const out[3]) noexcept {
+  if (is_biased(scale, bias, 3))
+    yuv_floats<per_window, true, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);
   else
-    yuv_floats<1, Chroma>(rows, luma, chroma, m, scale, bias, out);
+    yuv_floats<per_window, false, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);
+}
+
+template <typename Chroma>
+MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const Ahead& ahead,
+                                const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept {
+  if (luma.per_window == 4)
+    yuv_floats_or_biased<4, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);
+  else if (luma.per_window == 2)
+    yuv_floats_or_biased<2, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);
+  else
+    yuv_floats_or_biased<1, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);
 }
 
 // The table, all but the instruction set's name.

@@ -230,31 +230,26 @@ MNNLITE_INLINE Ints pair_of(int32_t low, int32_t high) noexcept {
   return each32(static_cast<int32_t>((static_cast<uint32_t>(low) & 0xffff) | static_cast<uint32_t>(high) << 16));
 }
 
-// Sampled values v < 2^26 are cut to 15 bits and multiplied in pairs of luma and one chroma; what is subtracted from them
-// in the definition is multiplied out into one constant a channel, exactly.
+// Sampled values v < 2^26 are cut to 15 bits, less what the definition subtracts, and multiplied in pairs of luma and one
+// chroma.
 class ToRgb {
  public:
   explicit MNNLITE_INLINE ToRgb(const YuvMatrix& m) noexcept
-      : red_(pair_of(m.luma, m.red_v)),
+      : zero_(pair_of(-(m.black << 7), -(128 << 7))),
+        red_(pair_of(m.luma, m.red_v)),
         green_u_(pair_of(m.luma, m.green_u)),
         green_v_(pair_of(0, m.green_v)),
         blue_(pair_of(m.luma, m.blue_u)),
-        from_red_(constant(m, m.red_v)),
-        from_green_(constant(m, m.green_u + m.green_v)),
-        from_blue_(constant(m, m.blue_u)),
         top_(each32(255 << 20)) {}
   MNNLITE_INLINE void operator()(Ints luma, Ints u, Ints v, Ints rgb[3]) const noexcept {
     const Ints y = right32<11>(luma);
-    const Ints yu = join16<0xaa>(y, left32<5>(u)), yv = join16<0xaa>(y, left32<5>(v));
-    rgb[0] = clamped(add32(madd16(yv, red_), from_red_));
-    rgb[1] = clamped(add32(add32(madd16(yu, green_u_), madd16(yv, green_v_)), from_green_));
-    rgb[2] = clamped(add32(madd16(yu, blue_), from_blue_));
+    const Ints yu = add16(join16<0xaa>(y, left32<5>(u)), zero_), yv = add16(join16<0xaa>(y, left32<5>(v)), zero_);
+    rgb[0] = clamped(madd16(yv, red_));
+    rgb[1] = clamped(add32(madd16(yu, green_u_), madd16(yv, green_v_)));
+    rgb[2] = clamped(madd16(yu, blue_));
   }
 
  private:
-  static MNNLITE_INLINE Ints constant(const YuvMatrix& m, int32_t chroma) noexcept {
-    return each32(-(m.black << 7) * m.luma - (128 << 7) * chroma);
-  }
   MNNLITE_INLINE Ints clamped(Ints v) const noexcept { return min32(max32(v, each32(0)), top_); }
-  Ints red_, green_u_, green_v_, blue_, from_red_, from_green_, from_blue_, top_;
+  Ints zero_, red_, green_u_, green_v_, blue_, top_;
 };
