@@ -58,9 +58,9 @@ class Prefetch {
 
 // Runs over [begin, end) of `count` columns in groups, the last one moved back to end in time: load(x, quads) and then
 // use(x, quads); single(begin, end) does the columns that vector code must not touch.
-// A group is loaded while the one before is computed. Without that the chain from offset to store, some 40 cycles, fills
-// the vector scheduler with waiting operations; with it the loop is a fifth faster.
-template <int Components, typename Load, typename Use, typename Single>
+// `early`: a group is loaded while the one before is computed. Gathers need it: without, the chain from offset to store, some
+// 40 cycles, fills the vector scheduler with waiting operations, and the loop is a fifth slower. Windows do not.
+template <int Components, bool early, typename Load, typename Use, typename Single>
 MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const Ahead& ahead, Load load, Use use,
                           Single single) noexcept {
   if (end - begin < kLanes) {
@@ -70,17 +70,26 @@ MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const Ahead
   single(0, begin);
   int32_t x = begin;
   Quads<Components> current;
-  load(x, current);
   Prefetch prefetch(ahead);
-  for (; x + 2 * kLanes <= end; x += kLanes) {
-    Quads<Components> next;
-    prefetch.go();
-    load(x + kLanes, next);
+  if constexpr (early) {
+    load(x, current);
+    for (; x + 2 * kLanes <= end; x += kLanes) {
+      Quads<Components> next;
+      prefetch.go();
+      load(x + kLanes, next);
+      use(x, current);
+      current = next;
+    }
     use(x, current);
-    current = next;
+    x += kLanes;
+  } else {
+    for (; x + kLanes <= end; x += kLanes) {
+      prefetch.go();
+      load(x, current);
+      use(x, current);
+    }
   }
-  use(x, current);
-  if (x + kLanes < end) {
+  if (x < end) {
     load(end - kLanes, current);
     use(end - kLanes, current);
   }
@@ -95,7 +104,7 @@ MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const Ahe
   for (int c = 0; c < Sample::count; ++c) to[c] = v[c];
   const Taps t = taps;  // a copy, which no store can change
   const Sample sample;
-  cover<Sample::count>(
+  cover<Sample::count, per_window == 1>(
       per_window == 1 ? t.wide_begin : 0, per_window == 1 ? t.wide_end : t.count, t.count, ahead,
       [&](int32_t x, Quads<Sample::count>& quads) { load_group<per_window>(sample, row0, row1, t, x, quads); },
       [&](int32_t x, const Quads<Sample::count>& quads) {
@@ -128,7 +137,7 @@ MNNLITE_INLINE void sample_floats(const RowPair& pair, const Taps& taps, const A
   for (int c = 0; c < Sample::count; ++c) to[c] = out[c];
   const Taps t = taps;
   const Sample sample;
-  cover<Sample::count>(
+  cover<Sample::count, per_window == 1>(
       per_window == 1 ? t.wide_begin : 0, per_window == 1 ? t.wide_end : t.count, t.count, ahead,
       [&](int32_t x, Quads<Sample::count>& quads) { load_group<per_window>(sample, row0, row1, t, x, quads); },
       [&](int32_t x, const Quads<Sample::count>& quads) {
@@ -243,7 +252,7 @@ MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, cons
     begin = luma.wide_begin > chroma.wide_begin ? luma.wide_begin : chroma.wide_begin;
     end = luma.wide_end < chroma.wide_end ? luma.wide_end : chroma.wide_end;
   }
-  cover<3>(
+  cover<3, per_window == 1>(
       begin, end, luma.count, ahead,
       [&](int32_t x, Quads<3>& quads) {
         Quads<1> light;

@@ -103,7 +103,7 @@ def test_python__imports_point_downwards(checkout: Path) -> None:
     for module, path in sources(checkout):
         if module == "reference":
             continue
-        for target, inside, line in imports(path):
+        for target, _, line in imports(path):
             if target == module:
                 continue
             where = f"{path.relative_to(checkout)}:{line}"
