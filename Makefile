@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: help demo test cpp tsan py smoke sdk asan-py lint types format arm clean-room clean prerequisites
+.PHONY: help demo docs test cpp tsan py smoke sdk asan-py lint types format arm clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -23,12 +23,13 @@ help:
 	@echo "make asan-py      part of the suite with the extension itself under ASan and UBSan"
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
 	@echo "make lint types   only ruff | only mypy and the stubs"
+	@echo "make docs         the documentation as pages in build/docs; a warning fails"
 	@echo "make demo         real networks on real photographs: an annotated picture and figures"
 	@echo "make format       let ruff format and fix"
 	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
-test: lint cpp tsan py types smoke sdk asan-py
+test: lint cpp tsan py types docs smoke sdk asan-py
 
 prerequisites:
 	@sh tools/prerequisites.sh "$(PYTHON)"
@@ -134,6 +135,16 @@ format: .venv/.dependencies
 # Not part of test: it installs Debian packages, and emulation takes its time.
 arm:
 	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" $(ARGS)
+
+# Built against the installed wheel: the reference is made from its docstrings. sphinx-build, unlike python -m, leaves
+# the current folder off the path.
+docs: .venv/.wheel .venv/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+	@echo "$(CURDIR)/build/docs/index.html"
+
+.venv/.docs: pyproject.toml $(PINS) .venv/.created
+	$(PIP) install -c $(PINS) --group docs
+	@touch $@
 
 demo: .venv/.wheel
 	$(BIN)/python examples/demo/demo.py build/demo

@@ -32,6 +32,8 @@ from memory_one_model import anonymous
 CONTENDERS = [
     "mnnlite, 1 lane",
     "mnnlite, 2 lanes",
+    "mnnlite mapped, 1 lane",
+    "mnnlite mapped, 2 lanes",
     "MNN, 1 thread",
     "MNN, 2 threads",
     "LiteRT, 1 thread",
@@ -62,13 +64,13 @@ def networks() -> dict[str, tuple[Path, Path]]:
 
 
 class Ours:
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, weights: str = "heap") -> None:
         import mnnlite
 
-        self.package, self.count = mnnlite, count
+        self.package, self.count, self.weights = mnnlite, count, weights
 
     def begin(self) -> None:
-        self.runtime = self.package.Runtime(lanes=self.count)
+        self.runtime = self.package.Runtime(lanes=self.count, weights=self.weights)
 
     def add(self, name: str, files: tuple[Path, Path]) -> None:
         image = self.package.ImageSpec(std=255, color="RGB")
@@ -82,6 +84,11 @@ class Ours:
 
     def close(self) -> None:
         self.runtime.close()
+
+
+class OursMapped(Ours):
+    def __init__(self, count: int) -> None:
+        super().__init__(count, "mapped")
 
 
 class Theirs:
@@ -172,7 +179,9 @@ def trimmed() -> float:
 
 def measured(contender: str, frames: int, files: dict[str, tuple[Path, Path]]) -> dict[str, Any]:
     kind, count = contender.split(", ")
-    made: Any = {"mnnlite": Ours, "MNN": Mnn, "LiteRT": LiteRt}[kind](int(count.split()[0]))
+    made: Any = {"mnnlite": Ours, "mnnlite mapped": OursMapped, "MNN": Mnn, "LiteRT": LiteRt}[kind](
+        int(count.split()[0])
+    )
     image = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
     smallest = next(iter(files))
     made.begin()  # what only a first use leaves behind
@@ -205,16 +214,18 @@ def measured(contender: str, frames: int, files: dict[str, tuple[Path, Path]]) -
     result["two frames"] = anonymous() - start
     del outputs
     result["two frames, trimmed"] = trimmed() - start
+    if kind.startswith("mnnlite"):
+        result["memory"] = made.runtime.memory()
     times, overheads = [], []
     for _ in range(frames):
         begin = time.perf_counter()
         found = made.frame(image)
         times.append(1e3 * (time.perf_counter() - begin))
-        if kind == "mnnlite":
+        if kind.startswith("mnnlite"):
             overheads.append(1e3 * times[-1] - critical_us(made, found))
     del found
     result["frame ms"] = times
-    if kind == "mnnlite":
+    if kind.startswith("mnnlite"):
         result["overhead us a task"] = machine.median(overheads) / len(files)
         result["plan"] = made.runtime.plan()
         result["busy overhead us a task"] = busy(made, image, frames) / len(files)
@@ -232,7 +243,7 @@ def critical_us(made: Ours, found: Any) -> float:
     """Microseconds of the stages on the lane that had most to do."""
     lanes: dict[int, float] = {}
     for name, stages in found.timing.items():
-        lane = made.runtime._entries[name].lane.index
+        lane = made.runtime._flights.entries[name].lane.index
         lanes[lane] = lanes.get(lane, 0) + sum(stages.values()) / 1e3
     return max(lanes.values())
 
@@ -280,13 +291,15 @@ def main() -> None:
     lines = [
         f"{len(files)} networks, {sum(each[1].stat().st_size for each in files.values()) / 2**20:.1f} MiB of files"
     ]
-    lines.append(f"{'':20}{'MiB':>8}{'removed':>9}{'one':>7}{'cold ms':>9}  frame ms")
+    lines.append(f"{'':24}{'MiB':>8}{'removed':>9}{'one':>7}{'cold ms':>9}  frame ms")
     for name, row in results.items():
         lines.append(
-            f"{name:20}{row['two frames']:8.1f}{row['all but the smallest removed']:9.1f}{row['smallest alone']:7.1f}"
+            f"{name:24}{row['two frames']:8.1f}{row['all but the smallest removed']:9.1f}{row['smallest alone']:7.1f}"
             f"{row['cold start ms']:9.0f}  {machine.spread(row['frame ms'])}"
             + (f"  overhead {row['overhead us a task']:.0f} us a task, {row['busy overhead us a task']:.0f} beside a "
                "busy thread" if "overhead us a task" in row else "")
+            + (f"  weights in files {sum(lane['mapped'] for lane in row['memory']['lanes']) / 2**20:.1f} MiB"
+               if "weight_files" in row.get("memory", {}) else "")
             + (f"  without {', '.join(row['refused'])}" if row["refused"] else "")
         )  # fmt: skip
     verdict = {}

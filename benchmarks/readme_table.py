@@ -1,4 +1,4 @@
-"""Measure the figures of the README and write them into it, with date and machine.
+"""Measure the figures of the README and the documentation and write them there, with date and machine.
 
     python benchmarks/readme_table.py [--check]
 
@@ -17,7 +17,7 @@ from typing import Any
 import machine
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+README, PAGES = HERE.parent / "README.md", HERE.parent / "docs" / "figures.json"
 BEGIN, END = "<!-- figures: benchmarks/readme_table.py -->", "<!-- end of figures -->"
 
 
@@ -78,14 +78,18 @@ def main() -> None:
         else f" Other work ran beside it (load {load:.0f} on {os.cpu_count()} cores): times are too long."
     )
     here = machine.facts()
+    measured_on = (
+        f"Measured on {here['date']}: {here['cpu']}, {here['cores']} cores, MNN {here['MNN']}, Python {here['python']}, one thread. "
+        "The network is mediapipe's pose_landmark_full." + busy
+    )
+    found = rows()
     lines = [
         BEGIN,
-        f"Measured on {here['date']}: {here['cpu']}, {here['cores']} cores, MNN {here['MNN']}, Python {here['python']}, one thread. "
-        "The network is mediapipe's pose_landmark_full." + busy,
+        measured_on,
         "",
         "| what | figure | script in `benchmarks/` |",
         "| --- | --- | --- |",
-        *(f"| {what} | {figure} | `{script}.py` |" for what, figure, script in rows()),
+        *(f"| {what} | {figure} | `{script}.py` |" for what, figure, script in found),
         END,
     ]
     print("\n".join(lines))
@@ -94,6 +98,9 @@ def main() -> None:
     text = README.read_text()
     before, rest = text.split(BEGIN)
     README.write_text(before + "\n".join(lines) + rest.split(END)[1])
+    table = [{"what": what, "figure": figure, "script": f"{script}.py"} for what, figure, script in found]
+    data = {"measured": measured_on, "rows": table}
+    PAGES.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,17 @@ import os
 
 from mnnlite.errors import EngineNotFoundError, EngineVersionError
 
+__all__ = ["engine_bytes", "load"]
+
 FIX = 'install it with: pip install "MNN>=3.0.0,<4"'
+
+
+_taken = 0
+
+
+def engine_bytes() -> int:
+    """Bytes of anonymous memory that the engine and the extension took when they were loaded: their fixed cost."""
+    return _taken
 
 
 def load() -> None:
@@ -33,6 +43,8 @@ def load() -> None:
             f"mnnlite has no compiled extension in {os.path.dirname(__file__)}: this is the source folder, not an "
             "installation; run `pip install .` and start Python outside the checkout"
         ) from error
+    global _taken
+    before = _anonymous()
     if _build.PROVIDER == "wheel":
         _load_wheel(_build.SYMBOLS)
     try:
@@ -45,6 +57,19 @@ def load() -> None:
             op="import",
         ) from error
     _core.check_engine()
+    _taken = _anonymous() - before
+
+
+def _anonymous() -> int:
+    # As mnnlite.proc does, which an import need not wait for.
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("RssAnon:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
 
 
 def _load_wheel(symbols: tuple[str, ...]) -> None:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import errors
-from mnnlite.errors import ArgumentError, EngineError, MnnliteError, ModelNotFoundError
+from mnnlite import meter
+from mnnlite.errors import ArgumentError, ModelNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["Cost", "forget", "of"]
-
-_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -33,14 +29,20 @@ class Cost:
     static : int
         Weights, outputs and what else lives as long as the session, as the engine counts it.
     dynamic : int
-        Feature maps. Models of one arena share one buffer as large as the largest of these. Touched by the first run,
-        when the model buffer is already gone.
+        Feature maps. Models of one arena share one buffer as large as the largest of these. Their pages appear with the
+        first run, when the model buffer is already gone.
     inputs, outputs : int
-        Tensors at the borders. Inputs are mnnlite's own memory, outputs a part of `static`.
+        Tensors at the borders. Inputs are mnnlite's own memory, outputs a part of `static`, whose pages appear with the
+        first run.
     load_transient : int
-        The most that loading holds at once beyond ``model_buffer + static + inputs``: weights in two forms. Measured.
+        The most that loading holds at once beyond model buffer, weights and inputs: weights in two forms. Measured; below
+        0 where the engine counts as weights what it never writes.
     overhead : int
-        What the loaded model holds of the heap beyond ``static + inputs``: operators, tensors, names. Measured.
+        What the loaded model holds beyond weights and inputs: operators, tensors, names, and the model buffer where it is
+        kept. Measured.
+    staging : int
+        Inputs in plain order, where the network wants them packed and somebody writes them through `Model.input`. Pictures
+        are packed directly.
     """
 
     model_buffer: int
@@ -50,21 +52,27 @@ class Cost:
     outputs: int
     load_transient: int
     overhead: int = 0
+    staging: int = 0
+
+    @property
+    def weights(self) -> int:
+        """Static memory without the outputs."""
+        return self.static - self.outputs
 
     @property
     def loading(self) -> int:
         """The most that is held while the model is loaded."""
-        return self.model_buffer + self.static + self.inputs + self.load_transient
+        return self.model_buffer + self.weights + self.inputs + self.load_transient
 
     @property
     def loaded(self) -> int:
-        """What is held once the model is loaded and has not run."""
-        return self.static + self.inputs + self.overhead
+        """What is held once the model is loaded and its inputs are filled, and nothing has run."""
+        return self.weights + self.inputs + self.overhead + self.staging
 
     @property
     def running(self) -> int:
         """What is held while the model runs alone in its arena."""
-        return self.loaded + self.dynamic
+        return self.loaded + self.outputs + self.dynamic
 
     @property
     def peak(self) -> int:
@@ -78,7 +86,9 @@ class Cost:
 
     def to_dict(self) -> dict[str, int]:
         """Terms and what is made of them by name, in bytes."""
-        made = {name: getattr(self, name) for name in ("loading", "loaded", "running", "peak", "upper_estimate")}
+        made = {
+            name: getattr(self, name) for name in ("weights", "loading", "loaded", "running", "peak", "upper_estimate")
+        }
         return {**asdict(self), **made}
 
 
@@ -130,16 +140,8 @@ def of(
     Starts a Python process (a few hundred milliseconds). Threads: any.
     """
     path = Path(source)
-    options = {
-        "outputs": None if outputs is None else list(outputs),
-        "shapes": None
-        if shapes is None
-        else {str(name): [int(side) for side in dims] for name, dims in shapes.items()},
-        "external": None if external is None else os.path.abspath(os.fspath(external)),
-        "resizable": bool(resizable),
-        "images": [list(image) for image in images],
-        **arena_options,
-    }
+    pictures = [list(image) for image in images]  # as JSON has them
+    options = meter.model_options(outputs, shapes, external, arena_options, resizable=bool(resizable), images=pictures)
     try:
         key = _digest(path) + json.dumps(options, sort_keys=True)
     except OSError as error:
@@ -163,79 +165,24 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-# Loads twice: the first time for what only a first time touches (the engine's code, its tables, the heap's first
-# pages), the second time to measure. From bytes, so that the file's own mapped pages do not count.
-_CHILD = """
-import json, os, re, sys
-request = json.loads(sys.stdin.read())
-sys.path[:] = request["path"]
-import mnnlite
-options, result = request["options"], {}
-options["_images"] = [tuple(image) for image in options.pop("images")]
-weights = request["source"] + ".weight"
-if options["external"] is None and os.path.isfile(weights):
-    options["external"] = weights
-data = open(request["source"], "rb").read()
-
-def resident(field):
-    return int(re.search(field + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
-
-try:
-    mnnlite.Model(data, **options).close()
-    before = resident("RssAnon")
-    total = resident("VmRSS")
-    try:
-        open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here
-        peak = True
-    except OSError:
-        peak = False
-    model = mnnlite.Model(data, **options)
-    after = resident("RssAnon")
-    terms = model.memory()
-    result = {"terms": terms, "file": model.facts()["file_bytes"], "loaded": after - before,
-              "peak": resident("VmHWM") - total if peak else None}
-except mnnlite.MnnliteError as error:
-    result = {"error": type(error).__name__, "text": str(error), "op": error.op, "details": error.details}
-print("\\n" + json.dumps(result))
-"""
-
-
 def _measure(path: Path, options: dict[str, Any]) -> Cost:
-    request = {"source": str(path.absolute()), "options": options, "path": sys.path}
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", _CHILD],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise EngineError(f"loading {path} in a child process took more than {_TIMEOUT_S} s", op="cost") from None
-    try:
-        found = json.loads(child.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        last = (child.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise EngineError(
-            f"the child process that loads {path} ended with {child.returncode} and no answer; it said: {last}",
-            op="cost",
-        ) from None
-    if "error" in found:
-        kind = getattr(errors, found["error"], MnnliteError)
-        raise kind(found["text"], op=found["op"], details=found["details"])
-    terms = found["terms"]
-    buffer = int(found["file"])
-    known = terms["static"] + terms["inputs"]
-    overhead = max(0, found["loaded"] - known - terms["model_buffer"])
-    # Where the kernel does not measure peaks: the static part once more, which is more than was ever seen.
-    peak = found["peak"] if found["peak"] is not None else buffer + 2 * terms["static"] + terms["inputs"]
+    found = meter.measure(path, options, run=False)
+    terms = found.terms
+    buffer = terms["file"]
+    weights = terms["static"] - terms["outputs"]
+    loaded = found["release model buffer"].anonymous
+    peaks = [found[stage].peak for stage in meter.LOADING]
+    if all(peak is not None for peak in peaks):
+        transient = max(peak for peak in peaks if peak is not None) - buffer - weights - terms["inputs"]
+    else:  # the kernel does not measure peaks: the weights once more, which is more than was ever seen
+        transient = terms["static"]
     return Cost(
         model_buffer=buffer,
         static=terms["static"],
         dynamic=terms["dynamic"],
         inputs=terms["inputs"],
         outputs=terms["outputs"],
-        load_transient=max(0, peak - known - buffer),
-        overhead=overhead,
+        load_transient=transient,
+        overhead=loaded - weights - terms["inputs"],
+        staging=terms["staging"],
     )

@@ -24,6 +24,9 @@ _log = logging.getLogger("mnnlite.model")
 
 _BACKENDS = ("cpu", "opencl", "opengl", "vulkan")
 _LEVELS = ("normal", "high", "low")
+_OPTIONS = ("backend", "precision", "memory_mode", "power", "threads", "weights", "weights_dir")
+# Kept from one start to the next, so it is on a disk, where /tmp may be in memory (Filesystem Hierarchy Standard 3.0, 5.15).
+_WEIGHTS_DIR = "/var/tmp"
 
 
 def _word(what: str, got: object, wanted: tuple[str, ...]) -> str:
@@ -55,11 +58,17 @@ class Arena:
         1 to 32, of every model in this arena.
     fallback : {None, "cpu"}
         What to take if the engine has no such backend.
+    weights : {"heap", "mapped"}
+        ``"mapped"``: the weights of each model lie in a file of their own, without a name, that mnnlite writes once when it
+        loads the model; the kernel may drop their pages when memory is short and reads them again when they are used.
+        Loading needs as much anonymous memory as with ``"heap"``, and gives it back at its end.
+    weights_dir : path, optional
+        Where those files are made: a folder on a disk. ``/var/tmp`` if not said.
 
     Raises
     ------
     ArgumentError
-        A word or number is not one of the above.
+        A word or number is not one of the above; the folder for weights cannot be written or lies in memory.
     BackendUnavailableError
         The engine has no such backend and no fallback was allowed.
 
@@ -78,6 +87,8 @@ class Arena:
         threads: int = 1,
         *,
         fallback: str | None = None,
+        weights: str = "heap",
+        weights_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         if fallback not in (None, "cpu"):
             raise ArgumentError(f"fallback is {fallback!r}; it must be None or 'cpu'")
@@ -85,6 +96,8 @@ class Arena:
         self.memory_mode = _word("memory_mode", memory_mode, _LEVELS)
         self.power = _word("power", power, _LEVELS)
         self.threads = _threads(threads)
+        where = weights_options(weights, weights_dir)
+        self.weights, self.weights_dir = where["weights"], where.get("weights_dir")
         self._native: _core.Arena | None = _core.Arena(
             backend=_word("backend", backend, _BACKENDS),
             precision=precision,
@@ -92,6 +105,7 @@ class Arena:
             power=power,
             threads=self.threads,
             fallback_to_cpu=fallback == "cpu",
+            weights_folder=self.weights_dir or "",
         )
         self._models: weakref.WeakSet[_core.Model] = weakref.WeakSet()
         if precision == "low" and not self._native.computes_in_half:
@@ -169,8 +183,8 @@ class Model:
     fallback : {None, "cpu"}
         See `Arena`.
     **arena_options
-        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads`` as in `Arena`. With `arena` they must be
-        what the arena has.
+        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``weights``, ``weights_dir`` as in `Arena`.
+        With `arena` they must be what the arena has.
 
     Raises
     ------
@@ -344,7 +358,7 @@ class Model:
         dict
             ``model_buffer`` (0 once released), ``static`` (weights, outputs and what else lives as long as the model),
             ``dynamic`` (feature maps; models of one arena share one buffer as large as the largest of these),
-            ``inputs`` (mnnlite's own), ``outputs`` (part of ``static``).
+            ``inputs`` (mnnlite's own), ``outputs`` (part of ``static``), ``mapped`` (part of ``static`` too: lies in a file).
         """
         return self._native.memory()
 
@@ -389,11 +403,27 @@ class Model:
         return f"Model({self._name!r}, inputs={list(self.inputs)}, outputs={list(self.outputs)})"
 
 
+def weights_options(weights: str, folder: str | os.PathLike[str] | None) -> dict[str, str]:
+    """Options of an arena, checked: where weights lie.
+
+    Raises
+    ------
+    ArgumentError
+        A word that is not known; the folder cannot be written or lies in memory.
+    """
+    if _word("weights", weights, ("heap", "mapped")) == "heap":
+        if folder is not None:
+            raise ArgumentError("weights_dir is for weights='mapped'; with weights='heap' there are no files")
+        return {"weights": "heap"}
+    where = os.path.abspath(os.fspath(folder or _WEIGHTS_DIR))
+    _core.check_weights_folder(where)
+    return {"weights": "mapped", "weights_dir": where}
+
+
 def _own_arena(options: dict[str, Any], fallback: str | None) -> Arena:
-    known = {"backend", "precision", "memory_mode", "power", "threads"}
     for name in options:
-        if name not in known:
-            raise ArgumentError(f"unknown option {name!r}; known are {', '.join(sorted(known))}")
+        if name not in _OPTIONS:
+            raise ArgumentError(f"unknown option {name!r}; known are {', '.join(sorted(_OPTIONS))}")
     return Arena(**options, fallback=fallback)
 
 
@@ -401,9 +431,7 @@ def _shared_arena(arena: Arena, options: dict[str, Any]) -> Arena:
     if not isinstance(arena, Arena):
         raise ArgumentError(f"arena is a {type(arena).__name__}; pass a mnnlite.Arena")
     for name, value in options.items():
-        has = (
-            getattr(arena, name, None) if name in ("backend", "precision", "memory_mode", "power", "threads") else None
-        )
+        has = getattr(arena, name) if name in _OPTIONS else None
         if has is None:
             raise ArgumentError(f"unknown option {name!r}")
         if has != value:

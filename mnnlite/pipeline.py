@@ -39,7 +39,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _toml, decoders
-from mnnlite.errors import ArgumentError, MnnliteError, OutputError, PipelineError
+from mnnlite.errors import (
+    ArgumentError,
+    DecoderABIError,
+    DecoderError,
+    MnnliteError,
+    OutputError,
+    PipelineError,
+)
 from mnnlite.runtime import Runtime
 from mnnlite.runtime.entry import Settings, needs_of
 from mnnlite.specs import ImageSpec, TaskSpec
@@ -321,6 +328,8 @@ def _decoder_spec(node: _Node) -> Decoder:
     if isinstance(node.value, dict) and "family" not in node.value:
         raise node.error(f"the decoder has no family; there are {', '.join(sorted(families))}")
     family = node if isinstance(node.value, str) else node.below("family")
+    if ":" in family.text():
+        return _outside(node, family)
     if family.text() not in families:
         close = get_close_matches(family.value, sorted(families), 1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(families))}"
@@ -330,6 +339,16 @@ def _decoder_spec(node: _Node) -> Decoder:
     try:
         return decoders.from_dict(node.value, base=node.folder)
     except ArgumentError as error:
+        raise node.blame(error) from None
+
+
+def _outside(node: _Node, family: _Node) -> Decoder:
+    """A decoder of one's own; what it says against its options is said at them."""
+    try:
+        return decoders.from_dict(node.value, base=node.folder)
+    except (DecoderABIError, ArgumentError) as error:
+        raise family.error(str(error)) from None
+    except DecoderError as error:
         raise node.blame(error) from None
 
 
@@ -422,11 +441,14 @@ def _image_table(spec: ImageSpec) -> dict[str, Any]:
     }
 
 
-def _decoder_table(decoder: Decoder, base: Path | None) -> dict[str, Any]:
+def _decoder_table(value: Any, base: Path | None) -> dict[str, Any]:
+    decoder = decoders.as_decoder(value)
     table = decoder.to_dict()
-    for option in decoders.options_of(type(decoder)):
-        if option.type == "path" and isinstance(table.get(option.name), str):
-            table[option.name] = _path_text(table[option.name], base, option.name)
+    # A decoder from outside describes no options; `classes` is mnnlite's.
+    paths = {option.name for option in decoders.options_of(type(decoder)) if option.type == "path"} | {"classes"}
+    for name in paths & table.keys():
+        if isinstance(table[name], str):
+            table[name] = _path_text(table[name], base, name)
     return table
 
 

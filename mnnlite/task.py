@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core, results
-from mnnlite.decoders import Decoder, Function, Raw, as_decoder
+from mnnlite.decoders import Decoder, Function, Placed, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
 from mnnlite.model import Arena, Model
@@ -88,21 +89,30 @@ class Task:
             images = {inputs[0]: images[""]}
         self._takes_frames = bool(images)
         decoder = _decoder(self.spec.decoder)
-        self._decoders: dict[str, Decoder]
         self._single = not isinstance(decoder, dict)
-        if isinstance(decoder, Raw):
-            self._decoders, self._raw = {}, list(decoder.select(dict.fromkeys(outputs)))
-        else:
-            self._decoders, self._raw = decoder if isinstance(decoder, dict) else {"": decoder}, []
+        self._order: list[str] = []  # of results
+        self._decoders: dict[str, Decoder] = {}
+        self._functions: dict[str, tuple[Function, list[str]]] = {}
+        self._python_ns = 0
+        raw: list[str] = []
         entries: list[tuple[object, dict[str, Any], list[str]]] = []
-        for name, each in self._decoders.items():
+        for name, each in decoder.items() if isinstance(decoder, dict) else [("", decoder)]:
             chosen = [name] if name in outputs and not each.tensors else list(each.select(dict.fromkeys(outputs)))
-            entries.append((each.family, each.native_options(), chosen))
+            if isinstance(each, Raw):
+                raw = chosen
+                continue
+            self._order.append(name)
+            if isinstance(each, Function):
+                self._functions[name] = each, chosen
+                raw += [output for output in chosen if output not in raw]
+            else:
+                self._decoders[name] = each
+                entries.append((each.family, each.native_options(), chosen))
         return _core.Task(
             self.model.native,
             images=list(images.items()),
             decoders=entries,
-            raw=self._raw,
+            raw=raw,
             state=list(self.spec.state.items()),
             batch=self.spec.batch,
         )
@@ -116,33 +126,81 @@ class Task:
 
     @property
     def decoders(self) -> dict[str, Decoder]:
-        """By the name of their result, in the order of the native task's results; empty for ``"raw"``."""
+        """The native ones by the name of their result, in the order of the native task's results; none for ``"raw"``."""
         return self._decoders
 
-    def collect(self, found: Sequence[Any], raw: dict[str, Any], frame: Frame | None) -> Any:
+    @property
+    def functions(self) -> dict[str, Function]:
+        """Decoders in Python, by the name of their result."""
+        return {name: function for name, (function, _) in self._functions.items()}
+
+    def collect(
+        self,
+        found: Sequence[Any],
+        raw: dict[str, Any],
+        placed: Sequence[tuple[Any, ...]],
+        frame: Frame | None,
+        out: Mapping[str, results.Results | None] | None = None,
+    ) -> tuple[Any, int]:
         """What a call returns, made of the native task's results: for those who run it otherwise.
 
         Parameters
         ----------
         found : list
-            For each decoder what `mnnlite.results.from_native` takes.
+            For each native decoder what `mnnlite.results.from_native` takes.
         raw : dict of str to ndarray
-            The outputs of a task without decoders.
+            The outputs that no native decoder reads.
+        placed : list of tuple
+            Where the slots of the batch lie, as the native task tells it.
         frame : Frame, optional
             Whose size, timestamp and meta the results get.
+        out : dict of str to Results, optional
+            What shall become the results.
+
+        Returns
+        -------
+        result, ns
+            And the nanoseconds that decoders in Python took.
+
+        Raises
+        ------
+        DecoderError
+            A decoder in Python raised something.
         """
-        if not self._decoders:
-            return raw
-        made = {
-            name: self._result(each, decoder, frame)
-            for (name, decoder), each in zip(self._decoders.items(), found, strict=True)
-        }
-        return made[""] if self._single else made
+        if not self._order:
+            return raw, 0
+        size = None if frame is None else (frame.width, frame.height)
+        made: dict[str, Any] = {}
+        for (name, decoder), each in zip(self._decoders.items(), found, strict=True):
+            mine = None if out is None else out[name]
+            result = made[name] = results.from_native(each, names=decoder.names, frame_size=size, out=mine)
+            if frame is not None:
+                result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
+        spent = 0
+        if self._functions:
+            spent = self._call_functions(made, raw, placed, frame)
+            made = {name: made[name] for name in self._order}
+        return made[""] if self._single else made, spent
+
+    def _call_functions(
+        self, made: dict[str, Any], raw: dict[str, Any], placed: Sequence[tuple[Any, ...]], frame: Frame | None
+    ) -> int:
+        """Let the decoders in Python add their results. Returns nanoseconds."""
+        begin = time.perf_counter_ns()
+        items = [Placed(each[0], each[1:3], each[3:5], each[5]) for each in placed]
+        for name, (function, chosen) in self._functions.items():
+            # Without a slot nothing has run, and the outputs are of another frame.
+            arrays = {output: raw[output] if items else raw[output][:0] for output in chosen}
+            result = made[name] = function.call(arrays, items)
+            if frame is not None and isinstance(result, results.Results):
+                result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
+        return time.perf_counter_ns() - begin
 
     def __call__(
         self,
         frame: Frame | Sequence[Frame] | None = None,
         *,
+        out: Any = None,
         borrow: bool = False,
     ) -> Any:
         """Do the work for one frame, or for several in one batch.
@@ -152,26 +210,65 @@ class Task:
         frame : Frame, sequence of Frame, or None
             At most ``batch`` of the spec; rows of results say in ``item`` which one they come from. None for a task
             without an image spec, whose inputs were written through ``task.model.input(name)``.
+        out : Results, dict of str to Results, or dict of str to ndarray, optional
+            What an earlier call returned: its memory is used again, and it becomes what is returned, so that
+            ``found = task(frame, out=found)`` is a loop that allocates nothing. None, also in a dict, is new memory.
+            Results hold as many rows as the decoder's own limits allow (``max_detections`` and the like), which is
+            what ``truncated`` is about; memory that is too small for that, as after a larger frame, is replaced.
+            Arrays of ``"raw"`` must have the output's shape and dtype. What was taken from `out` before shows the new
+            results; after an error its content is undefined. Not for decoders in Python.
         borrow : bool
             Results and arrays are views of the task's own memory, valid until its next call.
 
         Returns
         -------
         Results, dict of str to Results, or dict of str to ndarray
-            One decoder gives its result type, a dict of decoders a dict, ``"raw"`` the outputs.
+            One decoder gives its result type, a dict of decoders a dict, ``"raw"`` the outputs; a decoder in Python
+            whatever it returns.
 
         Raises
         ------
         ArgumentError
-            Not a frame; more frames than ``batch``; a frame for a task without an image spec, or none for one with.
+            Not a frame; more frames than ``batch``; a frame for a task without an image spec, or none for one with; an
+            `out` that is not of what the task returns.
         DecoderError
-            NaN or infinite scores, named with their tensor.
+            NaN or infinite scores, named with their tensor; what a decoder in Python raised.
         EngineError, OutOfMemoryError, BusyError, ClosedError
         """
         frames = self._frames(frame)
         native = self.native
-        found = native.run([each._handle for each in frames], borrow)
-        return self.collect(found, {} if self._decoders else native.raw(borrow), frames[0] if frames else None)
+        kept, buffers, arrays = None, None, None
+        if out is not None:
+            if borrow:
+                raise ArgumentError(
+                    "out and borrow: results are either in your memory or in the task's; pass one of them"
+                )
+            if self._order:
+                kept = self._kept(out)
+                buffers = [None if kept[name] is None else results.buffer_of(kept[name]) for name in self._decoders]
+            else:
+                arrays = out
+        found, raw, placed = native.run([each._handle for each in frames], borrow, buffers, arrays)
+        self._python_ns = 0
+        result, self._python_ns = self.collect(found, raw, placed, frames[0] if frames else None, kept)
+        return result
+
+    def _kept(self, out: Any) -> dict[str, Any]:
+        """The results whose memory is used again, by name, checked before anything runs."""
+        if not self._single and not isinstance(out, Mapping):
+            raise ArgumentError(f"out: got a {type(out).__name__}, wanted a dict of results, as the task returns it")
+        given = {"": out} if self._single else dict(out)
+        for name, each in given.items():
+            if name not in self._order:
+                raise ArgumentError(f"out: there is no result {name!r}; there are {', '.join(map(repr, self._order))}")
+            if name in self._functions and each is not None:
+                raise ArgumentError(
+                    f"out: {name or 'the result'!r} is made in Python, in memory of its own; out= is for native decoders"
+                )
+        for name, kind in zip(self._decoders, self.native.kinds, strict=True):
+            if given.get(name) is not None:
+                results.check_out(given[name], kind)
+        return {name: given.get(name) for name in self._decoders}
 
     def _frames(self, frame: Frame | Sequence[Frame] | None) -> list[Frame]:
         frames = [] if frame is None else [frame] if isinstance(frame, Frame) else list(frame)
@@ -184,22 +281,16 @@ class Task:
             raise ArgumentError("the task needs a frame")
         return frames
 
-    @staticmethod
-    def _result(found: Any, decoder: Decoder, frame: Frame | None) -> results.Results:
-        size = None if frame is None else (frame.width, frame.height)
-        result = results.from_native(found, names=decoder.names, frame_size=size)
-        if frame is not None:
-            result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
-        return result
-
     def reset_state(self) -> None:
         """Forget what was carried from frame to frame: zeros in the inputs that ``state`` feeds."""
         self.native.reset_state()
 
     @property
     def timing(self) -> dict[str, int]:
-        """Nanoseconds of the stages ``preprocess``, ``infer`` and ``decode`` of the last call."""
-        return dict(zip(_STAGES, self.native.times, strict=True))
+        """Nanoseconds of the stages ``preprocess``, ``infer`` and ``decode`` (decoders in Python too) of the last call."""
+        stages = dict(zip(_STAGES, self.native.times, strict=True))
+        stages["decode"] += self._python_ns
+        return stages
 
     def close(self) -> None:
         """Close the model if it is the task's own. Closing twice is fine."""
@@ -239,12 +330,7 @@ def _decoder(decoder: Any) -> Decoder | dict[str, Decoder]:
             if not isinstance(each, Decoder) or isinstance(each, Raw):
                 raise ArgumentError(f"decoder {name!r} of several: wanted a decoder, not {decoder[name]!r}")
         return several  # type: ignore[return-value]
-    made = as_decoder(decoder)
-    if isinstance(made, Function):
-        raise ArgumentError(
-            "a Python function as the decoder of a task: not yet; use decoder='raw' and call the function on the outputs"
-        )
-    return made
+    return as_decoder(decoder)
 
 
 def _load(spec: TaskSpec, images: dict[str, ImageSpec], arena: Arena | None) -> Model:

@@ -43,7 +43,7 @@ def test_sizes():
 
 def share(name, lane=0, static=10, dynamic=5, inputs=1, loading=12):
     found = cost.Cost(loading * MIB - static * MIB - inputs * MIB, static * MIB, dynamic * MIB, inputs * MIB, 0, 0)
-    return Share(name, found, lane, ("normal", 1), True)
+    return Share(name, TaskSpec("no.mnn"), found, lane, ("normal", 1), True)
 
 
 def test_lanes_share_feature_maps_and_inputs():
@@ -88,7 +88,9 @@ def test_evictable_tasks_make_room_and_come_back(specs):
             alone[name] = task(frame())
     budget = Budget(1 << 40)
     shares = [
-        Share(name, cost.of(spec.model, images=[("", 0, 0, 3, 1, "")], outputs=spec.outputs), 0, ("normal", 1), True)
+        Share(
+            name, spec, cost.of(spec.model, images=[("", 0, 0, 3, 1, "")], outputs=spec.outputs), 0, ("normal", 1), True
+        )
         for name, spec in specs.items()
     ]
     # Room for two of the three.

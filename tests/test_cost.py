@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import pytest
 
 import mnnlite
+from helpers import models as helper_models
 from helpers import networks
-from mnnlite import cost
+from mnnlite import cost, meter, observe
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +29,8 @@ def test_the_terms_are_those_of_the_loaded_model(two):
         terms["outputs"],
     )
     assert found.model_buffer == two.stat().st_size
-    assert found.loading >= found.model_buffer + found.static + found.inputs
-    assert found.running >= found.static + found.inputs + found.dynamic
+    assert found.loading >= found.model_buffer + found.weights
+    assert found.running == found.loaded + found.outputs + found.dynamic
     assert found.peak == max(found.loading, found.running)
     assert found.to_dict()["peak"] == found.peak
 
@@ -67,8 +69,45 @@ def test_errors_are_those_of_loading(tmp_path, models):
 
 
 def test_a_child_that_dies_is_an_error(models, monkeypatch):
-    monkeypatch.setattr(cost, "_CHILD", "import os; os.abort()")
+    monkeypatch.setattr(meter.sys, "path", [])
     cost.forget()
     with pytest.raises(mnnlite.EngineError, match="no answer"):
         cost.of(models / "tiny.mnn")
+    cost.forget()
+
+
+@pytest.mark.parametrize("name", ["tiny", "branches", "nc4hw4", "big"])
+def test_the_budget_and_the_prediction_have_one_set_of_figures(name):
+    cost.forget()
+    found, predicted = cost.of(helper_models.path(name)), observe.predict(helper_models.path(name))
+    assert predicted.peak_mib == found.peak / 2**20
+    assert predicted.running_mib == found.running / 2**20
+    assert predicted.session_mib == found.loading / 2**20
+
+
+def test_an_input_that_is_packed_costs_its_plain_copy_too():
+    found = cost.of(helper_models.path("nc4hw4"))
+    with mnnlite.Model(helper_models.path("nc4hw4")) as model:
+        name = next(iter(model.inputs))
+        assert found.inputs == model.memory()["inputs"]
+        assert found.staging == model.input(name).nbytes
+
+
+def test_a_model_that_keeps_its_buffer_holds_it(two):
+    kept, released = cost.of(two, resizable=True), cost.of(two)
+    assert kept.loaded - released.loaded == pytest.approx(released.model_buffer, abs=1 << 18)
+
+
+def test_kernels_that_measure_no_peaks_get_a_bound(two, monkeypatch):
+    measured = cost.of(two)
+    cost.forget()
+    whole = meter.measure
+
+    def without_peaks(*args, **kwargs):
+        found = whole(*args, **kwargs)
+        readings = tuple(dataclasses.replace(each, peak=None) for each in found.readings)
+        return dataclasses.replace(found, readings=readings)
+
+    monkeypatch.setattr(meter, "measure", without_peaks)
+    assert cost.of(two).loading >= measured.loading
     cost.forget()

@@ -115,12 +115,6 @@ def test_a_plugin_decodes_in_a_task(plugin: ModuleType, tmp_path: Path) -> None:
         assert len(task()) == 0
 
 
-def test_a_function_is_not_yet_a_tasks_decoder(tmp_path: Path) -> None:
-    path = networks.convert(networks.plates(tmp_path))
-    with pytest.raises(ArgumentError, match="not yet"):
-        mnnlite.Task(path, decoder=lambda outputs, items: outputs)
-
-
 def test_a_plugin_says_what_it_does_not_take(plugin: ModuleType) -> None:
     with pytest.raises(DecoderError, match="plate_head: has no option colour"):
         decoders.Plugin(plugin, {"colour": 3})
@@ -196,18 +190,3 @@ def test_the_header_and_the_cython_face_agree(tmp_path: Path) -> None:
         assert mine is not None
         names = [re.sub(r"\[.*", "", line.split()[-1]).strip("*") for line in mine[1].splitlines()]
         assert names == [name.strip("*") for name in fields], struct
-
-
-def test_python_functions_decode_too() -> None:
-    def brightest(outputs: dict[str, np.ndarray], items: list[decoders.Placed]) -> results.Detections:
-        assert items[0].frame_size == (64, 48)
-        row, column = np.unravel_index(outputs["y"][0].argmax(), outputs["y"][0].shape)
-        return results.Detections.from_arrays([[column, row, column + 1, row + 1]], [1.0])
-
-    heat = np.zeros((1, 48, 64), np.float32)
-    heat[0, 5, 7] = 3
-    spec = decoders.as_decoder(brightest)
-    assert isinstance(spec, decoders.Function)
-    assert spec.decode({"y": heat}, (64, 48)).boxes_xyxy.tolist() == [[7, 5, 8, 6]]
-    with pytest.raises(ArgumentError, match="got a int"):
-        decoders.as_decoder(3)

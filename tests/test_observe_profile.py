@@ -62,7 +62,7 @@ def test_trace_file__is_what_the_format_says(tmp_path):
     writer = observe.TraceWriter()
     with mnnlite.Model(models.path("branches")) as model:
         run = observe.trace_run(model)
-        writer.run("lane 0", "branches", run)
+        run.add_to(writer, "lane 0", "branches")
     writer.mark("lane 0", "dropped", run.stop_ns, {"frame": 3})
     loaded = json.loads(writer.save(tmp_path / "t.json").read_text())
     events = loaded["traceEvents"]

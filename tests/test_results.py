@@ -1,7 +1,9 @@
 """Result types: sequences of rows, columns, JSON, adapters."""
 
+import copy
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -146,3 +148,88 @@ def test_borrowed_results_are_read_only_and_keep_their_memory():
     native.decode([("y", -logits, 0, None, 0.0, 0)], [item], True)
     del native
     np.testing.assert_array_equal(borrowed.scores, before)
+
+
+def random_heads(rng):
+    """For each kind of rows a decoder, and a function that makes outputs for it."""
+    scores = decoders.Ctc(keys=("a", "b", "c"), keep_empty=True)
+    return {
+        "Classes": (decoders.Classification(), lambda: rng.standard_normal((1, 9), np.float32)),
+        "Detections": (decoders.Yolo(score=0.6), lambda: rng.random((1, 9, 300), np.float32)),
+        "Masks": (decoders.Segmentation(size="frame"), lambda: rng.standard_normal((1, 3, 12, 16), np.float32)),
+        "Polygons": (decoders.Segmentation(output="polygons"), lambda: rng.standard_normal((1, 3, 12, 16), np.float32)),
+        "Polylines": (
+            decoders.Lanes(min_pixels=1, min_length=0),
+            lambda: rng.standard_normal((1, 2, 12, 16), np.float32),
+        ),
+        "Keypoints": (decoders.Keypoints(), lambda: rng.random((1, 5, 12, 16), np.float32)),
+        "Texts": (scores, lambda: rng.random((1, 20, 4), np.float32)),
+        "Embeddings": (decoders.Embedding(), lambda: rng.standard_normal((1, 32), np.float32)),
+    }
+
+
+@pytest.mark.parametrize("kind", [kind.__name__ for kind in results.KINDS.values()])
+def test_out_is_used_again_and_becomes_the_result(kind):
+    rng = np.random.default_rng(3)
+    spec, make = random_heads(rng)[kind]
+    kept = None
+    addresses = set()
+    for run in range(6):
+        head = {"y": make()}
+        fresh = spec.decode(head, (64, 48))
+        assert type(fresh).__name__ == kind
+        again = spec.decode(head, (64, 48), out=kept)
+        assert run == 0 or again is kept
+        kept = again
+        assert len(kept) == len(fresh)
+        assert kept.to_json() == fresh.to_json()
+        assert (kept.found, kept.truncated, kept.names, kept.frame_size) == (
+            fresh.found,
+            fresh.truncated,
+            fresh.names,
+            fresh.frame_size,
+        )
+        if run > 0 and len(kept):
+            addresses.add(kept._rows.__array_interface__["data"][0])
+    assert len(addresses) == 1
+
+
+def test_out_that_is_too_small_is_replaced_and_what_was_taken_stays():
+    rng = np.random.default_rng(4)
+    spec = decoders.Segmentation(size="frame")
+    head = {"y": rng.standard_normal((1, 3, 12, 16), np.float32)}
+    kept = spec.decode(head, (64, 48))
+    kept = spec.decode(head, (64, 48), out=kept)
+    before, saved = kept.class_map(), kept.class_map().copy()
+    larger = {"y": rng.standard_normal((1, 3, 12, 16), np.float32)}
+    assert spec.decode(larger, (640, 480), out=kept) is kept
+    assert kept.class_map().shape == (480, 640)
+    np.testing.assert_array_equal(before, saved)
+    np.testing.assert_array_equal(kept.class_map(), spec.decode(larger, (640, 480)).class_map())
+    # Results of another decoder of the kind, made for fewer rows.
+    small, large = decoders.Yolo(score=0.1, iou=1, max_detections=2), decoders.Yolo(score=0.1, iou=1)
+    head = {"y": rng.random((1, 5, 40), np.float32)}
+    kept = small.decode(head, (64, 48), out=results.Detections.from_arrays(np.zeros((0, 4)), []))
+    assert (len(kept), kept.truncated) == (2, True)
+    assert len(large.decode(head, (64, 48), out=kept)) == large.decode(head, (64, 48)).found == kept.found > 2
+
+
+def test_out_of_another_kind_is_refused():
+    head = {"y": np.array([[1.0, 2.0]], np.float32)}
+    with pytest.raises(ArgumentError, match="out: got a Detections, wanted Classes"):
+        decoders.Classification().decode(head, (4, 4), out=three())
+    with pytest.raises(ArgumentError, match="out: got a ndarray, wanted results"):
+        decoders.Classification().decode(head, (4, 4), out=np.zeros(3))
+
+
+def test_a_copy_of_out_has_its_own_memory():
+    spec = decoders.Classification()
+    kept = spec.decode({"y": np.array([[1.0, 2.0]], np.float32)}, (4, 4), out=results.Classes(np.zeros(0, np.uint8)))
+    for copied in (pickle.loads(pickle.dumps(kept)), copy.deepcopy(kept)):
+        before = copied.to_json()
+        assert before == kept.to_json()
+        spec.decode({"y": np.array([[5.0, -2.0]], np.float32)}, (4, 4), out=kept)
+        assert copied.to_json() == before
+        spec.decode({"y": np.array([[1.0, 2.0]], np.float32)}, (4, 4), out=copied)
+        assert kept.to_json() != copied.to_json()
+        spec.decode({"y": np.array([[1.0, 2.0]], np.float32)}, (4, 4), out=kept)

@@ -9,7 +9,9 @@ import pytest
 
 import mnnlite
 from helpers.simulation import MS, run
-from mnnlite.runtime.scheduler import Costs, Rule, Scheduler
+from mnnlite.runtime.costs import Costs
+from mnnlite.runtime.rules import Rule
+from mnnlite.runtime.scheduler import Scheduler
 
 
 def names(plan, lane=0):

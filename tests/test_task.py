@@ -9,7 +9,7 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from mnnlite import Frame, ImageSpec, Model, Task, TaskSpec, decoders
+from mnnlite import Frame, ImageSpec, Model, Task, TaskSpec, decoders, results
 
 
 @pytest.fixture(scope="session")
@@ -228,3 +228,81 @@ def test_two_tasks_of_one_arena_and_a_busy_python_thread(two):
             stop.set()
             thread.join()
         assert spins[0] > 0
+
+
+def test_out_is_used_again(two):
+    one = decoders.Segmentation(mode="binary", threshold=0.5, tensors=("heat",))
+    with (
+        Task(two, image=SPEC, decoder=one) as task,
+        Task(two, image=SPEC, decoder={"a": one, "heat": MASK}) as several,
+    ):
+        found, both, other = None, None, None
+        for seed, (width, height) in enumerate([(75, 43), (32, 32), (9, 200), (640, 480), (75, 43)]):
+            frame = Frame(picture(seed, width, height), "BGR", meta=seed)
+            expected = task(frame)
+            again = task(frame, out=found)
+            assert found is None or again is found
+            found = again
+            same(found, expected)
+            assert (found.meta, found.frame_size) == (seed, (width, height))
+            both = several(frame, out=both)
+            same(both["a"], expected)
+            same(both["heat"], expected)
+            # Two of the caller's take turns, and what neither is meant for leaves both alone.
+            before = found.to_json()
+            other = task(Frame(picture(seed + 50, width, height), "BGR"), out=other)
+            task(Frame(picture(seed + 90, width, height), "BGR"))
+            task(Frame(picture(seed + 91, width, height), "BGR"), borrow=True)
+            assert found.to_json() == before
+        assert several(frame, out={"a": both["a"]})["a"] is both["a"]
+
+
+def test_out_of_outputs(two):
+    with Task(two, image=SPEC) as task:
+        frame = Frame(picture(), "RGB")
+        expected = task(frame)
+        heat = np.zeros((1, 1, 32, 32), np.float32)
+        found = task(frame, out={"heat": heat})
+        assert found["heat"] is heat
+        np.testing.assert_array_equal(heat, expected["heat"])
+        np.testing.assert_array_equal(found["points"], expected["points"])
+        with pytest.raises(mnnlite.MnnliteError, match="out"):
+            task(frame, out={"heat": heat[:, :, :3]})
+        with pytest.raises(mnnlite.TensorNotFoundError, match="hat"):
+            task(frame, out={"hat": heat})
+
+
+def test_out_that_does_not_fit_is_refused_before_anything_runs(two):
+    boxes = results.Detections.from_arrays([[1, 2, 3, 4]], [1])
+    one = decoders.Segmentation(mode="binary", threshold=0.5, tensors=("heat",))
+    frame = Frame(picture(), "RGB")
+    with Task(two, image=SPEC, decoder={"heat": MASK, "f": lambda outputs, items: 1}) as task:
+        for out, message in (
+            ({"heat": boxes}, "got a Detections, wanted Masks"),
+            (boxes, "wanted a dict of results"),
+            ({"mask": None}, "no result 'mask'; there are 'heat', 'f'"),
+            ({"f": boxes}, "'f' is made in Python"),
+        ):
+            with pytest.raises(mnnlite.ArgumentError, match=message):
+                task(frame, out=out)
+        first = task(frame)
+        assert task(frame, out=first | {"f": None})["heat"] is first["heat"]
+        with pytest.raises(mnnlite.ArgumentError, match="out and borrow"):
+            task(frame, out=first, borrow=True)
+    with Task(two, image=SPEC, decoder=one) as task, pytest.raises(mnnlite.ArgumentError, match="wanted Masks"):
+        task(frame, out=boxes)
+
+
+def test_out_survives_a_run_that_fails_and_a_closed_task(tmp_path):
+    with Task(networks.convert(networks.plates(tmp_path)), decoder=decoders.Yolo("v5", points=4, clip=False)) as task:
+        head = np.zeros((2, 30, 15), np.float32)
+        head[0, 4] = [100, 80, 40, 20, 0.9, 81, 71, 119, 69, 121, 90, 79, 91, 0.1, 0.8]
+        task.model.input("x")[...] = head
+        kept = task(out=task())
+        assert len(kept) == 1
+        task.model.input("x")[0, 4, 0] = np.inf
+        with pytest.raises(mnnlite.DecoderError):
+            task(out=kept)
+        task.model.input("x")[...] = head
+        assert len(task(out=kept)) == 1
+    assert kept.scores[0] == pytest.approx(0.72)  # its memory is its own

@@ -8,6 +8,7 @@
 
 #include <MNN/expr/ExecutorScope.hpp>
 
+#include "engine/library.hpp"
 #include "engine/mnn_session.hpp"
 #include "engine/prints.hpp"
 
@@ -69,6 +70,12 @@ void inter(MnnSession* session) {
 }  // namespace
 
 Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept {
+  if (!options.weights_folder.empty()) {
+    MNNLITE_TRY(check_weights_folder(options.weights_folder.c_str()));
+    if (!lead_allocations(engine_path()))
+      return Status::error(Code::engine, "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
+                           "weights=\"heap\"");
+  }
   const PrintCapture prints;
   std::shared_ptr<Arena> arena(new (std::nothrow) Arena);
   if (!arena) return Status::error(Code::out_of_memory, "no memory for an arena");
@@ -140,7 +147,7 @@ void Arena::bury_idle() noexcept {
 void Arena::retire(MnnSession* session) noexcept {
   const std::shared_ptr<Arena> arena = session->arena().shared_from_this();
   if (arena->lock().forked()) return;
-  if (arena->owner_ == std::this_thread::get_id()) {
+  if (arena->owner_.load() == std::this_thread::get_id()) {
     const BusyGuard guard(arena->lock());
     if (guard.status().ok()) {
       delete session;

@@ -48,6 +48,8 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   shared.shrink();
 
   std::unique_ptr<MnnSession> session(new MnnSession(std::move(net), std::move(arena)));
+  const bool filed = !shared.options().weights_folder.empty();
+  const WeightBlocks::Collect collect(filed ? &session->weights_ : nullptr);
   MNN::ScheduleConfig config;
   config.type = MNN_FORWARD_CPU;
   switch (shared.options().backend) {
@@ -81,6 +83,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
 
   const int64_t release = now_ns();
   if (!options.keep_model_buffer) session->net_.release_buffer();
+  if (filed) MNNLITE_TRY(session->file_weights());
   trim_heap();
   times.release_model_buffer = now_ns() - release;
   if (options.on_stage) options.on_stage("release_model_buffer");
@@ -88,6 +91,12 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   return {};
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory to create a session");
+}
+
+Status MnnSession::file_weights() {
+  const Status status = weights_.move_to_file(arena_->options().weights_folder.c_str());
+  need_.file_bytes = std::min(weights_.file_bytes(), need_.static_bytes);
+  return status;
 }
 
 MnnSession::~MnnSession() {
@@ -497,6 +506,17 @@ Status MnnSession::operators(std::vector<Operator>& result) noexcept {
   return check(code, "list the network's operators", prints);
 }
 
+Status MnnSession::plan(Trace& trace, std::vector<std::vector<uint8_t>>& branches) noexcept try {
+  const PrintCapture prints;
+  if (branches_.empty()) MNNLITE_TRY(find_branches());
+  branches = branches_;
+  trace.execute = false;
+  arena_->make_room(need_.dynamic_bytes);
+  return check(execute(false, &trace), "list the network's operators", prints);
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to list the operators");
+}
+
 SessionNeed MnnSession::need() const noexcept { return need_; }
 
 Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
@@ -509,8 +529,11 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   arena_->shrink();
   std::vector<InputShape> before;
   for (const Input& input : inputs_) before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
+  const bool filed = !arena_->options().weights_folder.empty();
+  const WeightBlocks::Collect collect(filed ? &weights_ : nullptr);
   Status status = set_shapes(shapes);
   if (status.ok()) status = prepare();
+  if (status.ok() && filed) status = file_weights();
   if (!status.ok()) {
     // The network goes on with the shapes it had.
     const Status undone = set_shapes(before).ok() ? prepare() : Status::error(Code::engine, "lost");

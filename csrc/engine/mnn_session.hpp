@@ -12,6 +12,7 @@
 #include "engine/net.hpp"
 #include "engine/session.hpp"
 #include "engine/trace.hpp"
+#include "engine/weights.hpp"
 
 namespace mnnlite {
 
@@ -67,6 +68,7 @@ class MnnSession final : public Session {
   const Net& net() const noexcept { return net_; }
   float mflops() const noexcept { return mflops_; }
   const char* backend() const noexcept { return backend_; }
+  const WeightBlocks& weights() const noexcept { return weights_; }
 
   // Operators in execution order with their type and MFLOP, by one pass that executes none. lock() held.
   struct Operator {
@@ -74,6 +76,8 @@ class MnnSession final : public Session {
     float mflops;
   };
   Status operators(std::vector<Operator>& result) noexcept;
+  // The same with tensors and backends, and for each output which operators it needs, as one byte an operator. lock() held.
+  Status plan(Trace& trace, std::vector<std::vector<uint8_t>>& branches) noexcept;
 
  private:
   struct Input {
@@ -103,6 +107,7 @@ class MnnSession final : public Session {
   Status describe_input(Input& input);
   Status describe_output(Output& output);
   Status find_branches();
+  Status file_weights();
   void select(OutputMask wanted);
   MNN::ErrorCode execute(bool partial, Trace* trace);
   size_t engine_bytes() const;  // static and dynamic of the whole runtime
@@ -114,6 +119,7 @@ class MnnSession final : public Session {
   std::vector<Output> outputs_;
   bool all_outputs_ = true;
   SessionNeed need_;
+  WeightBlocks weights_;
   size_t counted_static_ = 0;  // of arena_->static_bytes()
   float mflops_ = 0;
   char backend_[16] = "cpu";

@@ -1,7 +1,8 @@
-// How a runtime of the engine is made. Plain data, no type of MNN.
+// How a runtime of the engine is made. No type of MNN.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace mnnlite {
 
@@ -15,6 +16,7 @@ struct ArenaOptions {
   Level power = Level::normal;
   int32_t threads = 1;
   bool fallback_to_cpu = false;  // if the engine has no such backend
+  std::string weights_folder;    // where files with the weights are made; empty: weights stay on the heap
 };
 
 }  // namespace mnnlite

@@ -35,7 +35,8 @@ struct Replacement {
 };
 
 struct Trace {
-  // Wanted. All values: `values` with `only` empty; else those of the operators whose bytes in `only` are set.
+  // Wanted. Without `execute` operators are only listed. All values: `values` with `only` empty; else those of the operators whose bytes in `only` are set.
+  bool execute = true;
   bool values = false;
   std::vector<uint8_t> only;
   std::vector<Replacement> replacements;  // ascending by operator

@@ -114,7 +114,7 @@ bool Tracer::before(const Tensors& inputs, const MNN::OperatorInfo& info) {
   op.name = info.name();
   op.type = info.type();
   op.mflops = info.flops();
-  op.executed = !selected_ || index >= selected_->size() || (*selected_)[index] != 0;
+  op.executed = trace_.execute && (!selected_ || index >= selected_->size() || (*selected_)[index] != 0);
   for (const MNN::Tensor* tensor : inputs) op.inputs.push_back(describe(*tensor));
   trace_.operators.push_back(std::move(op));
   TracedOperator& kept = trace_.operators.back();

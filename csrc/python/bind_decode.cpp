@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,7 @@ struct OptionList {
   }
 };
 
-int32_t dtype_code(const py::array& array, const std::string& name) {
+int32_t dtype_code(const py::array& array, const char* name) {
   const py::dtype dtype = array.dtype();
   const char kind = dtype.kind();
   const auto size = dtype.itemsize();
@@ -75,45 +76,46 @@ int32_t dtype_code(const py::array& array, const std::string& name) {
     if ((kind == 'u' || kind == 'b') && size == 1) return MNNLITE_U8;
   }
   raise(Status::error(Code::dtype, "output \"%s\" has dtype %s; float32, float16, int32, int8 and uint8 can be decoded",
-                      name.c_str(), py::cast<std::string>(py::str(static_cast<const py::object&>(dtype))).c_str()),
+                      name, py::cast<std::string>(py::str(static_cast<const py::object&>(dtype))).c_str()),
         "decode");
 }
 
-// Outputs as mnnlite.decoders passes them: (name, array, layout, dims or None, scale, zero_point).
+// Outputs as mnnlite.decoders passes them: (name, array, layout, dims or None, scale, zero_point). Views point into the
+// arrays and the names, which the caller keeps.
 struct TensorList {
   std::vector<TensorView> views;
-  std::deque<std::string> names;
 
-  explicit TensorList(const py::sequence& outputs) {
+  void read(const py::sequence& outputs) {
+    views.clear();
     for (const py::handle& entry : outputs) {
       const py::tuple fields = py::cast<py::tuple>(entry);
-      const std::string& name = names.emplace_back(py::cast<std::string>(fields[0]));
+      const char* name = PyUnicode_AsUTF8(fields[0].ptr());
+      if (!name) throw py::error_already_set();
       const py::array array = py::cast<py::array>(fields[1]);
       TensorView view{};
-      view.name = name.c_str();
+      view.name = name;
       view.dtype = dtype_code(array, name);
       view.layout = py::cast<int32_t>(fields[2]);
       view.scale = py::cast<float>(fields[4]);
       view.zero_point = py::cast<int32_t>(fields[5]);
       if (!(array.flags() & py::array::c_style))
-        raise(Status::error(Code::layout, "output \"%s\" is not C-contiguous; pass numpy.ascontiguousarray of it", name.c_str()),
+        raise(Status::error(Code::layout, "output \"%s\" is not C-contiguous; pass numpy.ascontiguousarray of it", name),
               "decode");
-      std::vector<int64_t> dims(array.shape(), array.shape() + array.ndim());
-      if (!fields[3].is_none()) dims = py::cast<std::vector<int64_t>>(fields[3]);
-      if (dims.size() > MNNLITE_MAX_RANK)
-        raise(Status::error(Code::layout, "output \"%s\" has %zu axes, at most %d can be decoded", name.c_str(), dims.size(),
-                            MNNLITE_MAX_RANK),
+      const bool own = fields[3].is_none();
+      const size_t rank = own ? static_cast<size_t>(array.ndim()) : py::len(fields[3]);
+      if (rank > MNNLITE_MAX_RANK)
+        raise(Status::error(Code::layout, "output \"%s\" has %zu axes, at most %d can be decoded", name, rank, MNNLITE_MAX_RANK),
               "decode");
-      view.rank = static_cast<int32_t>(dims.size());
-      for (size_t axis = 0; axis < dims.size(); ++axis) {
-        if (dims[axis] < 0 || dims[axis] > INT32_MAX)
-          raise(Status::error(Code::layout, "output \"%s\" has %lld elements on axis %zu", name.c_str(),
-                              static_cast<long long>(dims[axis]), axis),
+      view.rank = static_cast<int32_t>(rank);
+      for (size_t axis = 0; axis < rank; ++axis) {
+        const int64_t dim = own ? array.shape(static_cast<py::ssize_t>(axis)) : py::cast<int64_t>(fields[3][py::int_(axis)]);
+        if (dim < 0 || dim > INT32_MAX)
+          raise(Status::error(Code::layout, "output \"%s\" has %lld elements on axis %zu", name, static_cast<long long>(dim), axis),
                 "decode");
-        view.dims[axis] = static_cast<int32_t>(dims[axis]);
+        view.dims[axis] = static_cast<int32_t>(dim);
       }
       if (stored_bytes(view) != static_cast<size_t>(array.nbytes()))
-        raise(Status::error(Code::layout, "output \"%s\" has %lld bytes, its dims want %zu", name.c_str(),
+        raise(Status::error(Code::layout, "output \"%s\" has %lld bytes, its dims want %zu", name,
                             static_cast<long long>(array.nbytes()), stored_bytes(view)),
               "decode");
       view.data = const_cast<void*>(array.data());  // decoders only read
@@ -122,9 +124,9 @@ struct TensorList {
   }
 };
 
-// (to_frame as 9 numbers, net width, net height, frame width, frame height, item)
-std::vector<mnnlite_item> items_from(const py::sequence& sequence) {
-  std::vector<mnnlite_item> items;
+// As item_to_python gives them.
+void read_items(const py::sequence& sequence, std::vector<mnnlite_item>& items) {
+  items.clear();
   for (const py::handle& entry : sequence) {
     const py::tuple fields = py::cast<py::tuple>(entry);
     mnnlite_item item{};
@@ -137,7 +139,6 @@ std::vector<mnnlite_item> items_from(const py::sequence& sequence) {
     item.item = py::cast<int32_t>(fields[5]);
     items.push_back(item);
   }
-  return items;
 }
 
 // One decoder with its memory, for arrays that come from elsewhere than a task.
@@ -146,37 +147,35 @@ class ArrayDecoder {
   ArrayDecoder(const py::object& family, const py::dict& options)
       : owned_(make_decoder_from_python(family, options)), buffer_(std::make_shared<SinkBuffer>()) {}
 
-  py::tuple decode(const py::sequence& outputs, const py::sequence& slots, bool borrow) {
+  py::tuple decode(const py::sequence& outputs, const py::sequence& slots, bool borrow, ResultBuffer* out) {
     if (busy_.exchange(true)) raise(Status::error(Code::busy, "%s is decoding in another thread", name()), "decode");
     struct Release {
       std::atomic<bool>& busy;
       ~Release() { busy = false; }
     } release{busy_};
-    const TensorList tensors(outputs);
-    const std::vector<mnnlite_item> items = items_from(slots);
+    tensors_.read(outputs);
+    read_items(slots, items_);
     if (is_borrowed(buffer_)) buffer_ = std::make_shared<SinkBuffer>();  // what was lent out stays as it is
     Status status;
     {
-      // `tensors` and `items` are plain copies, and the caller's references keep the arrays' memory.
+      // Views and items are plain copies, and the caller's references keep the arrays' memory.
       py::gil_scoped_release no_python;
-      status = run(tensors.views, items);
+      status = run(out ? out->pools() : buffer_);
     }
     check(status, "decode");
-    return results_to_python(buffer_, borrow);
+    return out ? out->results() : results_to_python(buffer_, borrow);
   }
 
   // Nanoseconds of each of `runs` native calls: what a decoder costs inside a task, without Python around it.
   std::vector<int64_t> time(const py::sequence& outputs, const py::sequence& slots, int runs) {
-    decode(outputs, slots, false);
-    const TensorList tensors(outputs);
-    const std::vector<mnnlite_item> items = items_from(slots);
+    decode(outputs, slots, false, nullptr);
     std::vector<int64_t> times(static_cast<size_t>(std::max(runs, 0)));
     py::gil_scoped_release no_python;
     for (int64_t& each : times) {
       buffer_->reset();
       const auto start = std::chrono::steady_clock::now();
-      const Status status = owned_.decoder->decode(tensors.views.data(), static_cast<int>(tensors.views.size()), items.data(),
-                                                   static_cast<int>(items.size()), buffer_->sink(), scratch_.data());
+      const Status status = owned_.decoder->decode(tensors_.views.data(), static_cast<int>(tensors_.views.size()), items_.data(),
+                                                   static_cast<int>(items_.size()), buffer_->sink(), scratch_.data());
       each = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
       if (!status.ok()) each = -1;
     }
@@ -197,10 +196,12 @@ class ArrayDecoder {
   }
 
  private:
-  Status run(const std::vector<TensorView>& tensors, const std::vector<mnnlite_item>& items) noexcept {
-    const int n = static_cast<int>(tensors.size()), n_items = static_cast<int>(items.size());
+  // Pools that are too small are replaced and not grown: arrays may show them.
+  Status run(std::shared_ptr<SinkBuffer>& pools) noexcept try {
+    const std::vector<TensorView>& tensors = tensors_.views;
+    const int n = static_cast<int>(tensors.size()), n_items = static_cast<int>(items_.size());
     mnnlite_needs needs{};
-    for (const mnnlite_item& item : items) {
+    for (const mnnlite_item& item : items_) {
       needs.frame_width = std::max(needs.frame_width, item.frame_width);
       needs.frame_height = std::max(needs.frame_height, item.frame_height);
     }
@@ -213,8 +214,11 @@ class ArrayDecoder {
       max_items_ = std::max(n_items, 1);
       planned_ = tensors;
     }
-    MNNLITE_TRY(buffer_->reserve(needs_));
-    return owned_.decoder->decode(tensors.data(), n, items.data(), n_items, buffer_->sink(), scratch_.data());
+    if (!pools->fits(needs_)) pools = std::make_shared<SinkBuffer>();
+    MNNLITE_TRY(pools->reserve(needs_));
+    return owned_.decoder->decode(tensors.data(), n, items_.data(), n_items, pools->sink(), scratch_.data());
+  } catch (const std::bad_alloc&) {
+    return Status::error(Code::out_of_memory, "no memory for results");
   }
 
   bool planned(const std::vector<TensorView>& tensors, int n_items, const mnnlite_needs& frame) const noexcept {
@@ -230,6 +234,8 @@ class ArrayDecoder {
   OwnedDecoder owned_;
   std::shared_ptr<SinkBuffer> buffer_;
   Block scratch_;
+  TensorList tensors_;  // of the call under way
+  std::vector<mnnlite_item> items_;
   std::vector<TensorView> planned_;
   int max_items_ = 0;
   mnnlite_needs needs_{};
@@ -284,6 +290,12 @@ OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& 
   return made;
 }
 
+py::tuple item_to_python(const mnnlite_item& item) {
+  py::tuple matrix(9);
+  for (size_t i = 0; i < 9; ++i) matrix[i] = item.to_frame[i];
+  return py::make_tuple(std::move(matrix), item.net_width, item.net_height, item.frame_width, item.frame_height, item.item);
+}
+
 void bind_decode(py::module_& module) {
   module.def("decoder_families", [] {
     py::list names;
@@ -294,9 +306,11 @@ void bind_decode(py::module_& module) {
   module.attr("ROW_SIZE") = sizeof(mnnlite_row);
   module.def("nms", &suppress, py::arg("boxes"), py::arg("scores"), py::arg("class_ids"), py::arg("iou"), py::arg("agnostic"),
              py::arg("top_k"));
+  py::class_<ResultBuffer>(module, "ResultBuffer").def(py::init<>());
   py::class_<ArrayDecoder>(module, "ArrayDecoder")
       .def(py::init<py::object, py::dict>(), py::arg("family"), py::arg("options"))
-      .def("decode", &ArrayDecoder::decode, py::arg("outputs"), py::arg("items"), py::arg("borrow") = false)
+      .def("decode", &ArrayDecoder::decode, py::arg("outputs"), py::arg("items"), py::arg("borrow") = false,
+           py::arg("out") = nullptr)
       .def("time", &ArrayDecoder::time, py::arg("outputs"), py::arg("items"), py::arg("runs"))
       .def_property_readonly("name", &ArrayDecoder::name)
       .def_property_readonly("needs", &ArrayDecoder::needs);

@@ -42,8 +42,10 @@ const char* word_of(BackendKind kind) {
 }
 
 std::shared_ptr<Arena> make_arena(const std::string& backend_word, const std::string& precision, const std::string& memory,
-                                  const std::string& power, int threads, bool fallback_to_cpu) {
-  const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu};
+                                  const std::string& power, int threads, bool fallback_to_cpu,
+                                  const std::string& weights_folder) {
+  const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu,
+                             weights_folder};
   std::shared_ptr<Arena> arena;
   const PrintCapture prints;
   Status status;
@@ -220,30 +222,30 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
   py::dict result;
   for (int i = 0; i < current.output_count(); ++i) {
     if (i < 64 && !(wanted >> i & 1)) continue;
-    const py::str& name = output_names_[static_cast<size_t>(i)];
-    const TensorView tensor = current.output(i);
-    py::object target;
-    if (!out.is_none() && out.contains(name)) {
-      target = out[name];
-      HeldBuffer buffer;
-      check(buffer.hold(target, tensor, "out", true));
-      std::memcpy(buffer.data(), tensor.data, stored_bytes(tensor));
-    } else {
-      target = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
-    }
-    if (PyDict_SetItem(result.ptr(), name.ptr(), target.ptr()) != 0) throw py::error_already_set();
+    hand_out(i, borrow, out, result);
   }
   return result;
 }
 
-py::dict NativeModel::outputs_of(const std::vector<int>& indices, bool borrow) const {
+void NativeModel::hand_out(int output, bool borrow, const py::object& out, py::dict& result) const {
+  const py::str& name = output_names_[static_cast<size_t>(output)];
+  const TensorView tensor = session_->output(output);
+  py::object target;
+  if (!out.is_none() && out.contains(name)) {
+    target = out[name];
+    HeldBuffer buffer;
+    check(buffer.hold(target, tensor, "out", true));
+    std::memcpy(buffer.data(), tensor.data, stored_bytes(tensor));
+  } else {
+    target = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
+  }
+  if (PyDict_SetItem(result.ptr(), name.ptr(), target.ptr()) != 0) throw py::error_already_set();
+}
+
+py::dict NativeModel::outputs_of(const std::vector<int>& indices, bool borrow, const py::object& out) const {
   const std::shared_ptr<MnnSession> held = session();
   py::dict result;
-  for (int index : indices) {
-    const TensorView tensor = held->output(index);
-    const py::object array = borrow ? view_of(tensor, output_guard_, false) : copy_of(tensor);
-    if (PyDict_SetItem(result.ptr(), output_names_[static_cast<size_t>(index)].ptr(), array.ptr()) != 0) throw py::error_already_set();
-  }
+  for (int index : indices) hand_out(index, borrow, out, result);
   return result;
 }
 
@@ -317,6 +319,7 @@ py::dict NativeModel::memory() const {
   result["dynamic"] = need.dynamic_bytes;
   result["inputs"] = need.input_bytes;
   result["outputs"] = need.output_bytes;
+  result["mapped"] = need.file_bytes;
   return result;
 }
 
@@ -365,6 +368,8 @@ void bind_engine(py::module_& module) {
   module.def("engine_version", &engine_version);
   module.def("string_abi", &string_abi);
   module.def("engine_path", &engine_path);
+  module.def("check_weights_folder", [](const std::string& folder) { check(check_weights_folder(folder.c_str()), "create_arena"); },
+             py::arg("folder"));
   module.def("check_engine", [] {
     redirect_prints(engine_path());
     const PrintCapture prints;
@@ -375,10 +380,11 @@ void bind_engine(py::module_& module) {
 
   py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
       .def(py::init(&make_arena), py::arg("backend"), py::arg("precision"), py::arg("memory_mode"), py::arg("power"),
-           py::arg("threads"), py::arg("fallback_to_cpu"))
+           py::arg("threads"), py::arg("fallback_to_cpu"), py::arg("weights_folder") = "")
       .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options().backend); })
       .def_property_readonly("computes_in_half", &Arena::computes_in_half)
       .def_property_readonly("static_bytes", &Arena::static_bytes)
+      .def("adopt", &Arena::adopt)
       .def("shrink", [](Arena& arena) {
         Status status;
         {
@@ -409,6 +415,7 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("closed", &NativeModel::closed)
       .def("timing", &NativeModel::timing)
       .def("memory", &NativeModel::memory)
+      .def("weight_files", [](const NativeModel& model) { return model.session()->weights().files(); })
       .def("facts", &NativeModel::facts)
       .def("operators", &NativeModel::operators);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "decoders.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
 #include "results.hpp"
@@ -83,6 +84,7 @@ class FrameTicket {
   static py::tuple translate(Outcome& outcome) {
     py::list results;
     py::dict raw;
+    py::list placed;
     if (outcome.state == Outcome::ran) {
       for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks) results.append(results_to_python(sink, false));
       for (RawOutput& each : outcome.results.raw) {
@@ -90,10 +92,11 @@ class FrameTicket {
         const py::capsule owner(new Block(std::move(each.memory)), [](void* block) { delete static_cast<Block*>(block); });
         raw[view.name] = view_of(view, owner, true);
       }
+      for (const mnnlite_item& item : outcome.results.items) placed.append(item_to_python(item));
     }
     const py::object error = outcome.state == Outcome::failed ? error_of(outcome.status, "task") : py::none();
     return py::make_tuple(static_cast<int32_t>(outcome.state), outcome.begin, outcome.end, outcome.times.preprocess, outcome.times.infer,
-                          outcome.times.decode, outcome.crops, outcome.eligible, error, std::move(results), std::move(raw));
+                          outcome.times.decode, outcome.crops, outcome.eligible, error, std::move(results), std::move(raw), std::move(placed));
   }
 
   std::shared_ptr<Lanes> lanes_;

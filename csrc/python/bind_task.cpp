@@ -8,6 +8,7 @@
 
 #include "arrays.hpp"
 #include "decoders.hpp"
+#include "engine/busy.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
 #include "image_spec.hpp"
@@ -43,7 +44,7 @@ NativeTask::NativeTask(const py::object& model, const py::list& images, const py
   task_ = std::move(made);
 }
 
-py::list NativeTask::run(const py::sequence& frames, bool borrow) {
+py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::object& out, const py::object& raw_out) {
   const std::shared_ptr<MnnSession> held = native_.session();
   if (native_.generation() != generation_) {
     check(task_->replan(), "create_task");
@@ -61,19 +62,51 @@ py::list NativeTask::run(const py::sequence& frames, bool borrow) {
     const auto& frame = py::cast<const FrameHandle&>(frames[i]);
     items[i] = {frame.view(), frame.region()};
   }
-  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder)
+  if (!raw_out.is_none()) native_.check_out(raw_out);
+  const size_t decoders = task_->decoder_count();
+  // Held until the results are read: another thread's call is refused, and does not change them meanwhile.
+  const BusyGuard guard(held->lock());
+  check(guard.status(), "task");
+  for (size_t decoder = 0; decoder < decoders; ++decoder)
     if (task_->results(decoder).use_count() > 1 && !borrow) check(task_->renew_results(decoder), "decode");
+  const auto kept = [&](size_t decoder) -> ResultBuffer* {  // the caller's pools for a decoder, if there are any
+    if (out.is_none()) return nullptr;
+    const py::object each = out[py::int_(decoder)];
+    return each.is_none() ? nullptr : &py::cast<ResultBuffer&>(each);
+  };
+  into_.resize(decoders);
+  for (size_t decoder = 0; decoder < decoders; ++decoder) {
+    ResultBuffer* buffer = kept(decoder);
+    into_[decoder] = buffer ? buffer->pools() : nullptr;
+  }
   Status status;
   {
     // Views and regions are plain data; the caller's frames keep the pixels alive. No Python object is touched below.
     const py::gil_scoped_release release;
-    status = task_->run(items, static_cast<int32_t>(count));
+    status = task_->run_locked(items, static_cast<int32_t>(count), into_.data());
   }
-  check(status, "task");
+  if (!status.ok()) {
+    for (std::shared_ptr<SinkBuffer>& each : into_) each.reset();
+    raise(status, "task");
+  }
   py::list results;
-  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder)
-    results.append(results_to_python(task_->results(decoder), borrow));
-  return results;
+  for (size_t decoder = 0; decoder < decoders; ++decoder) {
+    if (ResultBuffer* buffer = kept(decoder)) {
+      buffer->pools() = std::move(into_[decoder]);
+      results.append(buffer->results());
+    } else {
+      results.append(results_to_python(task_->results(decoder), borrow));
+    }
+  }
+  py::list placed;
+  for (int32_t i = 0; !raw_.empty() && i < task_->item_count(); ++i) placed.append(item_to_python(task_->items()[i]));
+  return py::make_tuple(std::move(results), native_.outputs_of(raw_, borrow, raw_out), std::move(placed));
+}
+
+py::tuple NativeTask::kinds() const {
+  py::tuple result(task_->decoder_count());
+  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder) result[decoder] = task_->results(decoder)->kind();
+  return result;
 }
 
 void NativeTask::reset_state() {
@@ -96,8 +129,8 @@ void bind_task(py::module_& module) {
   py::class_<NativeTask>(module, "Task")
       .def(py::init<const py::object&, const py::list&, const py::list&, const py::list&, const py::list&, int32_t>(), py::arg("model"),
            py::arg("images"), py::arg("decoders"), py::arg("raw"), py::arg("state"), py::arg("batch"))
-      .def("run", &NativeTask::run, py::arg("frames"), py::arg("borrow"))
-      .def("raw", &NativeTask::raw, py::arg("borrow"))
+      .def("run", &NativeTask::run, py::arg("frames"), py::arg("borrow"), py::arg("out"), py::arg("raw_out"))
+      .def_property_readonly("kinds", &NativeTask::kinds)
       .def("reset_state", &NativeTask::reset_state)
       .def_property_readonly("times", &NativeTask::times);
 }

@@ -56,6 +56,18 @@ Trace wanted(const py::object& values, const py::dict& replace) {
   return trace;
 }
 
+py::list operators_of(Trace& trace) {
+  py::list operators;
+  for (TracedOperator& op : trace.operators) {
+    py::list inputs, outputs;
+    const char* backend = op.backend < 0 ? "" : trace.backends[static_cast<size_t>(op.backend)].c_str();
+    for (const TracedTensor& tensor : op.inputs) inputs.append(described(tensor));
+    for (TracedTensor& tensor : op.outputs) outputs.append(py::make_tuple(described(tensor), values_of(tensor)));
+    operators.append(py::make_tuple(op.name, op.type, op.mflops, op.start_ns, op.stop_ns, backend, inputs, outputs));
+  }
+  return operators;
+}
+
 py::dict run_traced(const NativeModel& model, const py::object& values, const py::dict& replace) {
   const std::shared_ptr<MnnSession> held = model.session();
   Trace trace = wanted(values, replace);
@@ -67,14 +79,7 @@ py::dict run_traced(const NativeModel& model, const py::object& values, const py
     if (status.ok()) status = held->run(kAllOutputs, &trace);
   }
   check(status, "infer");
-  py::list operators;
-  for (TracedOperator& op : trace.operators) {
-    py::list inputs, outputs;
-    const char* backend = op.backend < 0 ? "" : trace.backends[static_cast<size_t>(op.backend)].c_str();
-    for (const TracedTensor& tensor : op.inputs) inputs.append(described(tensor));
-    for (TracedTensor& tensor : op.outputs) outputs.append(py::make_tuple(described(tensor), values_of(tensor)));
-    operators.append(py::make_tuple(op.name, op.type, op.mflops, op.start_ns, op.stop_ns, backend, inputs, outputs));
-  }
+  py::list operators = operators_of(trace);
   std::vector<int> all(static_cast<size_t>(held->output_count()));
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
   py::dict result;
@@ -86,10 +91,34 @@ py::dict run_traced(const NativeModel& model, const py::object& values, const py
   return result;
 }
 
+// What the session became: operators, and by output the indices of those it needs.
+py::tuple plan_of(const NativeModel& model) {
+  const std::shared_ptr<MnnSession> held = model.session();
+  Trace trace;
+  std::vector<std::vector<uint8_t>> branches;
+  Status status;
+  {
+    const py::gil_scoped_release release;
+    const BusyGuard guard(held->lock());
+    status = guard.status();
+    if (status.ok()) status = held->plan(trace, branches);
+  }
+  check(status, "plan");
+  py::dict needed;
+  for (size_t output = 0; output < branches.size(); ++output) {
+    py::list indices;
+    for (size_t op = 0; op < branches[output].size(); ++op)
+      if (branches[output][op]) indices.append(op);
+    needed[held->output(static_cast<int>(output)).name] = indices;
+  }
+  return py::make_tuple(operators_of(trace), needed);
+}
+
 }  // namespace
 
 void bind_trace(py::module_& module) {
   module.def("trace", &run_traced, py::arg("model"), py::arg("values"), py::arg("replace"));
+  module.def("plan", &plan_of, py::arg("model"));
 }
 
 }  // namespace mnnlite::python

@@ -26,8 +26,8 @@ class __attribute__((visibility("hidden"))) NativeModel {
   uint32_t generation() const { return generation_; }  // counts resizes
   int input_index(py::handle name) const { return find(input_names_, name, "input"); }
   int output_index(py::handle name) const { return find(output_names_, name, "output"); }
-  // Outputs of the last run as {name: array}.
-  py::dict outputs_of(const std::vector<int>& indices, bool borrow) const;
+  // Outputs of the last run as {name: array}; those in `out`, a dict or None, in its arrays.
+  py::dict outputs_of(const std::vector<int>& indices, bool borrow, const py::object& out = py::none()) const;
 
   py::object input_view(py::handle name);
   bool input_is_direct(py::handle name) const;
@@ -43,6 +43,8 @@ class __attribute__((visibility("hidden"))) NativeModel {
 
  private:
   void refresh();
+  // One output of the last run, put into `result`.
+  void hand_out(int output, bool borrow, const py::object& out, py::dict& result) const;
   int find(const std::vector<py::str>& names, py::handle name, const char* kind) const;
 
   std::shared_ptr<MnnSession> session_;    // the deleter queues: see Arena::retire

@@ -18,20 +18,49 @@ py::array make_array(const T* data, int32_t count, const py::object& base) {
   return std::move(view);
 }
 
+// The first `count` of the array.
+py::object head(const py::array& whole, int32_t count) { return whole[py::slice(0, count, 1)]; }
+
+py::object owner_of(const std::shared_ptr<SinkBuffer>& buffer) {
+  using Owner = std::shared_ptr<SinkBuffer>;
+  return py::capsule(new Owner(buffer), [](void* owner) { delete static_cast<Owner*>(owner); });
+}
+
+template <class T>
+py::array_t<T> over(const SinkBuffer& buffer, int pool, const void* data, const py::object& base) {
+  const auto count = static_cast<py::ssize_t>(buffer.room(pool) / sizeof(T));
+  return count == 0 ? py::array_t<T>(0) : py::array_t<T>(count, static_cast<const T*>(data), base);
+}
+
 }  // namespace
 
-py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borrow) {
-  py::object base;
-  if (borrow) {
-    using Owner = std::shared_ptr<SinkBuffer>;
-    base = py::capsule(new Owner(buffer), [](void* owner) { delete static_cast<Owner*>(owner); });
+py::tuple ResultBuffer::results() {
+  const mnnlite_sink& sink = pools_->sink();
+  if (shown_ != pools_) {
+    const py::object base = owner_of(pools_);
+    rows_ = over<uint8_t>(*pools_, 0, sink.rows, base);
+    values_ = over<float>(*pools_, 1, sink.values, base);
+    chars_ = over<uint8_t>(*pools_, 2, sink.chars, base);
+    pixels_ = over<uint8_t>(*pools_, 3, sink.pixels, base);
+    shown_ = pools_;
   }
+  return py::make_tuple(pools_->kind(), head(rows_, sink.row_count * static_cast<int32_t>(sizeof(mnnlite_row))),
+                        head(values_, sink.value_count), head(chars_, sink.char_count), head(pixels_, sink.pixel_count), sink.found,
+                        sink.truncated != 0);
+}
+
+py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borrow) {
+  const py::object base = borrow ? owner_of(buffer) : py::object();
   const mnnlite_sink& sink = buffer->sink();
+  // Most results have no more than one or two of these, and an empty array costs as much as a full one.
+  const auto unless_empty = [&base](const auto* data, int32_t count) -> py::object {
+    return count == 0 ? py::object(py::none()) : py::object(make_array(data, count, base));
+  };
   return py::make_tuple(
       buffer->kind(),
       make_array(reinterpret_cast<const uint8_t*>(sink.rows), sink.row_count * static_cast<int32_t>(sizeof(mnnlite_row)), base),
-      make_array(sink.values, sink.value_count, base), make_array(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count, base),
-      make_array(sink.pixels, sink.pixel_count, base), sink.found, sink.truncated != 0);
+      unless_empty(sink.values, sink.value_count), unless_empty(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count),
+      unless_empty(sink.pixels, sink.pixel_count), sink.found, sink.truncated != 0);
 }
 
 }  // namespace mnnlite::python

@@ -21,11 +21,12 @@ class __attribute__((visibility("hidden"))) NativeTask {
   NativeTask(const py::object& model, const py::list& images, const py::list& decoders, const py::list& raw, const py::list& state,
              int32_t batch);
 
-  // One native call and one release of the GIL for the whole work. Returns what mnnlite.results makes its types from, one
-  // entry a decoder.
-  py::list run(const py::sequence& frames, bool borrow);
-  // The outputs named `raw`, of the last run.
-  py::dict raw(bool borrow) const { return native_.outputs_of(raw_, borrow); }
+  // One native call and one release of the GIL for the whole work. `out`: for each decoder a ResultBuffer or None, or None
+  // for all; `raw_out`: a dict of arrays, or None. Returns what mnnlite.results makes its types from, one entry a decoder;
+  // the outputs named `raw`; and where the slots of the batch lie, as ArrayDecoder.decode takes them, if any are `raw`.
+  py::tuple run(const py::sequence& frames, bool borrow, const py::object& out, const py::object& raw_out);
+  // By enum mnnlite_kind, one entry a decoder.
+  py::tuple kinds() const;
   void reset_state();
   std::tuple<int64_t, int64_t, int64_t> times() const {
     return {task_->times().preprocess, task_->times().infer, task_->times().decode};
@@ -41,6 +42,7 @@ class __attribute__((visibility("hidden"))) NativeTask {
   NativeModel& native_;
   uint32_t generation_;
   py::list owners_;
+  std::vector<std::shared_ptr<SinkBuffer>> into_;  // of the call under way
   std::vector<int> raw_;
   std::shared_ptr<Task> task_;
 };

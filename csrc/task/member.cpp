@@ -14,7 +14,7 @@ Status Member::follow(std::shared_ptr<Member> parent, CropRule rule) {
   if (!task_->takes_pictures())
     return Status::error(Code::argument, "after: the task has no image spec, so it cannot run on crops");
   if (!task_->raw().empty() && rule.max_crops > task_->batch())
-    return Status::error(Code::argument, "max_crops is %d, but a task without a decoder keeps only one batch of outputs; set batch=%d "
+    return Status::error(Code::argument, "max_crops is %d, but a task without a native decoder keeps only one batch of outputs; set batch=%d "
                          "or max_crops=%d", rule.max_crops, rule.max_crops, task_->batch());
   MNNLITE_TRY(task_->allow_items(rule.max_crops));
   items_.resize(static_cast<size_t>(rule.max_crops));
@@ -70,6 +70,8 @@ Status Member::hand_over(Results& results) noexcept try {
   for (size_t decoder = 0; decoder < decoders; ++decoder) MNNLITE_TRY(task_->exchange_results(decoder, results.sinks[decoder]));
   const std::vector<int>& raw = task_->raw();
   results.raw.resize(raw.size());
+  results.items.clear();
+  if (!raw.empty()) results.items.assign(task_->items(), task_->items() + task_->item_count());
   for (size_t i = 0; i < raw.size(); ++i) {
     RawOutput& copy = results.raw[i];
     copy.view = task_->session().output(raw[i]);

@@ -23,6 +23,7 @@ struct RawOutput {
 struct Results {
   std::vector<std::shared_ptr<SinkBuffer>> sinks;  // one a decoder
   std::vector<RawOutput> raw;                      // one an output of Task::raw()
+  std::vector<mnnlite_item> items;                 // where the slots of these outputs lie
 };
 
 class Member {

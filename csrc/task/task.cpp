@@ -109,6 +109,9 @@ Status Task::add_feed(const TaskFeed& feed) {
     return Status::error(Code::argument, "feed: output \"%.60s\" (%zu bytes of %s) does not fit input \"%.60s\" (%zu bytes of %s)",
                          from.name, stored_bytes(from), name_of(dtype_of(from)), to.name, stored_bytes(to), name_of(dtype_of(to)));
   feeds_.push_back(feed);
+  const bool carries_state = std::any_of(state_.begin(), state_.end(), [&](const TaskState& each) { return each.input == feed.input; });
+  feeds_.back().copied = carries_state || !session_->input_is_direct(feed.input);
+  if (!feeds_.back().copied) session_->use_input_memory(feed.input, from.data);
   return {};
 }
 
@@ -128,10 +131,11 @@ Status Task::share_input(std::shared_ptr<InputPool> pool) noexcept try {
 void Task::clear_results() noexcept {
   for (const std::shared_ptr<SinkBuffer>& sink : sinks_) sink->reset();
   times_ = {};
+  item_count_ = 0;
 }
 
 Status Task::exchange_results(size_t decoder, std::shared_ptr<SinkBuffer>& spare) noexcept try {
-  if (!spare) spare = std::make_shared<SinkBuffer>();
+  if (!spare || !spare->fits(needs_[decoder])) spare = std::make_shared<SinkBuffer>();
   MNNLITE_TRY(spare->reserve(needs_[decoder]));
   sinks_[decoder].swap(spare);
   return {};
@@ -178,6 +182,11 @@ Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) no
 }
 
 Status Task::run(const TaskItem* items, int32_t n) noexcept {
+  const BusyGuard guard(session_->lock());
+  return guard.status().ok() ? run_locked(items, n) : guard.status();
+}
+
+Status Task::run_locked(const TaskItem* items, int32_t n, std::shared_ptr<SinkBuffer>* into) noexcept {
   TaskItem nothing;  // a task without a picture still decodes: in the coordinates of its input, or of one pixel
   if (n == 0 && images_.empty()) {
     nothing.view.width = nothing.view.height = 1;
@@ -185,15 +194,32 @@ Status Task::run(const TaskItem* items, int32_t n) noexcept {
     n = 1;
   }
   if (n < 1 || n > max_items_) return Status::error(Code::argument, "%d frames given, the task takes 1 to %d at once", n, max_items_);
-  const BusyGuard guard(session_->lock());
-  if (!guard.status().ok()) return guard.status();
   times_ = {};
+  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) {
+    if (!into || !into[decoder]) {  // a larger frame may have come while results lay elsewhere
+      if (!sinks_[decoder]->fits(needs_[decoder])) MNNLITE_TRY(renew_results(decoder));
+      continue;
+    }
+    const Status status = exchange_results(decoder, into[decoder]);
+    if (status.ok()) continue;
+    while (decoder-- > 0)
+      if (into[decoder]) sinks_[decoder].swap(into[decoder]);
+    return status;
+  }
+  const Status status = run_batches(items, n);
+  for (size_t decoder = 0; into && decoder < decoders_.size(); ++decoder)
+    if (into[decoder]) sinks_[decoder].swap(into[decoder]);
+  return status;
+}
+
+Status Task::run_batches(const TaskItem* items, int32_t n) noexcept {
   for (int32_t first = 0; first < n; first += batch_) MNNLITE_TRY(run_batch(items + first, std::min(batch_, n - first), first));
   return {};
 }
 
 Status Task::run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept {
   const int64_t begin = now_ns();
+  item_count_ = n;
   int32_t frame_width = largest_width_, frame_height = largest_height_;
   for (int32_t i = 0; i < n; ++i) {
     mnnlite_item& item = items_[static_cast<size_t>(i)];
@@ -212,7 +238,10 @@ Status Task::run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept
   }
   for (const TaskFeed& feed : feeds_) {
     const TensorView from = feed.from->output(feed.output);
-    std::memcpy(session_->plain_input(feed.input).data, from.data, stored_bytes(from));
+    if (feed.copied)
+      std::memcpy(session_->plain_input(feed.input).data, from.data, stored_bytes(from));
+    else if (session_->input(feed.input).data != from.data)  // the other session was resized
+      session_->use_input_memory(feed.input, from.data);
   }
   for (size_t i = 0; i < images_.size(); ++i) MNNLITE_TRY(fill(images_[i], items, n, i == 0));
 

@@ -45,10 +45,12 @@ struct TaskItem {
   const mnnlite_item* placed = nullptr;   // for a task without a picture of its own: where that of its feed lies
 };
 
-// An input that is another task's output: copied before each run.
+// An input that is another task's output. The network reads it where the other one wrote it; only where it wants another
+// layout is it copied before each run.
 struct TaskFeed {
   std::shared_ptr<Session> from;
   int output, input;
+  bool copied = false;
 };
 
 class Task {
@@ -63,6 +65,9 @@ class Task {
   // the next run.
   // Allocates only when it meets a new pixel format or a frame size that needs more room. Takes the session's lock.
   Status run(const TaskItem* items, int32_t n) noexcept;
+  // The same for who holds the session's lock. `into` has one for each decoder: where its results shall lie instead, or null.
+  // Pools that are too small are replaced and not grown, since arrays may show them.
+  Status run_locked(const TaskItem* items, int32_t n, std::shared_ptr<SinkBuffer>* into = nullptr) noexcept;
 
   // The session was resized: image plans and decoders are made for the new shapes.
   Status replan() noexcept;
@@ -81,15 +86,16 @@ class Task {
   void begin_frame() noexcept {
     if (pool_) pool_->begin_frame();
   }
-  // Of the last run: where its pictures lay.
+  // Of the last run: where the pictures of its last batch lay.
   const mnnlite_item* items() const noexcept { return items_.data(); }
+  int32_t item_count() const noexcept { return item_count_; }
 
   // Take the memory of the input from `pool`, where that can be: one picture, and nothing else writes the input.
   Status share_input(std::shared_ptr<InputPool> pool) noexcept;
 
   // No results, as of a run without items.
   void clear_results() noexcept;
-  // Hand the results of a decoder out and go on with `spare`, which becomes as large as is needed; null: a new one.
+  // Hand the results of a decoder out and go on with `spare`, or with new ones where it is null or too small.
   Status exchange_results(size_t decoder, std::shared_ptr<SinkBuffer>& spare) noexcept;
   // Outputs that the caller reads itself.
   const std::vector<int>& raw() const noexcept { return raw_; }
@@ -113,6 +119,7 @@ class Task {
   Task() = default;
   Status plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_height) noexcept;
   Status fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept;
+  Status run_batches(const TaskItem* items, int32_t n) noexcept;
   Status run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept;
   Status decode(size_t decoder, int32_t n, bool first) noexcept;
   Status find_plan(Plans& input, Format format, const ImagePlan** plan) noexcept;
@@ -129,7 +136,7 @@ class Task {
   std::vector<mnnlite_item> items_;
   std::vector<TensorView> tensors_;  // of the decoder at work
   OutputMask wanted_ = kAllOutputs;
-  int32_t batch_ = 1, max_items_ = 1;
+  int32_t batch_ = 1, max_items_ = 1, item_count_ = 0;
   int32_t largest_width_ = 0, largest_height_ = 0;  // frames met so far
   Scratch scratch_;
   TaskTimes times_;

@@ -13,7 +13,7 @@ import numpy as np
 
 from mnnlite.cli.output import columns
 from mnnlite.errors import StateError
-from mnnlite.observe.proc import MIB, process
+from mnnlite.proc import MIB, process
 
 if TYPE_CHECKING:
     from mnnlite.runtime import FrameResult

@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import decoders
+from mnnlite import decoders, observe
 from mnnlite.cli.options import shapes_of
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
@@ -36,6 +36,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--output", action="append", metavar="NAME", help="only the branch to this output; repeatable")
     parser.add_argument("--operators", action="store_true", help="list every operator in order of execution")
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="what the session became: operators in order with type, backend and memory, branches, what fell back",
+    )
+    parser.add_argument("--precision", choices=("normal", "high", "low"), default="normal", help="with --plan")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
 
@@ -70,13 +76,72 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         raise ArgumentError("inspect takes either a MODEL or --decoders")
     if args.decoders:
         return _show_decoders(args.json, output)
-    with Model(args.model, outputs=args.output, shapes=shapes_of(args.shape)) as model:
+    with Model(args.model, outputs=args.output, shapes=shapes_of(args.shape), precision=args.precision) as model:
         known = facts(model)
+        plan = observe.plan(model) if args.plan else None
     if args.json:
-        output.json({"model": args.model, **known})
+        output.json({"model": args.model, **known, **({} if plan is None else {"plan": plan.to_dict()})})
+    elif plan is not None:
+        output.text(*_plan_lines(args.model, known, plan))
     else:
         output.text(*_lines(args.model, known, args.operators))
     return 0
+
+
+def _plan_lines(name: str, known: dict[str, Any], plan: observe.Plan) -> list[str]:
+    alone = {op.needed_by for op in plan.operators if op.needed_by}
+    everybody = tuple(plan.branches)
+    rows: list[tuple[str, ...]] = [
+        (
+            str(index),
+            op.type,
+            op.backend,
+            f"{op.mflops:.3f}",
+            " ".join(_extents(shape) for shape, _ in op.outputs),
+            f"{op.writes / 2**10:.1f}",
+            f"{op.alive / 2**10:.1f}",
+            "all" if op.needed_by == everybody else " ".join(op.needed_by) or "none",
+            op.name,
+        )
+        for index, op in enumerate(plan.operators)
+    ]
+    head: tuple[str, ...] = ("", "type", "backend", "M mul-add", "writes", "KiB", "alive KiB", "for", "name")
+    if len(alone) == 1:  # one branch: the column would say nothing
+        rows = [(*row[:7], row[8]) for row in rows]
+        head = (*head[:7], head[8])
+    lines = [
+        f"{name}: {len(plan.operators)} operators on {plan.backend}, {known['mflops']:.1f} M multiply-adds",
+        *columns([head, *rows], right=(0, 3, 5, 6)),
+        "",
+        "outputs",
+        *columns(
+            [
+                ("", tensor["name"], _dims(tensor), tensor["dtype"], tensor["layout"], *_branch(plan, tensor["name"]))
+                for tensor in known["outputs"]
+            ],
+            right=(5, 6),
+        ),
+    ]
+    fallen: dict[tuple[str, str, str], int] = defaultdict(int)
+    for op in plan.fell_back:
+        fallen[op.type, op.backend, "/".join(sorted({dtype for _, dtype in op.outputs}))] += 1
+    for (kind, backend, dtype), count in sorted(fallen.items()):
+        lines.append(f"fell back: {count} {kind} ({dtype}) on {backend}: {plan.backend} has none for them")
+    memory = {term: size / 2**20 for term, size in plan.memory.items()}
+    lines.append(
+        f"memory: weights {memory['static'] - memory['outputs']:.2f} MiB, feature maps {memory['dynamic']:.2f} MiB, inputs "
+        f"{memory['inputs']:.2f} MiB, outputs {memory['outputs']:.2f} MiB"
+    )
+    return lines
+
+
+def _branch(plan: observe.Plan, name: str) -> tuple[str, str]:
+    count, mflops = plan.branches.get(name, (0, 0.0))
+    return f"{count} operators", f"{mflops:.1f} M mul-add"
+
+
+def _extents(shape: tuple[int, ...] | None) -> str:
+    return "?" if shape is None else "x".join(str(extent) for extent in shape) or "scalar"
 
 
 def _show_decoders(as_json: bool, output: Output) -> int:

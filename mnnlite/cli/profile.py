@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mnnlite import observe, pipeline, video
 from mnnlite.cli.options import add_model_options, model_options
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
+from mnnlite.files import check_folder
+from mnnlite.frame import Frame
 from mnnlite.model import Model
-from mnnlite.task import Task
 
-if TYPE_CHECKING:
-    from mnnlite.frame import Frame
+_FRAMES = 32  # of a source, held in memory and taken in turn
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,13 +25,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "profile",
         help="times of stages and operators",
-        description="Run a model, or each task of a pipeline on a source's frames, and show where the time goes.",
+        description="Run a model, or a pipeline on a source's frames, and show where the time goes.",
     )
     parser.add_argument("target", metavar="MODEL|PIPELINE", type=Path, help="an .mnn file, or a .toml file")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="for a pipeline: a video or pictures")
     parser.add_argument("--runs", type=_positive, metavar="N", default=50, help="repetitions, 50 by default")
     parser.add_argument("--operators", action="store_true", help="list every operator, not only the most expensive")
-    parser.add_argument("--trace", metavar="FILE", type=Path, help="write one run for ui.perfetto.dev")
+    parser.add_argument(
+        "--trace",
+        metavar="FILE",
+        type=Path,
+        help="write a trace for ui.perfetto.dev: operators, of a pipeline lanes too",
+    )
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw a pipeline's lanes over time: .png, .svg, .pdf")
     add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
@@ -43,43 +51,57 @@ def _positive(text: str) -> int:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
-    writer = observe.TraceWriter() if args.trace else None
-    profiles = _pipeline(args, writer) if args.target.suffix.lower() == ".toml" else _model(args, writer)
-    if writer is not None:
+    of_pipeline = args.target.suffix.lower() == ".toml"
+    if args.plot and not of_pipeline:
+        raise ArgumentError(f"--plot draws the lanes of a pipeline; {args.target} is a model")
+    for path in (args.trace, args.plot):
+        if path is not None:
+            check_folder(path)
+    if args.plot:
+        observe.check_picture(args.plot)
+    writer, profiles = _pipeline(args) if of_pipeline else _model(args)
+    if args.trace:
         writer.save(args.trace)
+    if args.plot:
+        observe.plot_trace(writer, args.plot)
     if args.json:
         known = {name: found.to_dict() for name, found in profiles.items()}
-        output.json(next(iter(known.values())) if args.target.suffix.lower() != ".toml" else {"tasks": known})
+        output.json({"tasks": known} if of_pipeline else next(iter(known.values())))
         return 0
     for number, (name, found) in enumerate(profiles.items()):
         output.text(*([""] if number else []), *_lines(name, found, args.operators))
     return 0
 
 
-def _model(args: argparse.Namespace, writer: observe.TraceWriter | None) -> dict[str, observe.Profile]:
+def _model(args: argparse.Namespace) -> tuple[observe.TraceWriter, dict[str, observe.Profile]]:
     if args.source is not None:
         raise ArgumentError(f"a source ({args.source}) is for a pipeline, which says how its frames become inputs")
+    writer = observe.TraceWriter()
     with Model(args.target, **model_options(args)) as model:
         found = observe.profile(model, runs=args.runs)
-        if writer is not None:
-            writer.run(args.target.name, "run", observe.trace_run(model))
-    return {str(args.target): found}
+        if args.trace:
+            observe.trace_run(model).add_to(writer, args.target.name, "run")
+    return writer, {str(args.target): found}
 
 
-def _pipeline(args: argparse.Namespace, writer: observe.TraceWriter | None) -> dict[str, observe.Profile]:
+def _pipeline(args: argparse.Namespace) -> tuple[observe.TraceWriter, dict[str, observe.Profile]]:
+    """All tasks as they run among the others, in lanes."""
     spec = pipeline.load(args.target)
-    frames: list[Frame] = []
-    if any(task.image is not None for task in spec.tasks.values()):
-        if args.source is None:
-            raise ArgumentError("a pipeline whose tasks take pictures needs a source: a video or pictures")
-        frames = list(itertools.islice(video.open_source(args.source), 32))
-    found = {}
-    for name, task_spec in spec.tasks.items():
-        with Task(task_spec) as task:
-            found[name] = observe.profile(task, frames if task_spec.image is not None else None, runs=args.runs)
-            if writer is not None:
-                writer.run(name, "run", observe.trace_run(task.model))
-    return found
+    if args.source is not None:
+        frames = list(itertools.islice(video.open_source(args.source), _FRAMES))
+        if not frames:
+            raise ArgumentError(f"{args.source} has no frames")
+    elif any(task.image is not None for task in spec.tasks.values()):
+        raise ArgumentError("a pipeline whose tasks take pictures needs a source: a video or pictures")
+    else:
+        frames = [Frame(np.zeros((16, 16, 3), np.uint8), "BGR")]
+    with spec.open() as runtime, runtime.trace() as trace:
+        profiles = observe.profile_runtime(runtime, frames, runs=args.runs)
+        writer = trace.writer()
+        for name in profiles if args.trace else ():
+            run = runtime.on_lane(name, lambda task: observe.trace_run(task.model))
+            run.add_to(writer, f"operators of {name}", name)
+    return writer, profiles
 
 
 def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
@@ -96,7 +118,7 @@ def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
         (op.name, op.type, op.backend, f"{op.ms:.3f}", f"{op.share:.1%}", f"{op.mflops:.2f}", f"{op.gflops:.1f}")
         for op in chosen
     ]
-    fallen = sorted({op.type for op in found.operators if op.fell_back})
+    fallen = Counter(op.fell_back for op in found.operators if op.fell_back)
     lines = [
         name,
         *columns([("stage", "p50 ms", "p90 ms", "p99 ms", "runs"), *stages], right=(1, 2, 3, 4)),
@@ -106,8 +128,5 @@ def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
         f"operators, {'in order of execution' if every else 'the most expensive of ' + str(len(found.operators))}",
         *columns([("name", "type", "backend", "ms", "share", "MFLOP", "GFLOP/s"), *operators], right=(3, 4, 5, 6)),
     ]
-    if fallen:
-        lines.append(
-            f"fell back to another backend, which the session's own has no such operator for: {', '.join(fallen)}"
-        )
+    lines += [f"fell back: {count} x {reason}" for reason, count in fallen.items()]
     return lines

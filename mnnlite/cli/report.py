@@ -68,9 +68,23 @@ def _rounded(value: float | None) -> float | None:
 def _plain(result: Any) -> Any:
     if isinstance(result, Results):
         return result.to_json()
-    if any(isinstance(value, Results) for value in result.values()):
-        return {name: _plain(value) for name, value in result.items()}
-    return [_summary(name, array) for name, array in result.items()]
+    if _is_raw(result):
+        return [_summary(name, array) for name, array in result.items()]
+    # Several decoders, or whatever a decoder in Python returned.
+    if isinstance(result, dict):
+        return {str(name): _plain(value) for name, value in result.items()}
+    if isinstance(result, (list, tuple)):
+        return [_plain(value) for value in result]
+    if isinstance(result, np.generic):
+        return _plain(result.item())
+    if isinstance(result, float):
+        return result if np.isfinite(result) else None
+    return result if result is None or isinstance(result, (bool, int, str)) else repr(result)
+
+
+def _is_raw(result: Any) -> bool:
+    """Tell whether a task handed its outputs out."""
+    return isinstance(result, dict) and all(isinstance(value, np.ndarray) for value in result.values())
 
 
 def _summary(name: str, array: NDArray[Any]) -> dict[str, Any]:
@@ -103,9 +117,11 @@ def describe(result: FrameResult) -> str:
 
 def _counted(result: Any) -> str:
     if not isinstance(result, Results):
-        if any(isinstance(value, Results) for value in result.values()):
+        if _is_raw(result):
+            return ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in result.items())
+        if isinstance(result, dict):
             return ", ".join(f"{name} {_counted(value)}" for name, value in result.items())
-        return ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in result.items())
+        return type(result).__name__
     if not len(result):
         return "-"
     return ", ".join(f"{count} {_named(label)}".strip() for label, count in Counter(result.labels).items())

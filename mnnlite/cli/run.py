@@ -45,6 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--latest", action="store_true", help="leave frames out when the source is faster, as a camera's may be"
     )
+    parser.add_argument("--trace", metavar="FILE", type=Path, help="write what the lanes did, for ui.perfetto.dev")
     parser.add_argument("--json", action="store_true", help="write one JSON object a frame to standard output")
     parser.add_argument("--quiet", action="store_true", help="no progress, no lines, no summary")
     parser.set_defaults(command=_run)
@@ -65,6 +66,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     source = video.open_source(args.source, args.raw)
     with ExitStack() as stack:
         runtime = stack.enter_context(spec.open())
+        if args.trace:
+            stack.enter_context(runtime.trace(args.trace))
         sinks = list(_sinks(args, output, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out)

@@ -68,6 +68,11 @@ class Decoder:
         self.__post_init__()
 
     @property
+    def title(self) -> str:
+        """How error texts call it."""
+        return self.family
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the classes, by class id; empty if there are none."""
         return ()
@@ -104,7 +109,7 @@ class Decoder:
                 close = get_close_matches(name, list(outputs), 1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise TensorNotFoundError(
-                    f"{self.family}: there is no output {name!r} among {', '.join(map(repr, outputs))}{hint}"
+                    f"{self.title}: there is no output {name!r} among {', '.join(map(repr, outputs))}{hint}"
                 )
         return {name: outputs[name] for name in self.tensors}
 
@@ -115,6 +120,7 @@ class Decoder:
         image: Any = None,
         *,
         items: Sequence[Placed] | None = None,
+        out: results.Results | None = None,
     ) -> results.Results:
         """Decode arrays, without a model.
 
@@ -128,6 +134,11 @@ class Decoder:
             How the frame got into the network, see `place`. None: stretched.
         items : sequence of Placed, optional
             One per slot of the batch, instead of `frame_size` and `image` for all of them.
+        out : Results, optional
+            What an earlier call returned: its memory is used again, and it is what is returned. It holds as many rows
+            as the decoder's own limits allow (``max_detections`` and the like), which is what ``truncated`` is about;
+            memory that is too small for that is replaced, once. What was taken from it before then shows the new rows.
+            After an error its content is undefined.
 
         Returns
         -------
@@ -157,10 +168,12 @@ class Decoder:
         except IndexError:
             native = _core.ArrayDecoder(self.family, self.native_options())
         try:
-            found = native.decode(tensors, slots)
+            buffer = None if out is None else results.buffer_of(out)
+            found = native.decode(tensors, slots, out=buffer)
         finally:
             idle.append(native)
-        return results.from_native(found, names=self.names, frame_size=items[0].frame_size if items else None)
+        size = items[0].frame_size if items else None
+        return results.from_native(found, names=self.names, frame_size=size, out=out)
 
     def _slots(self, arrays: Mapping[str, NDArray[Any]]) -> int:
         """How many slots the arrays hold: the length of the first axis, 1 for arrays without a batch."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mnnlite.decoders.base import Raw
+from mnnlite import results
+from mnnlite.decoders.outside import Outside
 from mnnlite.decoders.placing import Placed, place
+from mnnlite.errors import ArgumentError, DecoderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,48 +17,78 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-@dataclass(frozen=True, kw_only=True)
-class Function(Raw):
+class Function(Outside):
     """A decoder in Python: outputs as arrays go to a function, with the GIL and its price.
 
     Parameters
     ----------
-    function : callable
-        Called with ``({name: array}, items)``, where `items` is a list of `Placed`, one per slot. Returns `Results` (see
-        their ``from_arrays`` and ``from_points``) or anything else.
+    decoder : callable or str
+        Called with ``({name: array}, items)``, where `items` is a list of `Placed`, one per slot of the batch; or
+        ``"package.module:attribute"`` that names it. Returns `Results` (see their ``from_arrays`` and ``from_points``;
+        points of the network become those of the frame by ``items[k].to_frame``) or anything else, which a task hands
+        out as it is.
+    options : dict, optional
+        Passed as keyword arguments.
+    classes, tensors
+        As for the built-in families; results without names get those of `classes`.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such function.
+
+    Notes
+    -----
+    In a task it is called after the native part, by the thread that waits for the result and with the GIL: a lane goes
+    on meanwhile. Its time is part of the stage ``decode``. What it raises becomes a `DecoderError`.
     """
 
-    function: Callable[[dict[str, NDArray[Any]], list[Placed]], Any] = field(
-        default=lambda outputs, items: outputs,
-        kw_only=False,
-        metadata={
-            "type": "function",
-            "doc": "called with the outputs and where their slots lie",
-            "low": None,
-            "high": None,
-            "choices": (),
-            "native": False,
-        },
-    )
+    family: ClassVar[str] = "function"
 
-    def call(self, outputs: Mapping[str, ArrayLike], items: Sequence[Placed]) -> Any:
-        """Call the function on the selected outputs."""
-        return self.function({name: np.asarray(value) for name, value in self.select(outputs).items()}, list(items))
+    def _take(self, found: Any) -> None:
+        if not callable(found):
+            raise ArgumentError(f"decoder {self.decoder!r}: wanted a function, got a {type(found).__name__}")
+        object.__setattr__(self, "_function", found)
 
-    def decode(self, outputs: Mapping[str, ArrayLike], *arguments: Any, **options: Any) -> Any:
-        """Decode arrays, without a model; the arguments of `Decoder.decode`."""
-        return self._decode(outputs, *arguments, **options)
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function itself."""
+        found: Callable[..., Any] = self.__dict__["_function"]
+        return found
 
-    def _decode(
+    def call(self, outputs: Mapping[str, NDArray[Any]], items: Sequence[Placed]) -> Any:
+        """Call the function on outputs.
+
+        Raises
+        ------
+        DecoderError
+            It raised something.
+        """
+        try:
+            found = self.function(dict(outputs), list(items), **self.options)
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise DecoderError(f"decoder {self.title}: {type(error).__name__}: {text}", op="decode") from error
+        if isinstance(found, results.Results):
+            found.names = found.names or self.names
+            if found.frame_size is None and items:
+                found.frame_size = items[0].frame_size
+        return found
+
+    def decode(
         self,
         outputs: Mapping[str, ArrayLike],
         frame_size: tuple[int, int],
         image: Any = None,
         *,
         items: Sequence[Placed] | None = None,
+        out: results.Results | None = None,
     ) -> Any:
+        """Decode arrays, without a model; the arguments of `Decoder.decode`, but for `out`."""
+        if out is not None:
+            raise ArgumentError(f"out: decoder {self.title} makes its own results; out= is for native decoders")
+        arrays = {name: np.asarray(value) for name, value in self.select(outputs).items()}
         if items is None:
             where = place(image, frame_size)
-            arrays = {name: np.asarray(value) for name, value in self.select(outputs).items()}
             items = [where._replace(item=slot) for slot in range(self._slots(arrays))]
-        return self.call(outputs, items)
+        return self.call(arrays, items)

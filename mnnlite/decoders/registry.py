@@ -13,6 +13,7 @@ from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFast
 from mnnlite.decoders.features import Classification, Embedding, Keypoints
 from mnnlite.decoders.function import Function
 from mnnlite.decoders.options import Option, unknown
+from mnnlite.decoders.outside import load
 from mnnlite.decoders.plugin import Plugin
 from mnnlite.decoders.ssd import Ssd
 from mnnlite.decoders.texts import Ctc, DbText
@@ -68,7 +69,8 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
     Parameters
     ----------
     options : dict with "family", or the name of a family
-        A family with a colon is a plug-in's ``"package.module:attribute"``; its options go to its ``create``.
+        A family with a colon is ``"package.module:attribute"``: an object with ``__mnnlite_decoder__`` (see `Plugin`) or
+        a function (see `Function`), which gets the options.
     base : path, optional
         Folder that relative paths (``classes``) are relative to.
 
@@ -80,6 +82,8 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
     ------
     ArgumentError
         An unknown family or option (with the closest known one), or a value that cannot be used.
+    DecoderABIError, DecoderError
+        A plug-in that does not fit, or that refuses its options.
     """
     entries = {"family": options} if isinstance(options, str) else dict(options)
     family = entries.pop("family", None)
@@ -87,7 +91,8 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
         common = {key: entries.pop(key) for key in ("classes", "tensors") if key in entries}
         if base is not None and isinstance(common.get("classes"), str):
             common["classes"] = str(Path(base) / common["classes"])
-        return Plugin(family, entries, **common)
+        kind = Plugin if hasattr(load(family), "__mnnlite_decoder__") else Function
+        return kind(family, entries, **common)
     if not isinstance(family, str):
         raise ArgumentError(f"decoder: wanted a family's name, got {family!r}; there are {', '.join(_FAMILIES)}")
     if family not in _FAMILIES:
@@ -108,7 +113,7 @@ def as_decoder(value: Any, base: Path | str | None = None) -> Decoder:
     Parameters
     ----------
     value : Decoder, str, dict, object with ``__mnnlite_decoder__``, or callable
-        A spec; a family's name or a plug-in's ``"package.module:attribute"``; either with options in a dict (see
+        A spec; a family's name or ``"package.module:attribute"`` of a plug-in or function; either with options in a dict (see
         `from_dict`); a native decoder; or a Python function (see `Function`).
     base : path, optional
         Folder that relative paths are relative to.

@@ -8,13 +8,14 @@ from mnnlite.observe.dumps import dump
 from mnnlite.observe.inputs import InputFinding, compare_inputs
 from mnnlite.observe.life import Curve, Stage, curve
 from mnnlite.observe.measures import Difference, difference
-from mnnlite.observe.perfetto import TraceWriter
-from mnnlite.observe.plots import plot_curves
+from mnnlite.observe.planned import Plan, PlannedOperator, plan
+from mnnlite.observe.plots import check_picture, plot_curves, plot_trace
 from mnnlite.observe.prediction import Prediction, predict
-from mnnlite.observe.proc import Process, process
 from mnnlite.observe.report import write_report
-from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile
+from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile, profile_runtime
 from mnnlite.observe.tracing import Operator, OperatorTensor, TracedRun, trace_run
+from mnnlite.perfetto import TraceWriter
+from mnnlite.proc import Process, process
 
 __all__ = [
     "Account",
@@ -29,6 +30,8 @@ __all__ = [
     "OperatorDifference",
     "OperatorTensor",
     "OperatorTime",
+    "Plan",
+    "PlannedOperator",
     "Prediction",
     "Process",
     "Profile",
@@ -37,16 +40,20 @@ __all__ = [
     "TraceWriter",
     "TracedRun",
     "TypeTime",
+    "check_picture",
     "compare",
     "compare_inputs",
     "curve",
     "difference",
     "dump",
     "ledger",
+    "plan",
     "plot_curves",
+    "plot_trace",
     "predict",
     "process",
     "profile",
+    "profile_runtime",
     "trace_run",
     "write_report",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
-from mnnlite.observe.proc import Process, process
+from mnnlite.proc import Process, process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError, ModelFormatError, ModelNotFoundError
+from mnnlite.files import whole
 from mnnlite.observe.cases import make_cases
-from mnnlite.observe.files import whole
 from mnnlite.observe.recording import MnnSide, Recorded, Recording
 from mnnlite.observe.tracing import trace_run
 

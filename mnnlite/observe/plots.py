@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError, MissingExtraError
-from mnnlite.observe.files import whole
+from mnnlite.files import whole
+from mnnlite.perfetto import TraceWriter
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from mnnlite.observe.life import Curve
     from mnnlite.observe.prediction import Prediction
 
-__all__ = ["plot_curves"]
+__all__ = ["check_picture", "plot_curves", "plot_trace"]
 
 _FORMATS = (".png", ".svg", ".pdf")
 
@@ -43,9 +45,7 @@ def plot_curves(
         matplotlib is not installed.
     ArgumentError, OutputError
     """
-    target = Path(path)
-    if target.suffix.lower() not in _FORMATS:
-        raise ArgumentError(f"the picture {target} ends in {target.suffix!r}; wanted {', '.join(_FORMATS)}")
+    target = check_picture(path)
     figure, axes = _figure()
     for number, (name, (curve, prediction)) in enumerate(curves.items()):
         color = f"C{number % 10}"
@@ -71,18 +71,126 @@ def plot_curves(
     axes.tick_params(axis="x", rotation=25)
     axes.set_title(title)
     axes.legend()
-    figure.tight_layout()
     with whole(target) as made:
         figure.savefig(made, dpi=120)
     return target
 
 
-def _figure() -> tuple[Any, Any]:
+def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathLike[str], frames: int = 8) -> Path:
+    """Draw the lanes of a runtime over time.
+
+    Parameters
+    ----------
+    trace : TraceWriter, or path
+        Of ``Runtime.trace``: ``trace.writer()``, or the file that it wrote.
+    path : path
+        A ``.png``, ``.svg`` or ``.pdf`` file.
+    frames : int
+        So many are drawn, from the middle of the trace.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    ArgumentError
+        Another kind of picture; not a trace, or no frame in it.
+    OutputError
+    """
+    target = check_picture(path)
+    events = _events(trace)
+    tracks = {event["tid"]: event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    lanes = [number for number, name in tracks.items() if name.startswith("lane ")]
+    taken = [event for event in events if event["ph"] == "b"]
+    done = {event["id"]: event["ts"] for event in events if event["ph"] == "e"}
+    if not taken:
+        raise ArgumentError("the trace has no frame to draw")
+    first = max(0, (len(taken) - frames) // 2)
+    shown = taken[first : first + frames]
+    start, stop = min(event["ts"] for event in shown), max(done[event["id"]] for event in shown)
+    spans = [event for event in events if event["ph"] == "X" and event["tid"] in lanes]
+    spans = [event for event in spans if event["ts"] < stop and event["ts"] + event["dur"] > start]
+    names = sorted({event["name"] for event in spans if event["cat"] == "task"})
+    figure, axes = _figure(1.6 + 0.75 * (len(lanes) + 1))
+    colours = {name: f"C{place % 10}" if len(names) <= 10 else _twenty(place) for place, name in enumerate(names)}
+    rows = {number: place for place, number in enumerate(lanes)}
+    shade = {"preprocess": 0.35, "infer": 0.0, "decode": 0.6}  # of white over the task's colour
+    for event in spans:
+        box = [((event["ts"] - start) / 1e3, event["dur"] / 1e3)]
+        row = rows[event["tid"]]
+        if event["cat"] == "task":
+            axes.broken_barh(
+                box, (row - 0.36, 0.72), facecolors=colours[event["name"]], edgecolors="black", linewidth=0.4
+            )
+        elif event["cat"] == "stage" and shade.get(event["name"]):
+            axes.broken_barh(box, (row - 0.36, 0.72), facecolors="white", alpha=shade[event["name"]])
+        elif event["cat"] == "change":
+            axes.broken_barh(box, (row - 0.45, 0.9), facecolors="none", edgecolors="red", hatch="//")
+    for place, event in enumerate(shown):
+        height = -1 - 0.16 * (place % 3 - 1)
+        begin, end = ((at - start) / 1e3 for at in (event["ts"], done[event["id"]]))
+        axes.plot([begin, end], [height, height], "|-", color="0.25", linewidth=1.2, markersize=6)
+        axes.annotate(str(event["id"]), (begin, height), (2, 2), textcoords="offset points", fontsize=7)
+    drops = [(event["ts"] - start) / 1e3 for event in events if event["ph"] == "i" and event["name"] == "frame dropped"]
+    drops = [at for at in drops if 0 <= at <= (stop - start) / 1e3]
+    if drops:
+        axes.plot(drops, [-1.45] * len(drops), "rx", markersize=5, label="frame dropped")
+    axes.set_yticks([-1, *rows.values()], ["frames", *(tracks[number] for number in lanes)])
+    axes.set_ylim(len(lanes) - 0.4, -1.6)
+    axes.set_xlim(0, (stop - start) / 1e3)
+    axes.set_xlabel("milliseconds; preprocessing and decoding are lighter than inference")
+    axes.grid(axis="x", alpha=0.3)
+    for name in names:
+        axes.broken_barh([], (0, 0), facecolors=colours[name], label=name)
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(7, len(names) + 1), fontsize=8
+    )
+    with whole(target) as made:
+        figure.savefig(made, dpi=120)
+    return target
+
+
+def check_picture(path: str | os.PathLike[str]) -> Path:
+    """Refuse what no picture can be written to.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    target = Path(path)
+    if target.suffix.lower() not in _FORMATS:
+        raise ArgumentError(f"the picture {target} ends in {target.suffix!r}; wanted {', '.join(_FORMATS)}")
+    return target
+
+
+def _events(trace: TraceWriter | str | os.PathLike[str]) -> list[dict[str, Any]]:
+    if isinstance(trace, TraceWriter):
+        found: list[dict[str, Any]] = trace.to_dict()["traceEvents"]
+        return found
+    try:
+        found = json.loads(Path(trace).read_text(encoding="utf-8"))["traceEvents"]
+    except OSError as error:
+        raise ArgumentError(f"cannot read {os.fspath(trace)}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ArgumentError(f"{os.fspath(trace)} is not a trace in the form of JSON objects") from None
+    return found
+
+
+def _twenty(place: int) -> Any:
+    from matplotlib import colormaps
+
+    return colormaps["tab20"](place % 20)
+
+
+def _figure(height: float = 5) -> tuple[Any, Any]:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError('pictures need matplotlib; install it with: pip install "mnnlite[plot]"') from None
-    figure = Figure(figsize=(9, 5))
+    figure = Figure(figsize=(9, height), layout="constrained")
     FigureCanvasAgg(figure)  # no window system, no global state
     return figure, figure.add_subplot()

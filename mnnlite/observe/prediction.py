@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.observe.life import measure_in_child
-from mnnlite.observe.proc import MIB
+from mnnlite import cost
+from mnnlite.proc import MIB
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ class Prediction:
     model_buffer_mib, static_mib, dynamic_mib, inputs_mib, outputs_mib : float
         The file's content; weights, outputs and operators; feature maps; input tensors; the outputs' part of static.
     load_transient_mib : float
-        The most that loading holds at once beyond model buffer, static and inputs: weights in two forms.
+        The most that loading holds at once beyond model buffer, weights and inputs: weights in two forms.
     loaded_mib : float
         What is there once the model is loaded and its inputs are filled. The outputs have their place, but no page yet.
     reading_mib, session_mib, running_mib : float
@@ -88,26 +88,23 @@ def predict(
     -----
     A child process loads the model and fills its inputs; it never runs it.
     """
-    found = measure_in_child(source, False, outputs=outputs, shapes=shapes, external=external, **arena_options)
-    terms = {name: size / MIB for name, size in found["terms"].items()}
-    stages = {stage["name"]: stage for stage in found["stages"]}
-    reading = stages["load"]["peak_mib"]
-    session = max(stages["session"]["peak_mib"], stages["release model buffer"]["peak_mib"])
-    loaded = stages["input"]["anonymous_mib"]
-    # The engine takes feature maps and outputs from malloc while it loads; their pages appear when the first run
-    # writes them.
-    running = loaded + terms["dynamic"] + terms["outputs"]
+    return prediction_of(cost.of(source, outputs=outputs, shapes=shapes, external=external, **arena_options))
+
+
+def prediction_of(found: cost.Cost) -> Prediction:
+    """Say what a model's cost means for its peak."""
+    field_sum = found.upper_estimate / MIB + _HEAP_AND_STACK_MIB
     return Prediction(
-        model_buffer_mib=terms["file"],
-        static_mib=terms["static"],
-        dynamic_mib=terms["dynamic"],
-        inputs_mib=terms["inputs"],
-        outputs_mib=terms["outputs"],
-        load_transient_mib=max(0.0, session - terms["file"] - terms["static"] - terms["inputs"]),
-        loaded_mib=loaded,
-        reading_mib=reading,
-        session_mib=session,
-        running_mib=running,
-        peak_mib=max(reading, session, running),
-        field_sum_mib=terms["file"] + terms["static"] + terms["dynamic"] + _HEAP_AND_STACK_MIB,
+        model_buffer_mib=found.model_buffer / MIB,
+        static_mib=found.static / MIB,
+        dynamic_mib=found.dynamic / MIB,
+        inputs_mib=(found.inputs + found.staging) / MIB,
+        outputs_mib=found.outputs / MIB,
+        load_transient_mib=found.load_transient / MIB,
+        loaded_mib=found.loaded / MIB,
+        reading_mib=found.model_buffer / MIB,
+        session_mib=found.loading / MIB,
+        running_mib=found.running / MIB,
+        peak_mib=found.peak / MIB,
+        field_sum_mib=field_sum,
     )

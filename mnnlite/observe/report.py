@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnnlite.observe.files import whole
+from mnnlite.files import whole
 
 if TYPE_CHECKING:
     import os

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
-from mnnlite.observe.tracing import TracedRun, trace_run
+from mnnlite.observe.tracing import Operator, TracedRun, trace_run
 from mnnlite.task import Task
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from mnnlite.frame import Frame
     from mnnlite.model import Model
+    from mnnlite.runtime import Runtime
 
-__all__ = ["OperatorTime", "Profile", "StageTime", "TypeTime", "profile"]
+__all__ = ["OperatorTime", "Profile", "StageTime", "TypeTime", "profile", "profile_runtime"]
 
 # Stages that happen once and so have one time, not percentiles.
 _LOADING = ("deserialize", "create_session", "release_model_buffer")
@@ -50,8 +51,8 @@ class OperatorTime:
         Multiply-adds in millions, as the engine counts them.
     gflops : float
         ``mflops / ms``: billions of multiply-adds a second.
-    fell_back : bool
-        It ran on another backend than most: the session's own one has no implementation of it.
+    fell_back : str
+        Why it ran on another backend than most; empty if it did not.
     """
 
     name: str
@@ -61,7 +62,7 @@ class OperatorTime:
     share: float
     mflops: float
     gflops: float
-    fell_back: bool
+    fell_back: str
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,7 @@ def profile(
         A task needs frames and none were given; or numbers below 1.
     EngineError, OutOfMemoryError, BusyError, ClosedError
     """
-    for name, number in (("runs", runs), ("traced", traced)):
-        if not isinstance(number, int) or number < 1:
-            raise ArgumentError(f"{name} is {number!r}; wanted a whole number from 1")
+    _check_numbers(runs, traced)
     model = target.model if isinstance(target, Task) else target
     times: dict[str, list[int]] = {}
     if isinstance(target, Task):
@@ -155,6 +154,63 @@ def profile(
     return Profile(_stages({**loading, **times}), *_operators(traces))
 
 
+def profile_runtime(
+    runtime: Runtime, frames: Sequence[Frame], *, runs: int = 50, traced: int = 10
+) -> dict[str, Profile]:
+    """Measure where the time of a pipeline goes: every task as it runs among the others.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        E.g. ``pipeline.open()``. Stays the caller's.
+    frames : sequence of Frame
+        Taken in turn, one at a time.
+    runs : int
+        Frames. Two more come before them and are not counted.
+    traced : int
+        Repetitions for the operators, of each task by itself on its lane.
+
+    Returns
+    -------
+    dict of str to Profile
+        By task. Stages count the frames on which the task had something to do: of a cascade those with crops.
+
+    Raises
+    ------
+    ArgumentError
+        No frames, or numbers below 1.
+    MnnliteError
+        A task failed on a frame, or its operators could not be traced.
+    """
+    _check_numbers(runs, traced)
+    if not frames:
+        raise ArgumentError("there are no frames; a pipeline is measured on frames")
+    times: dict[str, dict[str, list[int]]] = {name: {} for name in runtime.tasks}
+    for turn in range(-2, runs):
+        result = runtime.process(frames[turn % len(frames)])
+        for error in result.errors.values():
+            raise error
+        if turn < 0:
+            continue
+        for name, spent in result.timing.items():
+            if result.crops.get(name, (1, 1))[0] > 0:
+                for stage, ns in spent.items():
+                    times[name].setdefault(stage, []).append(ns)
+    loading = {name: task["loading"] for name, task in runtime.stats()["tasks"].items()}
+    found = {}
+    for name, stages in times.items():
+        traces = runtime.on_lane(name, lambda task: [trace_run(task.model) for _ in range(traced)])
+        once = {stage: [loading[name][stage]] for stage in _LOADING if stage in loading[name]}
+        found[name] = Profile(_stages({**once, **stages}), *_operators(traces))
+    return found
+
+
+def _check_numbers(runs: int, traced: int) -> None:
+    for name, number in (("runs", runs), ("traced", traced)):
+        if not isinstance(number, int) or number < 1:
+            raise ArgumentError(f"{name} is {number!r}; wanted a whole number from 1")
+
+
 def _stages(times: Mapping[str, Sequence[int]]) -> tuple[StageTime, ...]:
     import numpy as np
 
@@ -163,6 +219,14 @@ def _stages(times: Mapping[str, Sequence[int]]) -> tuple[StageTime, ...]:
         p50, p90, p99 = (float(ms) for ms in np.percentile(spent, (50, 90, 99)) / 1e6)
         result.append(StageTime(name, p50, p90, p99, len(spent)))
     return tuple(result)
+
+
+def _why(op: Operator, main: str) -> str:
+    """What the engine lets know: a backend's factory gave nothing for this operator, and the backup was asked."""
+    if op.backend == main:
+        return ""
+    kinds = "/".join(sorted({out.dtype or "another type" for out in op.outputs}))
+    return f"{main} has no {op.type} for {kinds} with these parameters, so {op.backend} runs it"
 
 
 def _rate(mflops: float, ms: float) -> float:
@@ -186,7 +250,7 @@ def _operators(traces: Sequence[TracedRun]) -> tuple[tuple[OperatorTime, ...], t
             share=float(ms) / total,
             mflops=op.mflops,
             gflops=_rate(op.mflops, float(ms)),
-            fell_back=op.backend != main,
+            fell_back=_why(op, main),
         )
         for op, ms in zip(listed, medians, strict=True)
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnnlite.model import Model
+    from mnnlite.perfetto import TraceWriter
 
 __all__ = ["Operator", "OperatorTensor", "TracedRun", "trace_run"]
 
@@ -99,6 +100,14 @@ class TracedRun:
     start_ns: int
     stop_ns: int
     unfitting: int
+
+    def add_to(self, writer: TraceWriter, track: str, name: str) -> None:
+        """Add to a trace: one span for the run, one inside for every operator."""
+        writer.span(track, name, self.start_ns, self.stop_ns, category="run")
+        for op in self.operators:
+            shapes = ["x".join(map(str, out.shape or ())) for out in op.outputs]
+            facts = {"type": op.type, "backend": op.backend, "mflops": op.mflops, "outputs": shapes}
+            writer.span(track, op.name, op.start_ns, op.stop_ns, facts, category="operator")
 
 
 def trace_run(

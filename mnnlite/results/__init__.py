@@ -9,7 +9,7 @@ from mnnlite.results.detections import Detection, Detections
 from mnnlite.results.embeddings import Embedding, Embeddings
 from mnnlite.results.keypoints import Keypoints, Skeleton
 from mnnlite.results.masks import Mask, Masks
-from mnnlite.results.native import KINDS, from_native
+from mnnlite.results.native import KINDS, buffer_of, check_out, from_native
 from mnnlite.results.texts import Text, Texts
 from mnnlite.results.vectors import Polygons, Polylines, Shape
 
@@ -31,5 +31,7 @@ __all__ = [
     "Text",
     "Embedding",
     "KINDS",
+    "buffer_of",
+    "check_out",
     "from_native",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
+from mnnlite import _core
 from mnnlite import draw as _draw
 from mnnlite.errors import ArgumentError
 from mnnlite.results.rows import ALL, number, row_dtype
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from typing_extensions import Self
+
+
+_NO_VALUES, _NO_BYTES = np.empty(0, np.float32), np.empty(0, np.uint8)
 
 
 class Results:
@@ -40,6 +45,7 @@ class Results:
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "class_id", "score")
     _DTYPE: ClassVar[np.dtype[np.void]] = row_dtype("item", "class_id", "score")
+    _buffer: _core.ResultBuffer | None = None  # what rows and pools lie in, if it is used again (``out=``)
 
     def __init_subclass__(cls) -> None:
         cls._DTYPE = row_dtype(*cls.FIELDS)
@@ -56,10 +62,10 @@ class Results:
         found: int | None = None,
         truncated: bool = False,
     ) -> None:
-        self._rows: NDArray[Any] = rows.view(ALL)
-        self._values = np.empty(0, np.float32) if values is None else values
-        self._chars = np.empty(0, np.uint8) if chars is None else chars
-        self._pixels = np.empty(0, np.uint8) if pixels is None else pixels
+        self._untyped: NDArray[Any] = rows
+        self._values = _NO_VALUES if values is None else values
+        self._chars = _NO_BYTES if chars is None else chars
+        self._pixels = _NO_BYTES if pixels is None else pixels
         self.names = names
         self.frame_size = frame_size
         # Of the frame, where the results come from a task.
@@ -67,6 +73,14 @@ class Results:
         self.meta: Any = None
         self.found = len(self._rows) if found is None else found
         self.truncated = truncated
+
+    @cached_property
+    def _rows(self) -> NDArray[Any]:
+        """The rows with their fields. Made when somebody looks: a view costs more than the rest of a small result."""
+        return self._untyped.view(ALL)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_buffer": None}  # a copy, or what another process gets, has its own memory
 
     # ---- a sequence of rows
 

@@ -15,8 +15,9 @@ from mnnlite.results.vectors import Polygons, Polylines
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnnlite.results.base import Results
-
+from mnnlite import _core
+from mnnlite.errors import ArgumentError
+from mnnlite.results.base import Results
 
 # By enum mnnlite_kind of decoder.h; 0 is raw: no rows.
 KINDS: dict[int, type[Results]] = {
@@ -36,24 +37,65 @@ def from_native(
     *,
     names: Sequence[str] = (),
     frame_size: tuple[int, int] | None = None,
+    out: Results | None = None,
 ) -> Results:
     """Results from what ``_core`` returns: (kind, rows, values, chars, pixels, found, truncated).
 
     Parameters
     ----------
     native : tuple
-        Arrays of rank 1; rows are the bytes of mnnlite_row.
+        Arrays of rank 1, None if empty; rows are always there, the bytes of mnnlite_row.
     names : sequence of str
         Names of the classes.
     frame_size : (width, height), optional
         Pixels of the frame.
+    out : Results, optional
+        Becomes the result.
 
     Returns
     -------
     Results
         Of the type that belongs to the kind; views of the arrays, nothing is copied.
+
+    Raises
+    ------
+    ArgumentError
+        `out` is of another type.
     """
     kind, rows, values, chars, pixels, found, truncated = native
-    return KINDS[kind](
-        rows, values, chars, pixels, names=names, frame_size=frame_size, found=found, truncated=truncated
+    if out is None:
+        return KINDS[kind](
+            rows, values, chars, pixels, names=names, frame_size=frame_size, found=found, truncated=truncated
+        )
+    check_out(out, kind)
+    buffer = out._buffer
+    vars(out).clear()
+    Results.__init__(
+        out, rows, values, chars, pixels, names=names, frame_size=frame_size, found=found, truncated=truncated
     )
+    out._buffer = buffer
+    return out
+
+
+def buffer_of(out: Results) -> _core.ResultBuffer:
+    """The memory of results that shall be used again: made at the first time, and kept from then on."""
+    if not isinstance(out, Results):
+        raise ArgumentError(f"out: got a {type(out).__name__}, wanted results that an earlier call returned")
+    if out._buffer is None:
+        out._buffer = _core.ResultBuffer()
+    return out._buffer
+
+
+def check_out(out: Any, kind: int) -> None:
+    """Check that results can become those of a kind.
+
+    Raises
+    ------
+    ArgumentError
+        They are of another type.
+    """
+    wanted = KINDS[kind]
+    if not isinstance(out, wanted):
+        raise ArgumentError(
+            f"out: got a {type(out).__name__}, wanted {wanted.__name__} that an earlier call of the same decoder returned"
+        )

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mnnlite import cost
+from mnnlite._engine import engine_bytes
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
+from mnnlite.model import weights_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mnnlite.cost import Cost
     from mnnlite.specs import TaskSpec
@@ -24,7 +27,8 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 # What a task and a lane hold beside their terms: plans, result pools, a thread's stack. Measured, rounded up.
 _A_TASK = 128 * 1024
 _A_LANE = 512 * 1024
-_MOST_BRANCHES = 4  # that are tried for a choice, a child process each
+_MOST_CHILDREN = 4  # processes that find costs for one kind of choice
+_ON_HEAP: Mapping[str, str] = {"weights": "heap"}
 
 
 def parse(memory: str | int) -> int:
@@ -53,13 +57,14 @@ class Share:
     """What one task holds, and where."""
 
     name: str
+    spec: TaskSpec
     cost: Cost
     lane: int
     arena: tuple[str, int]
     shares_input: bool
 
 
-def cost_of(spec: TaskSpec, threads: int, outputs: Iterable[str] | None = None) -> Cost:
+def cost_of(spec: TaskSpec, threads: int, weights: Mapping[str, str], outputs: Iterable[str] | None = None) -> Cost:
     """Of a task's model; from the cache if it is known."""
     if not isinstance(spec.model, (str, os.PathLike)):
         raise ArgumentError(
@@ -71,6 +76,7 @@ def cost_of(spec: TaskSpec, threads: int, outputs: Iterable[str] | None = None) 
         (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in named.items()
     ]
     chosen = list(outputs) if outputs is not None else spec.outputs
+    where: Mapping[str, Any] = {} if weights == _ON_HEAP else weights
     return cost.of(
         spec.model,
         outputs=chosen,
@@ -79,13 +85,8 @@ def cost_of(spec: TaskSpec, threads: int, outputs: Iterable[str] | None = None) 
         images=hints,
         precision=spec.precision,
         threads=spec.threads or threads,
+        **where,
     )
-
-
-def share_of(name: str, spec: TaskSpec, found: Cost, lane: int, threads: int) -> Share:
-    """What a task of this spec holds in a lane."""
-    shares = spec.image is not None and not isinstance(spec.image, Mapping)
-    return Share(name, found, lane, (spec.precision, spec.threads or threads), shares)
 
 
 def held(shares: Iterable[Share]) -> int:
@@ -95,34 +96,54 @@ def held(shares: Iterable[Share]) -> int:
     inputs: dict[int, int] = {}
     for each in shares:
         found = each.cost
-        # Outputs once more: results travel while the next frame is worked on.
+        # Outputs twice: results travel while the next frame is worked on.
         total += found.static + found.overhead + found.outputs + _A_TASK
         arena = (each.lane, each.arena)
         dynamic[arena] = max(dynamic.get(arena, 0), found.dynamic)
         if each.shares_input:
             inputs[each.lane] = max(inputs.get(each.lane, 0), found.inputs)
         else:
-            total += found.inputs
+            total += found.inputs + found.staging
     lanes = {lane for lane, _ in dynamic}
     return total + sum(dynamic.values()) + sum(inputs.values()) + len(lanes) * _A_LANE
+
+
+def most(shares: list[Share], new: Share) -> int:
+    """Bytes that tasks hold together at the worst moment: while `new` is loaded beside the others, or while all run."""
+    lane = [each for each in shares if each.lane == new.lane]
+    resting = held([each for each in shares if each.lane != new.lane])
+    resting += sum(each.cost.loaded + 2 * each.cost.outputs + _A_TASK for each in lane) + _A_LANE
+    return max(resting + new.cost.loading, held([*shares, new]))
 
 
 class Budget:
     """A limit for the growth of anonymous memory since the budget was made.
 
+    What the engine took when it was loaded is not in it (`engine_bytes`).
+
     Parameters
     ----------
     limit : int
         Bytes.
+    threads, lanes : int
+        Of the runtime.
+    weights : dict
+        ``weights`` and ``weights_dir`` of its arenas.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, threads: int = 1, lanes: int = 1, weights: Mapping[str, str] = _ON_HEAP) -> None:
+        self.limit, self.threads, self.lanes, self.weights = limit, threads, lanes, weights
         self._before = anonymous()
 
     def grown(self) -> int:
         """Bytes of anonymous memory more than at the beginning."""
         return anonymous() - self._before
+
+    def share_of(self, name: str, spec: TaskSpec, lane: int, outputs: Iterable[str] | None = None) -> Share:
+        """What a task of this spec would hold in a lane."""
+        found = cost_of(spec, self.threads, self.weights, outputs)
+        shares = spec.image is not None and not isinstance(spec.image, Mapping)
+        return Share(name, spec, found, lane, (spec.precision, spec.threads or self.threads), shares)
 
     def needed(self, shares: list[Share], new: Share, freed: Iterable[Share] = ()) -> int:
         """The most bytes that will be held while `new` is loaded beside the others, or runs with them.
@@ -130,14 +151,13 @@ class Budget:
         While it is loaded its lane holds no feature maps: they are given back before. `freed` is there now, and would not
         be then.
         """
-        # What is there that the terms do not know of counts too: other threads, the caller's own arrays.
-        unknown = max(0, self.grown() - held([*shares, *freed]))
-        lane = [each for each in shares if each.lane == new.lane]
-        resting = held([each for each in shares if each.lane != new.lane])
-        resting += sum(each.cost.loaded + each.cost.outputs + _A_TASK for each in lane) + _A_LANE
-        return unknown + max(resting + new.cost.loading, held([*shares, new]))
+        return self._unknown([*shares, *freed]) + most(shares, new)
 
-    def refuse(self, shares: list[Share], new: Share, spec: TaskSpec, threads: int, lanes: int) -> NoReturn:
+    def _unknown(self, there: list[Share]) -> int:
+        """What is there that the terms do not know of counts too: other threads, the caller's own arrays."""
+        return max(0, self.grown() - held(there))
+
+    def refuse(self, shares: list[Share], new: Share) -> NoReturn:
         """Say what would be exceeded, by how much, and what would fit.
 
         Raises
@@ -145,42 +165,56 @@ class Budget:
         MemoryBudgetError
         """
         needed = self.needed(shares, new)
-        choices = self._choices(shares, new, spec, threads, lanes)
+        choices = list(self._choices(shares, new))
         hint = "; what would fit: " + ", or ".join(choices) if choices else "; no single change would make it fit"
         raise MemoryBudgetError(
             f"task {new.name!r} would need {_mib(needed)} of a budget of {_mib(self.limit)}, {_mib(needed - self.limit)} "
             f"too many{hint}",
             op="add",
-            details={"needed": needed, "limit": self.limit, "over": needed - self.limit, "choices": choices},
+            details={
+                "needed": needed,
+                "limit": self.limit,
+                "over": needed - self.limit,
+                "choices": choices,
+                "engine": engine_bytes(),
+            },
         )
 
-    def _choices(self, shares: list[Share], new: Share, spec: TaskSpec, threads: int, lanes: int) -> list[str]:
-        found = [
-            f"removing {each.name!r}"
-            for each in shares
-            if self.needed([other for other in shares if other is not each], new, freed=[each]) <= self.limit
-        ]
-        if lanes > 1:
-            one = [_in_lane(each, 0) for each in shares]
-            if self.needed(one, _in_lane(new, 0)) <= self.limit:
-                found.append("lanes=1")
-        try:
-            branches = self._outputs(spec)
-            for name in branches[:_MOST_BRANCHES] if len(branches) > 1 else []:
-                branch = Share(new.name, cost_of(spec, threads, [name]), new.lane, new.arena, new.shares_input)
-                if self.needed(shares, branch) <= self.limit:
-                    found.append(f"only its branch outputs=[{name!r}]")
-        except MnnliteError:
-            pass  # a choice less
-        return found
+    def _choices(self, shares: list[Share], new: Share) -> Iterator[str]:
+        yield from self._removals(shares, new)
+        unknown = self._unknown(shares)
+        for lanes in range(self.lanes - 1, 0, -1):
+            merged = [replace(each, lane=min(each.lane, lanes - 1)) for each in shares]
+            if unknown + most(merged, replace(new, lane=min(new.lane, lanes - 1))) <= self.limit:
+                yield f"lanes={lanes}"
+                break
+        # A cost that cannot be found is a choice less.
+        with suppress(MnnliteError):
+            branches = list(new.spec.outputs or (new.spec.decoder if isinstance(new.spec.decoder, Mapping) else ()))
+            for name in branches[:_MOST_CHILDREN] if len(branches) > 1 else []:
+                branch = replace(new, cost=cost_of(new.spec, self.threads, self.weights, [name]))
+                if unknown + most(shares, branch) <= self.limit:
+                    yield f"only its branch outputs=[{name!r}]"
+        with suppress(MnnliteError):
+            if self.weights == _ON_HEAP and len(shares) < _MOST_CHILDREN:
+                where = weights_options("mapped", None)
+                mapped = [replace(each, cost=cost_of(each.spec, self.threads, where)) for each in (*shares, new)]
+                if unknown + most(mapped[:-1], mapped[-1]) <= self.limit:
+                    yield "weights='mapped'"
 
-    @staticmethod
-    def _outputs(spec: TaskSpec) -> list[str]:
-        return list(spec.outputs or (spec.decoder if isinstance(spec.decoder, Mapping) else ()))
+    def _removals(self, shares: list[Share], new: Share) -> Iterator[str]:
+        def fits(gone: list[Share]) -> bool:
+            stay = [each for each in shares if all(each is not other for other in gone)]
+            return self.needed(stay, new, freed=gone) <= self.limit
 
-
-def _in_lane(share: Share, lane: int) -> Share:
-    return Share(share.name, share.cost, lane, share.arena, share.shares_input)
+        single = [each for each in shares if fits([each])]
+        for each in single:
+            yield f"removing {each.name!r}"
+        largest = sorted(shares, key=lambda each: each.cost.running, reverse=True)
+        for count in range(2, len(shares) + 1) if not single else ():
+            if fits(largest[:count]):
+                yield "removing " + " and ".join(repr(each.name) for each in largest[:count])
+                break
 
 
 def _mib(count: int) -> str:

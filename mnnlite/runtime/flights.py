@@ -8,17 +8,20 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
+from mnnlite.errors import DecoderError
 from mnnlite.runtime.result import FrameResult
 from mnnlite.runtime.scheduler import Scheduler
 from mnnlite.runtime.stats import LaneStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
     from mnnlite.runtime.entry import Entry
-    from mnnlite.runtime.scheduler import Plan
+    from mnnlite.runtime.replanning import Replan
+    from mnnlite.runtime.rules import Plan
+    from mnnlite.runtime.tracing import Trace
 
 __all__ = ["SLICE_NS", "Flight", "Flights"]
 
@@ -63,11 +66,14 @@ class Flights:
         self.evicted: set[str] = set()
         self.reload: Callable[[Entry, set[str]], bool] = lambda _, __: False
         self.hung: dict[tuple[str, int], float] = {}
+        self.watch_costs: Callable[[], None] | None = None  # after each frame, under the lock
+        self.replans: list[Replan] = []
         self._check = check
         self._max_failures = max_failures
         self._watchdog_ns = watchdog_ns
         self._room = threading.Semaphore(lanes + 1)
         self._abandoned: list[Flight] = []
+        self.trace: Trace | None = None
 
     # ---- in
 
@@ -155,6 +161,8 @@ class Flights:
         """A frame was dropped for a fresher one."""
         with self.lock:
             self.dropped += 1
+            if self.trace is not None:
+                self.trace.dropped()
 
     def any_idle(self) -> bool:
         """Tell whether a lane has nothing to do."""
@@ -191,7 +199,10 @@ class Flights:
     def _collect(self, flight: Flight) -> FrameResult:
         with self.lock:
             try:
-                return self._read(flight)
+                result = self._read(flight)
+                if self.watch_costs is not None:
+                    self.watch_costs()
+                return result
             finally:
                 self.flying -= 1
                 self._room.release()
@@ -206,7 +217,8 @@ class Flights:
         late: list[str] = []
         last = flight.admitted_ns
         lane_ns: list[int] = []
-        for index, ((begin, end, outcomes), due) in enumerate(zip(flight.ticket.take(), flight.due, strict=True)):
+        shares = flight.ticket.take()
+        for index, ((begin, end, outcomes), due) in enumerate(zip(shares, flight.due, strict=True)):
             lane_ns.append(end - begin if due else 0)
             if not due:
                 continue
@@ -221,14 +233,22 @@ class Flights:
         result.late = frozenset(late)
         result.elapsed_ns = last - flight.admitted_ns
         result.lane_ns = tuple(lane_ns)
+        if self.trace is not None:
+            self.trace.frame(flight, shares, last)
         return result
 
     def _outcome(self, flight: Flight, entry: Entry, outcome: Any, late: list[str], took: dict[str, int]) -> None:
         """What became of one task."""
-        state, begin, end, preprocess, infer, decode, crops, eligible, error, found, raw = outcome
+        state, begin, end, preprocess, infer, decode, crops, eligible, error, found, raw, placed = outcome
         name, result, stats = entry.name, flight.result, entry.stats
         if state == _RAN:
-            result._results[name] = entry.task.collect(found, raw, flight.frame)
+            try:
+                result._results[name], spent = entry.task.collect(found, raw, placed, flight.frame)
+            except DecoderError as failure:  # of a decoder in Python: it fails as a native one does
+                state, error = _FAILED, failure
+            else:
+                end, decode = end + spent, decode + spent
+        if state == _RAN:
             result.timing[name] = {"preprocess": preprocess, "infer": infer, "decode": decode}
             if crops >= 0:
                 result.crops[name] = (crops, eligible)
@@ -241,7 +261,7 @@ class Flights:
             entry.failures = 0
             stats.ran(preprocess, infer, decode)
             if not entry.closing:
-                took[name] = end - begin
+                took[name] = end - begin - spent
             return
         if state == _FAILED:
             result.errors[name] = error
@@ -271,8 +291,6 @@ class Flights:
         with self.lock:
             self.entries[entry.name] = entry
             self.scheduler.add(entry.rule)
-            if entry.cost_ns:
-                self.scheduler.costs.saw(entry.name, entry.cost_ns)
 
     def leave(self, entry: Entry, successor: Entry | None = None) -> bool:
         """From the next frame on the task takes no part, and `successor` may take its place.
@@ -292,6 +310,22 @@ class Flights:
                 self.scheduler.park(entry.name, None)
             entry.closing = True
             return entry.flying == 0
+
+    def exchange(self, group: Sequence[Entry], made: Mapping[str, Entry], lane: int) -> list[Entry]:
+        """From the next frame on tasks run where they were loaded anew.
+
+        Returns
+        -------
+        list of Entry
+            The old ones that can be closed, in that order. The others are closed by the last frame they take part in.
+        """
+        with self.lock:
+            for old in group:
+                made[old.name].take_over(old)
+                self.entries[old.name] = made[old.name]
+                self.scheduler.move(old.name, lane)
+                old.closing = True
+            return [old for old in reversed(group) if old.flying == 0]
 
     def drain(self) -> None:
         """Wait until all frames on their way are collected, by whoever waits for them."""

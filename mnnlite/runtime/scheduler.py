@@ -6,157 +6,21 @@ lane, the tasks to run, in order. A run cannot be interrupted, so what is alread
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from mnnlite.errors import ArgumentError
+from mnnlite.runtime.costs import Costs
+from mnnlite.runtime.rules import Plan, Slot
+from mnnlite.runtime.shedding import Window, fit, free_by, with_needed
+from mnnlite.runtime.standing import LaneTime, State
 
-__all__ = ["Costs", "Plan", "Policy", "Rule", "Scheduler", "Slot"]
+if TYPE_CHECKING:
+    from mnnlite.runtime.rules import Rule
+
+__all__ = ["Policy", "Scheduler"]
 
 Policy = Literal["edf", "fifo", "rate_monotonic"]
-_MS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What the user said of a task.
-
-    Parameters
-    ----------
-    name : str
-    every : int
-        Run on each n-th frame.
-    rate_hz : float, optional
-        Run at most this often instead.
-    priority : int
-        Larger is more important.
-    deadline_ns : int, optional
-        Nanoseconds from the frame's timestamp to the end of the task.
-    optional : bool
-        May be left out of a frame when there is no time.
-    needs : tuple of str
-        Tasks whose results this one works on; it runs after them, in the same lane, and not without them.
-    lane : int
-    """
-
-    name: str
-    every: int = 1
-    rate_hz: float | None = None
-    priority: int = 0
-    deadline_ns: int | None = None
-    optional: bool = False
-    needs: tuple[str, ...] = ()
-    lane: int = 0
-
-
-@dataclass(frozen=True)
-class Slot:
-    """One task of a planned frame.
-
-    Parameters
-    ----------
-    name : str
-    not_after_ns : int, optional
-        An optional task that could not be started by then is better left out.
-    """
-
-    name: str
-    not_after_ns: int | None = None
-
-
-@dataclass
-class Plan:
-    """What one frame gets.
-
-    Parameters
-    ----------
-    lanes : list of list of Slot
-        For each lane what to run, in order.
-    skipped : dict of str to str
-        Why the other tasks do not run.
-    """
-
-    lanes: list[list[Slot]]
-    skipped: dict[str, str] = field(default_factory=dict)
-
-
-class Costs:
-    """How long tasks take, as moving averages: devices throttle, crops come and go.
-
-    The mean moves by 1/8 of each difference and the deviation by 1/4, as TCP estimates a round trip (RFC 6298); what is
-    expected is the mean and twice the deviation. The worst forgets a tenth a run.
-    """
-
-    def __init__(self) -> None:
-        self._mean: dict[str, float] = {}
-        self._deviation: dict[str, float] = {}
-        self._worst: dict[str, float] = {}
-        self._extra: dict[str, int] = {}
-
-    def set_extra(self, name: str, ns: int) -> None:
-        """The next run takes so many nanoseconds more: the task must be loaded first."""
-        self._extra[name] = ns
-
-    def saw(self, name: str, ns: int) -> None:
-        """Learn from a run of `ns` nanoseconds."""
-        mean = self._mean.get(name)
-        if mean is None:
-            self._mean[name], self._deviation[name], self._worst[name] = float(ns), ns / 8, float(ns)
-            return
-        difference = ns - mean
-        self._mean[name] = mean + difference / 8
-        self._deviation[name] += (abs(difference) - self._deviation[name]) / 4
-        self._worst[name] = max(float(ns), self._worst[name] * 0.9, self._mean[name])
-
-    def mean(self, name: str) -> int:
-        """Nanoseconds; 0 if the task never ran."""
-        return int(self._mean.get(name, 0))
-
-    def expect(self, name: str) -> int:
-        """Nanoseconds to reckon with; 0 if the task never ran."""
-        return int(self._mean.get(name, 0) + 2 * self._deviation.get(name, 0)) + self._extra.get(name, 0)
-
-    def worst(self, name: str) -> int:
-        """Nanoseconds of the longest run of late; 0 if the task never ran."""
-        return int(self._worst.get(name, 0))
-
-    def forget(self, name: str) -> None:
-        """The task is gone."""
-        for table in (self._mean, self._deviation, self._worst):
-            table.pop(name, None)
-        self._extra.pop(name, None)
-
-
-@dataclass
-class _State:
-    """How a rule stands."""
-
-    rule: Rule
-    priority: int = 0  # with that of the tasks that need it
-    optional: bool = False  # or needs one that is
-    waited: int = 0  # frames since it was planned
-    next_ns: int | None = None  # by rate_hz
-    parked: str | None = None  # why it does not run at all
-    shed: int = 0  # times left out in a row for want of time
-    shed_before: int = 0  # as `shed` was when the task was last planned
-
-
-@dataclass
-class _Lane:
-    """What is on its way in a lane."""
-
-    since_ns: int = 0  # when the first frame of `expected` began, as far as known
-    expected: list[tuple[int, int]] = field(default_factory=list)  # expected and worst nanoseconds of each frame
-
-    def free_ns(self, now_ns: int) -> int:
-        """When a frame admitted now would begin."""
-        if not self.expected:
-            return now_ns
-        first, worst = self.expected[0]
-        spent = now_ns - self.since_ns
-        # A run that takes longer than expected is taken to be as long as the longest.
-        rest = first - spent if spent <= first else max(0, worst - spent)
-        return now_ns + rest + sum(frame for frame, _ in self.expected[1:])
 
 
 class Scheduler:
@@ -184,9 +48,9 @@ class Scheduler:
         self.costs = Costs()
         self.policy = policy
         self.patience = patience
-        self._states: dict[str, _State] = {}
-        self._order: list[list[_State]] = [[] for _ in range(lanes)]
-        self._lanes = [_Lane() for _ in range(lanes)]
+        self._states: dict[str, State] = {}
+        self._order: list[list[State]] = [[] for _ in range(lanes)]
+        self._lanes = [LaneTime() for _ in range(lanes)]
         self._last_ns: int | None = None
         self._period_ns: float | None = None
 
@@ -220,7 +84,7 @@ class Scheduler:
                 raise ArgumentError(f"task {rule.name!r} comes after {name!r}, which is not there; add that one first")
             if self._states[name].rule.lane != rule.lane:
                 raise ArgumentError(f"task {rule.name!r} comes after {name!r} and must be in its lane")
-        self._states[rule.name] = _State(rule)
+        self._states[rule.name] = State(rule)
         self._rebuild()
 
     def remove(self, name: str) -> None:
@@ -249,7 +113,7 @@ class Scheduler:
                 states[name].priority = max(states[name].priority, state.priority)
         index = {name: i for i, name in enumerate(states)}
 
-        def rank(state: _State) -> tuple[float, ...]:
+        def rank(state: State) -> tuple[float, ...]:
             rule, position = state.rule, index[state.rule.name]
             if self.policy == "fifo":
                 return (position,)
@@ -259,7 +123,7 @@ class Scheduler:
 
         for lane in range(len(self._order)):
             members = sorted((s for s in states.values() if s.rule.lane == lane), key=rank)
-            ordered: list[_State] = []
+            ordered: list[State] = []
             while members:
                 # What needs something waits for it; the rest keeps its rank.
                 here = {state.rule.name for state in members}  # a group that is being moved may be elsewhere in part
@@ -318,9 +182,10 @@ class Scheduler:
         for lane, order in enumerate(self._order):
             due = [state for state in order if self._is_due(state, frame_ns, plan)]
             if self.policy == "edf" and any(state.optional for state in due):
-                due, latest = self._fit(lane, due, now_ns, frame_ns, dropping, plan)
+                window = self._window(lane, now_ns, frame_ns, dropping)
+                due, latest = fit(due, window, self.costs, self.patience, plan)
             else:
-                due = self._with_needed(due, plan)
+                due = with_needed(due, plan)
                 latest = [None] * len(due)
             plan.lanes.append([Slot(s.rule.name, limit) for s, limit in zip(due, latest, strict=True)])
             for state in due:
@@ -333,11 +198,21 @@ class Scheduler:
                 self._lanes[lane].expected.append((expected, max(expected, worst)))
         return plan
 
+    def _window(self, lane: int, now_ns: int, frame_ns: int, dropping: bool) -> Window:
+        start = self._lanes[lane].free_ns(now_ns)
+        if not dropping:
+            return Window(frame_ns, start, None, 0)
+        # A lane that will not be free before a fresher frame is there leaves optional work to that one: frames that wait
+        # for a slow lane would hold up the others.
+        is_busy = self._period_ns and start - now_ns > self._period_ns
+        limit = free_by(self._order[lane], self.costs, frame_ns, self._period_ns)
+        return Window(frame_ns, start, limit, start - now_ns if is_busy else 0)
+
     def park(self, name: str, reason: str | None) -> None:
         """Leave a task out of every frame from now on; None: no longer."""
         self._states[name].parked = reason
 
-    def _is_due(self, state: _State, frame_ns: int, plan: Plan) -> bool:
+    def _is_due(self, state: State, frame_ns: int, plan: Plan) -> bool:
         rule = state.rule
         if state.parked is not None:
             plan.skipped[rule.name] = state.parked
@@ -353,7 +228,7 @@ class Scheduler:
         plan.skipped[rule.name] = f"not due: every {rule.every} frames, {rule.every - state.waited} to go"
         return False
 
-    def _took(self, state: _State, frame_ns: int) -> None:
+    def _took(self, state: State, frame_ns: int) -> None:
         rule = state.rule
         state.shed_before, state.shed, state.waited = state.shed, 0, 0
         if not rule.rate_hz:
@@ -362,125 +237,6 @@ class Scheduler:
         interval = round(1e9 / rule.rate_hz)
         following = frame_ns if state.next_ns is None else state.next_ns
         state.next_ns = following + interval if following + interval > frame_ns else frame_ns + interval
-
-    def _with_needed(self, due: list[_State], plan: Plan) -> list[_State]:
-        """Without those that need a task which does not run."""
-        names: set[str] = set()
-        kept = []
-        for state in due:
-            missing = next((name for name in state.rule.needs if name not in names), None)
-            if missing is None:
-                names.add(state.rule.name)
-                kept.append(state)
-            else:
-                plan.skipped[state.rule.name] = f"comes after {missing!r}, which does not run on this frame"
-        return kept
-
-    def _fit(
-        self, lane: int, due: list[_State], now_ns: int, frame_ns: int, dropping: bool, plan: Plan
-    ) -> tuple[list[_State], list[int | None]]:
-        """Leave out what there is no time for."""
-        start = self._lanes[lane].free_ns(now_ns)
-        cost = {state.rule.name: self.costs.expect(state.rule.name) for state in due}
-        horizon = self._horizon(lane, frame_ns) if dropping else None
-        # A lane that will not be free before a fresher frame is there leaves optional work to that one: frames that wait
-        # for a slow lane would hold up the others.
-        busy_ns = start - now_ns if dropping and self._period_ns and start - now_ns > self._period_ns else 0
-        rank = {state.rule.name: i for i, state in enumerate(due)}
-
-        def left(chosen: list[_State]) -> tuple[list[int | None], int | None]:
-            """For each task the time left to its deadline (None: it has none); and for the lane to the next frame."""
-            ends, at = [], start
-            for state in chosen:
-                at += cost[state.rule.name]
-                deadline = state.rule.deadline_ns
-                ends.append(None if deadline is None else frame_ns + deadline - at)
-            return ends, None if horizon is None else horizon - at
-
-        chosen = self._with_needed([state for state in due if not state.optional], plan)
-        lost = {s.rule.name for s, rest in zip(chosen, left(chosen)[0], strict=True) if rest is not None and rest < 0}
-        # The best order to try them in; a task that was left out for long goes first.
-        candidates = [state for state in due if state.optional]
-        candidates.sort(key=lambda s: (s.shed < self.patience, -s.priority, rank[s.rule.name] - s.shed * 1e-3))
-        forced = False
-        present = {state.rule.name for state in chosen}
-        for state in self._parents_first(candidates):
-            missing = next((name for name in state.rule.needs if name not in present), None)
-            if missing is not None:
-                plan.skipped[state.rule.name] = f"comes after {missing!r}, which does not run on this frame"
-                continue
-            trial = sorted([*chosen, state], key=lambda s: rank[s.rule.name])
-            ends, room = left(trial)
-            short = min(
-                [
-                    rest
-                    for rest, each in zip(ends, trial, strict=True)
-                    if rest is not None and each.rule.name not in lost
-                ]
-                + ([] if room is None else [room]),
-                default=0,
-            )
-            if busy_ns:
-                plan.skipped[state.rule.name] = f"the lane is busy for another {busy_ns / _MS:.1f} ms"
-                continue
-            if short < 0:
-                if forced or state.shed < 2 * self.patience:
-                    state.shed += 1
-                    plan.skipped[state.rule.name] = (
-                        f"no time: it needs {cost[state.rule.name] / _MS:.1f} ms, {-short / _MS:.1f} ms more than there is"
-                    )
-                    continue
-                forced = True
-                lost.update(s.rule.name for s, rest in zip(trial, ends, strict=True) if rest is not None and rest < 0)
-                horizon = None
-            chosen = trial
-            present.add(state.rule.name)
-        ends, room = left(chosen)
-        latest: list[int | None] = [None] * len(chosen)
-        at = start + sum(cost[state.rule.name] for state in chosen)
-        slack = room
-        for i in reversed(range(len(chosen))):
-            state, rest = chosen[i], ends[i]
-            at -= cost[state.rule.name]
-            if rest is not None and state.rule.name not in lost:
-                slack = rest if slack is None else min(slack, rest)
-            if state.optional and slack is not None and state.shed < self.patience:
-                latest[i] = at + max(0, slack)
-        return chosen, latest
-
-    @staticmethod
-    def _parents_first(states: list[_State]) -> list[_State]:
-        names = {state.rule.name for state in states}
-        ordered: list[_State] = []
-        done: set[str] = set()
-
-        def visit(state: _State) -> None:
-            if state.rule.name in done:
-                return
-            done.add(state.rule.name)
-            for name in state.rule.needs:
-                if name in names:
-                    visit(next(each for each in states if each.rule.name == name))
-            ordered.append(state)
-
-        for state in states:
-            visit(state)
-        return ordered
-
-    def _horizon(self, lane: int, frame_ns: int) -> int | None:
-        """When the lane must be free for the next frame at the latest."""
-        if self._period_ns is None or all(state.optional for state in self._order[lane]):
-            return None
-        spent, slack = 0, self._period_ns
-        for state in self._order[lane]:
-            if state.optional:
-                continue
-            # A task that is seldom due counts whole: the next frame may be the one.
-            spent += self.costs.expect(state.rule.name)
-            if state.rule.deadline_ns is not None:
-                slack = min(slack, state.rule.deadline_ns - spent)
-        slack = min(slack, self._period_ns - spent)
-        return int(frame_ns + self._period_ns + max(0.0, slack))
 
     def ended(self, lane: int, end_ns: int, took: dict[str, int]) -> None:
         """A lane is through with the oldest frame it was given.

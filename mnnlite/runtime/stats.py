@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,60 +16,50 @@ STAGES = ("preprocess", "infer", "decode")
 _WINDOW = 256
 
 
-class Times:
-    """Durations: percentiles of the last 256, and the longest of all. Nanoseconds."""
-
-    __slots__ = ("_ring", "count", "longest", "total")
-
-    def __init__(self) -> None:
-        self._ring = array("q")
-        self.count = self.longest = self.total = 0
-
-    def add(self, ns: int) -> None:
-        """Count one."""
-        if self.count < _WINDOW:
-            self._ring.append(ns)
-        else:
-            self._ring[self.count % _WINDOW] = ns
-        self.count += 1
-        self.total += ns
-        if ns > self.longest:
-            self.longest = ns
-
-    def summary(self) -> dict[str, int]:
-        """p50, p90, p99, max, mean: nanoseconds; empty if there was nothing."""
-        if not self.count:
-            return {}
-        p50, p90, p99 = np.percentile(np.frombuffer(self._ring, np.int64), [50, 90, 99])
-        return {
-            "p50": int(p50),
-            "p90": int(p90),
-            "p99": int(p99),
-            "max": self.longest,
-            "mean": self.total // self.count,
-        }
-
-
 class TaskStats:
     """Of one task."""
 
     def __init__(self) -> None:
-        self.late = self.failed = self.skipped = self.shed = self.crops = self.crops_left = self.reloads = 0
-        self.times = {stage: Times() for stage in (*STAGES, "total")}
+        self.runs = self.late = self.failed = self.skipped = self.shed = self.crops = self.crops_left = 0
+        self.reloads = 0
         self.loading: dict[str, int] = {}
+        # Of each run its stages and their sum: written once a run, read seldom.
+        self._recent: deque[tuple[int, int, int, int]] = deque(maxlen=_WINDOW)
+        self._longest = [0] * 4
+        self._sums = [0] * 4
 
     def ran(self, preprocess: int, infer: int, decode: int) -> None:
         """Count a run; nanoseconds."""
-        times = self.times
-        times["preprocess"].add(preprocess)
-        times["infer"].add(infer)
-        times["decode"].add(decode)
-        times["total"].add(preprocess + infer + decode)
+        run = (preprocess, infer, decode, preprocess + infer + decode)
+        self.runs += 1
+        self._recent.append(run)
+        sums, longest = self._sums, self._longest
+        for index, ns in enumerate(run):
+            sums[index] += ns
+            if ns > longest[index]:
+                longest[index] = ns
+
+    def times(self) -> dict[str, dict[str, int]]:
+        """For each stage and ``total``: p50, p90, p99, max, mean in nanoseconds; empty if it never ran."""
+        names = (*STAGES, "total")
+        if not self._recent:
+            return {name: {} for name in names}
+        percentiles = np.percentile(np.array(self._recent, np.int64), [50, 90, 99], axis=0)
+        return {
+            name: {
+                "p50": int(percentiles[0][index]),
+                "p90": int(percentiles[1][index]),
+                "p99": int(percentiles[2][index]),
+                "max": self._longest[index],
+                "mean": self._sums[index] // self.runs,
+            }
+            for index, name in enumerate(names)
+        }
 
     def summary(self) -> dict[str, Any]:
         """As `Runtime.stats` says."""
         return {
-            "runs": self.times["total"].count,
+            "runs": self.runs,
             "late": self.late,
             "failed": self.failed,
             "skipped": self.skipped,
@@ -78,7 +68,7 @@ class TaskStats:
             "crops_left": self.crops_left,
             "reloads": self.reloads,
             "loading": dict(self.loading),
-            "stages": {stage: times.summary() for stage, times in self.times.items()},
+            "stages": self.times(),
         }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mnnlite.runtime.budget import Budget, Share, cost_of, held, share_of
+from mnnlite._engine import engine_bytes
+from mnnlite.runtime.budget import Budget, Share, held
 from mnnlite.runtime.entry import Entry, Settings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from mnnlite.runtime.flights import Flights
     from mnnlite.runtime.lane import Lane
@@ -28,7 +29,10 @@ def on_lane(flights: Flights, lane: Lane, function: Callable[[], T]) -> T:
         try:
             return function()
         finally:
-            flights.lane_stats[lane.index].stopped(time.monotonic_ns() - begin)
+            end = time.monotonic_ns()
+            flights.lane_stats[lane.index].stopped(end - begin)
+            if flights.trace is not None:
+                flights.trace.stopped(lane.index, begin, end)
 
     return lane.call(timed)
 
@@ -38,20 +42,19 @@ class Store:
 
     Parameters
     ----------
-    limit : int
-        Bytes.
+    budget : Budget
     flights : Flights
     lanes : list of Lane
     threads : int
     """
 
-    def __init__(self, limit: int, flights: Flights, lanes: list[Lane], threads: int) -> None:
-        self._budget = Budget(limit)
+    def __init__(self, budget: Budget, flights: Flights, lanes: list[Lane], threads: int) -> None:
+        self._budget = budget
         self._flights, self._lanes, self._threads = flights, lanes, threads
         self._loading: list[Share] = []  # found room, and not yet among the tasks
         flights.reload = self._reload
 
-    def load(self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, measure: bool) -> Entry:
+    def load(self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, others: Mapping[str, Entry]) -> Entry:
         """Find the cost, make room, load.
 
         Raises
@@ -59,25 +62,27 @@ class Store:
         MemoryBudgetError
             There is no room, even with all evictable tasks gone that are not at work.
         """
-        share = share_of(name, spec, cost_of(spec, self._threads), lane.index, self._threads)
+        share = self._budget.share_of(name, spec, lane.index)
         with self._flights.lock:
             fits = self._make_room(share)
             shares = self._shares()
             if fits:
                 self._loading.append(share)
         if not fits:
-            self._budget.refuse(shares, share, spec, self._threads, len(self._lanes))
+            self._budget.refuse(shares, share)
         try:
-            return self._load(name, spec, settings, lane, share, measure)
+            return self._load(name, spec, settings, lane, share, others)
         finally:
             with self._flights.lock:
                 self._loading.remove(share)
 
-    def _load(self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, share: Share, measure: bool) -> Entry:
+    def _load(
+        self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, share: Share, others: Mapping[str, Entry]
+    ) -> Entry:
         def work() -> Entry:
             for arena in lane.arenas.values():  # the feature maps of the lane are not needed while it loads
                 arena.shrink()
-            return load(name, spec, settings, lane, self._threads, self._flights.entries, measure)
+            return load(name, spec, settings, lane, self._threads, others)
 
         entry = on_lane(self._flights, lane, work)
         entry.share = share
@@ -125,8 +130,8 @@ class Store:
         share = entry.share
         if share is None or not self._make_room(share, keep):
             return False
-        fresh = self._load(entry.name, entry.spec, entry.settings, entry.lane, share, measure=False)
-        fresh.stats, fresh.cost_ns, fresh.failures = entry.stats, entry.cost_ns, entry.failures
+        fresh = self._load(entry.name, entry.spec, entry.settings, entry.lane, share, self._flights.entries)
+        fresh.take_over(entry)
         fresh.stats.reloads += 1
         self._flights.entries[entry.name] = fresh
         self._flights.evicted.discard(entry.name)
@@ -138,6 +143,7 @@ class Store:
         with self._flights.lock:
             return {
                 "limit": self._budget.limit,
+                "engine": engine_bytes(),
                 "grown": self._budget.grown(),
                 "expected": held(self._shares()),
                 "evicted": sorted(self._flights.evicted),

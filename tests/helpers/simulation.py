@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mnnlite.runtime.scheduler import Plan, Scheduler
+from mnnlite.runtime.rules import Plan
+from mnnlite.runtime.scheduler import Scheduler
 
 MS = 1_000_000
 

@@ -24,12 +24,13 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # cli -> observe -> runtime -> {cost, task} -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors"},
-    {"specs", "_toml", "_build", "_core", "_engine", "_image"},
+    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image"},
     {"draw"},
     {"model", "decoders", "results", "frame"},
-    {"task", "cost", "video", "convert"},
+    {"task", "meter", "cost", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},
+    {"road"},
     {"cli"},
     {"__main__", ""},  # "" is the package itself
 ]

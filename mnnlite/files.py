@@ -13,7 +13,23 @@ from mnnlite.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["whole"]
+__all__ = ["check_folder", "whole"]
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that could not be written at the end of long work.
+
+    Raises
+    ------
+    OutputError
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise OutputError(f"cannot write {os.fspath(path)}: there is no folder {folder}")
+    if Path(path).is_dir():
+        raise OutputError(f"cannot write {os.fspath(path)}: it is a folder")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {os.fspath(path)}: no right to write in {folder}")
 
 
 @contextlib.contextmanager

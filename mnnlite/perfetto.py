@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from mnnlite.observe.files import whole
+from mnnlite.files import whole
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from mnnlite.observe.tracing import TracedRun
 
 __all__ = ["TraceWriter"]
 
@@ -32,7 +31,8 @@ class TraceWriter:
         self._events: list[dict[str, Any]] = [_named("process_name", 0, process)]
         self._tracks: dict[str, int] = {}
 
-    def _track(self, name: str) -> int:
+    def track(self, name: str) -> int:
+        """Number of a row of the viewer, made where it is new: rows stand in the order of their making."""
         if name not in self._tracks:
             self._tracks[name] = len(self._tracks) + 1
             self._events.append(_named("thread_name", self._tracks[name], name))
@@ -60,26 +60,30 @@ class TraceWriter:
         category : str
             For the viewer's filter, e.g. ``"operator"``.
         """
-        event = {"ph": "X", "name": name, "cat": category or "stage", "pid": 1, "tid": self._track(track)}
+        event = {"ph": "X", "name": name, "cat": category or "stage", "pid": 1, "tid": self.track(track)}
         event |= {"ts": start_ns / 1e3, "dur": max(0, stop_ns - start_ns) / 1e3, "args": dict(args or {})}
         self._events.append(event)
 
+    def async_span(
+        self, track: str, name: str, number: int, start_ns: int, stop_ns: int, args: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add something that took time and overlaps others of its kind, e.g. a frame under way; `number` tells it from them."""
+        common = {"name": name, "cat": track, "id": number, "pid": 1, "tid": 0}
+        self._events.append({"ph": "b", **common, "ts": start_ns / 1e3, "args": dict(args or {})})
+        self._events.append({"ph": "e", **common, "ts": max(start_ns, stop_ns) / 1e3})
+
     def mark(self, track: str, name: str, at_ns: int, args: Mapping[str, Any] | None = None) -> None:
         """Add a moment, e.g. a dropped frame."""
-        event = {"ph": "i", "s": "t", "name": name, "cat": "mark", "pid": 1, "tid": self._track(track)}
+        event = {"ph": "i", "s": "t", "name": name, "cat": "mark", "pid": 1, "tid": self.track(track)}
         self._events.append(event | {"ts": at_ns / 1e3, "args": dict(args or {})})
-
-    def run(self, track: str, name: str, run: TracedRun) -> None:
-        """Add a traced run: one span for it, one inside for every operator."""
-        self.span(track, name, run.start_ns, run.stop_ns, category="run")
-        for op in run.operators:
-            shapes = ["x".join(map(str, out.shape or ())) for out in op.outputs]
-            facts = {"type": op.type, "backend": op.backend, "mflops": op.mflops, "outputs": shapes}
-            self.span(track, op.name, op.start_ns, op.stop_ns, facts, category="operator")
 
     def to_dict(self) -> dict[str, Any]:
         """Give the file's content."""
         return {"traceEvents": self._events, "displayTimeUnit": "ms"}
+
+    def write(self, file: IO[str]) -> None:
+        """Write to a file that is open for text."""
+        json.dump(self.to_dict(), file)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the file, whole or not at all.
@@ -90,7 +94,7 @@ class TraceWriter:
         """
         target = Path(path)
         with whole(target) as made:
-            made.write_text(json.dumps(self.to_dict()))
+            made.write_text(json.dumps(self.to_dict()), encoding="utf-8")
         return target
 
 

@@ -1,0 +1,63 @@
+"""Every code block of the documentation runs, or says why it does not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers import pages, snippets
+
+CHECKOUT = Path(os.environ.get("MNNLITE_CHECKOUT", "/nonexistent"))
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))] if CHECKOUT.is_dir() else []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_docs__blocks_run(page: Path, tmp_path: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in snippets.files(text):
+        pages.make(name, tmp_path)
+    run = snippets.Page(str(page), tmp_path)
+    for block in snippets.blocks(text):
+        if not block.reason:
+            run.run(block)
+
+
+def test_docs__are_there(checkout: Path) -> None:
+    assert {"index.md", "tutorial.md", "command-line.md"} <= {page.name for page in (checkout / "docs").glob("*.md")}
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "same"),
+    [
+        ("a 1\n", "a 1\n", True),
+        ("a ...\n", "a 1.5 ms\n", True),
+        ("a\n...\nb\n", "a\nx\ny\nb\n", True),
+        ("a\n...\nb\n", "a\nb\n", True),
+        ("a\n", "a\nb\n", False),
+        ("a 1\n", "a 2\n", False),
+        ("", "a\n", False),
+    ],
+)
+def test_snippets__compare_what_is_shown(shown: str, said: str, same: bool) -> None:
+    assert snippets.matches(shown, said) is same
+
+
+def test_snippets__refuse_what_nothing_runs(tmp_path: Path) -> None:
+    (block,) = snippets.blocks("text\n```rust\nfn main() {}\n```\n")
+    with pytest.raises(AssertionError, match="page:3: nothing runs a block of 'rust'"):
+        snippets.Page("page", tmp_path).run(block)
+
+
+def test_snippets__know_why_a_block_is_not_run(tmp_path: Path) -> None:
+    one, two = snippets.blocks("<!-- not run: no board here -->\n```console\n$ x\n```\n\ntext\n```python\ny\n```\n")
+    assert (one.kind, one.reason, two.reason) == ("console", "no board here", "")
+    with pytest.raises(NameError):
+        snippets.Page("page", tmp_path).run(two)
+
+
+def test_snippets__fail_with_a_command(tmp_path: Path) -> None:
+    (block,) = snippets.blocks("```console\n$ mnnlite inspect nothing.mnn\n```\n")
+    with pytest.raises(AssertionError, match=r"there is no file|No such file|nothing\.mnn"):
+        snippets.Page("page", tmp_path).run(block)
