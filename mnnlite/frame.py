@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +12,9 @@ from mnnlite.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    from mnnlite.specs import ImageSpec
-
-__all__ = ["Frame", "apply"]
+__all__ = ["Frame"]
 
 # PyAV's names of formats: ours, bytes of a sample, whether the name itself says full range.
 _AV_FORMATS = {
@@ -76,6 +72,8 @@ class Frame:
     """
 
     __slots__ = ("_handle", "meta", "timestamp_ns")
+
+    _handle: _core.FrameHandle
 
     def __init__(self, array: ArrayLike, format: str, *, timestamp_ns: int | None = None, meta: object = None) -> None:
         self._handle = _core.FrameHandle.packed(array, _word("format", format))
@@ -293,58 +291,6 @@ class Frame:
         width, height = self.region
         part = "" if (width, height) == (self.width, self.height) else f", part of {width:g} x {height:g}"
         return f"Frame({self.width} x {self.height} {self.format}{part})"
-
-
-def apply(spec: ImageSpec, frame: Frame | Sequence[Frame], out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """Convert frames to an input array; what `ImageSpec.apply` calls, see there."""
-    handles = [frame._handle] if isinstance(frame, Frame) else _handles(frame)
-    size = spec.size
-    if size is None:
-        raise ArgumentError("apply: the spec has no size; give one: ImageSpec(size=(width, height), ...)")
-    if spec.multiple:
-        sizes = {_core.network_size(spec, handle) for handle in handles}
-        if len(sizes) > 1:
-            raise ArgumentError(
-                f"apply: with multiple={spec.multiple} the frames need inputs of different sizes; call it for each"
-            )
-        size = sizes.pop()
-    slots = len(handles)
-    if out is not None and getattr(out, "ndim", 0) > 0:
-        slots = max(slots, int(out.shape[0]))
-    plan = _plan(spec, handles[0].sample_format, size, slots, _core.active_isa())
-    if out is None:
-        out = _aligned(plan.shape, plan.dtype)
-    plan.run(handles, out)
-    return out
-
-
-def _handles(frames: Sequence[Frame]) -> list[_core.FrameHandle]:
-    try:
-        items = list(frames)
-    except TypeError:
-        items = [frames]  # type: ignore[list-item]
-    for item in items:
-        if not isinstance(item, Frame):
-            raise ArgumentError(
-                f"apply: got a {type(item).__name__}, wanted a Frame or a list of them: mnnlite.Frame(array, 'BGR')"
-            )
-    if not items:
-        raise ArgumentError("apply: got no frames, wanted at least one")
-    return [item._handle for item in items]
-
-
-def _aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """Return an array that starts at a cache line, as tensors do; NumPy's own start 16 bytes into one, which is slower."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(dtype).reshape(shape)
-
-
-@lru_cache(maxsize=64)
-def _plan(spec: ImageSpec, sample_format: int, size: tuple[int, int], slots: int, isa: str) -> _core.ImagePlan:
-    """Plans are immutable, so one serves every thread. `isa` is only part of the key."""
-    return _core.ImagePlan(spec, sample_format, size[0], size[1], slots)
 
 
 def _word(name: str, value: object) -> str:

@@ -225,9 +225,9 @@ class ImageSpec:
         Allocates the result if `out` is not given. The frame is not copied. Threads: any number at a time; the GIL is
         released once. Definition: `mnnlite.reference.image.convert`.
         """
-        from mnnlite.frame import apply  # only here: plain data must not need the extension to be imported
+        from mnnlite import _image  # only here: plain data must not need the extension to be imported
 
-        return apply(self, frame, out)
+        return _image.convert(self, frame, out)
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:

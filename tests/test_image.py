@@ -53,6 +53,23 @@ def test_real_sizes(format):
         same(ImageSpec(size=(96, 96), mean=127.5, std=127.5), frame.roi(100.5, 50.25, 61.5, 90), image)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_every_scale(format, dtype):
+    """Kernels load one, two or four outputs' samples at once, as the scale allows; regions end where the frame does."""
+    rng = np.random.default_rng(16)
+    frame, image = make(rng, format, 202, 9, gap=1, offset=3)
+    for target in (8, 9, 13, 15, 17, 25, 33, 39, 47, 61, 66, 81, 100, 128, 187, 202, 250, 411):
+        spec = ImageSpec(
+            size=(target, 4), dtype=dtype, std=255.0 if target % 3 else 1.0, mean=3.0 if target % 2 else 0.0
+        )
+        for part in (frame, frame.roi(101.3, 0, 100.7, 9), frame.roi(186, 0, 16, 9)):
+            same(spec, part, image)
+    mirrored = frame.quad([(190, 1), (30, 1), (30, 8), (190, 8)])
+    for target in (20, 80, 300):
+        same(ImageSpec(size=(target, 4), dtype=dtype, std=2.0), mirrored, image)
+
+
 @pytest.mark.parametrize("format", PACKED)
 @pytest.mark.parametrize("filter", ["bilinear", "nearest", "area"])
 def test_16_bit(format, filter):

@@ -18,15 +18,39 @@ namespace mnnlite::image {
 enum class Kind : int8_t { c1s1, c1s2, c2s2, c2s4, c3s3, c3s4, c4s4, wide1, wide3, wide3s4, wide4 };
 constexpr int kKinds = 11;
 
+// The frame rows under a network row, and the lower one's weight in 1/2048.
+struct RowPair {
+  const uint8_t* row0;
+  const uint8_t* row1;
+  int32_t weight1;
+};
+
+// Frame rows that the next call will read: while it computes, a kernel asks for their cache lines, `lines` of them with
+// every group. Frames are larger than the caches near the core, and no hardware guesses which row will be next.
+struct Ahead {
+  const uint8_t* row[6];
+  int32_t bytes[6];
+  int32_t rows, lines;
+};
+
 // Bilinear taps across: output x blends the samples at row + offset[x] and one step further with the weights in
 // weights[x] (low half the first's, high half the second's, in 1/2048). Vector code may read `load_bytes` bytes at
 // offset[x] for x in [wide_begin, wide_end); elsewhere only the samples themselves, the second only if it has weight.
+//
+// Where several outputs' samples lie within 16 bytes, they are loaded at once: outputs in groups of Kernels::lanes, the
+// last group moved back to end in time, each group in windows of `per_window` outputs. `starts` has a window's first byte,
+// `picks` for each output of a group four bytes: where in the window its first neighbour's first component lies, twice,
+// and the second neighbour's, twice. A neighbour without weight may be picked from anywhere.
 struct Taps {
   int32_t* offset;
   int32_t* weights;
   int32_t count;
   int32_t wide_begin, wide_end;
+  int32_t per_window;  // 4, 2, or 1: no windows
+  int32_t* starts;
+  uint32_t* picks;
 };
+constexpr int32_t kWindowBytes = 16, kMaxLanes = 8;
 
 // The same for a map that is not upright: every output has its own place and weights. `offset` is from the start of the
 // plane; weights_y holds the lower row's alone. `wide`: load_bytes may be read there and one row below.
@@ -54,18 +78,19 @@ struct AreaTaps {
 };
 
 // v: sampled values with fraction bits, a row per component in the order of memory.
-using SampleRow = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                           int32_t* const v[4]) noexcept;
+using SampleRow = void (*)(const RowPair& rows, const Taps& taps, const Ahead& ahead, int32_t* const v[4]) noexcept;
 // The same with out[c][x] = float(v) * scale[c] + bias[c] in one pass.
-using SampleRowF32 = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                              const float scale[4], const float bias[4], float* const out[4]) noexcept;
+using SampleRowF32 = void (*)(const RowPair& rows, const Taps& taps, const Ahead& ahead, const float scale[4],
+                              const float bias[4], float* const out[4]) noexcept;
 
-// The same in two steps, for regions that are enlarged: there a row has fewer samples than outputs, and blending samples
-// once is cheaper than blending around every output. t needs kTailElements more than `bytes`, which `across` may read.
-using BlendBytes = void (*)(const uint8_t* row0, const uint8_t* row1, int32_t weight1, int32_t bytes, int16_t* t) noexcept;
-using AcrossF32 = void (*)(const int16_t* t, const Taps& taps, const float scale[4], const float bias[4],
-                           float* const out[4]) noexcept;
-constexpr int32_t kTailElements = 32;
+// Outputs begin, begin + 1, ... along one axis of an upright map, all of them on the frame: output i lies at
+// scale * (i + 0.5) + shift, in 1 / `units` samples; samples first to last may be used, `step` apart.
+struct Line {
+  double scale, shift, units;
+  int32_t begin, count;
+  int32_t first, last, step;
+  bool nearest;
+};
 
 using WarpRow = void (*)(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept;
 
@@ -81,30 +106,17 @@ struct YuvMatrix {
   int32_t black;                                  // 16 or 0
 };
 
-// Rows of a YUV picture: upper and lower, and the lower's weight. Interleaved chroma is in `first` alone, both components in
-// the order of memory; of planar chroma `first` is U.
+// Interleaved chroma is in `first` alone, both components in the order of memory; of planar chroma `first` is U.
 struct YuvRows {
-  const uint8_t* luma[2];
-  const uint8_t* first[2];
-  const uint8_t* second[2];
-  int32_t luma_weight1, chroma_weight1;
+  RowPair luma, first, second;
 };
 enum class Chroma : int8_t { pairs, planes, packed };  // NV12 and NV21, I420, YUYV and UYVY
 constexpr int kChromas = 3;
 
 // Sampling, colour and out[c][x] = float(v) * scale[c] + bias[c] in one pass; red, green, blue. If V comes first in memory
 // the caller swaps U and V in the matrix, and red and blue in the rest.
-using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& matrix,
-                           const float scale[3], const float bias[3], float* const out[3]) noexcept;
-
-// The second of two steps, see BlendBytes: samples with their rows blended, interleaved chroma in `first` alone.
-struct YuvBlended {
-  const int16_t* luma;
-  const int16_t* first;
-  const int16_t* second;
-};
-using YuvAcrossF32 = void (*)(const YuvBlended& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& matrix,
-                              const float scale[3], const float bias[3], float* const out[3]) noexcept;
+using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const Ahead& ahead,
+                           const YuvMatrix& matrix, const float scale[3], const float bias[3], float* const out[3]) noexcept;
 
 // What `store` makes of v: v * k + b as float or half, that rounded and saturated, or round(v / 2^bits) saturated.
 enum class Store : int8_t { f32, f16, u8, i8, u8_exact, i8_exact };
@@ -118,23 +130,17 @@ using StoreRow = void (*)(const int32_t* v, int32_t count, float k, float b, int
 using StorePixels = void (*)(const int32_t* const v[4], int32_t count, const float k[4], const float b[4], int32_t bits,
                              void* out) noexcept;
 
-struct Kernels {
-  Isa isa;
-  SampleRow sample[kKinds];
-  SampleRowF32 sample_f32[kKinds];  // null where the pass is not fused
-  BlendBytes blend_bytes;           // null, and so is across_f32, where there are no two steps
-  AcrossF32 across_f32[kKinds];
-  YuvRowF32 yuv_f32[kChromas];      // null where the pass is not fused
-  YuvAcrossF32 yuv_across_f32[kChromas];  // null where there are no two steps
-  int8_t load_bytes[kKinds];        // what vector code reads at a tap's offset
-  WarpRow warp[kKinds];
+// Loops without gathers or shuffles.
+struct StreamKernels {
   // Positions in the frame of network columns first + i at height `row`; m is the map, row-major. Behind the horizon of a
   // projection they are outside the frame.
   void (*project)(const double m[9], bool affine, double first, double row, int32_t count, double* x, double* y) noexcept;
   // floor(position * units + 0.5), far outside clamped.
   void (*to_fixed)(const double* positions, double units, int32_t count, int32_t* fixed) noexcept;
+  // offset and weights as in Taps.
+  void (*line_taps)(const Line& line, int32_t* offset, int32_t* weights) noexcept;
   void (*warp_taps)(const int32_t* x, const int32_t* y, const WarpPlane& plane, const WarpTaps& taps) noexcept;
-  AreaAdd area_add[2];       // samples of one byte, of two
+  AreaAdd area_add[2];  // samples of one byte, of two
   AreaNarrow area_narrow[2];
   AreaReduce area_reduce;
   // Rows of v with `bits` fraction bits in, with 20 out (gray: 22, wide: 15). In place is allowed.
@@ -142,9 +148,19 @@ struct Kernels {
   void (*yuv_to_gray)(int32_t* y, int32_t count, int32_t bits, const YuvMatrix&) noexcept;
   void (*rgb_to_gray)(const int32_t* r, const int32_t* g, const int32_t* b, int32_t count, int32_t shift,
                       int32_t* gray) noexcept;
-  StoreRow store[kStores];         // step is 1
+  StoreRow store[kStores];  // step is 1
   StoreRow store_strided[kStores];
   StorePixels store_pixels[2][kStores];  // of 3 channels, of 4; null: one by one with store_strided
+};
+
+struct Kernels : StreamKernels {
+  Isa isa;
+  int32_t lanes;  // outputs of a group of windows; 0: no windows
+  SampleRow sample[kKinds];
+  SampleRowF32 sample_f32[kKinds];  // null where the pass is not fused
+  YuvRowF32 yuv_f32[kChromas];      // the same; luma and chroma have the same per_window
+  WarpRow warp[kKinds];
+  int8_t load_bytes[kKinds];  // what vector code reads at a tap's offset
 };
 
 // The table of an instruction set that available_isas() names.

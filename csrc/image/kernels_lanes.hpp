@@ -6,28 +6,24 @@
 namespace mnnlite::image {
 namespace {
 
-// Where the components lie in the 8 bytes of an output: first neighbour's and second neighbour's, -1 for none.
+// Of pixels in 8 bytes: how many components, how far from one to the next, how far from a pixel to its neighbour.
 template <Kind kind>
 struct Lanes;
 template <>
 struct Lanes<Kind::c3s3> {
-  static constexpr int count = 3;
-  static constexpr int8_t first[4] = {0, 1, 2, -1}, second[4] = {3, 4, 5, -1};
+  static constexpr int count = 3, spacing = 1, step = 3;
 };
 template <>
 struct Lanes<Kind::c3s4> {
-  static constexpr int count = 3;
-  static constexpr int8_t first[4] = {0, 1, 2, -1}, second[4] = {4, 5, 6, -1};
+  static constexpr int count = 3, spacing = 1, step = 4;
 };
 template <>
 struct Lanes<Kind::c4s4> {
-  static constexpr int count = 4;
-  static constexpr int8_t first[4] = {0, 1, 2, 3}, second[4] = {4, 5, 6, 7};
+  static constexpr int count = 4, spacing = 1, step = 4;
 };
 template <>
 struct Lanes<Kind::c2s4> {
-  static constexpr int count = 2;
-  static constexpr int8_t first[4] = {0, 2, -1, -1}, second[4] = {4, 6, -1, -1};
+  static constexpr int count = 2, spacing = 2, step = 4;
 };
 
 }  // namespace

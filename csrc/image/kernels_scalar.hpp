@@ -47,31 +47,29 @@ inline int32_t blend(const uint8_t* upper, const uint8_t* lower, int32_t step, i
 
 // T: type of a sample. N components, `Spacing` bytes apart, `Step` bytes from pixel to pixel.
 template <typename T, int N, int Spacing, int Step>
-inline void sample_columns(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps, int32_t begin,
-                           int32_t end, int32_t* const v[4]) noexcept {
+inline void sample_columns(const RowPair& rows, const Taps& taps, int32_t begin, int32_t end,
+                           int32_t* const v[4]) noexcept {
   for (int32_t x = begin; x < end; ++x)
     for (int c = 0; c < N; ++c) {
       const int32_t at = taps.offset[x] + c * Spacing;
-      v[c][x] = blend<T>(row0 + at, row1 + at, Step, taps.weights[x], weight1);
+      v[c][x] = blend<T>(rows.row0 + at, rows.row1 + at, Step, taps.weights[x], rows.weight1);
     }
 }
 
 template <typename T, int N, int Spacing, int Step>
-inline void sample_columns_f32(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                               int32_t begin, int32_t end, const float* scale, const float* bias,
-                               float* const out[4]) noexcept {
+inline void sample_columns_f32(const RowPair& rows, const Taps& taps, int32_t begin, int32_t end,
+                               const float* scale, const float* bias, float* const out[4]) noexcept {
   for (int32_t x = begin; x < end; ++x)
     for (int c = 0; c < N; ++c) {
       const int32_t at = taps.offset[x] + c * Spacing;
-      const int32_t v = blend<T>(row0 + at, row1 + at, Step, taps.weights[x], weight1);
+      const int32_t v = blend<T>(rows.row0 + at, rows.row1 + at, Step, taps.weights[x], rows.weight1);
       out[c][x] = static_cast<float>(v) * scale[c] + bias[c];
     }
 }
 
 template <typename T, int N, int Spacing, int Step>
-void sample_row(const uint8_t* row0, const uint8_t* row1, int32_t weight1, const Taps& taps,
-                int32_t* const v[4]) noexcept {
-  sample_columns<T, N, Spacing, Step>(row0, row1, weight1, taps, 0, taps.count, v);
+void sample_row(const RowPair& rows, const Taps& taps, const Ahead&, int32_t* const v[4]) noexcept {
+  sample_columns<T, N, Spacing, Step>(rows, taps, 0, taps.count, v);
 }
 
 template <typename T, int N, int Spacing, int Step>
@@ -104,18 +102,15 @@ inline void store_yuv_f32(int32_t y, int32_t u, int32_t v, const YuvMatrix& m, c
 template <int LumaStep, int ChromaStep, int Spacing>
 inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, int32_t begin,
                             int32_t end, const float scale[3], const float bias[3], float* const out[3]) noexcept {
-  const uint8_t* const* second = Spacing != 0 ? rows.first : rows.second;
+  const RowPair &light = rows.luma, &first = rows.first, &second = Spacing != 0 ? rows.first : rows.second;
   for (int32_t x = begin; x < end; ++x) {
-    const int32_t at_y = luma.offset[x], at_c = chroma.offset[x], w = chroma.weights[x];
-    const int32_t y = blend<uint8_t>(rows.luma[0] + at_y, rows.luma[1] + at_y, LumaStep, luma.weights[x], rows.luma_weight1);
-    const int32_t u = blend<uint8_t>(rows.first[0] + at_c, rows.first[1] + at_c, ChromaStep, w, rows.chroma_weight1);
-    const int32_t v = blend<uint8_t>(second[0] + at_c + Spacing, second[1] + at_c + Spacing, ChromaStep, w, rows.chroma_weight1);
+    const int32_t at_y = luma.offset[x], at_u = chroma.offset[x], at_v = at_u + Spacing, w = chroma.weights[x];
+    const int32_t y = blend<uint8_t>(light.row0 + at_y, light.row1 + at_y, LumaStep, luma.weights[x], light.weight1);
+    const int32_t u = blend<uint8_t>(first.row0 + at_u, first.row1 + at_u, ChromaStep, w, first.weight1);
+    const int32_t v = blend<uint8_t>(second.row0 + at_v, second.row1 + at_v, ChromaStep, w, second.weight1);
     store_yuv_f32(y, u, v, m, scale, bias, out, x);
   }
 }
-
-// Round to nearest, ties to even; exact below 2^22 because there the sum's last bit is 1.
-inline float round_half_even(float value) noexcept { return (value + 12582912.0f) - 12582912.0f; }
 
 // IEEE half with ties to even; overflow gives infinity.
 inline uint16_t half_of(float value) noexcept {

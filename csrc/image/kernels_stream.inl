@@ -112,6 +112,25 @@ void to_fixed(const double* positions, double units, int32_t count, int32_t* fix
   }
 }
 
+void line_taps(const Line& given, int32_t* offset, int32_t* weights) noexcept {
+  const Line line = given;
+  for (int32_t i = 0; i < line.count; ++i) {
+    const double position = line.scale * (line.begin + i + 0.5) + line.shift;
+    offset[i] = static_cast<int32_t>(__builtin_floor(position * line.units + 0.5));
+  }
+  const int32_t centre = line.nearest ? 0 : 1024, fraction = line.nearest ? 0 : 2047;
+#pragma GCC ivdep  // parts of one scratch
+  for (int32_t i = 0; i < line.count; ++i) {
+    int32_t at = (offset[i] - centre) >> 11, w = (offset[i] - centre) & fraction;
+    w = at >= line.last ? 0 : w;
+    w = at < line.first ? 0 : w;
+    at = at < line.first ? line.first : at;
+    at = at > line.last ? line.last : at;
+    offset[i] = at * line.step;
+    weights[i] = (2048 - w) | w << 16;
+  }
+}
+
 void warp_taps(const int32_t* x, const int32_t* y, const WarpPlane& plane, const WarpTaps& taps) noexcept {
   // Copies, because bytes are stored below and bytes may alias anything.
   const WarpPlane p = plane;
@@ -183,3 +202,28 @@ void store_pixels_exact(const int32_t* const v[4], int32_t count, const float*, 
     if (C > 3) to[i * C + 3] = saturate_exact<T>(v3[i], bits);
   }
 }
+
+// Of halves there is an instruction or there is not: the includer's.
+template <bool Strided>
+void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void* out, ptrdiff_t step) noexcept;
+
+constexpr StreamKernels kStream = {
+    project,
+    to_fixed,
+    line_taps,
+    warp_taps,
+    {add_area_u8, add_area_u16},
+    {narrow_area_u8, narrow_area_u16},
+    reduce_area,
+    yuv_to_rgb,
+    yuv_to_gray,
+    rgb_to_gray,
+    {store_f32<false>, store_f16<false>, store_real<uint8_t, false>, store_real<int8_t, false>,
+     store_exact<uint8_t, false>, store_exact<int8_t, false>},
+    {store_f32<true>, store_f16<true>, store_real<uint8_t, true>, store_real<int8_t, true>, store_exact<uint8_t, true>,
+     store_exact<int8_t, true>},
+    {{store_pixels_f32<float, 3>, nullptr, store_pixels_real<uint8_t, 3>, store_pixels_real<int8_t, 3>,
+      store_pixels_exact<uint8_t, 3>, store_pixels_exact<int8_t, 3>},
+     {store_pixels_f32<float, 4>, nullptr, store_pixels_real<uint8_t, 4>, store_pixels_real<int8_t, 4>,
+      store_pixels_exact<uint8_t, 4>, store_pixels_exact<int8_t, 4>}},
+};

@@ -1,42 +1,44 @@
 // Bilinear and nearest sampling of upright regions: one table of columns for a region, two rows of it at a time.
+#include <algorithm>
+
 #include "image/plan_data.hpp"
 
 namespace mnnlite::image {
 namespace {
 
+constexpr int32_t kLineBytes = 64;
+
 struct Workspace {
   int32_t* v[4];
   Taps taps[3];
-  int16_t* blended[3];  // samples of each group, rows blended
+  int32_t* rows[3];         // of each group: the upper row under each network row,
+  int32_t* row_weights[3];  // and the weights of it and the lower one
 };
-
-// Up to how many frame pixels for an output it is cheaper to blend all samples of a row first than around every output.
-// Measured; more for YUV, whose samples are fewer bytes and whose gathers cost more.
-constexpr int32_t kTwoSteps = 2, kTwoStepsYuv = 4;
 
 Workspace carve(const PlanData& plan, Carver& carver) noexcept {
   Workspace space{};
-  const auto width = static_cast<size_t>(plan.width);
+  const auto width = static_cast<size_t>(plan.width), height = static_cast<size_t>(plan.height);
   for (int32_t*& row : space.v) row = carver.take<int32_t>(width);
   for (int32_t g = 0; g < plan.group_count; ++g) {
     space.taps[g].offset = carver.take<int32_t>(width);
     space.taps[g].weights = carver.take<int32_t>(width);
+    space.taps[g].starts = carver.take<int32_t>((width + kMaxLanes) / 2);
+    space.taps[g].picks = carver.take<uint32_t>(width + kMaxLanes);
+    space.rows[g] = carver.take<int32_t>(height);
+    space.row_weights[g] = carver.take<int32_t>(height);
   }
-  for (int16_t*& row : space.blended)
-    row = carver.take<int16_t>(static_cast<size_t>(plan.fused_yuv ? kTwoStepsYuv : 4 * kTwoSteps) * (width + 4) + kTailElements);
   return space;
 }
 
+double units_of(int shift) noexcept { return shift != 0 ? kOne / 2 : kOne; }
+
 void make_taps(const Job& job, const Group& group, const Window& window, Bounds bounds, Taps& taps) noexcept {
-  const double scale = job.map.m[0], shift = job.map.m[2];
-  const bool nearest = job.plan.spec.filter == Filter::nearest;
   const Bounds samples = bounds.halved(group.shift_x);
   taps.count = window.x_end - window.x_begin;
-  for (int32_t x = 0; x < taps.count; ++x) {
-    const Tap tap = tap_at(centre(scale, shift, window.x_begin + x, group.shift_x), samples, nearest);
-    taps.offset[x] = tap.index * group.step;
-    taps.weights[x] = pair_of(tap.weight1);
-  }
+  taps.per_window = 1;
+  job.plan.kernels->line_taps({job.map.m[0], job.map.m[2], units_of(group.shift_x), window.x_begin, taps.count, samples.first,
+                               samples.last, group.step, job.plan.spec.filter == Filter::nearest},
+                              taps.offset, taps.weights);
   // Offsets rise or fall, so the columns where a wide read would leave the row are at one end.
   const ptrdiff_t row = row_bytes(job.plan.format, group.plane, job.view.width) - group.base;
   const ptrdiff_t last = row - job.plan.kernels->load_bytes[static_cast<int>(group.kind)];
@@ -44,6 +46,44 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
   taps.wide_end = taps.count;
   while (taps.wide_end > 0 && taps.offset[taps.wide_end - 1] > last) --taps.wide_end;
   while (taps.wide_begin < taps.wide_end && taps.offset[taps.wide_begin] > last) ++taps.wide_begin;
+}
+
+// Whether windows of `per_window` outputs hold all that these need; if so they are made. `row`: bytes of the row.
+bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t step, int32_t pixel_bytes, int32_t row) noexcept {
+  if (taps.count < lanes || row < kWindowBytes) return false;
+  const uint32_t second = static_cast<uint32_t>(step) * 0x01010000u;
+  uint32_t* pick = taps.picks;
+  int32_t* start = taps.starts;
+  for (int32_t group = 0; group < taps.count; group += lanes) {
+    const int32_t* offset = taps.offset + std::min(group, taps.count - lanes);
+    for (int32_t end = 0; end < lanes;) {
+      const int32_t begin = end;
+      end += per_window;
+      const int32_t low = std::min(offset[begin], offset[end - 1]), high = std::max(offset[begin], offset[end - 1]);
+      const int32_t from = std::min(low, row - kWindowBytes);
+      if (std::min(high + step + pixel_bytes, row) > from + kWindowBytes) return false;
+      *start++ = from;
+      for (int32_t i = begin; i < end; ++i) *pick++ = static_cast<uint32_t>(offset[i] - from) * 0x01010101u + second;
+    }
+  }
+  return true;
+}
+
+// The largest windows that fit all of a plan's groups: their taps are walked through together.
+void choose_windows(const Job& job, Taps* taps) noexcept {
+  const PlanData& plan = job.plan;
+  const int32_t lanes = plan.kernels->lanes;
+  for (int32_t per_window = lanes > 0 ? 4 : 1; per_window > 1; per_window /= 2) {
+    bool fits = true;
+    for (int32_t g = 0; g < plan.group_count && fits; ++g) {
+      const Group& group = plan.groups[g];
+      const Component& last = plan.info->component[group.component[group.count - 1]];
+      const auto row = static_cast<int32_t>(row_bytes(plan.format, group.plane, job.view.width) - group.base);
+      fits = plan.info->sample_bytes == 1 && make_windows(taps[g], per_window, lanes, group.step, last.offset - group.base + 1, row);
+    }
+    for (int32_t g = 0; g < plan.group_count && fits; ++g) taps[g].per_window = per_window;
+    if (fits) return;
+  }
 }
 
 }  // namespace
@@ -72,37 +112,34 @@ size_t scratch_upright(const PlanData& plan) noexcept {
 
 namespace {
 
-struct RowPair {
-  const uint8_t* row0;
-  const uint8_t* row1;
-  int32_t weight1;
+void make_rows(const Job& job, const Group& group, const Window& window, Bounds bounds, int32_t* rows, int32_t* weights) noexcept {
+  const Bounds samples = bounds.halved(group.shift_y);
+  job.plan.kernels->line_taps({job.map.m[4], job.map.m[5], units_of(group.shift_y), window.y_begin, window.y_end - window.y_begin,
+                               samples.first, samples.last, 1, job.plan.spec.filter == Filter::nearest},
+                              rows, weights);
+}
+
+// What the region's columns need of a row: bytes, and cache lines for every group of outputs.
+struct Span {
+  int32_t first_byte, bytes, lines;
 };
 
-// The rows under a network row.
-class Rows {
- public:
-  Rows(const Job& job, const Group& group, Bounds bounds) noexcept
-      : scale_(job.map.m[4]),
-        shift_(job.map.m[5]),
-        bounds_(bounds.halved(group.shift_y)),
-        subsampling_(group.shift_y),
-        nearest_(job.plan.spec.filter == Filter::nearest),
-        start_(job.view.plane[group.plane] + group.base),
-        stride_(job.view.stride[group.plane]) {}
-  RowPair operator()(int32_t y) const noexcept {
-    const Tap tap = tap_at(centre(scale_, shift_, y, subsampling_), bounds_, nearest_);
-    const uint8_t* row0 = start_ + tap.index * stride_;
-    return {row0, tap.weight1 != 0 ? row0 + stride_ : row0, tap.weight1};
+// What the next row needs and this one does not.
+void look_ahead(Ahead& ahead, int32_t groups, const Span* spans, const RowPair* now, const RowPair* next) noexcept {
+  int32_t rows = 0, lines = 0;
+  for (int32_t g = 0; g < groups; ++g) {
+    const auto add = [&](const uint8_t* row) {
+      ahead.row[rows] = row + spans[g].first_byte;
+      ahead.bytes[rows++] = spans[g].bytes;
+      lines += spans[g].lines;
+    };
+    const RowPair &here = now[g], &there = next[g];
+    if (there.row0 != here.row0 && there.row0 != here.row1) add(there.row0);
+    if (there.row1 != there.row0 && there.row1 != here.row1 && there.row1 != here.row0) add(there.row1);
   }
-
- private:
-  double scale_, shift_;
-  Bounds bounds_;
-  int subsampling_;
-  bool nearest_;
-  const uint8_t* start_;
-  ptrdiff_t stride_;
-};
+  ahead.rows = rows;
+  ahead.lines = lines;
+}
 
 // Which channel a sampled component (of YUV: red, green, blue) becomes, and how, for the passes that do all at once.
 struct Targets {
@@ -146,9 +183,18 @@ void run_upright(const Job& job) noexcept {
   const double divisor = to_frame.m[8], from_x = to_frame.m[2] / divisor, from_y = to_frame.m[5] / divisor;
   const Bounds columns = tap_bounds(from_x, to_frame.m[0] / divisor * job.region.width + from_x, view.width);
   const Bounds bounds_y = tap_bounds(from_y, to_frame.m[4] / divisor * job.region.height + from_y, view.height);
-  for (int32_t g = 0; g < plan.group_count && count > 0; ++g)
+  for (int32_t g = 0; g < plan.group_count && count > 0; ++g) {
     make_taps(job, plan.groups[g], window, columns, space.taps[g]);
-  const Rows rows[3] = {{job, plan.groups[0], bounds_y}, {job, plan.groups[1], bounds_y}, {job, plan.groups[2], bounds_y}};
+    make_rows(job, plan.groups[g], window, bounds_y, space.rows[g], space.row_weights[g]);
+  }
+  if (count > 0) choose_windows(job, space.taps);
+  const auto rows_at = [&](int32_t g, int32_t y) {
+    const Group& group = plan.groups[g];
+    const ptrdiff_t stride = view.stride[group.plane];
+    const int32_t weight1 = space.row_weights[g][y - window.y_begin] >> 16;
+    const uint8_t* row0 = view.plane[group.plane] + group.base + space.rows[g][y - window.y_begin] * stride;
+    return RowPair{row0, weight1 != 0 ? row0 + stride : row0, weight1};
+  };
 
   const bool v_first = plan.fused_yuv && plan.groups[1].component[0] == 2;
   const Targets targets = targets_of(plan, v_first);
@@ -157,24 +203,18 @@ void run_upright(const Job& job) noexcept {
 
   const Group& only = plan.groups[0];
   const SampleRowF32 sample_f32 = kernels.sample_f32[static_cast<int>(only.kind)];
-  const AcrossF32 across = kernels.across_f32[static_cast<int>(only.kind)];
   const int chroma = static_cast<int>(chroma_of(*plan.info));
   const YuvRowF32 yuv_f32 = kernels.yuv_f32[chroma];
-  const YuvAcrossF32 yuv_across = kernels.yuv_across_f32[chroma];
-  const int64_t samples = columns.last - columns.first + 1;
-  const bool two_steps = (plan.fused && across != nullptr && samples <= int64_t{kTwoSteps} * count) ||
-                         (plan.fused_yuv && yuv_across != nullptr && samples <= int64_t{kTwoStepsYuv} * count);
-  // Of two steps: the bytes of a row from the first sample of the region to the last; taps count from the first then.
-  int32_t first_byte[3] = {}, bytes[3] = {};
-  for (int32_t g = 0; two_steps && g < plan.group_count; ++g) {
+
+  RowPair now[3] = {}, next[3] = {};
+  Span spans[3] = {};
+  Ahead ahead{};
+  for (int32_t g = 0; g < plan.group_count && count > 0 && window.y_begin < window.y_end; ++g) {
     const Bounds chosen = columns.halved(plan.groups[g].shift_x);
-    first_byte[g] = chosen.first * plan.groups[g].step;
-    bytes[g] = (chosen.last - chosen.first + 1) * plan.groups[g].step;
-    for (int32_t i = 0; i < count; ++i) space.taps[g].offset[i] -= first_byte[g];
+    const int32_t bytes = (chosen.last - chosen.first + 1) * plan.groups[g].step;
+    spans[g] = {chosen.first * plan.groups[g].step, bytes, 1 + bytes / kLineBytes / std::max(count / kMaxLanes, 1)};
+    next[g] = rows_at(g, window.y_begin);
   }
-  const auto blend = [&](int32_t g, const RowPair& pair) {
-    kernels.blend_bytes(pair.row0 + first_byte[g], pair.row1 + first_byte[g], pair.weight1, bytes[g], space.blended[g]);
-  };
 
   const bool beside = x > 0 || window.x_end < plan.width;
   for (int32_t y = 0; y < plan.height; ++y) {
@@ -182,29 +222,23 @@ void run_upright(const Job& job) noexcept {
       pad_row(job, 0, y, plan.width);
       continue;
     }
-    const RowPair first = rows[0](y);
+    for (int32_t g = 0; g < plan.group_count; ++g) {
+      now[g] = next[g];
+      if (y + 1 < window.y_end) next[g] = rows_at(g, y + 1);
+    }
+    look_ahead(ahead, plan.group_count, spans, now, next);
     float* out[4] = {};
     targets.rows(job, x, y, out);
-    if (two_steps) {
-      for (int32_t g = 0; g < plan.group_count; ++g) blend(g, g == 0 ? first : rows[g](y));
-      if (plan.fused)
-        across(space.blended[0], space.taps[0], targets.scale, targets.bias, out);
-      else
-        yuv_across({space.blended[0], space.blended[1], space.blended[2]}, space.taps[0], space.taps[1], yuv, targets.scale,
-                   targets.bias, out);
-    } else if (plan.fused) {
-      sample_f32(first.row0, first.row1, first.weight1, space.taps[0], targets.scale, targets.bias, out);
+    if (plan.fused) {
+      sample_f32(now[0], space.taps[0], ahead, targets.scale, targets.bias, out);
     } else if (plan.fused_yuv) {
-      const RowPair second = rows[1](y), third = plan.group_count > 2 ? rows[2](y) : second;
-      const YuvRows chosen = {{first.row0, first.row1}, {second.row0, second.row1}, {third.row0, third.row1}, first.weight1,
-                              second.weight1};
-      yuv_f32(chosen, space.taps[0], space.taps[1], yuv, targets.scale, targets.bias, out);
+      yuv_f32({now[0], now[1], now[2]}, space.taps[0], space.taps[1], ahead, yuv, targets.scale, targets.bias, out);
     } else {
       for (int32_t g = 0; g < plan.group_count; ++g) {
-        const RowPair pair = rows[g](y);
         int32_t* v[4] = {};
         for (int i = 0; i < plan.groups[g].count; ++i) v[i] = space.v[plan.groups[g].component[i]];
-        kernels.sample[static_cast<int>(plan.groups[g].kind)](pair.row0, pair.row1, pair.weight1, space.taps[g], v);
+        kernels.sample[static_cast<int>(plan.groups[g].kind)](now[g], space.taps[g], ahead, v);
+        ahead.rows = 0;
       }
       finish_row(job, space.v, x, y, count);
     }

@@ -24,7 +24,7 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # cli -> observe -> runtime -> {cost, task} -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors"},
-    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine"},
+    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image"},
     {"draw"},
     {"model", "decoders", "results", "frame"},
     {"task", "meter", "cost", "video", "convert"},
@@ -35,8 +35,6 @@ LEVELS = [
     {"__main__", ""},  # "" is the package itself
 ]
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
-# Imports inside a function that look upwards, each for a reason.
-LAZY = {("specs", "frame")}  # ImageSpec.apply: plain data, whose one verb needs the extension
 
 
 def includes(room: Path) -> Iterator[tuple[Path, str]]:
@@ -106,8 +104,8 @@ def test_python__imports_point_downwards(checkout: Path) -> None:
     for module, path in sources(checkout):
         if module == "reference":
             continue
-        for target, inside, line in imports(path):
-            if target == module or (inside and (module, target) in LAZY):
+        for target, _, line in imports(path):
+            if target == module:
                 continue
             where = f"{path.relative_to(checkout)}:{line}"
             if target == "":
