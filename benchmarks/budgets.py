@@ -5,7 +5,7 @@
 The networks are the eleven of many_models.py. Each set is a fresh child process that draws networks (some twice), one or two
 lanes, weights on the heap or in files, and a limit between a third and all of what the set would need; it adds them one by
 one, working on frames in between, removes some and adds again. The peak is the kernel's high-water mark of each step, minus
-the pages of files that are mapped at its end and minus what was held when the runtime was made: that counts a model file
+the pages of files that are mapped at its ends and minus what was held when the runtime was made: that counts a model file
 while it is read as well, so it is never too small. The prediction is what `Runtime.memory()["budget"]["expected"]` says after
 two frames, beside the growth that was measured then, malloc's free pages given back.
 """
@@ -58,12 +58,13 @@ def one_set(seed: int, paths: list[str]) -> dict[str, Any]:
     def step(function: Any, *arguments: Any) -> None:
         if not proc.reset_high_water():
             raise SystemExit("this kernel does not measure peaks (/proc/self/clear_refs cannot be written)")
+        before = proc.process()
         try:
             function(*arguments)
         finally:
-            now = proc.process()
-            marked = proc.high_water()
-            result["peak"] = max(result["peak"], now.anonymous - start, (marked or 0) - now.file_backed - start)
+            now, marked = proc.process(), proc.high_water() or 0
+            files = max(before.file_backed, now.file_backed)
+            result["peak"] = max(result["peak"], now.anonymous - start, marked - files - start)
 
     def work() -> None:
         runtime.process(frame)
@@ -84,9 +85,8 @@ def one_set(seed: int, paths: list[str]) -> dict[str, Any]:
             result["removed"] += 1
             step(work)
     proc.trim()
-    memory = runtime.memory()
-    result["expected"] = memory["budget"]["expected"]
     result["grown"] = proc.process().anonymous - start
+    result["expected"] = runtime.memory()["budget"]["expected"]
     result["tasks"] = len(runtime.tasks)
     runtime.close()
     return result

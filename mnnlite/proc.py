@@ -101,12 +101,13 @@ def files(inodes: Collection[int]) -> dict[str, int]:
     """
     sizes = {"Rss": 0, "Private_Dirty": 0, "Shared_Dirty": 0, "Anonymous": 0}
     mine = False
-    for line in Path("/proc/self/smaps").read_text(errors="replace").splitlines():
-        first, *rest = line.split()
-        if not first.endswith(":"):  # a mapping: addresses, rights, offset, device, inode, path
-            mine = int(rest[3]) in inodes
-        elif mine and first[:-1] in sizes:
-            sizes[first[:-1]] += int(rest[0]) * 1024
+    with Path("/proc/self/smaps").open(errors="replace") as lines:
+        for line in lines:
+            first, *rest = line.split(None, 5)
+            if not first.endswith(":"):  # a mapping: addresses, rights, offset, device, inode, path
+                mine = int(rest[3]) in inodes
+            elif mine and first[:-1] in sizes:
+                sizes[first[:-1]] += int(rest[0]) * 1024
     # Pages that were written since are no longer the file's.
     return {
         "resident": sizes["Rss"] - sizes["Anonymous"],

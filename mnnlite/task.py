@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Task"]
+__all__ = ["Task", "load_model"]
 
 _STAGES = ("preprocess", "infer", "decode")
 
@@ -57,11 +57,12 @@ class Task:
         image: ImageSpec | Mapping[str, ImageSpec] | None = None,
         decoder: Decoder | str | Mapping[str, Decoder] | None = None,
         arena: Arena | None = None,
+        _model: Model | None = None,
     ) -> None:
         if isinstance(spec, TaskSpec):
             if image is not None or decoder is not None:
                 raise ArgumentError("image and decoder belong to the TaskSpec; pass them there")
-            self.spec, model = spec, None
+            self.spec, model = spec, _model
         elif isinstance(spec, Model):
             self.spec, model = TaskSpec(None, image, "raw" if decoder is None else decoder), spec
         else:
@@ -70,7 +71,7 @@ class Task:
             raise ArgumentError("feed: takes what other tasks give, so it needs a mnnlite.Runtime; add the task to one")
         images = _images(self.spec.image)
         self._owns_model = model is None
-        self.model = _load(self.spec, images, arena) if model is None else model
+        self.model = load_model(self.spec, arena) if model is None else model
         try:
             self._native: _core.Task | None = self._make(images)
         except BaseException:
@@ -80,6 +81,8 @@ class Task:
 
     def _make(self, images: dict[str, ImageSpec]) -> _core.Task:
         inputs, outputs = list(self.model.inputs), list(self.model.outputs)
+        if self.spec.outputs is not None:  # a model that others use too may have more
+            outputs = [name for name in outputs if name in self.spec.outputs]
         if "" in images:
             if len(inputs) > 1:
                 raise ArgumentError(
@@ -333,7 +336,9 @@ def _decoder(decoder: Any) -> Decoder | dict[str, Decoder]:
     return as_decoder(decoder)
 
 
-def _load(spec: TaskSpec, images: dict[str, ImageSpec], arena: Arena | None) -> Model:
+def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
+    """Load the model of a task, with the shapes that its pictures give it."""
+    images = _images(spec.image)
     hints = [
         (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in images.items()
     ]

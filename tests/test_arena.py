@@ -311,3 +311,55 @@ def test_tasks_of_a_runtime_are_resized(family, spoiler, tmp_path):
         with pytest.raises(mnnlite.ArgumentError, match="no task 'x'"):
             runtime.resize("x", {"image": (1, 3, 8, 8)})
         assert {name for turn in range(2) for name in runtime.process(frame)} == {"net", "poison"}
+
+
+@pytest.mark.parametrize("weights", ["heap", "mapped"])
+def test_tasks_of_one_network_share_its_session(family, spoiler, weights):
+    """Branches of one network, due on different frames, beside one that spoils shared memory."""
+    path, image = family[0][2], ImageSpec(std=255)
+    frames = [Frame(np.random.default_rng(i).integers(0, 256, (60, 80, 3), np.uint8), "BGR") for i in range(4)]
+    with Task(TaskSpec(path, image)) as whole:
+        expected = [whole(frame) for frame in frames]
+
+    def check(runtime):
+        ran = dict.fromkeys(runtime.tasks, 0)
+        for frame, want in zip(frames, expected, strict=True):
+            result = runtime.process(frame)
+            for name in set(result) - {"poison"}:
+                assert_equal(result[name], {output: want[output] for output in runtime.tasks[name].outputs})
+            for name in result:
+                ran[name] += 1
+        return ran
+
+    options = {} if weights == "heap" else {"weights": weights}
+    try:
+        runtime = Runtime(**options)
+    except mnnlite.ArgumentError as error:
+        pytest.skip(str(error))  # no folder on a disk
+    with runtime:
+        runtime.add("poison", TaskSpec(spoiler, ImageSpec(std=1e-29)))
+        runtime.add("heat", TaskSpec(path, image, outputs=["heat"]))
+        narrow = runtime.memory()["tasks"]["heat"]["static"]
+        runtime.add("points", TaskSpec(path, image, outputs=["points"]), every=2)
+        assert check(runtime) == {"poison": 4, "heat": 4, "points": 2}
+        tasks = runtime.memory()["tasks"]
+        assert tasks["points"]["shares"] == "heat"
+        assert tasks["points"]["static"] == tasks["points"]["inputs"] == 0
+        with mnnlite.Model(path) as model:
+            assert narrow < tasks["heat"]["static"] <= model.memory()["static"] + 8192
+        # Another picture, and another file: sessions of their own.
+        runtime.add("other picture", TaskSpec(path, ImageSpec(std=127), outputs=["points"]))
+        runtime.add("other network", TaskSpec(family[0][1], image, outputs=["points"]))
+        tasks = runtime.memory()["tasks"]
+        assert "shares" not in tasks["other picture"]
+        assert "shares" not in tasks["other network"]
+        runtime.remove("other picture")
+        runtime.remove("other network")
+        runtime.remove("heat")
+        assert check(runtime) == {"poison": 4, "points": 2}
+        runtime.add("heat", TaskSpec(path, image, outputs=["heat"]))
+        assert runtime.memory()["tasks"]["heat"]["shares"] == "points"
+        assert check(runtime) == {"poison": 4, "points": 2, "heat": 4}
+        runtime.remove("points")
+        runtime.remove("heat")
+        assert set(runtime.memory()["tasks"]) == {"poison"}

@@ -128,12 +128,17 @@ void bind_lanes(py::module_& module) {
       .def("fit", &InputPool::fit)
       .def_property_readonly("bytes", &InputPool::bytes);
 
+  py::class_<SharedRun, std::shared_ptr<SharedRun>>(module, "SharedRun").def(py::init<>());
+
   py::class_<Member, std::shared_ptr<Member>>(module, "Member")
       .def(py::init(&make_member), py::arg("task"), py::keep_alive<1, 2>())
       .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"), py::arg("padding"))
       .def("share_input", [](Member& member, std::shared_ptr<InputPool> pool) {
         check(member.task().share_input(std::move(pool)), "create_task");
       }, py::arg("pool"))
+      .def("share_run", [](Member& member, std::shared_ptr<SharedRun> run) {
+        check(member.task().share_run(std::move(run)), "create_task");
+      }, py::arg("run"))
       .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"), py::arg("input"));
 
   py::class_<FrameTicket>(module, "FrameTicket")

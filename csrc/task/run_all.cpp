@@ -10,6 +10,7 @@ int64_t steady_ns() noexcept {
 
 void run_all(const std::vector<Due>& due, const TaskItem& frame, std::vector<Outcome>& outcomes, Running& running) noexcept {
   for (const Due& each : due) each.member->task().begin_frame();
+  for (const Due& each : due) each.member->task().announce();
   for (size_t i = 0; i < due.size(); ++i) {
     Member& member = *due[i].member;
     Outcome& outcome = outcomes[i];
@@ -41,7 +42,10 @@ void run_all(const std::vector<Due>& due, const TaskItem& frame, std::vector<Out
     outcome.status = due[i].member->hand_over(outcome.results);
     if (!outcome.status.ok()) outcome.state = Outcome::failed;
   }
-  for (const Due& each : due) each.member->set_ran(false);
+  for (const Due& each : due) {
+    each.member->set_ran(false);
+    each.member->task().begin_frame();  // whoever runs a task between frames gets a run of its own
+  }
 }
 
 }  // namespace mnnlite

@@ -115,6 +115,13 @@ Status Task::add_feed(const TaskFeed& feed) {
   return {};
 }
 
+Status Task::share_run(std::shared_ptr<SharedRun> run) {
+  if (!feeds_.empty() || !state_.empty() || images_.empty())
+    return Status::error(Code::argument, "a task with state, with a feed or without a picture cannot share its run");
+  run_ = std::move(run);
+  return {};
+}
+
 Status Task::share_input(std::shared_ptr<InputPool> pool) noexcept try {
   if (images_.size() != 1 || pool_) return {};
   const int input = images_[0].image.input;
@@ -246,7 +253,12 @@ Status Task::run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept
   for (size_t i = 0; i < images_.size(); ++i) MNNLITE_TRY(fill(images_[i], items, n, i == 0));
 
   const int64_t filled = now_ns();
-  MNNLITE_TRY(session_->run(wanted_));
+  if (!run_ || run_->due == 0) {
+    MNNLITE_TRY(session_->run(wanted_));
+  } else if ((run_->done & wanted_) != wanted_) {
+    MNNLITE_TRY(session_->run(run_->due | wanted_));
+    run_->done = run_->due | wanted_;
+  }
   const int64_t inferred = now_ns();
 
   if (frame_width > largest_width_ || frame_height > largest_height_) {

@@ -53,6 +53,13 @@ struct TaskFeed {
   bool copied = false;
 };
 
+// Tasks of one session and one picture, each with outputs of its own: the first of them that runs on a frame runs the
+// network for all that are due, and the others only decode. The lane's thread only.
+struct SharedRun {
+  OutputMask due = 0;   // outputs that the frame at work wants; 0 between frames
+  OutputMask done = 0;  // of these, what is there
+};
+
 class Task {
  public:
   // Outputs in `raw` are computed too, for callers that read them themselves. Every decoder is planned for the shapes as
@@ -82,10 +89,17 @@ class Task {
   // Shape and dtype must be equal.
   Status add_feed(const TaskFeed& feed);
   bool takes_pictures() const noexcept { return !images_.empty(); }
-  // What a shared input holds is of an earlier frame.
+  // What a shared input holds is of an earlier frame, and so is what a shared session gave.
   void begin_frame() noexcept {
     if (pool_) pool_->begin_frame();
+    if (run_) *run_ = SharedRun{};
   }
+  // This task is due on the frame that begins; after all tasks were told of it.
+  void announce() noexcept {
+    if (run_) run_->due |= wanted_;
+  }
+  // All tasks that share a session, with the same picture and neither feeds nor state nor crops, share one of these.
+  Status share_run(std::shared_ptr<SharedRun> run);
   // Of the last run: where the pictures of its last batch lay.
   const mnnlite_item* items() const noexcept { return items_.data(); }
   int32_t item_count() const noexcept { return item_count_; }
@@ -133,6 +147,7 @@ class Task {
   std::vector<TaskFeed> feeds_;
   std::vector<int> raw_;
   std::shared_ptr<InputPool> pool_;  // of the only picture's input
+  std::shared_ptr<SharedRun> run_;
   std::vector<mnnlite_item> items_;
   std::vector<TensorView> tensors_;  // of the decoder at work
   OutputMask wanted_ = kAllOutputs;

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import _core
 from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.runtime.rules import Rule
+from mnnlite.runtime.sharing import Shared, key_of, outputs_of
 from mnnlite.runtime.stats import TaskStats
 from mnnlite.specs import TaskSpec
-from mnnlite.task import Task
+from mnnlite.task import Task, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mnnlite.decoders import Decoder
+    from mnnlite.model import Arena
     from mnnlite.runtime.budget import Share
     from mnnlite.runtime.lane import Lane
+    from mnnlite.runtime.sharing import Key
 
 __all__ = ["Entry", "Settings"]
 
@@ -118,6 +121,7 @@ class Entry:
     failures: int = 0  # in a row
     flying: int = 0  # frames on their way that it takes part in
     closing: bool = False  # it takes part in no further ones
+    shared: Shared | None = None  # the model, where other tasks may use it too
     share: Share | None = None  # of the memory budget, if there is one
     used: int = 0  # the last frame it took part in
     evicted: bool = False  # not loaded at the moment
@@ -157,6 +161,8 @@ class Entry:
         """On the lane's thread: the network goes, and its arena gives back what it no longer needs."""
         del self.member
         self.task.close()
+        if self.shared is not None:
+            self.shared.leave(self.lane.models)
         self.lane.tidy()
 
 
@@ -167,23 +173,42 @@ def needs_of(spec: TaskSpec, settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def load(name: str, spec: TaskSpec, settings: Settings, lane: Lane, threads: int, others: Mapping[str, Entry]) -> Entry:
-    """On the lane's thread: load the model into the lane's arena and tie it to the tasks it takes something from."""
+def load(
+    name: str,
+    spec: TaskSpec,
+    settings: Settings,
+    lane: Lane,
+    threads: int,
+    others: Mapping[str, Entry],
+    sharing: bool = False,
+) -> Entry:
+    """On the lane's thread: load the model into the lane's arena and tie it to the tasks it takes something from.
+
+    With `sharing` a task of the same network on the same picture in the lane has the session too.
+    """
     if lane.cores is not None and (spec.threads or threads) > 1:
         raise ArgumentError(
             f"{spec.threads or threads} threads in a lane that is bound to cores: not yet, the engine's own threads belong to "
             "the process; use threads=1 and more lanes, or no cores"
         )
     arena = lane.arena(spec.precision, spec.threads or threads)
+    bare = replace(spec, threads=None, feed={})
+    shared = None
     try:
-        task = Task(replace(spec, threads=None, feed={}), arena=arena)
+        key = key_of(spec, settings) if sharing else None
+        if key is not None:
+            shared = _shared(key, name, spec, lane, arena, others)
+        task = Task(bare, arena=arena, _model=None if shared is None else shared.model)
     except BaseException:
+        if shared is not None:
+            shared.leave(lane.models)
         lane.tidy()
         raise
     try:
         member = _core.Member(task.native)
         entry = Entry(name, spec, settings, lane, task, member, task.decoders, needs_of(spec, settings))
         entry.mflops = task.model.mflops
+        entry.shared = shared
         entry.stats.loading = {stage: ns for stage, ns in task.model.timing.items() if stage != "infer"}
         for target, source in spec.feed.items():
             if isinstance(source, str):
@@ -192,12 +217,33 @@ def load(name: str, spec: TaskSpec, settings: Settings, lane: Lane, threads: int
                 task.model.input(target)[...] = source
         if settings.after is not None:
             _follow(entry, settings, others)
+        if shared is not None:
+            member.share_run(shared.run)
         member.share_input(lane.inputs)
     except BaseException:
         task.close()
+        if shared is not None:
+            shared.leave(lane.models)
         lane.tidy()
         raise
     return entry
+
+
+def _shared(key: Key, name: str, spec: TaskSpec, lane: Lane, arena: Arena, others: Mapping[str, Entry]) -> Shared:
+    """The lane's model for this task, with one user more; made if there is none with its outputs."""
+    found = lane.models.get(key)
+    if found is None or not found.covers(spec):
+        before = others[name].shared if name in others else None  # the task is moved, and so are those it shares with
+        companions = [
+            each
+            for each in others.values()
+            if not each.evicted and (each.lane is lane or (before is not None and each.shared is before))
+        ]
+        outputs = outputs_of(key, spec, [each for each in companions if each.name != name])
+        made = load_model(replace(spec, threads=None, feed={}, decoder="raw", outputs=outputs), arena)
+        found = lane.models[key] = Shared(key, made, outputs)
+    found.users += 1
+    return found
 
 
 def _other(entry: Entry, name: str, others: Mapping[str, Entry], what: str) -> Entry:

@@ -18,6 +18,8 @@ from mnnlite.proc import trim
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mnnlite.runtime.sharing import Key, Shared
+
 __all__ = ["Lane"]
 
 T = TypeVar("T")
@@ -45,6 +47,7 @@ class Lane:
         self.index, self.cores = index, cores
         self.weights = weights
         self.arenas: _Arenas = {}
+        self.models: dict[Key, Shared] = {}  # that several tasks may use
         self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
         self._lanes = lanes
         self._calls: _Calls = deque()

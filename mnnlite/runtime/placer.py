@@ -179,12 +179,18 @@ class Placer:
         """Tasks that must be in one lane, together; each in the order of adding."""
         group_of: dict[str, list[Entry]] = {}
         for entry in self._flights.entries.values():
-            joined = {id(group_of[name]): group_of[name] for name in entry.needs}
+            near = [*entry.needs, *self._sharing(entry, group_of)]
+            joined = {id(group_of[name]): group_of[name] for name in near}
             group = [*(each for other in joined.values() for each in other), entry]
             group_of.update((each.name, group) for each in group)
         order = {name: i for i, name in enumerate(self._flights.entries)}
         groups = {id(group): group for group in group_of.values()}
         return [sorted(group, key=lambda each: order[each.name]) for group in groups.values()]
+
+    def _sharing(self, entry: Entry, before: Mapping[str, object]) -> list[str]:
+        """Tasks that have their session in common with this one, of those that were seen before."""
+        entries = self._flights.entries
+        return [name for name in before if entry.shared is not None and entries[name].shared is entry.shared]
 
     # ---- while frames are worked on
 

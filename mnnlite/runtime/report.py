@@ -60,7 +60,14 @@ def memory_of(roster: Roster) -> dict[str, Any]:
     """As `Runtime.memory` says."""
     with roster.flights.lock:
         entries = [entry for entry in roster.entries.values() if not entry.evicted]
-    tasks = {entry.name: {**entry.task.model.memory(), "lane": entry.lane.index} for entry in entries}
+    tasks: dict[str, Any] = {}
+    first: dict[int, str] = {}  # task of each model
+    for entry in entries:
+        terms: dict[str, Any] = {**entry.task.model.memory(), "lane": entry.lane.index}
+        owner = first.setdefault(id(entry.task.model), entry.name)
+        if owner != entry.name:  # counted there
+            terms.update(dict.fromkeys(("model_buffer", "static", "inputs", "outputs", "mapped"), 0), shares=owner)
+        tasks[entry.name] = terms
     lanes = []
     for lane in roster.lanes:
         mine = [entry for entry in entries if entry.lane is lane]

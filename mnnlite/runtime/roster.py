@@ -58,7 +58,22 @@ class Roster:
                 raise ArgumentError(f"task {name!r} comes after {each!r}, which is evictable; make that one stay")
         entry = self._load(name, spec, settings, lane)
         self.flights.enter(entry)
+        self._join(entry)
         self.placer.added(entry)
+
+    def _join(self, new: Entry) -> None:
+        """Tasks of the same network whose session has not the outputs of the new one come over to the new session."""
+        for old in list(self.entries.values()):
+            here, there = old.shared, new.shared
+            if here is None or there is None or here is there or old.lane is not new.lane:
+                continue
+            if here.key != there.key or not there.covers(old.spec):
+                continue
+            if any(old.name in other.needs for other in self.entries.values()):
+                continue  # others look at the tensors that it has
+            entry = self._load(old.name, old.spec, old.settings, old.lane)
+            if self.flights.leave(old, entry):
+                self._close(old)
 
     def remove(self, name: str) -> None:
         """As `Runtime.remove`."""
@@ -122,7 +137,7 @@ class Roster:
         others = self.entries if others is None else others
         if self.store is not None:
             return self.store.load(name, spec, settings, lane, others)
-        return on_lane(self.flights, lane, lambda: load(name, spec, settings, lane, self.threads, others))
+        return on_lane(self.flights, lane, lambda: load(name, spec, settings, lane, self.threads, others, sharing=True))
 
     def _close(self, entry: Entry) -> None:
         on_lane(self.flights, entry.lane, entry.close)

@@ -408,7 +408,8 @@ class Runtime:
         Returns
         -------
         dict
-            ``tasks``: for each the terms of `Model.memory` and its ``lane``; ``lanes``: for each ``static`` (weights and
+            ``tasks``: for each the terms of `Model.memory` and its ``lane``, and ``shares``, the task in whose terms its
+            session is counted, if it shares one; ``lanes``: for each ``static`` (weights and
             outputs), ``mapped`` (what of it lies in files), ``dynamic`` (the one buffer for feature maps, as large as the
             largest of its tasks needs) and ``inputs`` (one memory for all pictures, as large as the largest, and what
             cannot be shared); ``total`` of all lanes, without what lies in files; ``engine``: what MNN took when it was

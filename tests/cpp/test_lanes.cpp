@@ -155,6 +155,43 @@ TEST_CASE("a chain hands tensors over") {
   CHECK(static_cast<const float*>(raw.view.data)[2] == 12);
 }
 
+TEST_CASE("tasks of one session and one picture run it once a frame") {
+  FakeOptions options;
+  options.dims = {1, 3, 8, 8};
+  options.outputs = 2;
+  options.fail_at_run = 2;
+  std::unique_ptr<FakeSession> fake;
+  REQUIRE(FakeSession::make(std::make_shared<FakeArena>(), options, fake).ok());
+  const std::shared_ptr<Session> session = std::move(fake);
+  ImageSpec spec;
+  spec.width = spec.height = 8;
+  const auto shared = std::make_shared<SharedRun>();
+  std::vector<std::shared_ptr<Member>> members;
+  for (int output = 0; output < 2; ++output) {
+    std::unique_ptr<Task> task;
+    REQUIRE(Task::make(session, {{0, spec}}, {}, {output}, {}, 1, task).ok());
+    REQUIRE(task->share_run(shared).ok());
+    members.push_back(std::make_shared<Member>(std::shared_ptr<Task>(std::move(task))));
+  }
+  const Picture picture(8, 8, 1);
+  for (int frame = 0; frame < 2; ++frame) {
+    const std::vector<Outcome> outcomes = run({{members[0]}, {members[1]}}, picture.item);
+    for (size_t output = 0; output < 2; ++output) {
+      REQUIRE(outcomes[output].state == Outcome::ran);  // a third run of the network would have failed
+      const float* values = static_cast<const float*>(outcomes[output].results.raw.at(0).view.data);
+      CHECK(values[64] == doctest::Approx(200.0f * static_cast<float>(output + 1)));
+    }
+  }
+  // The one that fails takes its turn alone, and the next one tries anew.
+  const std::vector<Outcome> outcomes = run({{members[0]}, {members[1]}}, picture.item);
+  CHECK(outcomes[0].state == Outcome::failed);
+  CHECK(outcomes[1].state == Outcome::ran);
+  CHECK(members[0]->task().run(&picture.item, 1).ok());  // between frames
+  std::unique_ptr<Task> blind;
+  REQUIRE(Task::make(session, {}, {}, {0}, {}, 1, blind).ok());
+  CHECK(blind->share_run(shared).code == Code::argument);
+}
+
 TEST_CASE("what cannot follow is refused") {
   Rig whole(16), part(8);
   const auto parent = member_of(whole), child = member_of(part);
