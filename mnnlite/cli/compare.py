@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import observe, pipeline, video
-from mnnlite.cli.options import add_model_options, model_options, read_inputs
+from mnnlite.cli.options import DEFAULTS, add_model_options, model_options, read_inputs
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
 from mnnlite.specs import ImageSpec
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import argparse
 
     from numpy.typing import NDArray
-
-_DEFAULTS = {"shapes": None, "backend": "cpu", "precision": "normal", "memory_mode": "normal", "threads": 1}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,7 +62,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         tolerance=args.tolerance,
         seed=args.seed,
         shapes=shapes or None,
-        options={name: value for name, value in options.items() if value != _DEFAULTS[name]},
+        options={name: value for name, value in options.items() if value != DEFAULTS[name]},
     )
     if args.report:
         observe.write_report(found, args.report)

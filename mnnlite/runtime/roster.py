@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, StateError
+from mnnlite.proc import process
 from mnnlite.runtime.entry import Entry, Settings, check_spec, load, needs_of
 from mnnlite.runtime.placement import load_of, place
 from mnnlite.runtime.store import on_lane
 
 if TYPE_CHECKING:
+    from mnnlite.proc import Process
     from mnnlite.runtime.flights import Flights
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.store import Store
@@ -37,6 +39,10 @@ class Roster:
         self.flights, self.lanes, self.threads, self.store = flights, lanes, threads, store
         self.entries = flights.entries
         self.changing = threading.Lock()
+        try:
+            self.since: Process | None = process()  # before any task
+        except StateError:  # a system that does not tell
+            self.since = None
         self.settled = True  # no better placement is to be looked for
 
     def add(self, name: str, spec: TaskSpec, settings: Settings) -> None:

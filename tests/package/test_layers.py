@@ -27,7 +27,7 @@ LEVELS = [
     {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine"},
     {"draw"},
     {"model", "decoders", "results", "frame"},
-    {"task", "meter", "cost", "video", "convert"},
+    {"task", "meter", "cost", "ledger", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},
     {"road"},
