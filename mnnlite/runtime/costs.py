@@ -22,6 +22,11 @@ class Costs:
         """The next run takes so many nanoseconds more: the task must be loaded first."""
         self._extra[name] = ns
 
+    def guess(self, name: str, ns: int) -> None:
+        """Of a task that has not run yet. Any thread."""
+        if name not in self._mean:
+            self.saw(name, ns)
+
     def saw(self, name: str, ns: int) -> None:
         """Learn from a run of `ns` nanoseconds."""
         mean = self._mean.get(name)

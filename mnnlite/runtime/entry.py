@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.runtime.rules import Rule
 from mnnlite.runtime.stats import TaskStats
 from mnnlite.specs import TaskSpec
@@ -112,7 +113,8 @@ class Entry:
     member: _core.Member
     decoders: Mapping[str, Decoder]
     needs: tuple[str, ...] = ()
-    cost_ns: int = 0  # of one run, as measured when it was loaded
+    cost_ns: int = 0  # of one run, as measured once it was loaded
+    mflops: float = 0.0  # of one run, as the engine counts them
     failures: int = 0  # in a row
     flying: int = 0  # frames on their way that it takes part in
     closing: bool = False  # it takes part in no further ones
@@ -136,6 +138,21 @@ class Entry:
             self.lane.index,
         )
 
+    @property
+    def dynamic(self) -> int:
+        """Bytes of feature maps."""
+        return 0 if self.evicted else int(self.task.model.memory()["dynamic"])
+
+    def take_over(self, other: Entry) -> None:
+        """Be the same task as `other`, loaded anew."""
+        self.stats, self.cost_ns, self.failures, self.used = other.stats, other.cost_ns, other.failures, other.used
+
+    def measure(self) -> None:
+        """On the lane's thread: run once, for the time it takes. What is wrong with it shows on the first frame."""
+        with suppress(MnnliteError):
+            self.task.model.run(borrow=True)
+            self.cost_ns = self.task.model.timing["infer"]
+
     def close(self) -> None:
         """On the lane's thread: the network goes, and its arena gives back what it no longer needs."""
         del self.member
@@ -150,10 +167,13 @@ def needs_of(spec: TaskSpec, settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def load(
-    name: str, spec: TaskSpec, settings: Settings, lane: Lane, threads: int, others: Mapping[str, Entry], measure: bool
-) -> Entry:
+def load(name: str, spec: TaskSpec, settings: Settings, lane: Lane, threads: int, others: Mapping[str, Entry]) -> Entry:
     """On the lane's thread: load the model into the lane's arena and tie it to the tasks it takes something from."""
+    if lane.cores is not None and (spec.threads or threads) > 1:
+        raise ArgumentError(
+            f"{spec.threads or threads} threads in a lane that is bound to cores: not yet, the engine's own threads belong to "
+            "the process; use threads=1 and more lanes, or no cores"
+        )
     arena = lane.arena(spec.precision, spec.threads or threads)
     try:
         task = Task(replace(spec, threads=None, feed={}), arena=arena)
@@ -163,6 +183,7 @@ def load(
     try:
         member = _core.Member(task.native)
         entry = Entry(name, spec, settings, lane, task, member, task.decoders, needs_of(spec, settings))
+        entry.mflops = task.model.mflops
         entry.stats.loading = {stage: ns for stage, ns in task.model.timing.items() if stage != "infer"}
         for target, source in spec.feed.items():
             if isinstance(source, str):
@@ -172,9 +193,6 @@ def load(
         if settings.after is not None:
             _follow(entry, settings, others)
         member.share_input(lane.inputs)
-        if measure:
-            task.model.run(borrow=True)
-            entry.cost_ns = task.model.timing["infer"]
     except BaseException:
         task.close()
         lane.tidy()

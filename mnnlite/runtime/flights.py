@@ -14,11 +14,12 @@ from mnnlite.runtime.scheduler import Scheduler
 from mnnlite.runtime.stats import LaneStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
     from mnnlite.runtime.entry import Entry
+    from mnnlite.runtime.replanning import Replan
     from mnnlite.runtime.rules import Plan
     from mnnlite.runtime.tracing import Trace
 
@@ -65,6 +66,8 @@ class Flights:
         self.evicted: set[str] = set()
         self.reload: Callable[[Entry, set[str]], bool] = lambda _, __: False
         self.hung: dict[tuple[str, int], float] = {}
+        self.watch_costs: Callable[[], None] | None = None  # after each frame, under the lock
+        self.replans: list[Replan] = []
         self._check = check
         self._max_failures = max_failures
         self._watchdog_ns = watchdog_ns
@@ -196,7 +199,10 @@ class Flights:
     def _collect(self, flight: Flight) -> FrameResult:
         with self.lock:
             try:
-                return self._read(flight)
+                result = self._read(flight)
+                if self.watch_costs is not None:
+                    self.watch_costs()
+                return result
             finally:
                 self.flying -= 1
                 self._room.release()
@@ -285,8 +291,6 @@ class Flights:
         with self.lock:
             self.entries[entry.name] = entry
             self.scheduler.add(entry.rule)
-            if entry.cost_ns:
-                self.scheduler.costs.saw(entry.name, entry.cost_ns)
 
     def leave(self, entry: Entry, successor: Entry | None = None) -> bool:
         """From the next frame on the task takes no part, and `successor` may take its place.
@@ -306,6 +310,22 @@ class Flights:
                 self.scheduler.park(entry.name, None)
             entry.closing = True
             return entry.flying == 0
+
+    def exchange(self, group: Sequence[Entry], made: Mapping[str, Entry], lane: int) -> list[Entry]:
+        """From the next frame on tasks run where they were loaded anew.
+
+        Returns
+        -------
+        list of Entry
+            The old ones that can be closed, in that order. The others are closed by the last frame they take part in.
+        """
+        with self.lock:
+            for old in group:
+                made[old.name].take_over(old)
+                self.entries[old.name] = made[old.name]
+                self.scheduler.move(old.name, lane)
+                old.closing = True
+            return [old for old in reversed(group) if old.flying == 0]
 
     def drain(self) -> None:
         """Wait until all frames on their way are collected, by whoever waits for them."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite._engine import engine_bytes
 from mnnlite.ledger import accounts_of, ledger
 from mnnlite.proc import files
-from mnnlite.runtime.placement import load_of
+from mnnlite.runtime.cores import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +28,10 @@ def plan_text(roster: Roster) -> str:
     lines = []
     scheduler = roster.flights.scheduler
     with roster.flights.lock:
-        load = load_of(*roster.costs(), len(roster.lanes))
+        load = roster.placer.loads()
         for lane in roster.lanes:
-            lines.append(f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {roster.threads}")
+            where = "" if lane.cores is None else f", cores {shown(lane.cores)}"
+            lines.append(f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {roster.threads}{where}")
             for name, rule in scheduler.rules.items():
                 if rule.lane == lane.index:
                     parts = _parts(rule, roster.entries[name], scheduler.costs.mean(name))
@@ -114,5 +115,9 @@ def stats_of(flights: Flights) -> dict[str, Any]:
                 for name, entry in flights.entries.items()
             },
             "lanes": [lane.summary(now) for lane in flights.lane_stats],
+            "replans": [
+                {"moved": each.moved, "longest_ns": each.longest_ns, "expected_ns": each.expected_ns}
+                for each in flights.replans
+            ],
             "hung": [{"task": name, "seconds": seconds} for (name, _), seconds in flights.hung.items()],
         }

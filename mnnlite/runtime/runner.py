@@ -14,6 +14,7 @@ from mnnlite.frame import Frame
 from mnnlite.model import weights_options
 from mnnlite.runtime.budget import Budget, parse
 from mnnlite.runtime.collector import Collector
+from mnnlite.runtime.cores import assign, read_cores, speeds_of
 from mnnlite.runtime.entry import Settings
 from mnnlite.runtime.flights import Flights
 from mnnlite.runtime.lane import Lane
@@ -25,7 +26,7 @@ from mnnlite.runtime.stream import Stream
 from mnnlite.runtime.tracing import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from typing_extensions import Self
@@ -58,8 +59,15 @@ class Runtime:
     weights : {"heap", "mapped"}
         ``"mapped"``: weights lie in files that mnnlite writes when it loads a model; the kernel may drop their pages when
         memory is short, at the price of reading them again. See `Arena`.
+    cores : "auto" or list of list of int, optional
+        Bind lanes to cores: ``"auto"`` gives each lane one, the fastest first (big.LITTLE), hyper-threads last; or the
+        numbers for each lane, ``[[4, 5], [0]]``. Where lanes are of different speed, placement reckons with it; `plan`
+        says what came of it. For one thread a lane: the engine's own threads belong to the process, not to a lane.
     force : bool
-        Allow more lanes times threads than there are cores.
+        Allow more lanes times threads than there are cores, and lanes that share cores.
+    replan : bool
+        Move tasks to other lanes while frames are worked on, when by measured cost that has been better by a fifth for
+        100 frames. Moving is loading anew: the lane stops for it. Tasks with ``state`` stay where they are.
     max_failures : int
         After so many failures in a row a task is parked: it is left out, with the reason, until it is replaced.
     weights_dir : path, optional
@@ -70,8 +78,8 @@ class Runtime:
     Raises
     ------
     ArgumentError
-        More lanes times threads than cores; a value that cannot be used; a folder for weights that cannot be written or
-        lies in memory.
+        More lanes times threads than cores; cores that are not there; a value that cannot be used; a folder for weights
+        that cannot be written or lies in memory.
 
     Notes
     -----
@@ -91,7 +99,9 @@ class Runtime:
         memory: str | int | None = None,
         weights: str = "heap",
         *,
+        cores: str | Sequence[Sequence[int]] | None = None,
         force: bool = False,
+        replan: bool = False,
         max_failures: int = 3,
         watchdog_s: float = 10.0,
         weights_dir: str | os.PathLike[str] | None = None,
@@ -103,12 +113,13 @@ class Runtime:
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
-        cores = len(os.sched_getaffinity(0))
-        if lanes * threads > cores and not force:
+        there = read_cores()
+        if lanes * threads > len(there) and not force:
             raise ArgumentError(
-                f"{lanes} lanes of {threads} threads are more than the {cores} cores this process may use, so they would "
+                f"{lanes} lanes of {threads} threads are more than the {len(there)} cores this process may use, so they would "
                 "slow each other down; take fewer, or pass force=True"
             )
+        bound = assign(there, lanes, cores, force)
         limit = None if memory is None else parse(memory)
         where = weights_options(weights, weights_dir)
         self.threads = threads
@@ -116,11 +127,13 @@ class Runtime:
         self._closed = False
         self._pid = os.getpid()
         self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9))
-        self._lanes = [Lane(self._flights.native, index, where) for index in range(lanes)]
+        self._lanes = [
+            Lane(self._flights.native, index, where, None if bound is None else bound[index]) for index in range(lanes)
+        ]
         store = (
             None if limit is None else Store(Budget(limit, threads, lanes, where), self._flights, self._lanes, threads)
         )
-        self._roster = Roster(self._flights, self._lanes, threads, store)
+        self._roster = Roster(self._flights, self._lanes, threads, store, speeds_of(there, lanes, bound), replan)
         self._collector: Collector | None = None
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         _open.add(self)
@@ -339,8 +352,9 @@ class Runtime:
 
     def _begin(self) -> None:
         """Before a frame: the first one settles where tasks are."""
-        if not self._roster.settled:
-            self._roster.settle()
+        placer = self._roster.placer
+        if not placer.settled:
+            placer.settle()
 
     # ---- what there is to know
 
@@ -414,6 +428,7 @@ class Runtime:
             ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``parked`` (a text or None),
             ``loading`` and ``stages`` (nanoseconds: p50, p90, p99 of the last 256 runs, max and mean of all); ``lanes``:
             for each ``frames``, ``busy_ns``, ``utilisation``, ``loads``, ``stopped_ns``, ``longest_stop_ns``;
+            ``replans``: groups of tasks ``moved``, ``longest_ns`` (of the longest lane, a frame) and what was expected of it;
             ``hung``: runs that took longer than the watchdog allows, in seconds.
         """
         return stats_of(self._flights)
@@ -426,6 +441,7 @@ class Runtime:
 
     def close(self) -> None:
         """Let the frames on their way end, close all tasks and lanes. Closing twice is fine."""
+        self._roster.placer.close()
         with self._roster.changing:
             if self._closed:
                 return

@@ -10,7 +10,7 @@ from mnnlite.runtime.budget import Budget, Share, held
 from mnnlite.runtime.entry import Entry, Settings, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from mnnlite.runtime.flights import Flights
     from mnnlite.runtime.lane import Lane
@@ -54,7 +54,7 @@ class Store:
         self._loading: list[Share] = []  # found room, and not yet among the tasks
         flights.reload = self._reload
 
-    def load(self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, measure: bool) -> Entry:
+    def load(self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, others: Mapping[str, Entry]) -> Entry:
         """Find the cost, make room, load.
 
         Raises
@@ -71,16 +71,18 @@ class Store:
         if not fits:
             self._budget.refuse(shares, share)
         try:
-            return self._load(name, spec, settings, lane, share, measure)
+            return self._load(name, spec, settings, lane, share, others)
         finally:
             with self._flights.lock:
                 self._loading.remove(share)
 
-    def _load(self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, share: Share, measure: bool) -> Entry:
+    def _load(
+        self, name: str, spec: TaskSpec, settings: Settings, lane: Lane, share: Share, others: Mapping[str, Entry]
+    ) -> Entry:
         def work() -> Entry:
             for arena in lane.arenas.values():  # the feature maps of the lane are not needed while it loads
                 arena.shrink()
-            return load(name, spec, settings, lane, self._threads, self._flights.entries, measure)
+            return load(name, spec, settings, lane, self._threads, others)
 
         entry = on_lane(self._flights, lane, work)
         entry.share = share
@@ -128,8 +130,8 @@ class Store:
         share = entry.share
         if share is None or not self._make_room(share, keep):
             return False
-        fresh = self._load(entry.name, entry.spec, entry.settings, entry.lane, share, measure=False)
-        fresh.stats, fresh.cost_ns, fresh.failures = entry.stats, entry.cost_ns, entry.failures
+        fresh = self._load(entry.name, entry.spec, entry.settings, entry.lane, share, self._flights.entries)
+        fresh.take_over(entry)
         fresh.stats.reloads += 1
         self._flights.entries[entry.name] = fresh
         self._flights.evicted.discard(entry.name)

@@ -1,0 +1,170 @@
+"""Lanes: bound to cores, and tasks that move between them while frames are worked on."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mnnlite
+from helpers import networks
+from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
+
+NAMES = ("a", "b", "c", "d")
+
+
+@pytest.fixture(scope="session")
+def specs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lanes")
+    paths = [networks.convert(networks.two_branches(folder, size=size, width=8)) for size in (16, 32, 48, 64)]
+    mask = decoders.Segmentation(mode="binary", threshold=0.5, tensors=("heat",))
+    return {name: TaskSpec(path, ImageSpec(std=60), mask) for name, path in zip(NAMES, paths, strict=True)}
+
+
+def frame(seed=0):
+    return Frame(np.random.default_rng(seed).integers(0, 256, (43, 75, 3), np.uint8), "BGR", meta=seed)
+
+
+@pytest.fixture(scope="session")
+def alone(specs):
+    return {name: [np.asarray(Task(spec)(frame(seed))) for seed in range(4)] for name, spec in specs.items()}
+
+
+def affinities():
+    """Cores of each thread of this process, by its number."""
+    found = {}
+    for thread in Path("/proc/self/task").iterdir():
+        try:
+            found[int(thread.name)] = os.sched_getaffinity(int(thread.name))
+        except ProcessLookupError:  # it ended meanwhile
+            continue
+    return found
+
+
+def test_a_lane_is_bound_to_its_cores_and_nothing_else_is(specs):
+    own = os.sched_getaffinity(0)
+    core = max(own)
+    before = affinities()
+    with Runtime(cores=[[core]]) as runtime:
+        runtime.add("a", specs["d"])
+        runtime.process(frame())
+        assert f"threads 1, cores {core}\n" in runtime.plan()
+        after = affinities()
+        assert [cores for thread, cores in after.items() if thread not in before] == [{core}]
+        with pytest.raises(mnnlite.ArgumentError, match="2 threads in a lane that is bound"):
+            runtime.add("b", replace(specs["b"], threads=2))
+        assert list(runtime.process(frame())) == ["a"]
+    assert os.sched_getaffinity(0) == own
+    assert all(after[thread] == cores for thread, cores in before.items() if thread in after)
+    with pytest.raises(mnnlite.ArgumentError, match="there is no core 999"):
+        Runtime(cores=[[999]])
+
+
+def test_lanes_choose_their_cores_themselves(specs):
+    there = os.sched_getaffinity(0)
+    with Runtime(cores="auto") as runtime:
+        runtime.add("a", specs["a"])
+        runtime.process(frame())
+        assert any(f"cores {core}" in runtime.plan() for core in there)
+
+
+def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkeypatch):
+    """Costs are told, not measured: two tasks of one lane become a hundred times as long as the others."""
+    with Runtime(lanes=2, force=True, replan=True) as runtime:
+        for name, spec in specs.items():
+            runtime.add(name, spec)
+        runtime.process(frame())
+        lanes = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        crowded = [name for name in NAMES if lanes[name] == lanes["d"]] + [
+            name for name in NAMES if lanes[name] != lanes["d"]
+        ]
+        long = crowded[:2] if lanes[crowded[1]] == lanes["d"] else crowded[2:]
+        assert lanes[long[0]] == lanes[long[1]]
+        costs = runtime._flights.scheduler.costs
+        monkeypatch.setattr(costs, "mean", lambda name: 100_000_000 if name in long else 1_000_000)
+        deadline = time.monotonic() + 60
+        seen = 0
+        while time.monotonic() < deadline:
+            seed = seen % 4
+            result = runtime.process(frame(seed))
+            seen += 1
+            for name in NAMES:
+                np.testing.assert_array_equal(np.asarray(result[name]), alone[name][seed])
+            tasks = runtime.memory()["tasks"]
+            if tasks[long[0]]["lane"] != tasks[long[1]]["lane"]:
+                break
+        assert tasks[long[0]]["lane"] != tasks[long[1]]["lane"]
+        assert seen >= 99  # the frames before count too
+        (replan,) = runtime.stats()["replans"]
+        assert replan["longest_ns"] >= 200_000_000
+        assert replan["expected_ns"] < 110_000_000
+        assert replan["moved"] >= 1
+        for seed in range(4):
+            result = runtime.process(frame(seed))
+            for name in NAMES:
+                np.testing.assert_array_equal(np.asarray(result[name]), alone[name][seed])
+        assert runtime.stats()["tasks"]["a"]["runs"] == seen + 5  # counts go with the task
+
+
+def test_without_being_allowed_nothing_moves(specs, monkeypatch):
+    with Runtime(lanes=2, force=True) as runtime:
+        for name, spec in specs.items():
+            runtime.add(name, spec)
+        runtime.process(frame())
+        before = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        monkeypatch.setattr(runtime._flights.scheduler.costs, "mean", lambda name: 10**9 if name in "ad" else 1)
+        for _ in range(150):
+            runtime.process(frame())
+        assert {name: task["lane"] for name, task in runtime.memory()["tasks"].items()} == before
+        assert runtime.stats()["replans"] == []
+
+
+def test_a_network_with_a_memory_stays_where_it_is(specs, tmp_path, monkeypatch):
+    path = networks.convert(networks.counter(tmp_path))  # memory + step -> sum
+    counting = TaskSpec(path, feed={"step": np.ones((1, 4), np.float32)}, state={"memory": "sum"})
+    with Runtime(lanes=2, force=True, replan=True) as runtime:
+        runtime.add("counting", counting)
+        for name in "abc":
+            runtime.add(name, specs[name])
+        runtime.process(frame())
+        lane = runtime.memory()["tasks"]["counting"]["lane"]
+        costs = runtime._flights.scheduler.costs
+        monkeypatch.setattr(costs, "mean", lambda name: 10**8 if name == "counting" else 10**7)
+        for _ in range(250):
+            result = runtime.process(frame())
+        assert runtime.memory()["tasks"]["counting"]["lane"] == lane
+        assert float(result["counting"]["sum"][0, 0]) == 251.0
+
+
+def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
+    boxes = TaskSpec(
+        networks.convert(networks.class_map(tmp_path)),
+        ImageSpec(),
+        decoders.Segmentation(classes=("red", "green", "blue")),
+    )
+    with Runtime(lanes=2, force=True, replan=True) as runtime:
+        runtime.add("areas", boxes)
+        runtime.add("inner", boxes, after="areas")
+        runtime.add("a", specs["a"])
+        runtime.add("b", specs["b"])
+        runtime.process(frame())
+        where = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        assert where["areas"] == where["inner"]
+        other = next((name for name in "ab" if where[name] == where["areas"]), None)
+        if other is None:  # both alone in a lane: make the two others the long ones
+            slow = {"a": 10**8, "b": 10**8}
+        else:
+            slow = {"areas": 5 * 10**7, "inner": 5 * 10**7, other: 10**8}
+        monkeypatch.setattr(runtime._flights.scheduler.costs, "mean", lambda name: slow.get(name, 10**6))
+        expected = runtime.process(frame(1))["inner"].to_json()
+        deadline = time.monotonic() + 60
+        while not runtime.stats()["replans"] or runtime._roster.placer._mover is not None:
+            assert runtime.process(frame(1))["inner"].to_json() == expected
+            assert time.monotonic() < deadline
+        where = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        assert where["areas"] == where["inner"]
+        assert runtime.process(frame(1))["inner"].to_json() == expected
