@@ -86,7 +86,8 @@ def _lanes(spec: Pipeline, shares: dict[str, Share], count: int) -> dict[str, in
         settings = _settings(spec, name)
         share = min(1.0, settings.rate_hz / _RATE_HZ) if settings.rate_hz else 1 / settings.every
         loads[group] += share * shares[name].cost.multiply_adds
-    chosen = dict(zip(loads, place(list(loads.values()), count), strict=True))
+    memory = [float(max(shares[name].cost.dynamic for name in group_of if group_of[name] == group)) for group in loads]
+    chosen = dict(zip(loads, place(list(loads.values()), [1.0] * count, memory), strict=True))
     return {name: chosen[group] for name, group in group_of.items()}
 
 
