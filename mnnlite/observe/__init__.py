@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mnnlite.ledger import Account, Ledger, ledger
 from mnnlite.observe.comparison import CaseResult, Comparison, Deviation, OperatorDifference, compare
-from mnnlite.observe.dumps import dump
-from mnnlite.observe.inputs import InputFinding, compare_inputs
+from mnnlite.observe.decoded import Agreement, DecodedComparison, compare_decoded
+from mnnlite.observe.dumps import DumpSide, dump
+from mnnlite.observe.inputs import InputFinding, check_preprocessing, compare_inputs
 from mnnlite.observe.life import Curve, Stage
 from mnnlite.observe.measures import Difference, difference
 from mnnlite.observe.memory import curve, predict
@@ -21,10 +22,13 @@ from mnnlite.proc import Process, process
 
 __all__ = [
     "Account",
+    "Agreement",
     "CaseResult",
     "Comparison",
     "Curve",
+    "DecodedComparison",
     "Deviation",
+    "DumpSide",
     "Difference",
     "InputFinding",
     "Ledger",
@@ -44,7 +48,9 @@ __all__ = [
     "TracedRun",
     "TypeTime",
     "check_picture",
+    "check_preprocessing",
     "compare",
+    "compare_decoded",
     "compare_inputs",
     "curve",
     "difference",

@@ -25,7 +25,7 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 LEVELS = [
     {"errors"},
     {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine"},
-    {"draw"},
+    {"draw", "reference"},
     {"model", "decoders", "results", "frame"},
     {"task", "meter", "cost", "ledger", "video", "convert"},
     {"runtime"},
