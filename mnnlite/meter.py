@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Final
 
-__all__ = ["LOADING", "STAGES", "Meter", "Reading", "Run", "measure", "model_options", "run_in_child"]
+__all__ = ["LOADING", "STAGES", "Meter", "Reading", "Run", "measure", "model_options", "run_in_child", "run_of"]
 
 LOADING: Final = ("load", "session", "release model buffer")
 STAGES: Final = ("start", *LOADING, "input", "run", "second run", "close")
@@ -158,11 +158,11 @@ def measure(source: str | os.PathLike[str], options: Mapping[str, Any], run: boo
         The child ended without an answer: the file crashes the engine.
     """
     request = {"source": os.path.abspath(source), "options": dict(options), "run": run}
-    return run_in_child("mnnlite.meter", "life_of", request, os.fspath(source), None if run else _TIMEOUT_S)
+    return run_of(run_in_child("mnnlite.meter", "life_of", request, os.fspath(source), None if run else _TIMEOUT_S))
 
 
-def run_in_child(module: str, function: str, request: Any, what: str, timeout_s: float | None) -> Run:
-    """Call ``module.function(request)`` in a fresh Python process; give the `Run` of its meter, or raise what it raised."""
+def run_in_child(module: str, function: str, request: Any, what: str, timeout_s: float | None) -> dict[str, Any]:
+    """Call ``module.function(request)`` in a fresh Python process; give its answer, or raise what it raised."""
     code = "import json, sys; request, path = json.load(sys.stdin); sys.path[:] = path\n"
     code += f"from mnnlite.meter import answer; from {module} import {function}; answer({function}, request)"
     try:
@@ -186,8 +186,12 @@ def run_in_child(module: str, function: str, request: Any, what: str, timeout_s:
     if "error" in found:
         kind = getattr(errors, found["error"], MnnliteError)
         raise kind(found["text"], op=found["op"], details=found["details"])
-    readings = tuple(Reading(**each) for each in found.pop("readings"))
-    return Run(readings, **found)
+    return found
+
+
+def run_of(answer: Mapping[str, Any]) -> Run:
+    """Make a `Run` of what a child's `Meter.result` gave."""
+    return Run(**{**answer, "readings": tuple(Reading(**each) for each in answer["readings"])})
 
 
 def answer(function: Callable[[Any], dict[str, Any]], request: Any) -> None:

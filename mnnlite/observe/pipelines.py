@@ -117,7 +117,9 @@ def pipeline_curve(source: str | os.PathLike[str] | Pipeline, frames: str | os.P
     request = {"source": os.path.abspath(source), "frames": None if frames is None else os.path.abspath(frames)}
     pipeline.load(source)  # what is wrong with it is said here
     name = os.fspath(source)
-    return curve_of(meter.run_in_child("mnnlite.observe.pipelines", "life_of_pipeline", request, name, None))
+    return curve_of(
+        meter.run_of(meter.run_in_child("mnnlite.observe.pipelines", "life_of_pipeline", request, name, None))
+    )
 
 
 def life_of_pipeline(request: dict[str, Any]) -> dict[str, Any]:
