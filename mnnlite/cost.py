@@ -43,6 +43,8 @@ class Cost:
     staging : int
         Inputs in plain order, where the network wants them packed and somebody writes them through `Model.input`. Pictures
         are packed directly.
+    multiply_adds : int
+        Of one run, as the engine counts them: the only thing here that is not bytes.
     """
 
     model_buffer: int
@@ -53,6 +55,7 @@ class Cost:
     load_transient: int
     overhead: int = 0
     staging: int = 0
+    multiply_adds: int = 0
 
     @property
     def weights(self) -> int:
@@ -185,4 +188,5 @@ def _measure(path: Path, options: dict[str, Any]) -> Cost:
         load_transient=transient,
         overhead=loaded - weights - terms["inputs"],
         staging=terms["staging"],
+        multiply_adds=terms["multiply_adds"],
     )

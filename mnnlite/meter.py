@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Final
 
-__all__ = ["LOADING", "STAGES", "Meter", "Reading", "Run", "measure", "model_options", "run_in_child"]
+__all__ = ["LOADING", "STAGES", "Meter", "Reading", "Run", "measure", "model_options", "run_in_child", "run_of"]
 
 LOADING: Final = ("load", "session", "release model buffer")
 STAGES: Final = ("start", *LOADING, "input", "run", "second run", "close")
@@ -147,7 +147,7 @@ def measure(source: str | os.PathLike[str], options: Mapping[str, Any], run: boo
     -------
     Run
         Its terms: ``file`` (the file's content), ``model_buffer`` (what of it is kept), ``static``, ``dynamic``, ``inputs``,
-        ``outputs`` as `Model.memory`, and ``staging`` (plain memory for inputs that the network wants packed, once a
+        ``outputs`` as `Model.memory`, ``multiply_adds``, and ``staging`` (plain memory for inputs that the network wants packed, once a
         caller has asked for it).
 
     Raises
@@ -158,17 +158,11 @@ def measure(source: str | os.PathLike[str], options: Mapping[str, Any], run: boo
         The child ended without an answer: the file crashes the engine.
     """
     request = {"source": os.path.abspath(source), "options": dict(options), "run": run}
-    answer = run_in_child("mnnlite.meter", "life_of", request, f"{os.fspath(source)}", None if run else _TIMEOUT_S)
-    return Run(
-        tuple(Reading(**each) for each in answer["readings"]),
-        answer["start_anonymous"],
-        answer["start_rss"],
-        answer["terms"],
-    )
+    return run_of(run_in_child("mnnlite.meter", "life_of", request, os.fspath(source), None if run else _TIMEOUT_S))
 
 
 def run_in_child(module: str, function: str, request: Any, what: str, timeout_s: float | None) -> dict[str, Any]:
-    """Call ``module.function(request)`` in a fresh Python process and give its answer, or raise what it raised."""
+    """Call ``module.function(request)`` in a fresh Python process; give its answer, or raise what it raised."""
     code = "import json, sys; request, path = json.load(sys.stdin); sys.path[:] = path\n"
     code += f"from mnnlite.meter import answer; from {module} import {function}; answer({function}, request)"
     try:
@@ -195,6 +189,11 @@ def run_in_child(module: str, function: str, request: Any, what: str, timeout_s:
     return found
 
 
+def run_of(answer: Mapping[str, Any]) -> Run:
+    """Make a `Run` of what a child's `Meter.result` gave."""
+    return Run(**{**answer, "readings": tuple(Reading(**each) for each in answer["readings"])})
+
+
 def answer(function: Callable[[Any], dict[str, Any]], request: Any) -> None:
     """In the child: call, and print what came of it as the last line."""
     try:
@@ -218,6 +217,7 @@ def life_of(request: dict[str, Any]) -> dict[str, Any]:
         model.input(name)[...] = _INPUT if info.dtype.startswith("float") else 0
     meter.stage("input")
     terms = {**model.memory(), "file": int(model.facts()["file_bytes"]), "inputs": before}
+    terms["multiply_adds"] = int(1e6 * model.mflops)
     terms["staging"] = model.memory()["inputs"] - before
     if request["run"]:
         for name in ("run", "second run"):

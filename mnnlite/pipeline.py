@@ -52,6 +52,8 @@ from mnnlite.runtime.entry import Settings, needs_of
 from mnnlite.specs import ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mnnlite.decoders import Decoder
 
 __all__ = ["Pipeline", "dumps", "load", "save"]
@@ -80,7 +82,7 @@ class Pipeline:
     # Of a loaded file: where an error of `open` comes from.
     _nodes: Mapping[str, _Node] = field(default_factory=dict, repr=False, compare=False)
 
-    def open(self) -> Runtime:
+    def open(self, *, _on_task: Callable[[str], object] | None = None) -> Runtime:
         """Make a Runtime and load all tasks into it.
 
         Returns
@@ -111,6 +113,8 @@ class Pipeline:
                 except MnnliteError as error:
                     error.args = (f"task {name!r}: {error}", *error.args[1:])
                     raise
+                if _on_task is not None:
+                    _on_task(name)
         except BaseException:
             runtime.close()
             raise

@@ -418,12 +418,22 @@ PIPELINE = """\
 [[task]]
 name = "net"
 model = "net.mnn"
-image = { size = [20, 24], color = "%s", std = [255, 255, 255] }
+image = { size = [20, 24], %s }
 """
 
 
-@pytest.mark.parametrize(("color", "code"), [("RGB", 0), ("BGR", 1)])
-def test_command__calls_a_wrong_spec_an_input_error(color, code, clean, tmp_path):
+WRONG = {
+    "nothing": ("", ""),
+    "colours": ('color = "BGR"', "order of colours"),
+    "mean": ("mean = [20, 30, 40]", "mean or std"),
+    "std": ("std = [128, 128, 128]", "mean or std"),
+    "layout": ('layout = "NHWC"', "layout"),
+}
+
+
+@pytest.fixture
+def pictured(clean, tmp_path):
+    """A network, a picture, and what the training framework fed and computed for it."""
     from mnnlite import video
 
     shutil.copy(clean.with_suffix(".mnn"), tmp_path / "net.mnn")
@@ -432,15 +442,54 @@ def test_command__calls_a_wrong_spec_an_input_error(color, code, clean, tmp_path
     frame = next(iter(video.open_source(str(tmp_path / "p.png"))))
     right = mnnlite.ImageSpec(size=(20, 24), std=(255, 255, 255)).apply(frame)
     np.savez(tmp_path / "right.npz", image=right)
-    (tmp_path / "p.toml").write_text(PIPELINE % color)
-    arguments = ("--image", "p.png", "--pipeline", "p.toml", "--input", "right.npz")
-    ran = command("compare", "net.mnn", clean, *arguments, "--json", cwd=tmp_path)
-    assert ran.code == code, ran.err
+    with mnnlite.Model(tmp_path / "net.mnn") as model:
+        run = observe.trace_run(model, {"image": right}, values=True)
+        tensors = {op.name: op.outputs[0].values for op in run.operators}
+    np.savez(tmp_path / "framework.npz", **{"inputs/image": right}, **tensors)
+    return tmp_path
+
+
+@pytest.mark.parametrize("by", ["input", "dump"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_command__calls_a_wrong_spec_an_input_error(wrong, by, pictured, clean):
+    extra, reason = WRONG[wrong]
+    keys = {"color": '"RGB"', "std": "[255, 255, 255]"}
+    if extra:
+        keys[extra.split(" = ")[0]] = extra.split(" = ")[1]
+    spec = ", ".join(f"{key} = {value}" for key, value in keys.items())
+    (pictured / "p.toml").write_text(PIPELINE % spec)
+    arguments = ("--image", "p.png", "--pipeline", "p.toml", "--json")
+    if by == "input":
+        ran = command("compare", "net.mnn", clean, *arguments, "--input", "right.npz", cwd=pictured)
+    else:
+        ran = command("compare", "net.mnn", "framework.npz", *arguments, cwd=pictured)
+    assert ran.code == (1 if extra else 0), ran.err
     (found,) = ran.lines
-    assert found["input_equal"] is (code == 0)
+    assert found["input_equal"] is not bool(extra)
     assert found["first_deviation"] is None  # the model is not to blame
-    if code:
-        assert "order of colours" in found["input"]["reason"]
+    assert reason in (found["input"]["reason"] or "")
+
+
+def test_command__holds_a_picture_against_the_definition_of_its_spec(pictured, clean):
+    (pictured / "p.toml").write_text(PIPELINE % 'color = "BGR", mean = [1, 2, 3]')
+    ran = command("compare", "net.mnn", clean, "--image", "p.png", "--pipeline", "p.toml", "--json", cwd=pictured)
+    assert ran.code == 0, ran.err
+    (found,) = ran.lines
+    assert found["input_equal"] is True
+    assert found["input"]["difference"]["max_abs"] < 1e-3
+    assert [case["name"] for case in found["cases"]] == ["constant", "random", "input"]
+
+
+def test_preprocessing__that_is_not_what_its_spec_says_is_found(frame, monkeypatch):
+    spec = mnnlite.ImageSpec(**TRAINED)
+    assert observe.check_preprocessing(spec, frame).equal
+    real = mnnlite.ImageSpec.apply
+
+    def swapped(self, frame):
+        return real(self, frame)[:, ::-1] if self == spec else real(self, frame)
+
+    monkeypatch.setattr(mnnlite.ImageSpec, "apply", swapped)
+    assert "order of colours" in observe.check_preprocessing(spec, frame).reason
 
 
 def test_command__dump(clean, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -149,6 +150,133 @@ def test_ledger__explains_the_growth_of_the_process(heavy):
     run_python(LEDGER, str(heavy), str(models.path("big")))
 
 
+RUNTIME = """
+import sys
+import numpy as np
+from mnnlite import Frame, ImageSpec, Runtime, TaskSpec
+
+heavy, big = sys.argv[1:]
+frame = Frame(np.zeros((60, 80, 3), np.uint8), "BGR")
+with Runtime(lanes=2, force=True) as runtime:
+    empty = runtime.memory()
+    assert not empty["tasks"] and not any(empty["categories"].values()) or empty["growth"] < 1 << 21
+    for name in ("one", "two", "three"):
+        runtime.add(name, TaskSpec(big, ImageSpec()))
+    runtime.add("heavy", TaskSpec(heavy))
+    for _ in range(2):
+        assert not runtime.process(frame).errors
+    found = runtime.memory()
+tasks = found["tasks"]
+assert set(tasks) == {"one", "two", "three", "heavy"}
+assert tasks["heavy"]["weights"] > 8 << 20 > tasks["one"]["weights"]
+assert found["shared_inputs"] > 0
+for lane in (0, 1):
+    mine = {name: task for name, task in tasks.items() if task["lane"] == lane}
+    assert mine
+    largest = max(task["feature_maps"] for task in mine.values())
+    assert abs(sum(task["feature_maps_share"] for task in mine.values()) - largest) <= len(mine)
+    owner, = {task["feature_maps_owner"] for task in mine.values()}
+    assert mine[owner]["feature_maps"] == largest
+for task in tasks.values():
+    assert task["total"] == sum(
+        task[key] for key in ("model_buffer", "weights", "feature_maps_share", "inputs", "outputs", "scratch")
+    )
+assert set(found["categories"]) == {"model buffer", "feature maps", "parameters", "heap and stack"}
+assert found["growth"] - found["unexplained"] == sum(found["categories"].values())
+assert found["explained"] >= 0.95, found
+assert found["process"]["anonymous"] > found["growth"]
+"""
+
+
+def test_runtime_memory__is_a_ledger(heavy):
+    run_python(RUNTIME, str(heavy), str(models.path("big")))
+
+
+def test_ledger__of_a_task_has_its_scratch():
+    before = observe.process()
+    spec = mnnlite.TaskSpec(
+        models.path("branches"), mnnlite.ImageSpec(size=(32, 32)), mnnlite.decoders.Classification(tensors=("score",))
+    )
+    with mnnlite.Task(spec) as task:
+        task(mnnlite.Frame(np.zeros((40, 50, 3), np.uint8), "BGR"))
+        (found,) = observe.ledger({"a": task}, before).accounts
+    assert found.scratch > 0
+    assert found.total > found.scratch
+
+
+PIPELINE = """
+[runtime]
+lanes = {lanes}
+[[task]]
+name = "heavy"
+model = "{heavy}"
+[[task]]
+name = "big"
+model = "{big}"
+image = {{ size = [256, 256] }}
+[[task]]
+name = "big too"
+model = "{big}"
+every = 2
+image = {{ size = [256, 256] }}
+"""
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_pipeline__prediction_is_the_measured_peak(heavy, lanes, tmp_path):
+    if len(os.sched_getaffinity(0)) < lanes:
+        pytest.skip(f"{lanes} lanes need as many cores")
+    path = tmp_path / "p.toml"
+    path.write_text(PIPELINE.format(lanes=lanes, heavy=heavy, big=models.path("big")))
+    predicted = observe.predict(path)
+    measured = observe.curve(path)
+    assert [stage.name for stage in measured.stages] == [
+        "start",
+        "load heavy",
+        "load big",
+        "load big too",
+        "run",
+        "second run",
+        "close",
+    ]
+    assert predicted.peak_mib == max(predicted.loading_mib, predicted.running_mib)
+    assert predicted.peak_mib == pytest.approx(measured.peak_mib, rel=0.10, abs=1.0)
+    assert predicted.peak_mib >= 0.97 * measured.peak_mib
+    assert predicted.field_sum_mib > predicted.running_mib
+    assert set(predicted.tasks) == {"heavy", "big", "big too"}
+    assert len(set(predicted.lanes.values())) == lanes
+    # The same for a Pipeline that was never a file.
+    assert observe.predict(mnnlite.pipeline.load(path)) == predicted
+    (found,) = command("memory", path, "--json").lines
+    assert found["predicted_peak_mib"] == pytest.approx(predicted.peak_mib, rel=0.02)
+    assert found["stages"][0]["name"] == "start"
+    shown = command("memory", path).out
+    assert "load big too" in shown
+    assert "loading" in shown
+
+
+def test_pipeline__what_belongs_together_is_thought_to_be_in_one_lane(heavy):
+    spec = mnnlite.pipeline.Pipeline(
+        {
+            "a": mnnlite.TaskSpec(models.path("branches"), mnnlite.ImageSpec(size=(32, 32))),
+            "b": mnnlite.TaskSpec(models.path("branches"), feed={"image": "a.edges"}),
+            "c": mnnlite.TaskSpec(heavy),
+        },
+        {"lanes": 2},
+    )
+    lanes = observe.predict(spec).lanes
+    assert lanes["a"] == lanes["b"] != lanes["c"]
+
+
+def test_options__that_are_not_for_it_are_refused(heavy, tmp_path):
+    with pytest.raises(mnnlite.ArgumentError, match="frames: not for a model"):
+        observe.curve(heavy, frames="a.png")
+    with pytest.raises(mnnlite.ArgumentError, match="shapes: not for a pipeline"):
+        observe.predict(tmp_path / "p.toml", shapes={"x": (1, 2)})
+    with pytest.raises(mnnlite.PipelineError):
+        observe.curve(tmp_path / "p.toml")
+
+
 def test_ledger__refuses_what_is_no_model_and_what_is_closed():
     before = observe.process()
     with pytest.raises(mnnlite.ArgumentError, match=r"models\['a'\]"):
@@ -193,7 +321,8 @@ def test_command__draws_the_curve(suffix, tmp_path):
     ("args", "said"),
     [
         (["nothing.mnn"], "nothing.mnn"),
-        (["pipeline.toml"], "not yet"),
+        (["pipeline.toml"], "pipeline.toml"),
+        ([models.path("tiny"), "--source", "no.png", "--plot", "curve.jpg"], "wanted .png"),
         ([models.path("tiny"), "--plot", "curve.bmp"], "wanted .png"),
         ([models.path("tiny"), "--plot", "no/such/folder/curve.png"], "cannot write"),
         ([models.path("tiny"), "--shape", "x"], "--shape"),

@@ -132,6 +132,7 @@ void bind_task(py::module_& module) {
       .def("run", &NativeTask::run, py::arg("frames"), py::arg("borrow"), py::arg("out"), py::arg("raw_out"))
       .def_property_readonly("kinds", &NativeTask::kinds)
       .def("reset_state", &NativeTask::reset_state)
+      .def_property_readonly("scratch_bytes", [](const NativeTask& task) { return task.task()->scratch_bytes(); })
       .def_property_readonly("times", &NativeTask::times);
 }
 

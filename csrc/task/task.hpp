@@ -123,6 +123,12 @@ class Task {
   Session& session() const noexcept { return *session_; }
   const std::shared_ptr<Session>& shared_session() const noexcept { return session_; }
   const TaskTimes& times() const noexcept { return times_; }
+  // What the task holds beside its session: scratch of plans and decoders, and room for results.
+  size_t scratch_bytes() const noexcept {
+    size_t total = scratch_.size();
+    for (const std::shared_ptr<SinkBuffer>& sink : sinks_) total += sink ? sink->bytes() : 0;
+    return total;
+  }
 
  private:
   struct Plans {  // one input's, by pixel format

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import observe, pipeline, video
-from mnnlite.cli.options import add_model_options, model_options, read_inputs
+from mnnlite.cli.options import DEFAULTS, add_model_options, model_options, read_inputs
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
+from mnnlite.files import check_folder
 from mnnlite.specs import ImageSpec
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_DEFAULTS = {"shapes": None, "backend": "cpu", "precision": "normal", "memory_mode": "normal", "threads": 1}
+    from mnnlite.specs import TaskSpec
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,7 +34,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("b", metavar="B", help="the reference, one of the same")
     parser.add_argument("--input", metavar="FILE.npz", type=Path, help="inputs by name, as the reference is fed them")
     parser.add_argument("--image", metavar="PICTURE", help="a picture, through the image spec of --pipeline")
-    parser.add_argument("--pipeline", metavar="TOML", type=Path, help="where the image spec stands")
+    parser.add_argument(
+        "--pictures",
+        metavar="SOURCE",
+        help="compare what is found on these too, by the image spec and decoder of --pipeline: a folder, a 'pattern*.jpg', a "
+        "video. This alone decides the exit code then, for tensors of a quantised network never are those of another",
+    )
+    parser.add_argument("--frames", type=int, default=50, metavar="N", help="of --pictures at most so many, 50")
+    parser.add_argument(
+        "--agreement", type=float, default=0.9, metavar="X", help="of what is found that is enough, 0.9"
+    )
+    parser.add_argument("--pipeline", metavar="TOML", type=Path, help="where the image spec and the decoder stand")
     parser.add_argument("--task", metavar="NAME", help="of the pipeline, if it has several")
     parser.add_argument("--tolerance", type=float, default=2e-3, metavar="X", help="of a tensor's largest value; 0.002")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random input")
@@ -43,19 +55,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
+    if args.frames < 1:
+        raise ArgumentError(f"--frames is {args.frames}; wanted at least 1")
+    if args.report:
+        check_folder(args.report)
     options = model_options(args)
     shapes = options.pop("shapes")
+    options = {name: value for name, value in options.items() if value != DEFAULTS[name]}
     given = read_inputs(args.input) if args.input else None
     finding = None
     if args.image:
-        made = _preprocessed(args)
-        if given is None:
-            given = made
-        else:
-            name, value = next(iter(made.items()))
-            if name not in given and len(given) > 1:
-                raise ArgumentError(f"--input has {', '.join(map(repr, given))}, the picture is for {name!r}")
-            finding = observe.compare_inputs(value, given.get(name, next(iter(given.values()))))
+        given, finding = _picture(args, given)
     found = observe.compare(
         args.a,
         args.b,
@@ -64,30 +74,102 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         tolerance=args.tolerance,
         seed=args.seed,
         shapes=shapes or None,
-        options={name: value for name, value in options.items() if value != _DEFAULTS[name]},
+        options=options,
     )
+    decoded = _decoded(args, options) if args.pictures else None
     if args.report:
         observe.write_report(found, args.report)
     if args.json:
-        output.json(found.to_dict())
+        output.json({**found.to_dict(), **({} if decoded is None else {"decoded": decoded.to_dict()})})
     else:
-        output.text(*_lines(found))
-    return 0 if found.equal else 1
+        output.text(*_lines(found), *([] if decoded is None else _decoded_lines(decoded)))
+    return 0 if (found.equal if decoded is None else decoded.agree) else 1
 
 
-def _preprocessed(args: argparse.Namespace) -> dict[str, NDArray[Any]]:
-    """The picture as the task's image spec makes it, by the name of its input."""
-    from mnnlite.model import Model
+def _decoded(args: argparse.Namespace, options: dict[str, Any]) -> observe.DecodedComparison:
+    for path in (args.a, args.b):
+        if Path(path).suffix.lower() != ".mnn":
+            raise ArgumentError(f"--pictures compares what two .mnn files find, not {path}")
+    name, task = _task(args)
+    if task.feed:
+        raise ArgumentError(f"task {name!r} takes what other tasks give; choose one that stands alone")
+    frames = itertools.islice(video.open_source(args.pictures), args.frames)
+    return observe.compare_decoded(args.a, args.b, task, frames, least=args.agreement, options=options)
 
+
+def _decoded_lines(found: observe.DecodedComparison) -> list[str]:
+    rows = [
+        (
+            each.name,
+            each.kind,
+            f"{each.agreement:.4f}",
+            f"{each.worst:.4f} (picture {each.worst_picture})",
+            str(each.found),
+            str(each.wanted),
+            str(each.matched),
+            str(each.other_label),
+            f"{each.iou:.4f}",
+            f"{each.score_difference:.4f}",
+        )
+        for each in found.decoders
+    ]
+    head = ("decoded", "kind", "agreement", "worst", "found", "wanted", "matched", "other label", "IoU", "score off by")
+    verdict = "enough" if found.agree else "TOO LITTLE"
+    return [
+        "",
+        f"on {found.pictures} pictures: {verdict}, wanted {found.least:g}",
+        *columns([head, *rows], right=(2, 4, 5, 6, 7, 8, 9)),
+    ]
+
+
+def _task(args: argparse.Namespace) -> tuple[str, TaskSpec]:
     if args.pipeline is None:
-        raise ArgumentError("--image needs --pipeline, which says how the picture becomes an input")
+        raise ArgumentError("--image and --pictures need --pipeline, which says how a picture becomes an input")
     tasks = pipeline.load(args.pipeline).tasks
     if args.task is None and len(tasks) > 1:
         raise ArgumentError(f"{args.pipeline} has the tasks {', '.join(map(repr, tasks))}; choose one with --task")
     name = args.task if args.task is not None else next(iter(tasks))
     if name not in tasks:
         raise ArgumentError(f"{args.pipeline} has no task {name!r}; it has {', '.join(map(repr, tasks))}")
-    spec = tasks[name].image
+    return name, tasks[name]
+
+
+def _picture(
+    args: argparse.Namespace, given: dict[str, NDArray[Any]] | None
+) -> tuple[dict[str, NDArray[Any]] | None, observe.InputFinding]:
+    """What the networks are fed for the picture, and whether it is what the task would feed.
+
+    What the training framework fed is said by --input, or by the inputs in a dump. Without it the image spec cannot be
+    wrong, only its execution: it is held against its definition.
+    """
+    name, spec = _image_spec(args)
+    frame = next(iter(video.open_source(args.image)))
+    made = spec.apply(frame)
+    fed = given if given is not None else _dumped(args)
+    if not fed:
+        return {name: made}, observe.check_preprocessing(spec, frame)
+    if name not in fed and len(fed) > 1:
+        source = "--input" if given is not None else "the dump"
+        raise ArgumentError(f"{source} has {', '.join(map(repr, fed))}, the picture is for {name!r}")
+    return given, observe.compare_inputs(made, fed.get(name, next(iter(fed.values()))))
+
+
+def _dumped(args: argparse.Namespace) -> dict[str, NDArray[Any]] | None:
+    """The inputs of the picture's run in a dump, if one side is a dump of it."""
+    for path in (args.b, args.a):
+        if Path(path).suffix.lower() == ".npz":
+            dump = observe.DumpSide(path)
+            if "input" in dump.cases():
+                return dump.inputs("input")
+    return None
+
+
+def _image_spec(args: argparse.Namespace) -> tuple[str, ImageSpec]:
+    """The name of the input that the picture is for, and how it is made."""
+    from mnnlite.model import Model
+
+    name, task = _task(args)
+    spec = task.image
     if spec is None or (not isinstance(spec, ImageSpec) and len(spec) != 1):
         raise ArgumentError(f"task {name!r} has {'no' if spec is None else 'several'} image specs; one is needed")
     if isinstance(spec, ImageSpec):
@@ -98,8 +180,7 @@ def _preprocessed(args: argparse.Namespace) -> dict[str, NDArray[Any]]:
             target = ""
     else:
         target, spec = next(iter(spec.items()))
-    frame = next(iter(video.open_source(args.image)))
-    return {target: spec.apply(frame)}
+    return target, spec
 
 
 def _lines(found: observe.Comparison) -> list[str]:

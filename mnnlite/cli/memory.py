@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import observe
-from mnnlite.cli.options import add_model_options, model_options
+from mnnlite.cli.options import DEFAULTS, add_model_options, model_options
 from mnnlite.cli.output import Output, columns
-from mnnlite.errors import StateError
+from mnnlite.files import check_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -18,25 +18,35 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "memory",
-        help="memory at each stage of a model's life",
-        description="Load, run twice and close a model in a fresh process and show the memory after each stage, in MiB "
+        help="memory at each stage of a model's or a pipeline's life",
+        description="Load, run twice and close a model or pipeline in a fresh process and show the memory after each stage, in MiB "
         "over the start. The peak is predicted before anything is run.",
     )
-    parser.add_argument("models", metavar="MODEL", nargs="+", type=Path, help="an .mnn file")
+    parser.add_argument("models", metavar="MODEL|PIPELINE", nargs="+", type=Path, help="an .mnn file, or a .toml file")
+    parser.add_argument(
+        "--source", metavar="SOURCE", help="for pipelines: a picture or video to run on; noise otherwise"
+    )
     add_model_options(parser)
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the curve as .png, .svg or .pdf")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
 
 
+Measured = tuple[observe.Curve, observe.Prediction | observe.PipelinePrediction]
+
+
 def _run(args: argparse.Namespace, output: Output) -> int:
-    options = model_options(args)
-    found: dict[str, tuple[observe.Curve, observe.Prediction]] = {}
+    if args.plot:
+        observe.check_picture(args.plot)
+        check_folder(args.plot)
+    given = model_options(args)
+    found: dict[str, Measured] = {}
     for path in args.models:
-        if path.suffix.lower() == ".toml":
-            raise StateError(f"memory of a pipeline ({path}): not yet; give its models")
+        of_pipeline = path.suffix.lower() == ".toml"
+        options = {name: value for name, value in given.items() if not of_pipeline or value != DEFAULTS[name]}
         prediction = observe.predict(path, **options)
-        found[str(path)] = (observe.curve(path, **options), prediction)
+        frames = {"frames": args.source} if of_pipeline and args.source else {}
+        found[str(path)] = (observe.curve(path, **frames, **options), prediction)
     if args.plot:
         named = {Path(name).name: each for name, each in found.items()}
         observe.plot_curves(named, args.plot, f"Life of {', '.join(named)}" if len(named) == 1 else "")
@@ -49,26 +59,41 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _facts(curve: observe.Curve, prediction: observe.Prediction) -> dict[str, Any]:
+def _facts(curve: observe.Curve, prediction: observe.Prediction | observe.PipelinePrediction) -> dict[str, Any]:
     return {**curve.to_dict(), "predicted_peak_mib": prediction.peak_mib, "prediction": prediction.to_dict()}
 
 
-def _lines(name: str, curve: observe.Curve, prediction: observe.Prediction) -> list[str]:
+def _lines(name: str, curve: observe.Curve, prediction: observe.Prediction | observe.PipelinePrediction) -> list[str]:
     rows = [
         (stage.name, f"{stage.anonymous_mib:.2f}", f"{stage.rss_mib:.2f}", f"{stage.peak_mib:.2f}")
         for stage in curve.stages
     ]
-    terms = (
-        ("reading", f"{prediction.reading_mib:.2f}", "the file's content"),
-        ("session", f"{prediction.session_mib:.2f}", "beside it weights, in two forms for a moment"),
-        ("running", f"{prediction.running_mib:.2f}", "weights, feature maps, inputs, outputs"),
-        ("peak", f"{prediction.peak_mib:.2f}", "the largest of these"),
-        ("field's sum", f"{prediction.field_sum_mib:.2f}", "static + dynamic + model size + 2 MiB of heap and stack"),
-    )
     return [
         f"{name}: MiB over the start ({curve.start_anonymous_mib:.1f} anonymous, {curve.start_rss_mib:.1f} resident)",
         *columns([("stage", "anonymous", "resident", "peak in stage"), *rows], right=(1, 2, 3)),
         f"measured peak {curve.peak_mib:.2f} MiB",
         "predicted before",
-        *columns([("", *term) for term in terms], right=(2,)),
+        *columns([("", *term) for term in _terms(prediction)], right=(2,)),
+    ]
+
+
+def _terms(found: observe.Prediction | observe.PipelinePrediction) -> list[tuple[str, str, str]]:
+    field_sum = ("field's sum", f"{found.field_sum_mib:.2f}", "static + dynamic + model size + 2 MiB of heap and stack")
+    if isinstance(found, observe.PipelinePrediction):
+        return [
+            ("loading", f"{found.loading_mib:.2f}", "the worst moment of loading one task beside the others"),
+            (
+                "running",
+                f"{found.running_mib:.2f}",
+                "all weights and outputs, and of each lane its largest feature maps",
+            ),
+            ("peak", f"{found.peak_mib:.2f}", "the larger of these"),
+            field_sum,
+        ]
+    return [
+        ("reading", f"{found.reading_mib:.2f}", "the file's content"),
+        ("session", f"{found.session_mib:.2f}", "beside it weights, in two forms for a moment"),
+        ("running", f"{found.running_mib:.2f}", "weights, feature maps, inputs, outputs"),
+        ("peak", f"{found.peak_mib:.2f}", "the largest of these"),
+        field_sum,
     ]

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["add_model_options", "model_options", "read_inputs", "shapes_of"]
+__all__ = ["DEFAULTS", "add_model_options", "model_options", "read_inputs", "shapes_of"]
 
+DEFAULTS = {"shapes": {}, "backend": "cpu", "precision": "normal", "memory_mode": "normal", "threads": 1}
 _LEVELS = ("normal", "high", "low")
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from mnnlite.observe.accounts import Account, Ledger, ledger
+from mnnlite.ledger import Account, Ledger, ledger
 from mnnlite.observe.comparison import CaseResult, Comparison, Deviation, OperatorDifference, compare
-from mnnlite.observe.dumps import dump
-from mnnlite.observe.inputs import InputFinding, compare_inputs
-from mnnlite.observe.life import Curve, Stage, curve
+from mnnlite.observe.decoded import Agreement, DecodedComparison, compare_decoded
+from mnnlite.observe.dumps import DumpSide, dump
+from mnnlite.observe.inputs import InputFinding, check_preprocessing, compare_inputs
+from mnnlite.observe.life import Curve, Stage
 from mnnlite.observe.measures import Difference, difference
+from mnnlite.observe.memory import curve, predict
+from mnnlite.observe.pipelines import PipelinePrediction
 from mnnlite.observe.planned import Plan, PlannedOperator, plan
 from mnnlite.observe.plots import check_picture, plot_curves, plot_trace
-from mnnlite.observe.prediction import Prediction, predict
+from mnnlite.observe.prediction import Prediction
 from mnnlite.observe.report import write_report
 from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile, profile_runtime
 from mnnlite.observe.tracing import Operator, OperatorTensor, TracedRun, trace_run
@@ -19,10 +22,13 @@ from mnnlite.proc import Process, process
 
 __all__ = [
     "Account",
+    "Agreement",
     "CaseResult",
     "Comparison",
     "Curve",
+    "DecodedComparison",
     "Deviation",
+    "DumpSide",
     "Difference",
     "InputFinding",
     "Ledger",
@@ -30,6 +36,7 @@ __all__ = [
     "OperatorDifference",
     "OperatorTensor",
     "OperatorTime",
+    "PipelinePrediction",
     "Plan",
     "PlannedOperator",
     "Prediction",
@@ -41,7 +48,9 @@ __all__ = [
     "TracedRun",
     "TypeTime",
     "check_picture",
+    "check_preprocessing",
     "compare",
+    "compare_decoded",
     "compare_inputs",
     "curve",
     "difference",

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
+from mnnlite.frame import Frame
 from mnnlite.observe.measures import Difference, difference
+from mnnlite.reference.image import Image, convert
+from mnnlite.video import to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["InputFinding", "compare_inputs"]
+    from mnnlite.specs import ImageSpec
+
+__all__ = ["InputFinding", "check_preprocessing", "compare_inputs"]
 
 # Of the largest value. Bilinear sampling of libraries differs by their fixed point, which is far below; another way of
 # resizing differs at edges, which is above and is an input error of its own kind.
@@ -67,6 +72,25 @@ def compare_inputs(found: NDArray[Any], reference: NDArray[Any], tolerance: floa
     else:
         measured = None
     return InputFinding(False, measured, _reason(a, b))
+
+
+def check_preprocessing(spec: ImageSpec, frame: Frame) -> InputFinding:
+    """Hold what a picture becomes against the definition of its image spec, in `mnnlite.reference`.
+
+    It tells an error in executing the spec, not one in the spec: for that see `compare_inputs`.
+
+    Parameters
+    ----------
+    spec : ImageSpec
+    frame : Frame
+        As RGB: what YUV means is not looked at.
+
+    Returns
+    -------
+    InputFinding
+    """
+    pixels = to_rgb(frame)
+    return compare_inputs(spec.apply(Frame(pixels, "RGB")), convert(spec, Image("RGB", (pixels,))))
 
 
 def _reason(a: NDArray[Any], b: NDArray[Any]) -> str:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mnnlite import meter
 from mnnlite.proc import MIB
 
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping, Sequence
-
-__all__ = ["STAGES", "Curve", "Stage", "curve"]
+__all__ = ["STAGES", "Curve", "Stage", "curve_of"]
 
 STAGES = meter.STAGES
 
@@ -24,7 +20,7 @@ class Stage:
     Parameters
     ----------
     name : str
-        One of `STAGES`.
+        One of `STAGES`; of a pipeline ``start``, ``load NAME`` for each task, ``run``, ``second run``, ``close``.
     anonymous_mib : float
         What belongs to no file.
     rss_mib : float
@@ -46,7 +42,7 @@ class Curve:
     Parameters
     ----------
     stages : tuple of Stage
-        In the order of `STAGES`. All but the absolute figures below are growth since ``start``.
+        In order. All but the absolute figures below are growth since ``start``.
     peak_mib : float
         The most anonymous memory at any moment, MiB over the start.
     start_anonymous_mib, start_rss_mib : float
@@ -61,44 +57,6 @@ class Curve:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
-
-
-def curve(
-    source: str | os.PathLike[str],
-    *,
-    outputs: Sequence[str] | None = None,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    external: str | os.PathLike[str] | None = None,
-    **arena_options: Any,
-) -> Curve:
-    """Measure a model's memory from load to close.
-
-    Parameters
-    ----------
-    source : path
-        An ``.mnn`` file.
-    outputs, shapes, external, **arena_options
-        As for `Model`.
-
-    Returns
-    -------
-    Curve
-        No stage hides a warm-up: the model is loaded once and run twice in a process that did nothing before.
-
-    Raises
-    ------
-    ModelNotFoundError, ModelFormatError, UnsupportedModelError, ArgumentError, TensorNotFoundError
-        What loading it raises.
-    EngineError
-        The child process ended without an answer: the file crashes the engine.
-
-    Notes
-    -----
-    Starts a Python process. Inputs are filled with 0.46875. Memory is read from ``smaps_rollup`` between stages; the
-    peak within a stage is the kernel's high-water mark of resident memory less file-backed memory, whose pages are
-    all touched before the start so that they do not grow.
-    """
-    return curve_of(meter.measure(source, meter.model_options(outputs, shapes, external, arena_options), run=True))
 
 
 def curve_of(run: meter.Run) -> Curve:

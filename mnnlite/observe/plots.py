@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mnnlite.observe.life import Curve
+    from mnnlite.observe.pipelines import PipelinePrediction
     from mnnlite.observe.prediction import Prediction
 
 __all__ = ["check_picture", "plot_curves", "plot_trace"]
@@ -23,7 +24,9 @@ _FORMATS = (".png", ".svg", ".pdf")
 
 
 def plot_curves(
-    curves: Mapping[str, tuple[Curve, Prediction | None]], path: str | os.PathLike[str], title: str = ""
+    curves: Mapping[str, tuple[Curve, Prediction | PipelinePrediction | None]],
+    path: str | os.PathLike[str],
+    title: str = "",
 ) -> Path:
     """Draw anonymous memory over the stages of models' lives.
 
@@ -47,16 +50,18 @@ def plot_curves(
     """
     target = check_picture(path)
     figure, axes = _figure()
+    names: list[str] = []
+    moment: str | None = "peak within a stage"
     for number, (name, (curve, prediction)) in enumerate(curves.items()):
         color = f"C{number % 10}"
-        names = [stage.name for stage in curve.stages]
+        names = max(names, [stage.name for stage in curve.stages], key=len)
         levels = [stage.anonymous_mib for stage in curve.stages]
-        axes.plot(names, levels, "o-", color=color, label=name)
+        axes.plot(range(len(levels)), levels, "o-", color=color, label=name)
         before = [0.0, *levels]
         for place, stage in enumerate(curve.stages):
             if stage.peak_mib > max(before[place], stage.anonymous_mib) + 0.05:  # a moment that no stage ends with
-                label = "peak within a stage" if number == 0 else None
-                axes.plot(place - 0.5, stage.peak_mib, "^", color=color, alpha=0.6, label=label)
+                axes.plot(place - 0.5, stage.peak_mib, "^", color=color, alpha=0.6, label=moment)
+                moment = None  # one line of the legend is enough
         if len(curves) == 1:
             for place, level in enumerate(levels):
                 axes.annotate(
@@ -68,7 +73,7 @@ def plot_curves(
     axes.set_ylabel("anonymous memory over the start, MiB")
     axes.set_ylim(0, 1.12 * max(1e-3, *(max(curve.peak_mib, p.peak_mib if p else 0) for curve, p in curves.values())))
     axes.grid(alpha=0.3)
-    axes.tick_params(axis="x", rotation=25)
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_title(title)
     axes.legend()
     with whole(target) as made:

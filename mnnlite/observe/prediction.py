@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mnnlite import cost
 from mnnlite.proc import MIB
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping, Sequence
+    from mnnlite import cost
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["HEAP_AND_STACK_MIB", "Prediction", "prediction_of"]
 
 # The field's rule of thumb: MemoryHS, heap and stack, is 0.5 to 2 MB; the upper end makes an upper estimate.
-_HEAP_AND_STACK_MIB = 2.0
+HEAP_AND_STACK_MIB = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,42 +56,9 @@ class Prediction:
         return asdict(self)
 
 
-def predict(
-    source: str | os.PathLike[str],
-    *,
-    outputs: Sequence[str] | None = None,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    external: str | os.PathLike[str] | None = None,
-    **arena_options: Any,
-) -> Prediction:
-    """Predict a model's peak of anonymous memory.
-
-    Parameters
-    ----------
-    source : path
-        An ``.mnn`` file.
-    outputs, shapes, external, **arena_options
-        As for `Model`.
-
-    Returns
-    -------
-    Prediction
-
-    Raises
-    ------
-    ModelNotFoundError, ModelFormatError, UnsupportedModelError, ArgumentError, TensorNotFoundError, EngineError
-        What loading it raises.
-
-    Notes
-    -----
-    A child process loads the model and fills its inputs; it never runs it.
-    """
-    return prediction_of(cost.of(source, outputs=outputs, shapes=shapes, external=external, **arena_options))
-
-
 def prediction_of(found: cost.Cost) -> Prediction:
     """Say what a model's cost means for its peak."""
-    field_sum = found.upper_estimate / MIB + _HEAP_AND_STACK_MIB
+    field_sum = found.upper_estimate / MIB + HEAP_AND_STACK_MIB
     return Prediction(
         model_buffer_mib=found.model_buffer / MIB,
         static_mib=found.static / MIB,

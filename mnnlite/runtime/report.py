@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mnnlite._engine import engine_bytes
+from mnnlite.ledger import accounts_of, ledger
 from mnnlite.proc import files
 from mnnlite.runtime.cores import shown
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.flights import Flights
     from mnnlite.runtime.roster import Roster
     from mnnlite.runtime.rules import Rule
+    from mnnlite.task import Task
 
 __all__ = ["memory_of", "plan_text", "stats_of"]
 
@@ -68,6 +71,9 @@ def memory_of(roster: Roster) -> dict[str, Any]:
         if owner != entry.name:  # counted there
             terms.update(dict.fromkeys(("model_buffer", "static", "inputs", "outputs", "mapped"), 0), shares=owner)
         tasks[entry.name] = terms
+    found_ledger = _ledger(roster, {entry.name: entry.task for entry in entries})
+    for account in found_ledger.pop("models"):
+        tasks[account.pop("model")].update(account)
     lanes = []
     for lane in roster.lanes:
         mine = [entry for entry in entries if entry.lane is lane]
@@ -88,11 +94,20 @@ def memory_of(roster: Roster) -> dict[str, Any]:
         "lanes": lanes,
         "total": sum(lane["static"] - lane["mapped"] + lane["dynamic"] + lane["inputs"] for lane in lanes),
         "engine": engine_bytes(),
+        **found_ledger,
     }
     inodes = {inode for entry in entries for inode in entry.task.model.native.weight_files()}
     if inodes:
         found["weight_files"] = files(inodes)
     return found if roster.store is None else {**found, "budget": roster.store.summary()}
+
+
+def _ledger(roster: Roster, tasks: dict[str, Task]) -> dict[str, Any]:
+    """Accounts, and the process beside them; accounts alone where the kernel does not say."""
+    shared = sum(lane.inputs.bytes for lane in roster.lanes)
+    if roster.since is not None:
+        return ledger(tasks, roster.since, shared).to_dict()
+    return {"models": [{**asdict(each), "total": each.total} for each in accounts_of(tasks)], "shared_inputs": shared}
 
 
 def stats_of(flights: Flights) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, StateError
+from mnnlite.proc import process
 from mnnlite.runtime.entry import Entry, Settings, check_spec, load, needs_of
 from mnnlite.runtime.placer import Placer
 from mnnlite.runtime.store import on_lane
@@ -13,6 +14,7 @@ from mnnlite.runtime.store import on_lane
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mnnlite.proc import Process
     from mnnlite.runtime.flights import Flights
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.store import Store
@@ -47,6 +49,10 @@ class Roster:
         self.flights, self.lanes, self.threads, self.store = flights, lanes, threads, store
         self.entries = flights.entries
         self.changing = threading.Lock()
+        try:
+            self.since: Process | None = process()  # before any task
+        except StateError:  # a system that does not tell
+            self.since = None
         self.placer = Placer(flights, lanes, self.changing, self._load, self._close, speeds, replan)
 
     def add(self, name: str, spec: TaskSpec, settings: Settings) -> None:

@@ -417,6 +417,13 @@ class Runtime:
             them in memory, which the kernel may drop) and ``dirty`` (of these, not yet on the disk). With a budget
             ``budget``: ``limit``, ``grown`` (anonymous memory since the runtime was made), ``expected`` (by the terms) and
             ``evicted`` (names).
+
+            Each task also has its account: ``weights``, ``feature_maps``, ``feature_maps_share`` and
+            ``feature_maps_owner`` (of the shared buffer: its part, and whose need made it so large), ``scratch`` (plans,
+            decoders, results) and ``total``. Beside them ``shared_inputs``; ``categories``: the same as model buffer,
+            feature maps, parameters, heap and stack; ``process``: `mnnlite.proc.Process` now; ``growth`` of its anonymous
+            memory since the runtime was made, the ``explained`` share of it and the ``unexplained`` bytes. The last four
+            only where the kernel tells them.
         """
         self._check_open()
         return memory_of(self._roster)

@@ -25,9 +25,9 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 LEVELS = [
     {"errors"},
     {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image"},
-    {"draw"},
+    {"draw", "reference"},
     {"model", "decoders", "results", "frame"},
-    {"task", "meter", "cost", "video", "convert"},
+    {"task", "meter", "cost", "ledger", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},
     {"road"},

@@ -1,4 +1,4 @@
-"""The memory ledger: what each loaded model holds, beside what the process has grown by."""
+"""The memory ledger: what each loaded model or task holds, beside what the process has grown by."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
 from mnnlite.proc import Process, process
+from mnnlite.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mnnlite.model import Arena
 
-__all__ = ["Account", "Ledger", "ledger"]
+__all__ = ["Account", "Ledger", "accounts_of", "ledger"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Account:
         The file's content; 0 once it was released.
     weights : int
         Weights, biases and operators.
+    mapped : int
+        Of the weights, what lies in files instead of anonymous memory.
     feature_maps : int
         What the model needs of its arena's shared buffer.
     feature_maps_share : int
@@ -36,22 +39,27 @@ class Account:
     feature_maps_owner : str
         The model whose need made the buffer as large as it is.
     inputs, outputs : int
-        Tensors at the borders.
+        Tensors at the borders. Input memory that tasks of a lane share is no task's: see `Ledger.shared_inputs`.
+    scratch : int
+        Of a task: memory of image plans and decoders, and room for results.
     """
 
     model: str
     model_buffer: int
     weights: int
+    mapped: int
     feature_maps: int
     feature_maps_share: int
     feature_maps_owner: str
     inputs: int
     outputs: int
+    scratch: int = 0
 
     @property
     def total(self) -> int:
-        """What the model is charged with."""
-        return self.model_buffer + self.weights + self.feature_maps_share + self.inputs + self.outputs
+        """What the model is charged with, mapped weights included."""
+        tensors = self.feature_maps_share + self.inputs + self.outputs
+        return self.model_buffer + self.weights + tensors + self.scratch
 
 
 @dataclass(frozen=True)
@@ -61,17 +69,23 @@ class Ledger:
     Parameters
     ----------
     accounts : tuple of Account
+    shared_inputs : int
+        Bytes of input memory that tasks of a lane share: as large as the largest needs.
     now, since : Process
         The process now, and when counting began.
     heap : int
         Bytes of malloc handed out since then beyond the accounts: the engine's own structures, Python's objects. -1
         where the C library does not say.
+    free : int
+        Bytes that malloc holds free and that have pages: of networks that went, and of loading.
     """
 
     accounts: tuple[Account, ...]
+    shared_inputs: int
     now: Process
     since: Process
     heap: int
+    free: int = 0
 
     @property
     def growth(self) -> int:
@@ -83,9 +97,10 @@ class Ledger:
         """The same as the field's four sources of memory, in bytes."""
         return {
             "model buffer": sum(each.model_buffer for each in self.accounts),
-            "feature maps": sum(each.feature_maps_share + each.inputs + each.outputs for each in self.accounts),
-            "parameters": sum(each.weights for each in self.accounts),
-            "heap and stack": max(0, self.heap),
+            "feature maps": self.shared_inputs
+            + sum(each.feature_maps_share + each.inputs + each.outputs for each in self.accounts),
+            "parameters": sum(each.weights - each.mapped for each in self.accounts),
+            "heap and stack": max(0, self.heap) + self.free + sum(each.scratch for each in self.accounts),
         }
 
     @property
@@ -105,23 +120,27 @@ class Ledger:
         """Plain data for JSON."""
         return {
             "models": [{**asdict(each), "total": each.total} for each in self.accounts],
+            "shared_inputs": self.shared_inputs,
             "categories": self.categories,
             "process": asdict(self.now),
             "growth": self.growth,
+            "free": self.free,
             "unexplained": self.unexplained,
             "explained": self.explained,
         }
 
 
-def ledger(models: Model | Mapping[str, Model], since: Process) -> Ledger:
+def ledger(models: Model | Task | Mapping[str, Model | Task], since: Process, shared_inputs: int = 0) -> Ledger:
     """Account for the memory of loaded models.
 
     Parameters
     ----------
-    models : Model or dict of str to Model
-        All models of the arenas concerned, or their buffers are charged to the ones given.
+    models : Model, Task, or dict of str to one of them
+        All of the arenas concerned, or their buffers are charged to the ones given.
     since : Process
-        `process` before the first of them was loaded.
+        `mnnlite.proc.process` before the first of them was loaded.
+    shared_inputs : int
+        Bytes of input memory that several of them share and that none counts as its own.
 
     Returns
     -------
@@ -135,17 +154,35 @@ def ledger(models: Model | Mapping[str, Model], since: Process) -> Ledger:
     StateError
         Memory cannot be measured on this system.
     """
-    named = {"model": models} if isinstance(models, Model) else dict(models)
-    for name, model in named.items():
-        if not isinstance(model, Model):
-            raise ArgumentError(f"models[{name!r}] is a {type(model).__name__}, wanted a mnnlite.Model")
-    terms = {name: model.memory() for name, model in named.items()}
+    named = {"model": models} if isinstance(models, (Model, Task)) else dict(models)
+    accounts = accounts_of(named)
+    now = process()
+    known = sum(each.total - each.mapped for each in accounts) + shared_inputs
+    heap, free = -1, 0
+    if now.malloc_used >= 0:
+        heap = max(0, now.malloc_used - since.malloc_used - known)
+        # What malloc holds free has pages or not; no more than is left over has.
+        free = min(now.malloc_free, max(0, now.anonymous - since.anonymous - known - heap))
+    return Ledger(accounts, shared_inputs, now, since, heap, free)
+
+
+def accounts_of(named: Mapping[str, Model | Task]) -> tuple[Account, ...]:
+    """One account each, without a look at the process."""
+    for name, each in named.items():
+        if not isinstance(each, (Model, Task)):
+            raise ArgumentError(f"models[{name!r}] is a {type(each).__name__}, wanted a mnnlite.Model or Task")
+    models = {name: each.model if isinstance(each, Task) else each for name, each in named.items()}
+    terms = {name: model.memory() for name, model in models.items()}
     arenas: dict[Arena, list[str]] = {}
-    for name, model in named.items():
-        arenas.setdefault(model.arena, []).append(name)
+    first: dict[int, str] = {}  # tasks may share a model, which the first of them is charged with
+    for name, model in models.items():
+        if first.setdefault(id(model), name) == name:
+            arenas.setdefault(model.arena, []).append(name)
+        else:
+            terms[name] = dict.fromkeys(terms[name], 0)
     accounts = []
-    for name, model in named.items():
-        own, mates = terms[name], arenas[model.arena]
+    for name, model in models.items():
+        own, mates, each = terms[name], arenas[model.arena], named[name]
         owner = max(mates, key=lambda mate: terms[mate]["dynamic"])
         together = sum(terms[mate]["dynamic"] for mate in mates)
         share = terms[owner]["dynamic"] * own["dynamic"] // together if together else 0
@@ -154,15 +191,13 @@ def ledger(models: Model | Mapping[str, Model], since: Process) -> Ledger:
                 model=name,
                 model_buffer=own["model_buffer"],
                 weights=own["static"] - own["outputs"],
+                mapped=own["mapped"],
                 feature_maps=own["dynamic"],
                 feature_maps_share=share,
                 feature_maps_owner=owner,
                 inputs=own["inputs"],
                 outputs=own["outputs"],
+                scratch=each.native.scratch_bytes if isinstance(each, Task) else 0,
             )
         )
-    now = process()
-    heap = -1
-    if now.malloc_used >= 0:
-        heap = max(0, now.malloc_used - since.malloc_used - sum(each.total for each in accounts))
-    return Ledger(tuple(accounts), now, since, heap)
+    return tuple(accounts)

@@ -1,0 +1,116 @@
+"""What a model or a pipeline holds over its life, and what it will need: measured and predicted in fresh processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import cost, meter
+from mnnlite.errors import ArgumentError
+from mnnlite.observe.life import Curve, curve_of
+from mnnlite.observe.pipelines import PipelinePrediction, pipeline_curve, predict_pipeline
+from mnnlite.observe.prediction import Prediction, prediction_of
+from mnnlite.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["curve", "is_pipeline_file", "predict"]
+
+
+def curve(
+    source: str | os.PathLike[str] | Pipeline,
+    *,
+    frames: str | os.PathLike[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    external: str | os.PathLike[str] | None = None,
+    **arena_options: Any,
+) -> Curve:
+    """Measure memory from load to close.
+
+    Parameters
+    ----------
+    source : path or Pipeline
+        An ``.mnn`` file; or a pipeline, or its ``.toml`` file.
+    frames : path, optional
+        Of a pipeline: a picture or video, of which the first two frames are used. Noise otherwise, in which cascades find
+        little.
+    outputs, shapes, external, **arena_options
+        Of a model, as for `Model`.
+
+    Returns
+    -------
+    Curve
+        No stage hides a warm-up: everything is loaded once and run twice in a process that did nothing before.
+
+    Raises
+    ------
+    MnnliteError
+        What loading it raises.
+    EngineError
+        The child process ended without an answer: the file crashes the engine.
+
+    Notes
+    -----
+    Starts a Python process. A model's inputs are filled with 0.46875. Memory is read from the kernel between stages; the
+    peak within a stage is its high-water mark of resident memory less file-backed memory, whose pages are all touched
+    before the start so that they do not grow.
+    """
+    given = {"outputs": outputs, "shapes": shapes, "external": external, **arena_options}
+    if isinstance(source, Pipeline) or is_pipeline_file(source):
+        _refuse(source, given)
+        return pipeline_curve(source, frames)
+    _refuse(source, {"frames": frames})
+    return curve_of(meter.measure(source, meter.model_options(outputs, shapes, external, arena_options), run=True))
+
+
+def predict(
+    source: str | os.PathLike[str] | Pipeline,
+    *,
+    outputs: Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    external: str | os.PathLike[str] | None = None,
+    **arena_options: Any,
+) -> Prediction | PipelinePrediction:
+    """Predict the peak of anonymous memory.
+
+    Parameters
+    ----------
+    source : path or Pipeline
+        An ``.mnn`` file; or a pipeline, or its ``.toml`` file.
+    outputs, shapes, external, **arena_options
+        Of a model, as for `Model`.
+
+    Returns
+    -------
+    Prediction or PipelinePrediction
+        Both have ``peak_mib`` and ``field_sum_mib``.
+
+    Raises
+    ------
+    MnnliteError
+        What loading it raises.
+
+    Notes
+    -----
+    From `mnnlite.cost`: a child process loads each model and fills its inputs; it never runs it.
+    """
+    given = {"outputs": outputs, "shapes": shapes, "external": external, **arena_options}
+    if isinstance(source, Pipeline) or is_pipeline_file(source):
+        _refuse(source, given)
+        return predict_pipeline(source)
+    return prediction_of(cost.of(source, outputs=outputs, shapes=shapes, external=external, **arena_options))
+
+
+def is_pipeline_file(source: str | os.PathLike[str]) -> bool:
+    """Whether a path is that of a pipeline."""
+    return Path(source).suffix.lower() == ".toml"
+
+
+def _refuse(source: object, options: Mapping[str, Any]) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        kind = "a model" if "frames" in given else "a pipeline, which says it itself"
+        raise ArgumentError(f"{', '.join(given)}: not for {kind} ({source})")

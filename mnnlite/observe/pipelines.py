@@ -1,0 +1,143 @@
+"""What a pipeline will need and what it holds: many tasks in lanes, measured in a fresh process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import meter, pipeline, video
+from mnnlite.frame import Frame
+from mnnlite.observe.life import Curve, curve_of
+from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, prediction_of
+from mnnlite.proc import MIB
+from mnnlite.runtime.budget import Budget, Share, held, most
+from mnnlite.runtime.entry import Settings, needs_of
+from mnnlite.runtime.placement import place
+
+if TYPE_CHECKING:
+    from mnnlite.pipeline import Pipeline
+
+__all__ = ["PipelinePrediction", "pipeline_curve", "predict_pipeline"]
+
+_RATE_HZ = 30  # of a camera, for tasks that run so many times a second
+_SIZE = (720, 1280)  # of the frame that is made up where none is given
+
+
+@dataclass(frozen=True)
+class PipelinePrediction:
+    """Anonymous memory that a pipeline will need, MiB (2**20 bytes) over what the process held before.
+
+    Parameters
+    ----------
+    tasks : dict of str to Prediction
+        Each as if it were alone.
+    lanes : dict of str to int
+        Where the tasks are thought to be: by multiply-adds, for nothing was timed yet.
+    loading_mib : float
+        The most at any moment of loading them one after the other.
+    running_mib : float
+        All of them at work: weights and outputs of each, and for each lane one buffer for feature maps and one for pictures,
+        as large as its largest task needs.
+    peak_mib : float
+        The larger of the two.
+    field_sum_mib : float
+        The field's usual sum, as if nothing were shared: the upper estimate.
+    """
+
+    tasks: dict[str, Prediction]
+    lanes: dict[str, int]
+    loading_mib: float
+    running_mib: float
+    peak_mib: float
+    field_sum_mib: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePrediction:
+    """Predict the peak of a pipeline; see `predict`."""
+    spec = source if isinstance(source, pipeline.Pipeline) else pipeline.load(source)
+    threads, count = int(spec.runtime.get("threads", 1)), int(spec.runtime.get("lanes", 1))
+    where = {key: spec.runtime[key] for key in ("weights", "weights_dir") if key in spec.runtime}
+    budget = Budget(1, threads, count, {"weights": "heap", **where})
+    shares = {name: budget.share_of(name, task, 0) for name, task in spec.tasks.items()}
+    lanes = _lanes(spec, shares, count)
+    placed = [budget.share_of(name, task, lanes[name]) for name, task in spec.tasks.items()]
+    loading = max(most(placed[:number], each) for number, each in enumerate(placed))
+    tasks = {each.name: prediction_of(each.cost) for each in placed}
+    alone = sum(each.cost.upper_estimate for each in placed) / MIB + HEAP_AND_STACK_MIB
+    return PipelinePrediction(tasks, lanes, loading / MIB, held(placed) / MIB, loading / MIB, alone)
+
+
+def _lanes(spec: Pipeline, shares: dict[str, Share], count: int) -> dict[str, int]:
+    """As the runtime places groups of tasks that belong together, with multiply-adds for times."""
+    group_of: dict[str, int] = {}
+    for number, (name, task) in enumerate(spec.tasks.items()):
+        joined = {group_of[other] for other in needs_of(task, _settings(spec, name)) if other in group_of}
+        group_of[name] = min(joined, default=number)
+        group_of.update({other: group_of[name] for other, group in group_of.items() if group in joined})
+    loads = dict.fromkeys(group_of.values(), 0.0)
+    for name, group in group_of.items():
+        settings = _settings(spec, name)
+        share = min(1.0, settings.rate_hz / _RATE_HZ) if settings.rate_hz else 1 / settings.every
+        loads[group] += share * shares[name].cost.multiply_adds
+    memory = [float(max(shares[name].cost.dynamic for name in group_of if group_of[name] == group)) for group in loads]
+    chosen = dict(zip(loads, place(list(loads.values()), [1.0] * count, memory), strict=True))
+    return {name: chosen[group] for name, group in group_of.items()}
+
+
+def _settings(spec: Pipeline, name: str) -> Settings:
+    return spec.settings.get(name, Settings())
+
+
+def pipeline_curve(source: str | os.PathLike[str] | Pipeline, frames: str | os.PathLike[str] | None = None) -> Curve:
+    """Measure a pipeline's memory from the first load to close; see `curve`.
+
+    Parameters
+    ----------
+    source : path or Pipeline
+    frames : path, optional
+        A picture or video, of which the first two frames are used. Noise otherwise, in which cascades find little.
+
+    Returns
+    -------
+    Curve
+        Its stages: ``start``, ``load NAME`` for each task, ``run``, ``second run``, ``close``.
+    """
+    if isinstance(source, pipeline.Pipeline):
+        with tempfile.TemporaryDirectory(prefix="mnnlite-") as folder:
+            path = Path(folder) / "pipeline.toml"
+            path.write_text(pipeline.dumps(source), encoding="utf-8")
+            return pipeline_curve(path, frames)
+    request = {"source": os.path.abspath(source), "frames": None if frames is None else os.path.abspath(frames)}
+    pipeline.load(source)  # what is wrong with it is said here
+    name = os.fspath(source)
+    return curve_of(
+        meter.run_of(meter.run_in_child("mnnlite.observe.pipelines", "life_of_pipeline", request, name, None))
+    )
+
+
+def life_of_pipeline(request: dict[str, Any]) -> dict[str, Any]:
+    """In the child: a pipeline from load to close."""
+    import numpy as np
+
+    spec = pipeline.load(request["source"])
+    if request["frames"] is None:
+        noise = np.random.default_rng(0).integers(0, 256, (*_SIZE, 3), np.uint8)
+        frames = [Frame(noise, "BGR"), Frame(noise, "BGR")]
+    else:
+        frames = [frame for frame, _ in zip(video.open_source(request["frames"]), range(2), strict=False)]
+    measured = meter.Meter()
+    runtime = spec.open(_on_task=lambda name: measured.stage(f"load {name}"))
+    for stage, frame in zip(("run", "second run"), (frames[0], frames[-1]), strict=True):
+        for error in runtime.process(frame).errors.values():
+            raise error
+        measured.stage(stage)
+    runtime.close()
+    measured.stage("close")
+    return measured.result({})
