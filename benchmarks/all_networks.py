@@ -79,9 +79,9 @@ def found_in(result: Any) -> int:
 
 
 def crop(frame: Frame, boxes: Any, item: int) -> Frame:
-    points = getattr(boxes[item], "points", None)
-    if points is not None and len(points) == 4:
-        return frame.quad(np.asarray(points)[:, :2])
+    corners = boxes.points[item]
+    if len(corners) == 4:
+        return frame.quad(corners)
     left, top, right, bottom = boxes[item].box
     return frame.roi(left, top, right - left, bottom - top)
 

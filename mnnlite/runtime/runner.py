@@ -425,7 +425,7 @@ class Runtime:
         -------
         dict
             ``frames``, ``dropped``; ``tasks``: for each ``runs``, ``late``, ``failed``, ``skipped`` (not due included),
-            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``parked`` (a text or None),
+            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``lane``, ``parked`` (a text or None),
             ``loading`` and ``stages`` (nanoseconds: p50, p90, p99 of the last 256 runs, max and mean of all); ``lanes``:
             for each ``frames``, ``busy_ns``, ``utilisation``, ``loads``, ``stopped_ns``, ``longest_stop_ns``;
             ``replans``: groups of tasks ``moved``, ``longest_ns`` (of the longest lane, a frame) and what was expected of it;
