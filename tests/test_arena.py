@@ -226,3 +226,49 @@ def test_a_process_ends_well_with_models_alive(family):
         """,
         str(family[0][0]),
     )
+
+
+REMOVAL = """
+import sys
+import numpy as np
+from mnnlite import Frame, ImageSpec, Runtime, TaskSpec, proc
+
+small, *others = sys.argv[1:]
+frame = Frame(np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8), "BGR")
+
+def held():
+    proc.trim()
+    return proc.process().anonymous
+
+def begin():
+    runtime = Runtime()
+    before = held()
+    runtime.add("small", TaskSpec(small, ImageSpec()))
+    runtime.process(frame)
+    runtime.process(frame)
+    return runtime, before
+
+begin()[0].close()  # what only a first use leaves behind
+runtime, before = begin()
+alone = held() - before
+runtime.close()
+runtime, before = begin()
+for turn in range(3):
+    for index, path in enumerate(others):
+        runtime.add(f"other {index}", TaskSpec(path, ImageSpec()))
+    runtime.process(frame)
+    full = held() - before
+    for index in range(len(others)):
+        runtime.remove(f"other {index}")
+    runtime.process(frame)
+    left = held() - before
+    print(f"alone {alone >> 10} KiB, all {full >> 10}, left {left >> 10}")
+    assert full > alone + 8 * 2**20
+    assert left < alone + 2**20
+"""
+
+
+@pytest.mark.skipif(EMULATED, reason="under qemu all memory is the emulator's")
+def test_a_lane_whose_tasks_go_holds_what_it_did_without_them(family, tmp_path):
+    others = [networks.convert(networks.two_branches(tmp_path, size=64, width=96 + 4 * i)) for i in range(5)]
+    run_python(REMOVAL, str(family[0][0]), *map(str, others))

@@ -273,6 +273,35 @@ def test_regressed_points():
     np.testing.assert_allclose(found.boxes_xyxy, [[50, 50, 150, 100]], rtol=1e-6)
 
 
+def test_regressed_depth_is_no_confidence():
+    raw = np.array([[3, 4, -9, 8, 1, -20]], np.float32)
+    found = decoders.Keypoints(mode="regressed", values=3, confidence=False).decode({"y": raw}, (20, 10))
+    np.testing.assert_array_equal(found.points[0], [[3, 4, 1], [8, 1, 1]])
+    assert found.scores == [1]
+    assert len(decoders.Keypoints(mode="regressed", values=3).decode({"y": raw}, (20, 10))) == 0  # below the score 0
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"values": 3}, {"values": 5, "activation": "sigmoid"}, {"values": 4, "confidence": False}]
+)
+@pytest.mark.parametrize("units", ["pixels", "relative"])
+@pytest.mark.parametrize("image", [Letterbox((64, 48)), Letterbox((64, 48), "stretch"), QUAD])
+def test_regressed_points_as_the_definition(options, units, image):
+    values = options.get("values", 2)
+    raw = np.random.default_rng(7).normal(0.5, 3, (3, 11 * values)).astype(np.float32)
+    spec = decoders.Keypoints(mode="regressed", units=units, score=-1e9, **options)
+    found = spec.decode({"y": raw}, (200, 90), image)
+    expected = keypoints.regressed(
+        raw,
+        items_for(image, (200, 90), 3),
+        values=values,
+        relative=units == "relative",
+        confidence=options.get("confidence", True),
+        sigmoid=options.get("activation") == "sigmoid",
+    )
+    np.testing.assert_allclose(found.points, expected, rtol=2e-7, atol=1e-6)
+
+
 # ---- lanes
 
 

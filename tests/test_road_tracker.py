@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mnnlite.road.lines import AreaTracker, LineTracker, resample
-from mnnlite.road.tracker import Pose, Sighting, Track, Tracker
+from mnnlite.road.tracker import Bearing, Pose, Sighting, Track, Tracker
+from mnnlite.road.triangulation import triangulate
 
 FPS = 25.0
 SPEED = 12.0  # metres per second
@@ -124,15 +125,39 @@ def test_tracker__nearest_frames_decide() -> None:
     assert errors[-1] < errors[0] / 4
 
 
-def test_tracker__motion_triangulates_what_sizes_do_not_say() -> None:
-    """Ranges that are all 15 % too long, as of a sign that is larger than usual: bearings put it right."""
-    thing = Thing("sign", (4.0, 42.0, 2.0))
-    tracker = Tracker()
-    for index, pose in enumerate(drive(72, curvature=0.0)):
-        place = pose.to_vehicle(thing.at(0)[None])[0]
-        # What all sightings share is not noise: the covariance must say so, or it is believed.
-        tracker.update([Sighting("sign", place * 1.15, covariance_of(place, along=1.0), 0.9)], pose, index / FPS)
-    assert float(np.linalg.norm(tracker.tracks[0].place - thing.place)) < 0.3
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_tracker__driving_past_tells_what_sizes_do_not(seed: int, factor: float) -> None:
+    """All ranges are wrong by one factor, as of a sign of another size than usual; bearings have noise."""
+    thing, rng = Thing("sign", (4.0, 50.0, 2.5)), np.random.default_rng(seed)
+    tracker, camera = Tracker(), np.array([0.0, 0.0, 1.4])
+    for index, pose in enumerate(drive(75, curvature=0.003)):
+        off = pose.to_vehicle(thing.at(0)[None])[0] - camera
+        distance = float(np.linalg.norm(off))
+        ray = off / distance + rng.normal(0, 0.003, 3)
+        ray /= np.linalg.norm(ray)
+        place = camera + ray * distance * factor
+        bearing = Bearing(camera, ray, 0.003, distance * factor)
+        tracker.update([Sighting("sign", place, covariance_of(place, 0.25), 0.9, bearing=bearing)], pose, index / FPS)
+    (track,) = tracker.ended(everything=True)
+    assert float(np.linalg.norm(track.place - thing.place)) < min(
+        1.0, 4 * math.sqrt(np.trace(track.covariance[:3, :3]))
+    )
+
+
+def test_triangulate__of_hardly_any_parallax_believes_the_size() -> None:
+    """Eleven sightings over 6 m of something 60 m ahead: the lines of sight meet anywhere, above all at the camera."""
+    rng = np.random.default_rng(0)
+    origins = np.column_stack([np.zeros(11), 0.56 * np.arange(11), np.full(11, 1.4)])
+    off = np.array([3.0, 60.0, 6.0]) - origins
+    distance = np.linalg.norm(off, axis=1)
+    for _ in range(20):
+        rays = off / distance[:, None] + rng.normal(0, 0.004, off.shape)
+        rays /= np.linalg.norm(rays, axis=1)[:, None]
+        place, covariance = triangulate(origins, rays, np.full(11, 0.004), distance * 1.1, doubt=0.2)
+        deviation = math.sqrt(np.linalg.eigvalsh(covariance)[-1])
+        assert 3 < deviation < 15
+        assert float(np.linalg.norm(place - (3, 60, 6))) < 3 * deviation
 
 
 @pytest.mark.parametrize("seed", range(12))

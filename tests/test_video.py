@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -80,6 +81,31 @@ def test_a_written_png_reads_back_equal_and_a_jpeg_nearly(tmp_path: Path) -> Non
     np.testing.assert_array_equal(exact, picture)
     assert np.abs(near.astype(int) - picture).mean() < 12  # chroma at half the size
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jpg", "a.png"]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (33, 17), (640, 5)])
+def test_png_is_what_another_library_reads(tmp_path: Path, size: tuple[int, int]) -> None:
+    picture = noisy_picture(*size)
+    video.write_picture(tmp_path / "a.png", picture)
+    read = cv2.cvtColor(cv2.imread(str(tmp_path / "a.png")), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(read, picture)
+
+
+def test_png_needs_no_further_package(tmp_path: Path) -> None:
+    code = """
+        import sys
+        sys.modules["av"] = None
+        import numpy as np
+        import mnnlite
+        picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+        mnnlite.video.write_picture(sys.argv[1] + "/a.png", picture[:, ::2])
+        try:
+            mnnlite.video.write_picture(sys.argv[1] + "/a.jpg", picture)
+        except mnnlite.MissingExtraError as error:
+            print(error)
+    """
+    assert "mnnlite[video]" in run_python(code, str(tmp_path)).stdout
+    assert cv2.imread(str(tmp_path / "a.png")).shape == (2, 2, 3)
 
 
 def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Keypoints final : public BuiltIn {
     sigmoid_ = options.choice("activation", kActivations, 0) == 1;
     layout_ = options.choice("layout", kLayouts, 0);
     per_point_ = options.integer("values", 2, 2, 16);
+    confident_ = options.flag("confidence", true) && (!regressed_ || per_point_ > 2);
     score_ = static_cast<float>(options.number("score", 0, -1e30, 1e30));
   }
 
@@ -85,14 +86,13 @@ class Keypoints final : public BuiltIn {
         const float* point = data + int64_t{k} * per_point_;
         x = static_cast<double>(point[0]) * (pixels_ ? 1 : item.net_width);
         y = static_cast<double>(point[1]) * (pixels_ ? 1 : item.net_height);
-        // The last number of a point is its confidence; x, y, z has none in between.
-        confidence = per_point_ > 2 ? point[per_point_ - 1] : 1.0f;
+        confidence = confident_ ? point[per_point_ - 1] : 1.0f;
       } else {
         confidence = peak(data + int64_t{k} * dims_.height * dims_.width, x, y);
         x *= static_cast<double>(item.net_width) / dims_.width;
         y *= static_cast<double>(item.net_height) / dims_.height;
       }
-      if (sigmoid_ && (per_point_ > 2 || !regressed_)) confidence = sigmoid_f32(confidence);
+      if (sigmoid_ && confident_) confidence = sigmoid_f32(confidence);
       mapping.apply(x, y, x, y);
       values[3 * k] = static_cast<float>(x);
       values[3 * k + 1] = static_cast<float>(y);
@@ -138,7 +138,7 @@ class Keypoints final : public BuiltIn {
     return bend < 0 ? std::min(std::max((a - c) / (2 * bend), -0.5), 0.5) : 0;
   }
 
-  bool regressed_, pixels_, sigmoid_;
+  bool regressed_, pixels_, sigmoid_, confident_;
   int subpixel_, layout_;
   int32_t per_point_, count_ = 0;
   float score_;

@@ -147,7 +147,7 @@ void Arena::bury_idle() noexcept {
 void Arena::retire(MnnSession* session) noexcept {
   const std::shared_ptr<Arena> arena = session->arena().shared_from_this();
   if (arena->lock().forked()) return;
-  if (arena->owner_ == std::this_thread::get_id()) {
+  if (arena->owner_.load() == std::this_thread::get_id()) {
     const BusyGuard guard(arena->lock());
     if (guard.status().ok()) {
       delete session;

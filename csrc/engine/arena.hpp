@@ -43,8 +43,11 @@ class Arena : public std::enable_shared_from_this<Arena> {
   // Destroy what retire() queued.
   void bury() noexcept;
 
+  // The calling thread stands for the arena from now on, instead of the one that made it. Any thread.
+  void adopt() noexcept { owner_ = std::this_thread::get_id(); }
+
   // Any thread, no lock needed: `session` will not be used again. It is destroyed at once if the calling thread is the
-  // one that made the arena and nothing runs in it, else by the next call that holds the lock. In a forked child it is
+  // one that stands for the arena and nothing runs in it, else by the next call that holds the lock. In a forked child it is
   // leaked: its engine stayed in the parent.
   static void retire(MnnSession* session) noexcept;
   // Bury what is queued in arenas that nobody uses at the moment.
@@ -60,7 +63,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   ArenaOptions options_;
   bool half_ = false;
   BusyLock lock_;
-  std::thread::id owner_ = std::this_thread::get_id();
+  std::atomic<std::thread::id> owner_{std::this_thread::get_id()};
   MNN::BackendConfig config_;  // sessions keep a pointer to it
   std::shared_ptr<MNN::Express::Executor> executor_;
   MNN::RuntimeInfo runtime_;

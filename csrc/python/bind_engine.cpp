@@ -384,6 +384,7 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options().backend); })
       .def_property_readonly("computes_in_half", &Arena::computes_in_half)
       .def_property_readonly("static_bytes", &Arena::static_bytes)
+      .def("adopt", &Arena::adopt)
       .def("shrink", [](Arena& arena) {
         Status status;
         {

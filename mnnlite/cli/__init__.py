@@ -9,14 +9,14 @@ import traceback
 from typing import NoReturn
 
 import mnnlite
-from mnnlite.cli import compare, convert, dump, info, inspect, memory, profile, run
+from mnnlite.cli import compare, convert, demo, dump, info, inspect, memory, profile, run
 from mnnlite.cli.output import Output
 from mnnlite.errors import MnnliteError
 
 __all__ = ["main"]
 
 FINE, BAD_INPUT, OWN_FAULT, INTERRUPTED = 0, 2, 3, 130
-COMMANDS = (run, inspect, convert, memory, profile, compare, dump, info)
+COMMANDS = (run, demo, inspect, convert, memory, profile, compare, dump, info)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -51,8 +51,9 @@ class Keypoints(Decoder):
     units: str = option(
         "pixels", "word", "regressed: of the network's input, or relative to it", choices=("relative", "pixels")
     )
-    values: int = option(
-        2, "whole", "regressed: numbers a point; beyond x, y the last is the confidence", low=2, high=16
+    values: int = option(2, "whole", "regressed: numbers a point, x and y first", low=2, high=16)
+    confidence: bool = option(
+        True, "flag", "regressed: of more than two numbers the last is the confidence; else it is 1, as for x, y, z"
     )
     activation: str = option("none", "word", "of the confidences", choices=("none", "sigmoid"))
     layout: str = option("own", "word", "heat maps: order of the output's axes", choices=("own", "NCHW", "NHWC"))

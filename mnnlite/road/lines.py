@@ -27,6 +27,7 @@ __all__ = ["AreaTracker", "LineTrack", "LineTracker", "Odometer"]
 
 SPACING = 1.0  # metres between the stations of a line
 NEAR, FAR = 3.0, 30.0  # metres ahead between which points are taken: nearer is out of view, further is guesswork
+CONTINUED = 15  # stations that a line may be missing and go on
 END = 1.5  # metres: so close to the ends of an area its outline runs across, not along
 APART = 0.6  # metres: what lies further apart is two lines
 
@@ -73,6 +74,44 @@ def resample(points: Floats) -> Floats:
 _Seen: TypeAlias = "tuple[NDArray[np.int64], Floats, Floats, str, float]"
 
 
+class Course:
+    """Weighted means of places in the local frame, by station."""
+
+    def __init__(self) -> None:
+        self._weights = np.zeros(64)
+        self._places = np.zeros((64, 2))
+
+    @property
+    def stations(self) -> NDArray[np.int64]:
+        """Where there is something, in `SPACING` along the way."""
+        return np.flatnonzero(self._weights)
+
+    @property
+    def points(self) -> Floats:
+        """(P, 2) the places, in the direction of travel."""
+        return self._places[self.stations]
+
+    def add(self, stations: NDArray[np.int64], places: Floats, weights: Floats) -> None:
+        """Add places; each station at most once."""
+        if not len(stations):
+            return
+        while stations[-1] >= len(self._weights):
+            self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
+            self._places = np.concatenate([self._places, np.zeros_like(self._places)])
+        self._weights[stations] += weights
+        part = (weights / self._weights[stations])[:, None]
+        self._places[stations] += part * (places - self._places[stations])
+
+    def common(self, stations: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these stations have something here."""
+        inside = stations < len(self._weights)
+        return inside & (self._weights[np.where(inside, stations, 0)] > 0)
+
+    def at(self, stations: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Places and weights at stations that have something."""
+        return self._places[stations], self._weights[stations]
+
+
 @dataclass(eq=False)
 class LineTrack:
     """A line that is being followed, or was.
@@ -83,6 +122,10 @@ class LineTrack:
         Counts from 1.
     first_s, last_s : float
         Times of the first and last sighting, in seconds.
+    hits : int
+        Frames in which it was seen.
+    course : Course
+        Where it runs.
     """
 
     id: int
@@ -92,17 +135,12 @@ class LineTrack:
     unseen: int = 0
     scores: float = 0.0
     labels: Counter[str] = field(default_factory=Counter)
-    _bins: dict[int, tuple[float, float, float]] = field(default_factory=dict, repr=False)  # station: weight, x, y
+    course: Course = field(default_factory=Course, repr=False)
 
     @property
     def points(self) -> Floats:
         """(P, 2) places in the local frame, in metres, in the direction of travel."""
-        return np.array([self._bins[station][1:] for station in sorted(self._bins)]).reshape(-1, 2)
-
-    @property
-    def stations(self) -> list[int]:
-        """Where it was seen, in `SPACING` along the way."""
-        return sorted(self._bins)
+        return self.course.points
 
     @property
     def label(self) -> str:
@@ -116,50 +154,41 @@ class LineTrack:
 
     def offset(self, stations: NDArray[np.int64], places: Floats, weights: Floats, across: Floats) -> float:
         """Mean distance in metres, across the way, at common stations; infinite for fewer than three."""
-        off = [
-            (abs(float((place - self._bins[station][1:]) @ across)), math.sqrt(weight))
-            for station, place, weight in zip(stations.tolist(), places, weights, strict=True)
-            if station in self._bins
-        ]
-        return (
-            float(np.average([each for each, _ in off], weights=[weight for _, weight in off]))
-            if len(off) >= 3
-            else math.inf
-        )
+        common = self.course.common(stations)
+        if np.count_nonzero(common) < 3:
+            return math.inf
+        off = np.abs((places[common] - self.course.at(stations[common])[0]) @ across)
+        return float(np.average(off, weights=np.sqrt(weights[common])))
 
     def gap(self, stations: NDArray[np.int64], places: Floats, across: Floats) -> float:
         """Distance across the way from this line's end, continued straight, to the start of a later piece."""
-        own = self.stations[-6:]
-        if len(own) < 3 or not 0 < stations[0] - own[-1] <= 15:
+        own = self.course.stations[-6:]
+        if len(own) < 3 or not 0 < stations[0] - own[-1] <= CONTINUED:
             return math.inf
-        tail = np.array([self._bins[station][1:] for station in own])
-        slope = np.polyfit(own, tail, 1)
+        slope = np.polyfit(own, self.course.at(own)[0], 1)
         return abs(float((places[0] - (slope[0] * stations[0] + slope[1])) @ across))
 
     def is_one_with(self, other: LineTrack, across: Floats) -> bool:
         """Whether two tracks that one sighting fits are one line, seen in pieces at first."""
-        common = self._bins.keys() & other._bins.keys()
-        off = [abs(float(np.subtract(self._bins[each][1:], other._bins[each][1:]) @ across)) for each in common]
-        return not off or float(np.mean(off)) <= APART / 2
+        stations = other.course.stations
+        common = stations[self.course.common(stations)]
+        if not len(common):
+            return True
+        off = np.abs((self.course.at(common)[0] - other.course.at(common)[0]) @ across)
+        return float(off.mean()) <= APART / 2
 
     def absorb(self, other: LineTrack) -> None:
         """Add another track's sightings to this one's."""
-        for station, (weight, x, y) in other._bins.items():
-            self._add(station, x, y, weight)
+        stations = other.course.stations
+        self.course.add(stations, *other.course.at(stations))
         self.first_s, self.last_s = min(self.first_s, other.first_s), max(self.last_s, other.last_s)
         self.hits += other.hits
         self.scores += other.scores
         self.labels += other.labels
 
-    def _add(self, station: int, x: float, y: float, weight: float) -> None:
-        had, old_x, old_y = self._bins.get(station, (0.0, 0.0, 0.0))
-        part = weight / (had + weight)
-        self._bins[station] = had + weight, old_x + part * (x - old_x), old_y + part * (y - old_y)
-
     def take(self, stations: NDArray[np.int64], places: Floats, weights: Floats, time_s: float) -> None:
         """Add points."""
-        for station, place, weight in zip(stations.tolist(), places, weights, strict=True):
-            self._add(station, float(place[0]), float(place[1]), float(weight))
+        self.course.add(stations, places, weights)
         self.last_s = time_s
         self.unseen = 0
 

@@ -4,7 +4,7 @@ A thing is followed in a *local* frame that does not move: metres, x to the righ
 at the first frame, z upwards from the road. Where the vehicle is comes from outside (`Pose`: odometry, GNSS). Each sighting
 has a place in the vehicle's frame and a covariance that says how much that is worth: along the line of sight a camera knows
 little, across it much, and near things are known better than far ones. A Kalman filter (Kalman 1960) adds that up, so the
-nearest frames decide, and the motion of the vehicle triangulates what stands.
+nearest frames decide.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mnnlite.road.triangulation import triangulate
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Pose", "Sighting", "Track", "Tracker"]
+__all__ = ["Bearing", "Pose", "Sighting", "Track", "Tracker"]
 
 # All but one in a million of a chi-square distribution with three degrees of freedom: what is further off is another.
 GATE = 30.66
@@ -57,6 +59,15 @@ class Pose(NamedTuple):
         return moved
 
 
+class Bearing(NamedTuple):
+    """A line of sight: (3,) origin and unit vector in metres, its deviation in radians, and the range that a size says."""
+
+    origin: Floats
+    ray: Floats
+    sigma: float
+    range: float
+
+
 @dataclass(frozen=True)
 class Sighting:
     """One element in one frame.
@@ -72,6 +83,8 @@ class Sighting:
     score : float in [0, 1]
     label, text : str
         What else was recognised; "" if nothing was. The track takes a vote.
+    bearing : Bearing, optional
+        For things whose range follows only from their size: tracks of such are placed by `triangulate`.
     """
 
     kind: str
@@ -80,6 +93,7 @@ class Sighting:
     score: float
     label: str = ""
     text: str = ""
+    bearing: Bearing | None = None
 
 
 @dataclass
@@ -119,11 +133,19 @@ class Track:
     labels: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
     scores: float = 0.0
+    bearings: list[Bearing] = field(default_factory=list, repr=False)  # in the local frame
 
     @property
     def place(self) -> Floats:
-        """(3,) x, y, z in metres, in the local frame."""
+        """(3,) x, y, z in metres, in the local frame; while it is followed, by the filter."""
         return self.state[:3]
+
+    def settle(self) -> None:
+        """Once it is over: place it by all its bearings, if it has any."""
+        if not self.bearings:
+            return
+        origins, rays, sigmas, ranges = (np.array(column) for column in zip(*self.bearings, strict=True))
+        self.state[:3], self.covariance[:3, :3] = triangulate(origins, rays, sigmas, ranges)
 
     @property
     def velocity(self) -> Floats:
@@ -178,6 +200,12 @@ class Track:
             left @ self.covariance @ left.T + gain @ covariance @ gain.T
         )  # stays symmetric (Joseph's form)
         self.count(sighting, time_s)
+
+    def keep(self, bearing: Bearing, pose: Pose) -> None:
+        """Keep a line of sight, given in the vehicle's frame."""
+        (origin,) = pose.to_local(bearing.origin[None])
+        ray = np.concatenate([pose.turn @ bearing.ray[:2], bearing.ray[2:]])
+        self.bearings.append(Bearing(origin, ray, bearing.sigma, bearing.range))
 
     def count(self, sighting: Sighting, time_s: float) -> None:
         """Count a sighting and its votes."""
@@ -258,9 +286,11 @@ class Tracker:
         owners = self._assign(sightings, places, covariances)
         for index, (sighting, owner) in enumerate(zip(sightings, owners, strict=True)):
             if owner is None:
-                owners[index] = self._begin(sighting, places[index], covariances[index], time_s)
+                owner = owners[index] = self._begin(sighting, places[index], covariances[index], time_s)
             else:
                 owner.take(sighting, places[index], covariances[index], time_s)
+            if sighting.bearing is not None:
+                owner.keep(sighting.bearing, pose)
         self._note_misses(pose, visible)
         for track in self.tracks:
             track.confirmed = track.confirmed or track.hits >= self._confirm
@@ -316,4 +346,7 @@ class Tracker:
         over = [track for track in self.tracks if everything or track.unseen >= (self._end if track.confirmed else 2)]
         gone = {id(track) for track in over}
         self.tracks = [track for track in self.tracks if id(track) not in gone]
-        return [track for track in over if track.confirmed]
+        found = [track for track in over if track.confirmed]
+        for track in found:
+            track.settle()
+        return found

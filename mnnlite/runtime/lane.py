@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnnlite import _core
 from mnnlite.model import Arena
+from mnnlite.proc import trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Lane"]
 
 T = TypeVar("T")
+_Arenas = dict[tuple[str, int], Arena]
 _Calls = deque[tuple["Future[Any]", "Callable[[], Any]"]]
 
 
@@ -42,7 +44,7 @@ class Lane:
     ) -> None:
         self.index, self.cores = index, cores
         self.weights = weights
-        self.arenas: dict[tuple[str, int], Arena] = {}
+        self.arenas: _Arenas = {}
         self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
         self._lanes = lanes
         self._calls: _Calls = deque()
@@ -50,7 +52,10 @@ class Lane:
         self._stopped = False
         # A daemon: a run that hangs must not keep the process alive.
         self._thread = threading.Thread(
-            target=_serve, args=(lanes, index, cores, self._calls), name=f"mnnlite-lane-{index}", daemon=True
+            target=_serve,
+            args=(lanes, index, cores, self._calls, self.arenas),
+            name=f"mnnlite-lane-{index}",
+            daemon=True,
         )
         self._thread.start()
 
@@ -106,16 +111,34 @@ class Lane:
         self._thread.join()
 
 
-def _serve(lanes: _core.Lanes, index: int, cores: tuple[int, ...] | None, calls: _Calls) -> None:
+def _serve(lanes: _core.Lanes, index: int, cores: tuple[int, ...] | None, calls: _Calls, arenas: _Arenas) -> None:
     if cores is not None:
-        os.sched_setaffinity(0, cores)  # of this thread alone
+        os.sched_setaffinity(0, cores)  # of this thread alone, and of those that it starts
     while lanes.serve(index):
         future, function = calls.popleft()
-        try:
-            result = function()
-        except BaseException as error:
-            future.set_exception(error)
-        else:
+        outcome: list[tuple[Any, BaseException | None]] = []
+        # In a thread that ends: glibc keeps small blocks that a thread freed in a cache of that thread, out of reach of
+        # malloc_trim, and each holds its page. What loading leaves there would be a megabyte for good.
+        call = threading.Thread(
+            target=_call, args=(function, outcome, arenas), name=f"mnnlite-lane-{index}-call", daemon=True
+        )
+        del function
+        call.start()
+        call.join()
+        del call
+        trim()
+        result, error = outcome.pop()
+        if error is None:
             future.set_result(result)
-        del future, function
-        result = None  # nothing of the caller's is kept until the next call
+        else:
+            future.set_exception(error)
+        del future, result, error  # nothing of the caller's is kept until the next call
+
+
+def _call(function: Callable[[], Any], outcome: list[tuple[Any, BaseException | None]], arenas: _Arenas) -> None:
+    for arena in arenas.values():
+        arena.native.adopt()
+    try:
+        outcome.append((function(), None))
+    except BaseException as error:
+        outcome.append((None, error))

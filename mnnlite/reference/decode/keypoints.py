@@ -1,4 +1,4 @@
-"""Key points from heat maps: Zhang et al. 2020 (DARK), section 3.1; Xiao et al. 2018 (Simple Baselines)."""
+"""Key points as they are regressed, or from heat maps: Zhang et al. 2020 (DARK), section 3.1; Xiao et al. 2018 (Simple Baselines)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnnlite.reference.decode import place
+from mnnlite.reference.decode import math, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,27 @@ def _shift(before: float, top: float, after: float, subpixel: str) -> float:
         a, b, c = (float(value) for value in np.log([a, b, c]))
     bend = a - 2 * b + c
     return min(max((a - c) / (2 * bend), -0.5), 0.5) if bend < 0 else 0.0
+
+
+def regressed(
+    output: NDArray[np.float32],
+    items: Sequence[place.Item],
+    *,
+    values: int = 2,
+    relative: bool = False,
+    confidence: bool = True,
+    sigmoid: bool = False,
+) -> NDArray[np.float32]:
+    """(N, P, 3) of x, y in pixels of the frame and the confidence, from numbers (N, P * values)."""
+    result = np.ones((len(items), output[0].size // values, 3), np.float32)
+    for slot, item in enumerate(items):
+        for k, point in enumerate(np.reshape(output[slot], (-1, values)).astype(np.float64)):
+            width, height = item.net_size if relative else (1, 1)
+            result[slot, k, :2] = place.apply(item.to_frame, point[0] * width, point[1] * height)
+            if confidence and values > 2:
+                last = np.float32(point[-1])
+                result[slot, k, 2] = math.sigmoid(last) if sigmoid else last
+    return result
 
 
 def decode(

@@ -1,0 +1,286 @@
+"""``mnnlite demo``: a drive, four networks, and what they make of it; needs nothing but the installed wheel."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import pipeline, video
+from mnnlite.cli.output import JsonLines, Output, columns
+from mnnlite.errors import ArgumentError, OutputError
+from mnnlite.proc import MIB
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mnnlite.road.costs import Branches
+    from mnnlite.road.footage import Footage
+    from mnnlite.road.observer import Element
+    from mnnlite.road.truth import Score
+
+FPS = 25.0
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        "demo",
+        help="four small road networks on a rendered drive, without any download",
+        description="Render a drive from a seed, play it like a camera at 25 frames a second, and run the networks that come "
+        "with the package on it: objects, lanes and road area, kinds of signs, texts. Shows what was found in each frame, "
+        "in pixels and metres; at the end the observations, one for each element, and what it cost.",
+    )
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of the drive, %(default)s by default")
+    parser.add_argument("--frames", type=_frames, default=100, metavar="N", help="%(default)s by default")
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="DIR",
+        help="write annotated frames, a map, observations.jsonl, and with PyAV a video",
+    )
+    parser.add_argument(
+        "--plot", action="store_true", help="draw frame times and memory into DIR/plot.png (matplotlib)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a frame, and one for the summary at the end"
+    )
+    parser.set_defaults(command=_run)
+
+
+SEED = 7
+
+
+def _frames(text: str) -> int:
+    import argparse
+
+    number = int(text)
+    if not 10 <= number <= 2000:
+        raise argparse.ArgumentTypeError(f"{number} frames; wanted 10 to 2000")
+    return number
+
+
+@dataclass
+class Drive:
+    """What a run of the demo found and measured."""
+
+    footage: Footage
+    elements: list[list[Element]] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)  # number of each in the clip
+    features: list[dict[str, Any]] = field(default_factory=list)
+    frame_ms: list[float] = field(default_factory=list)  # from the camera to the last result
+    observe_ms: list[float] = field(default_factory=list)
+    task_ms: dict[str, list[float]] = field(default_factory=dict)
+    dropped: int = 0
+    seconds: float = 0.0
+    peak_rss: int = 0
+
+
+def _run(args: argparse.Namespace, output: Output) -> int:
+    # Only here: other commands do not wait for what the demo imports.
+    from mnnlite.road import costs, pack, plots, truth
+    from mnnlite.road.footage import Footage
+    from mnnlite.road.observer import MOVING
+
+    file = pack.pipeline_file()
+    if args.plot:
+        if args.save is None:
+            raise ArgumentError("--plot needs --save DIR, where the picture goes")
+        plots.matplotlib()
+    if args.save is not None:
+        _folder(args.save)
+    with ExitStack() as stack:
+        print(f"rendering {args.frames} frames of a drive (seed {args.seed})", file=sys.stderr)
+        # Neither of these is timed, so they may run side by side.
+        with ThreadPoolExecutor(2) as pool:
+            apart = pool.submit(lambda: (costs.memory(file, together=True), costs.memory(file, together=False)))
+            footage = stack.enter_context(Footage(args.seed, args.frames, FPS))
+            memory = apart.result()
+        drive = _drive(file, footage, output, args.json)
+        branches = costs.branches(Path(pipeline.load(file).tasks[pack.SCENE].model), pack.BRANCH)
+        compared = truth.score(drive.features, footage.shots, MOVING)
+        summary = _summary(drive, memory, branches, compared)
+        output.json({"summary": summary}) if args.json else output.text(*_report(drive, summary))
+        if args.save is not None:
+            _save(args.save, drive, summary, output, args)
+    return 0
+
+
+def _folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def _drive(file: Path, footage: Footage, output: Output, as_json: bool) -> Drive:
+    """Play the clip at its own speed, as a camera would, and follow what is found."""
+    from mnnlite.road.observer import Observer
+    from mnnlite.road.pack import found_in
+
+    spec = pipeline.load(file)
+    lanes = min(2, len(os.sched_getaffinity(0)))  # one for what is found in boxes, one for the scene
+    drive, observer = Drive(footage), Observer(footage.camera)
+    with replace(spec, runtime={**spec.runtime, "lanes": lanes}).open() as runtime:
+        for frame in footage.play(paced=False):  # the first frame plans the pictures: not a frame of the drive
+            runtime.process(frame)
+            break
+        stream = runtime.stream(footage.play(), latest=True)
+        begun = time.perf_counter()
+        for result in stream:
+            taken = time.perf_counter()
+            number = int(result.meta["frame"])
+            shot = footage.shots[number]
+            elements = observer.update(found_in(result), shot.pose, shot.time_s)
+            drive.features += observer.features()
+            drive.frame_ms.append(result.elapsed_ns / 1e6)
+            drive.observe_ms.append(1000 * (time.perf_counter() - taken))
+            for name, stages in result.timing.items():
+                if result.crops.get(name, (1, 1))[0]:
+                    drive.task_ms.setdefault(name, []).append(sum(stages.values()) / 1e6)
+            drive.frames.append(number)
+            drive.elements.append(elements)
+            if result.errors:
+                raise next(iter(result.errors.values()))
+            if as_json:
+                output.json(_frame_line(number, shot.time_s, elements, drive.frame_ms[-1]))
+            else:
+                output.text(*_frame_text(number, shot.time_s, elements))
+        drive.seconds = time.perf_counter() - begun
+        drive.dropped = stream.dropped
+    drive.features += observer.features(everything=True)
+    drive.peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return drive
+
+
+def _frame_line(number: int, time_s: float, elements: list[Element], ms: float) -> dict[str, Any]:
+    return {
+        "frame": number,
+        "time_s": round(time_s, 3),
+        "frame_ms": round(ms, 2),
+        "elements": [element.to_json() for element in elements],
+    }
+
+
+def _frame_text(number: int, time_s: float, elements: list[Element]) -> list[str]:
+    return [f"frame {number} at {time_s:.2f} s", *(f"  {_element_text(element)}" for element in elements)]
+
+
+def _element_text(element: Element) -> str:
+    head = " ".join(each for each in (element.kind, element.label, element.text) if each)
+    box = " ".join(f"{value:.0f}" for value in element.box)
+    parts = [f"{head} {element.score:.2f}", f"box {box}"]
+    if len(element.points):
+        parts.append(f"{len(element.points)} points")
+        ahead = sorted(
+            (place for place in element.place.tolist() if 0 < place[1] < 60), key=lambda place: float(place[1])
+        )
+        if ahead:
+            parts.append(f"from {_metres(ahead[0])} to {_metres(ahead[-1])}")
+    elif len(element.place):
+        parts.append(_metres(element.place[0].tolist()))
+    if element.observation:
+        parts.append(f"observation {element.observation}")
+    return ", ".join(parts)
+
+
+def _metres(place: list[float]) -> str:
+    side = "right" if place[0] >= 0 else "left"
+    return f"{place[1]:.1f} m ahead {abs(place[0]):.1f} m {side}"
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    import numpy as np
+
+    p50, p99 = np.percentile(values, [50, 99])
+    return {"p50": round(float(p50), 2), "p99": round(float(p99), 2)}
+
+
+def _summary(drive: Drive, memory: tuple[int, int], branches: Branches, compared: Score) -> dict[str, Any]:
+    together, apart = memory
+    return {
+        "frames": len(drive.frames),
+        "dropped": drive.dropped,
+        "frames_per_second": round(len(drive.frames) / drive.seconds, 2),
+        "frame_ms": _percentiles(drive.frame_ms),
+        "observe_ms": _percentiles(drive.observe_ms),
+        "task_ms": {name: _percentiles(times) for name, times in drive.task_ms.items()},
+        "networks_together_mib": round(together / MIB, 2),
+        "networks_apart_mib": round(apart / MIB, 2),
+        "peak_rss_mib": round(drive.peak_rss / MIB, 1),
+        "scene_ms": round(branches.whole_ms, 2),
+        "scene_one_branch_ms": round(branches.branch_ms, 2),
+        "observations": len(drive.features),
+        "truth": {
+            key: round(value, 2) if isinstance(value, float) else value for key, value in compared._asdict().items()
+        },
+        "render_ms": round(drive.footage.render_ms, 1),
+        "render_rss_mib": round(drive.footage.render_rss / MIB, 1),
+    }
+
+
+def _report(drive: Drive, summary: dict[str, Any]) -> list[str]:
+    lines = [
+        "",
+        f"{summary['observations']} observations; metres: x to the right, y forward of the first frame's vehicle",
+    ]
+    rows = [("element", "what", "confidence", "frames", "x, y")]
+    for feature in drive.features:
+        properties, geometry = feature["properties"], feature["geometry"]
+        what = " ".join(each for each in (properties["label"], properties.get("text", "")) if each)
+        if geometry["type"] == "Point":
+            where = f"{geometry['coordinates'][0]:.1f}, {geometry['coordinates'][1]:.1f}"
+        else:
+            points = geometry["coordinates"] if geometry["type"] == "LineString" else geometry["coordinates"][0]
+            where = f"{len(points)} points"
+        rows.append(
+            (properties["element"], what, f"{properties['confidence']:.2f}", str(properties["frames_seen"]), where)
+        )
+    lines += [f"  {line}" for line in columns(rows, right=(2, 3))]
+    found = summary["truth"]
+    lines.append(
+        f"of {found['things']} standing things that came within 40 m {found['found']} were found, "
+        f"{found['named']} of {found['names']} signs with their kind, {found['read']} of {found['texts']} texts read, "
+        f"{found['false']} that are not there; {found['off_m']} m off in the median"
+    )
+    frame, saved = summary["frame_ms"], 1 - summary["scene_one_branch_ms"] / summary["scene_ms"]
+    lines += [
+        "",
+        f"{summary['frames']} frames at {summary['frames_per_second']} a second, {summary['dropped']} dropped",
+        f"frame time, camera to results: p50 {frame['p50']} ms, p99 {frame['p99']} ms",
+        *(f"  {name}: p50 {each['p50']} ms, p99 {each['p99']} ms" for name, each in summary["task_ms"].items()),
+        f"  and the observations, in Python: p50 {summary['observe_ms']['p50']} ms, p99 {summary['observe_ms']['p99']} ms",
+        f"memory of the networks: {summary['networks_together_mib']} MiB in one runtime, "
+        f"{summary['networks_apart_mib']} MiB in one each; the whole process at most {summary['peak_rss_mib']} MiB resident",
+        f"the scene network: {summary['scene_ms']} ms, with one of its branches {summary['scene_one_branch_ms']} ms "
+        f"({saved:.0%} saved)",
+        f"(rendering, in a process of its own before: {summary['render_ms']} ms a frame, {summary['render_rss_mib']} MiB)",
+    ]
+    return lines
+
+
+def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, args: argparse.Namespace) -> None:
+    from mnnlite.road import pictures, plots
+
+    lines = JsonLines(folder / "observations.jsonl")
+    for feature in drive.features:
+        lines.write(feature)
+    lines.close()
+    poses = [shot.pose for shot in drive.footage.shots]
+    for number, elements, ms in zip(drive.frames, drive.elements, drive.frame_ms, strict=True):
+        status = [f"{drive.footage.shots[number].time_s:.2f} s   {ms:.1f} ms"]
+        picture = pictures.annotate(drive.footage.image(number), elements, status)
+        video.write_picture(folder / f"{number:06}.png", picture)
+    above = pictures.seen_from_above(drive.features, poses, (480, 720), "observations, seen from above")
+    video.write_picture(folder / "map.png", above)
+    if args.plot:
+        plots.plot(drive.frame_ms, drive.task_ms, summary, folder / "plot.png")
+    written = f"{len(drive.frames)} frames, map.png, observations.jsonl"
+    if not args.json:
+        output.text(f"{folder}: {written}")

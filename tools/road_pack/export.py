@@ -1,0 +1,148 @@
+"""Checkpoints into the files that ship: ONNX, MNN, quantised weights; measured in all three forms.
+
+python export.py MODELS ASSETS [--scenes 300]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from networks import NETWORKS
+
+from mnnlite import Frame, TaskSpec, pipeline
+from mnnlite.convert import convert
+from mnnlite.road import metrics
+from mnnlite.task import Task
+
+SHAPES = {
+    "road_objects": (1, 3, 192, 320),
+    "road_scene": (1, 3, 192, 320),
+    "sign_class": (1, 3, 40, 40),
+    "sign_text": (1, 1, 32, 96),
+}
+OUTPUTS = {
+    "road_objects": ["boxes"],
+    "road_scene": ["drivable", "lanes", "surface"],
+    "sign_class": ["classes"],
+    "sign_text": ["symbols"],
+}
+BATCHED = ("sign_class", "sign_text")
+TASKS = {"objects": "road_objects", "scene": "road_scene", "signs": "sign_class", "texts": "sign_text"}
+BITS = 8
+
+
+def network(models: Path, name: str) -> torch.nn.Module:
+    """The averaged weights of a checkpoint."""
+    net = NETWORKS[name]()
+    saved = torch.load(models / f"{name}.pt", weights_only=True)["average"]
+    net.load_state_dict({key.removeprefix("module."): value for key, value in saved.items() if key != "n_averaged"})
+    return net.eval()
+
+
+def to_onnx(net: torch.nn.Module, name: str, target: Path) -> None:
+    torch.onnx.export(
+        net,
+        (torch.zeros(SHAPES[name]),),
+        str(target),
+        input_names=["image"],
+        output_names=OUTPUTS[name],
+        opset_version=13,
+        dynamo=False,
+        dynamic_axes={key: {0: "n"} for key in ("image", *OUTPUTS[name])} if name in BATCHED else None,
+    )
+
+
+def in_torch(net: torch.nn.Module, spec: TaskSpec, outputs: list[str]) -> Callable[[Frame], Any]:
+    """What a Task does, with PyTorch in the place of the engine."""
+    image = replace(spec.image, dtype="float32", layout="NCHW")
+    decoders = spec.decoder if isinstance(spec.decoder, dict) else {"": spec.decoder}
+
+    def run(frame: Frame) -> Any:
+        with torch.no_grad():
+            made = net(torch.from_numpy(image.apply(frame)))
+        arrays = dict(
+            zip(outputs, [each.numpy() for each in (made if isinstance(made, tuple) else (made,))], strict=True)
+        )
+        found = {
+            key: each.decode({key: arrays[key]} if key else arrays, (frame.width, frame.height), image)
+            for key, each in decoders.items()
+        }
+        return found.get("", found)
+
+    return run
+
+
+def hashed(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=Path, help="where train.py wrote to")
+    parser.add_argument("assets", type=Path, help="the folder with pipeline.toml, which gets the files")
+    parser.add_argument("--scenes", type=int, default=300)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    nets = {name: network(args.models, name) for name in NETWORKS}
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder)
+        for name, net in nets.items():
+            to_onnx(net, name, plain / f"{name}.onnx")
+            convert(plain / f"{name}.onnx", plain / f"{name}.mnn")
+            convert(plain / f"{name}.onnx", args.assets / f"{name}.mnn", weight_bits=BITS)
+        for file in args.assets.glob("*.t*"):  # the pipeline and its lists of classes
+            shutil.copy(file, plain)
+        shipped = metrics.specs_of(args.assets / "pipeline.toml")
+        whole = metrics.specs_of(plain / "pipeline.toml")
+        forms = {
+            "pytorch": {task: in_torch(nets[name], whole[task], OUTPUTS[name]) for task, name in TASKS.items()},
+            "mnn": {task: Task(spec) for task, spec in whole.items()},
+            "shipped": {task: Task(spec) for task, spec in shipped.items()},
+        }
+        settings = pipeline.load(args.assets / "pipeline.toml").settings
+        paddings = {name: settings[name].padding for name in ("signs", "texts")}
+        prior = [truth for _, truth in metrics.test_scenes(100, metrics.PRIOR_SEED)]
+        scenes = list(metrics.test_scenes(args.scenes))
+        scores = {form: metrics.measure(tasks, scenes, paddings, prior) for form, tasks in forms.items()}
+        sizes = {name: (plain / f"{name}.mnn").stat().st_size for name in NETWORKS}
+    rows = {}
+    for key, score in scores["shipped"].items():
+        rows[key.strip()] = {
+            **{form: round(scores[form][key].value, 4) for form in scores},
+            "baseline": round(score.baseline, 4),
+            "of": score.count,
+        }
+        print(
+            f"{key:<30}",
+            "  ".join(f"{form} {scores[form][key].value:.4f}" for form in scores),
+            f"  baseline {score.baseline:.4f}",
+        )
+    facts = {}
+    for name in NETWORKS:
+        file, record = args.assets / f"{name}.mnn", json.loads((args.models / f"{name}.json").read_text())
+        facts[file.name] = {
+            "sha256": hashed(file),
+            "bytes": file.stat().st_size,
+            "bytes_float": sizes[name],
+            "weight_bits": BITS,
+            **{key: record[key] for key in ("parameters", "seed", "steps", "batch", "samples", "minutes", "torch")},
+        }
+    out = {
+        "scenes": {"version": metrics.scenes.VERSION, "tested": args.scenes, "first_seed": metrics.TEST_SEED},
+        "files": facts,
+        "scores": rows,
+    }
+    (args.assets / "pack.json").write_text(json.dumps(out, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

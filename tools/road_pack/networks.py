@@ -1,0 +1,220 @@
+"""The four networks: small convolutions that a weak CPU does quickly, and nothing that MNN has to emulate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv(
+    inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """Convolution, batch normalisation, ReLU."""
+    padding = dilation * (size - 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, padding, dilation, groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Block(nn.Module):
+    """Depthwise and pointwise, with a residual where shapes agree; the middle is wider than the ends."""
+
+    def __init__(
+        self, inputs: int, outputs: int, stride: int = 1, grow: int = 2, size: int = 3, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        middle = inputs * grow
+        self.wide = conv(inputs, middle, 1)
+        self.deep = conv(middle, middle, size, stride, middle, dilation)
+        self.out = nn.Sequential(nn.Conv2d(middle, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.same = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.out(self.deep(self.wide(x)))
+        return x + y if self.same else y
+
+
+class Backbone(nn.Module):
+    """Features at strides 4, 8 and 16 of the picture, and 32 if `deepest`."""
+
+    def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stem = conv(3, 16, 3, 2)
+        stages, inputs = [], 16
+        for width, depth in zip(widths, depths, strict=True):
+            blocks = [Block(inputs, width, 2, grow=2)]
+            blocks += [Block(width, width, 1, grow=2, size=5 if index % 2 else 3) for index in range(depth)]
+            stages.append(nn.Sequential(*blocks))
+            inputs = width
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.stem(x)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+def up(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class Objects(nn.Module):
+    """Anchor-free detection at strides 8 and 16; the output is that of YOLOv8's head: (N, 4 + C, cells).
+
+    A cell predicts, in strides, where the middle of the box lies from its own, and the box's size as exponents: a box
+    can be smaller than a cell.
+    """
+
+    STRIDES = (8, 16)
+
+    def __init__(self, classes: int = 7, width: int = 320, height: int = 192) -> None:
+        super().__init__()
+        self.backbone = Backbone((24, 40, 64, 96), (1, 2, 2, 1))
+        self.lateral = nn.ModuleList([conv(40, 48, 1), conv(64, 48, 1), conv(96, 48, 1)])
+        self.fuse = nn.ModuleList([Block(48, 48, 1, size=5), Block(48, 48, 1, size=5)])
+        self.down = conv(48, 48, 3, 2, 48)
+        self.heads = nn.ModuleList(
+            [
+                nn.Sequential(conv(48, 48, 3, 1, 48), conv(48, 64, 1), conv(64, 64, 3, 1, 64), conv(64, 64, 1))
+                for _ in self.STRIDES
+            ]
+        )
+        self.scores = nn.ModuleList([nn.Conv2d(64, classes, 1) for _ in self.STRIDES])
+        self.places = nn.ModuleList([nn.Conv2d(64, 4, 1) for _ in self.STRIDES])
+        for layer in self.scores:
+            nn.init.constant_(layer.bias, -4.6)
+        for layer in self.places:
+            nn.init.constant_(layer.bias, 0.0)
+            nn.init.normal_(layer.weight, std=0.01)
+        centers, strides = [], []
+        for stride in self.STRIDES:
+            ys, xs = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
+            centers.append((torch.stack([xs, ys], -1).reshape(-1, 2).float() + 0.5) * stride)
+            strides.append(torch.full((len(centers[-1]), 1), float(stride)))
+        self.register_buffer("centers", torch.cat(centers))
+        self.register_buffer("steps", torch.cat(strides))
+
+    def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, cells, C) logits, and (N, cells, 4) x, y of the middle, width and height in pixels."""
+        _, f8, f16, f32 = self.backbone(x)
+        p32 = self.lateral[2](f32)
+        p16 = self.fuse[1](self.lateral[1](f16) + up(p32))
+        p8 = self.fuse[0](self.lateral[0](f8) + up(p16))
+        p16 = p16 + self.down(p8)
+        scores, places = [], []
+        for level, features in enumerate((p8, p16)):
+            y = self.heads[level](features)
+            scores.append(self.scores[level](y).flatten(2))
+            places.append(self.places[level](y).flatten(2))
+        place = torch.cat(places, 2).transpose(1, 2)
+        middle = self.centers + place[..., :2] * self.steps
+        size = torch.exp(place[..., 2:].clamp(-4, 5)) * self.steps
+        return torch.cat(scores, 2).transpose(1, 2), torch.cat([middle, size], 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores, boxes = self.raw(x)
+        return torch.cat([boxes, torch.sigmoid(scores)], 2).transpose(1, 2)
+
+
+class Scene(nn.Module):
+    """A small backbone and two branches: where one can drive and where the lines are; what the surface is like."""
+
+    def __init__(self, lanes: int = 5, surfaces: int = 4) -> None:
+        super().__init__()
+        self.backbone = Backbone((24, 40, 64), (1, 2, 2))
+        # Where: the whole width of the road matters at each place, so the deepest features look far.
+        self.far = nn.Sequential(Block(64, 64, size=5, dilation=2), Block(64, 64, size=5, dilation=3))
+        self.side8, self.side4 = conv(40, 40, 1), conv(24, 32, 1)
+        self.in16, self.in8 = conv(64, 40, 1), conv(40, 32, 1)
+        self.at8 = nn.Sequential(Block(40, 40, size=5), Block(40, 40, size=5))
+        self.at4 = Block(32, 32, size=5)
+        self.fine = nn.Conv2d(32, (lanes + 2) * 16, 1)  # 4 x 4 pixels of each cell
+        self.lanes = lanes
+        # What: from the texture, so from the finer features.
+        self.texture = nn.Sequential(
+            Block(40, 48),
+            Block(48, 48, size=5),
+            Block(48, 64, 2),
+            Block(64, 64, size=5),
+            Block(64, 64, size=5),
+            conv(64, 96, 1),
+        )
+        self.state = nn.Linear(96, surfaces)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        f4, f8, f16 = self.backbone(x)
+        p8 = self.at8(self.side8(f8) + up(self.in16(self.far(f16))))
+        p4 = self.at4(self.side4(f4) + up(self.in8(p8)))
+        maps = F.pixel_shuffle(self.fine(p4), 4)
+        state = self.state(self.texture(f8).mean((2, 3)))
+        return maps[:, :2], maps[:, 2:], state
+
+
+class SignClass(nn.Module):
+    """A classifier of 40 x 40 crops."""
+
+    def __init__(self, classes: int = 13) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            conv(3, 16, 3, 2),
+            conv(16, 24, 3),
+            Block(24, 40, 2),
+            Block(40, 40),
+            Block(40, 64, 2),
+            Block(64, 64),
+            conv(64, 96, 1),
+        )
+        self.classes = nn.Linear(96, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classes(self.features(x).mean((2, 3)))
+
+
+class SignText(nn.Module):
+    """CTC on grey crops of 96 x 32: (N, 24, 1 + symbols) probabilities, the blank first."""
+
+    def __init__(self, symbols: int = 36) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            conv(1, 16, 3, 2),
+            conv(16, 32, 3),
+            Block(32, 48, 2),
+            Block(48, 48),
+            Block(48, 48, size=5),
+        )
+        self.columns = nn.Sequential(conv(48 * 8, 96, 1), Column(96), Column(96), Column(96))
+        self.symbols = nn.Conv2d(96, symbols + 1, 1)
+
+    def raw(self, x: Tensor) -> Tensor:
+        """(N, symbols + 1, 24) logits."""
+        y = self.features(x)  # (N, 48, 8, 24)
+        y = self.symbols(self.columns(y.reshape(-1, 48 * 8, 1, 24)))
+        return y.reshape(-1, y.shape[1], 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.softmax(self.raw(x).transpose(1, 2), 2)
+
+
+class Column(nn.Module):
+    """Looks five columns far, along the text."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.deep = nn.Sequential(
+            nn.Conv2d(width, width, (1, 5), 1, (0, 2), groups=width, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.out = nn.Sequential(nn.Conv2d(width, width, 1, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(self.deep(x))
+
+
+NETWORKS = {"road_objects": Objects, "road_scene": Scene, "sign_class": SignClass, "sign_text": SignText}

@@ -1,0 +1,271 @@
+"""Train one network of the pack on what make_data.py rendered. A second call goes on from the last checkpoint.
+
+python train.py road_objects DATA OUT --steps 3600
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from networks import NETWORKS, Objects
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SYMBOLS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+BATCH = {"road_objects": 16, "road_scene": 16, "sign_class": 96, "sign_text": 96}
+RATE = {"road_objects": 3e-3, "road_scene": 3e-3, "sign_class": 4e-3, "sign_text": 4e-3}
+
+
+def load(folder: Path, what: str, name: str) -> np.ndarray:
+    files = sorted(folder.glob(f"{what}-*-{name}.npy"))
+    if not files:
+        raise SystemExit(f"no {what}-*-{name}.npy in {folder}: make them with make_data.py")
+    return np.concatenate([np.load(file) for file in files])
+
+
+def light(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Pictures in [0, 1] with other brightness, contrast and tint; and now and then grey, or noisy."""
+    n, channels = len(images), images.shape[1]
+    gain = (
+        1
+        + 0.5 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
+        + 0.16 * (torch.rand(n, channels, 1, 1, generator=rng) - 0.5)
+    )
+    shift = 0.16 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
+    images = images * gain + shift
+    noisy = 0.05 * torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.3)
+    return (images + noisy * torch.randn(images.shape, generator=rng)).clamp(0, 1)
+
+
+# ---- objects
+
+
+def assign(net: Objects, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For each cell the index of its box (-1: none), and whether it may be blamed for finding something.
+
+    A box belongs to the cells near its middle, at the stride that suits its size; of two boxes the smaller wins.
+    """
+    low, high, kind, counts = boxes[..., :2], boxes[..., 2:4], boxes[..., 4], boxes[..., 5] > 0
+    middle, size = (low + high) / 2, (high - low).clamp(min=1)
+    there = (kind >= 0)[:, None]
+    away = (net.centers[None, :, None] - middle[:, None]).abs().amax(3)  # (N, cells, boxes)
+    inside = ((net.centers[None, :, None] > low[:, None]) & (net.centers[None, :, None] < high[:, None])).all(3)
+    step = net.steps[None, :, :]
+    side = size.amax(2)[:, None]
+    suits = torch.where(step < 12, side <= 60, side > 44)
+    mine = there & counts[:, None] & suits & (((away < 1.3 * step) & inside) | (away < 0.71 * step))
+    area = torch.where(mine, size.prod(2)[:, None], torch.inf)
+    best, index = area.min(2)
+    free = best == torch.inf
+    ignored = (there & ~counts[:, None] & (inside | (away < step))).any(2) & free
+    # Around what a cell answers for, another cell that finds it too is not blamed much: suppression settles it.
+    return torch.where(free, -1, index), ~ignored, there.any(2).squeeze(1)
+
+
+def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU, and generalised IoU (Rezatofighi et al. 2019), of (..., 4) x, y, w, h."""
+    alow, ahigh = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
+    blow, bhigh = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
+    common = (torch.minimum(ahigh, bhigh) - torch.maximum(alow, blow)).clamp(min=0).prod(-1)
+    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - common
+    hull = (torch.maximum(ahigh, bhigh) - torch.minimum(alow, blow)).prod(-1)
+    iou = common / union.clamp(min=1e-6)
+    return iou, iou - (hull - union) / hull.clamp(min=1e-6)
+
+
+def objects_loss(net: Objects, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    scores, places = net.raw(batch["images"])
+    boxes = batch["boxes"]
+    index, blamed, _ = assign(net, boxes)
+    found = index >= 0
+    table = boxes[torch.arange(len(boxes))[:, None], index.clamp(min=0)][found]
+    wanted = torch.cat([(table[:, :2] + table[:, 2:4]) / 2, (table[:, 2:4] - table[:, :2]).clamp(min=1)], 1)
+    iou, general = overlap(places[found], wanted)
+    target = torch.zeros_like(scores)
+    rows = torch.nonzero(found, as_tuple=True)
+    target[rows[0], rows[1], table[:, 4].long()] = 0.3 + 0.7 * iou.detach().clamp(0, 1)
+    # Quality focal loss (Li et al. 2020).
+    p = torch.sigmoid(scores)
+    each = F.binary_cross_entropy_with_logits(scores, target, reduction="none") * (p - target).abs().square()
+    many = max(int(found.sum()), 1)
+    size = F.smooth_l1_loss(places[found][:, 2:].log(), wanted[:, 2:].log(), beta=0.2)
+    return {
+        "score": 2.0 * (each * blamed[..., None]).sum() / many,
+        "box": 1.5 * (1 - general).mean() if len(iou) else scores.sum() * 0,
+        "size": 0.5 * size if len(iou) else scores.sum() * 0,
+    }
+
+
+# ---- scene
+
+
+def scene_loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    drivable, lanes, state = net(batch["images"])
+    weights = torch.tensor([0.6, 1.5, 1.5, 1.5, 1.5])
+    line = 1 - torch.softmax(lanes, 1)[:, 0]
+    truth = (batch["lanes"] > 0).float()
+    dice = 1 - (2 * (line * truth).sum() + 1) / (line.sum() + truth.sum() + 1)
+    return {
+        "drivable": 0.5 * F.cross_entropy(drivable, batch["drivable"]),
+        "lanes": 2 * F.cross_entropy(lanes, batch["lanes"], weight=weights),
+        "dice": 0.6 * dice,
+        "state": 0.3 * F.cross_entropy(state, batch["surface"], label_smoothing=0.02),
+    }
+
+
+# ---- crops
+
+
+def class_loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {"class": F.cross_entropy(net(batch["images"]), batch["names"], label_smoothing=0.03)}
+
+
+def text_loss(net: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    logits = net.raw(batch["images"]).permute(2, 0, 1).log_softmax(2)
+    steps = torch.full((logits.shape[1],), logits.shape[0])
+    return {"ctc": F.ctc_loss(logits, batch["contents"], steps, batch["lengths"], zero_infinity=True)}
+
+
+LOSS = {"road_objects": objects_loss, "road_scene": scene_loss, "sign_class": class_loss, "sign_text": text_loss}
+
+
+class Data:
+    """Batches in an order that the seed and the number of the step decide: a resumed run sees what it would have seen."""
+
+    def __init__(self, name: str, folder: Path, seed: int) -> None:
+        self.name, self.seed, self.batch = name, seed, BATCH[name]
+        self.arrays: dict[str, np.ndarray] = {}
+        if name in ("road_objects", "road_scene"):
+            keys = ("images", "boxes") if name == "road_objects" else ("images", "lanes", "drivable", "surface")
+            self.arrays = {key: load(folder, "scenes", key) for key in keys}
+        elif name == "sign_class":
+            self.arrays = {"images": load(folder, "crops", "signs"), "names": load(folder, "crops", "names")}
+        else:
+            texts = load(folder, "crops", "contents")
+            codes = np.zeros((len(texts), 8), np.int64)
+            for row, text in zip(codes, texts, strict=True):
+                row[: len(text)] = [SYMBOLS.index(character) + 1 for character in text]
+            self.arrays = {
+                "images": load(folder, "crops", "texts"),
+                "contents": codes,
+                "lengths": np.char.str_len(texts),
+            }
+        self.count = len(self.arrays["images"])
+
+    def batches(self, first: int, last: int) -> Iterator[dict[str, Tensor]]:
+        per_epoch = self.count // self.batch
+        epoch, order = -1, np.empty(0, np.int64)
+        for step in range(first, last):
+            if step // per_epoch != epoch:
+                epoch = step // per_epoch
+                order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+            at = step % per_epoch * self.batch
+            chosen = np.sort(order[at : at + self.batch])
+            rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+            batch = {key: torch.from_numpy(array[chosen]) for key, array in self.arrays.items()}
+            for key in ("lanes", "drivable", "lengths"):
+                if key in batch:
+                    batch[key] = batch[key].long()
+            images = batch["images"].float() / 255
+            if self.name in ("road_objects", "road_scene") and step % 2:
+                images = images.flip(3)
+                for key in ("lanes", "drivable"):
+                    if key in batch:
+                        batch[key] = batch[key].flip(2)
+                if "boxes" in batch:
+                    boxes, wide = batch["boxes"], images.shape[3]
+                    boxes[..., [0, 2]] = torch.where(
+                        boxes[..., 4:5] >= 0, wide - boxes[..., [2, 0]], boxes[..., [0, 2]]
+                    )
+            batch["images"] = light(images, rng).contiguous(memory_format=torch.channels_last)
+            yield batch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("network", choices=sorted(NETWORKS))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+    file = args.out / f"{args.network}.pt"
+    net = NETWORKS[args.network]().to(memory_format=torch.channels_last)
+    average = torch.optim.swa_utils.AveragedModel(
+        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
+    )
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    plain = [p for p in net.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0}], lr=1.0
+    )
+    step, spent, log = 0, 0.0, []
+    if file.exists():
+        saved = torch.load(file, weights_only=True)
+        net.load_state_dict(saved["net"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        step, spent, log = saved["step"], saved["seconds"], saved["log"]
+    data = Data(args.network, args.data, args.seed)
+    print(
+        f"{args.network}: {sum(p.numel() for p in net.parameters())} parameters, {data.count} samples, from step {step}",
+        flush=True,
+    )
+    sums: dict[str, float] = {}
+    started = time.monotonic()
+    net.train()
+    every = 200
+
+    def save() -> None:
+        state = {"net": net.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save(
+            {**state, "step": step, "seconds": spent + time.monotonic() - started, "log": log}, file.with_suffix(".tmp")
+        )
+        file.with_suffix(".tmp").replace(file)
+
+    for batch in data.batches(step, args.steps):
+        rate = RATE[args.network] * min(1, (step + 1) / 150) * 0.5 * (1 + math.cos(math.pi * step / args.steps)) + 1e-5
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        losses = LOSS[args.network](net, batch)
+        optimizer.zero_grad(set_to_none=True)
+        sum(losses.values()).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+        optimizer.step()
+        average.update_parameters(net)
+        step += 1
+        for key, value in losses.items():
+            sums[key] = sums.get(key, 0.0) + float(value.detach())
+        if step % every == 0 or step == args.steps:
+            log.append({"step": step, **{key: round(value / every, 4) for key, value in sums.items()}})
+            print(log[-1], f"{(time.monotonic() - started) / 60:.1f} min", flush=True)
+            sums = {}
+            save()
+    save()
+    record = {
+        "network": args.network,
+        "seed": args.seed,
+        "steps": step,
+        "batch": data.batch,
+        "samples": data.count,
+        "parameters": sum(p.numel() for p in net.parameters()),
+        "torch": torch.__version__,
+        "minutes": round((spent + time.monotonic() - started) / 60, 1),
+        "log": log,
+    }
+    (args.out / f"{args.network}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
