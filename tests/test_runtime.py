@@ -425,6 +425,7 @@ def test_arguments(family):
         ({"weights": "mapped", "weights_dir": "/nowhere"}, "No such file"),
         ({"weights": "heep"}, "heap"),
         ({"lanes": 60}, "cores"),
+        ({"policy": "random"}, "'fifo'"),
     ):
         with pytest.raises(mnnlite.ArgumentError, match=text):
             Runtime(**options)

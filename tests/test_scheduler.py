@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import random
 
 import pytest
 
 import mnnlite
+from helpers.overload import TASKS, simulate
 from helpers.simulation import MS, run
 from mnnlite.runtime.costs import Costs
 from mnnlite.runtime.rules import Rule
@@ -194,61 +194,27 @@ def test_a_planned_task_that_was_left_out_after_all_is_still_due():
 
 # ---- overload: twice the sustainable rate, mixed priorities
 
-OVERLOAD = [
-    # name, ms, priority, deadline in ms, optional, every
-    ("minor 1", 9.0, 1, 100, True, 1),
-    ("minor 2", 14.0, 1, 100, True, 1),
-    ("signs", 10.0, 5, 66, True, 1),
-    ("cars", 11.0, 10, 33, False, 1),
-    ("minor 3", 6.0, 1, 100, True, 2),
-    ("lanes", 8.0, 8, 50, False, 1),
-    ("minor 4", 10.0, 2, 100, True, 1),
-]
-
-
-def overload(policy: str, seed: int, throttle: bool = True, order=None):
-    rng = random.Random(seed)
-    scheduler = Scheduler(policy=policy)
-    demand = 0.0
-    # In what order tasks are added is nobody's policy, and all that FIFO goes by.
-    tasks = rng.sample(OVERLOAD, len(OVERLOAD)) if order is None else sorted(OVERLOAD, key=order)
-    for name, ms, priority, deadline, optional, every in tasks:
-        scheduler.add(Rule(name, every, None, priority, deadline * MS, optional))
-        demand += ms / every
-    table = {name: ms for name, ms, *_ in OVERLOAD}
-    period = int(demand / 2 * MS)
-    frames = 3000
-
-    def cost(name: str, number: int) -> int:
-        slow = 1.1 if throttle and 1000 <= number < 2000 else 1.0  # the device throttles for a while
-        return int(table[name] * slow * rng.lognormvariate(0, 0.08) * MS)
-
-    deadlines = {name: deadline * MS for name, _, _, deadline, *_ in OVERLOAD}
-    outcome = run(scheduler, cost, period_ns=period, frames=frames)
-    useful = sum(
-        priority * sum(end - taken <= deadline * MS for taken, end in outcome.results[name])
-        for name, _, priority, deadline, *_ in OVERLOAD
-    )
-    return outcome, useful / (frames * period / 1e9), deadlines
-
 
 @pytest.mark.parametrize("seed", range(5))
 def test_overload(seed):
-    ours, useful, deadlines = overload("edf", seed)
-    fifo, baseline, _ = overload("fifo", seed)
-    _, lucky, _ = overload("fifo", seed, order=lambda task: -task[2])  # the most important ones happen to come first
-    for name in ("cars", "lanes"):
-        assert ours.late(name, deadlines[name]) < 0.01
-    assert useful >= 1.8 * max(baseline, lucky), (useful, baseline, lucky)
-    for name, *_ in OVERLOAD:
-        taken = [taken for taken, _ in ours.results[name]]
+    ours = simulate("edf", seed)
+    fifo = simulate("fifo", seed)
+    lucky = simulate("fifo", seed, important_first=True)
+    for work in TASKS:
+        if work.priority >= 8:
+            assert ours.late(work) < 0.01
+    assert ours.useful >= 1.8 * max(fifo.useful, lucky.useful), (ours.useful, fifo.useful, lucky.useful)
+    for work in TASKS:
+        taken = [taken for taken, _ in ours.outcome.results[work.name]]
         gaps = [after - before for before, after in itertools.pairwise(taken)]
-        assert len(taken) > 50, name  # nothing starves
-        assert max(gaps) < 3e9, name
-    for outcome in (ours, fifo):
-        assert outcome.dropped + len(outcome.plans) == outcome.frames
-    for plan in ours.plans:  # every task of every frame is accounted for
-        assert {slot.name for slots in plan.lanes for slot in slots} | set(plan.skipped) == set(deadlines)
+        assert len(taken) > 50, work.name  # nothing starves
+        assert max(gaps) < 3e9, work.name
+    for judged in (ours, fifo):
+        assert judged.outcome.dropped + len(judged.outcome.plans) == judged.outcome.frames
+    for plan in ours.outcome.plans:  # every task of every frame is accounted for
+        names = {slot.name for slots in plan.lanes for slot in slots} | set(plan.skipped)
+        assert names == {work.name for work in TASKS}
+        assert all(plan.skipped.values())
 
 
 def test_a_source_that_waits_loses_nothing():

@@ -16,6 +16,8 @@ from mnnlite.errors import StateError
 from mnnlite.proc import MIB, process
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mnnlite.runtime import FrameResult
 
 __all__ = ["Figures", "memory_mib"]
@@ -64,8 +66,8 @@ class Figures:
             print(f"mnnlite: on {count} of {self.frames} frames: {error}", file=sys.stderr)
         return int(bool(self._errors))
 
-    def show(self, dropped: int = 0) -> None:
-        """Write the summary to standard error."""
+    def show(self, dropped: int = 0, more: Sequence[str] = ()) -> None:
+        """Write the summary to standard error, with more lines before its last."""
         spent = time.perf_counter() - self._started
         rate = f", {self.frames / spent:.1f} frames/s" if spent > 0 and self.frames else ""
         lines = [f"{self.frames} frames in {spent:.1f} s{rate}"]
@@ -74,6 +76,7 @@ class Figures:
         if self.frames:
             rows = [(task, stage, f"{p50:.2f}", f"{p90:.2f}") for task, stage, p50, p90 in self.percentiles()]
             lines += columns([("task", "stage", "p50 ms", "p90 ms"), *rows], right=(2, 3))
+        lines += more
         memory = memory_mib()
         if memory:
             lines.append("memory: " + ", ".join(f"{size:.1f} MiB {what}" for what, size in memory.items()))

@@ -14,6 +14,7 @@ from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
 from mnnlite.cli.report import describe, draw, frame_line
+from mnnlite.cli.table import LiveTable, plain
 from mnnlite.errors import ArgumentError, OutputError
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--trace", metavar="FILE", type=Path, help="write what the lanes did, for ui.perfetto.dev")
     parser.add_argument("--json", action="store_true", help="write one JSON object a frame to standard output")
+    parser.add_argument(
+        "--table", action="store_true", help="show a table of tasks and lanes while it runs, instead of lines"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, no lines, no summary")
     parser.set_defaults(command=_run)
 
@@ -70,8 +74,12 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             stack.enter_context(runtime.trace(args.trace))
         sinks = list(_sinks(args, output, stack))
         figures = Figures()
-        shows_lines = not (args.json or args.quiet or args.out)
-        progress = Progress(_expected(source, args), hidden=args.quiet or (shows_lines and output.is_terminal))
+        shows_lines = not (args.json or args.quiet or args.out or args.table)
+        hidden = args.quiet or (shows_lines and output.is_terminal)
+        total = _expected(source, args)
+        progress = (
+            LiveTable(runtime, total) if not hidden and LiveTable.is_possible() else Progress(total, hidden=hidden)
+        )
         under_way: deque[Frame] = deque()
         results = runtime.stream(_remembered(_chosen(source, args.every, args.frames), under_way), latest=args.latest)
         try:
@@ -86,10 +94,10 @@ def _run(args: argparse.Namespace, output: Output) -> int:
                     progress.step()
         except BaseException:  # Ctrl-C, damage in the middle: what was done is reported first
             if figures.frames and not args.quiet:
-                figures.show(results.dropped)
+                figures.show(results.dropped, plain(runtime.stats()))
             raise
         if not args.quiet:  # while the networks are still there: their memory counts
-            figures.show(results.dropped)
+            figures.show(results.dropped, plain(runtime.stats()))
     return figures.report_failures()
 
 
@@ -128,7 +136,7 @@ def _sinks(args: argparse.Namespace, output: Output, stack: ExitStack) -> Iterat
         yield lambda frame, result: lines.write(frame_line(result))
     if args.json:
         yield lambda frame, result: output.json(frame_line(result))
-    elif not args.out and not args.quiet:
+    elif not args.out and not args.quiet and not args.table:
         yield lambda frame, result: output.text(describe(result))
     if args.save:
         yield _saver(args.save)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.entry import Entry
     from mnnlite.runtime.replanning import Replan
     from mnnlite.runtime.rules import Plan
+    from mnnlite.runtime.scheduler import Policy
     from mnnlite.runtime.tracing import Trace
 
 __all__ = ["SLICE_NS", "Flight", "Flights"]
@@ -54,12 +55,15 @@ class Flights:
         Raises if no frame may be admitted any more.
     max_failures : int
     watchdog_ns : int
+    policy : {"edf", "fifo", "rate_monotonic"}
     """
 
-    def __init__(self, lanes: int, check: Callable[[], None], max_failures: int, watchdog_ns: int) -> None:
+    def __init__(
+        self, lanes: int, check: Callable[[], None], max_failures: int, watchdog_ns: int, policy: Policy
+    ) -> None:
         self.lock = threading.RLock()
         self.native = _core.Lanes(lanes)
-        self.scheduler = Scheduler(lanes)
+        self.scheduler = Scheduler(lanes, policy)
         self.entries: dict[str, Entry] = {}
         self.lane_stats = [LaneStats(time.monotonic_ns()) for _ in range(lanes)]
         self.frames = self.dropped = self.flying = 0

@@ -118,7 +118,7 @@ def stats_of(flights: Flights) -> dict[str, Any]:
             "frames": flights.frames,
             "dropped": flights.dropped,
             "tasks": {
-                name: {**entry.stats.summary(), "parked": flights.scheduler.parked(name)}
+                name: {**entry.stats.summary(), "lane": entry.lane.index, "parked": flights.scheduler.parked(name)}
                 for name, entry in flights.entries.items()
             },
             "lanes": [lane.summary(now) for lane in flights.lane_stats],

@@ -8,7 +8,7 @@ import time
 import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar, get_args
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError
 from mnnlite.frame import Frame
@@ -21,6 +21,7 @@ from mnnlite.runtime.flights import Flights
 from mnnlite.runtime.lane import Lane
 from mnnlite.runtime.report import memory_of, plan_text, stats_of
 from mnnlite.runtime.roster import Roster
+from mnnlite.runtime.scheduler import Policy
 from mnnlite.runtime.stats import prometheus
 from mnnlite.runtime.store import Store, on_lane
 from mnnlite.runtime.stream import Stream
@@ -69,6 +70,9 @@ class Runtime:
     replan : bool
         Move tasks to other lanes while frames are worked on, when by measured cost that has been better by a fifth for
         100 frames. Moving is loading anew: the lane stops for it. Tasks with ``state`` stay where they are.
+    policy : {"edf", "fifo", "rate_monotonic"}
+        How tasks are ordered and left out, see `mnnlite.runtime.scheduler.Scheduler`. The last two leave nothing out and
+        are there to compare with.
     max_failures : int
         After so many failures in a row a task is parked: it is left out, with the reason, until it is replaced.
     weights_dir : path, optional
@@ -103,6 +107,7 @@ class Runtime:
         cores: str | Sequence[Sequence[int]] | None = None,
         force: bool = False,
         replan: bool = False,
+        policy: Policy = "edf",
         max_failures: int = 3,
         watchdog_s: float = 10.0,
         weights_dir: str | os.PathLike[str] | None = None,
@@ -114,6 +119,8 @@ class Runtime:
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
+        if policy not in get_args(Policy):
+            raise ArgumentError(f"policy is {policy!r}; use {', '.join(map(repr, get_args(Policy)))}")
         there = read_cores()
         if lanes * threads > len(there) and not force:
             raise ArgumentError(
@@ -127,7 +134,7 @@ class Runtime:
         self.max_failures = max_failures
         self._closed = False
         self._pid = os.getpid()
-        self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9))
+        self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9), policy)
         self._lanes = [
             Lane(self._flights.native, index, where, None if bound is None else bound[index]) for index in range(lanes)
         ]
@@ -464,7 +471,7 @@ class Runtime:
         -------
         dict
             ``frames``, ``dropped``; ``tasks``: for each ``runs``, ``late``, ``failed``, ``skipped`` (not due included),
-            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``parked`` (a text or None),
+            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``lane``, ``parked`` (a text or None),
             ``loading`` and ``stages`` (nanoseconds: p50, p90, p99 of the last 256 runs, max and mean of all); ``lanes``:
             for each ``frames``, ``busy_ns``, ``utilisation``, ``loads``, ``stopped_ns``, ``longest_stop_ns``;
             ``replans``: groups of tasks ``moved``, ``longest_ns`` (of the longest lane, a frame) and what was expected of it;
