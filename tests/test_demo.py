@@ -1,4 +1,4 @@
-"""The demo without its downloads: what it asks for can be understood, and what it cannot get is an error."""
+"""`mnnlite demo`, and the demo of other packages' networks without its downloads."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import onnx
+import pytest
 from onnx import helper
 
 from mnnlite import pipeline
 
 from .helpers.child import run_python
+from .helpers.cli import mnnlite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,3 +72,28 @@ def test_texts_are_found_in_onnx_files(checkout: Path, tmp_path: Path) -> None:
     """
     said = run_python(code, str(checkout / "examples" / "demo"), str(tmp_path / "m.onnx")).stdout
     assert said.strip() == ascii("\n".join("疗绚" * 200))
+
+
+# ---- mnnlite demo
+
+
+def test_demo__without_the_pack_is_one_line(tmp_path: Path) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        from mnnlite.cli import main
+        from mnnlite.road import pack
+        pack.FOLDER = Path(sys.argv[1])
+        sys.exit(main(["demo"]))
+    """
+    done = run_python(code, str(tmp_path), check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("mnnlite: error: the road pack is not in this installation")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["--frames", "3"], "is not in 10 to 2000"), (["--seed=-1"], "is not in 0 to")]
+)
+def test_demo__refuses_in_one_line(words: list[str], said: str) -> None:
+    assert said in mnnlite("demo", *words).error()

@@ -108,6 +108,15 @@ def test_png_needs_no_further_package(tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "a.png")).shape == (2, 2, 3)
 
 
+def test_a_written_video_reads_back(tmp_path: Path) -> None:
+    pictures = [np.full((48, 64, 3), 20 + 40 * index, np.uint8) for index in range(5)]
+    video.write_video(tmp_path / "a.mp4", iter(pictures), 25.0)
+    read = [video.to_rgb(frame) for frame in video.open_source(tmp_path / "a.mp4")]
+    assert [round(float(each.mean()), -1) for each in read] == [20, 60, 100, 140, 180]
+    with pytest.raises(mnnlite.OutputError, match="cannot write"):
+        video.write_video(tmp_path / "none" / "a.mp4", iter(pictures), 25.0)
+
+
 def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(mnnlite.OutputError, match="No such file"):
         video.write_picture(tmp_path / "none" / "a.png", noisy_picture(4, 4))

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ from mnnlite.proc import MIB
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from mnnlite.road.costs import Branches
     from mnnlite.road.footage import Footage
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from mnnlite.road.truth import Score
 
 FPS = 25.0
+SEED = 7  # of a drive that has most of what the networks know
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,13 +43,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "with the package on it: objects, lanes and road area, kinds of signs, texts. Shows what was found in each frame, "
         "in pixels and metres; at the end the observations, one for each element, and what it cost.",
     )
-    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of the drive, %(default)s by default")
+    parser.add_argument("--seed", type=_seed, default=SEED, metavar="N", help="of the drive, %(default)s by default")
     parser.add_argument("--frames", type=_frames, default=100, metavar="N", help="%(default)s by default")
+    parser.add_argument(
+        "--all-frames", action="store_true", help="work on every frame, however long that takes; no frame is dropped"
+    )
     parser.add_argument(
         "--save",
         type=Path,
         metavar="DIR",
-        help="write annotated frames, a map, observations.jsonl, and with PyAV a video",
+        help="write annotated frames, demo.png with a map, observations.jsonl, and with PyAV a video",
     )
     parser.add_argument(
         "--plot", action="store_true", help="draw frame times and memory into DIR/plot.png (matplotlib)"
@@ -54,15 +63,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(command=_run)
 
 
-SEED = 7
+def _seed(text: str) -> int:
+    return _whole(text, 0, 2**31 - 1)
 
 
 def _frames(text: str) -> int:
+    return _whole(text, 10, 2000)
+
+
+def _whole(text: str, low: int, high: int) -> int:
     import argparse
 
     number = int(text)
-    if not 10 <= number <= 2000:
-        raise argparse.ArgumentTypeError(f"{number} frames; wanted 10 to 2000")
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{number} is not in {low} to {high}")
     return number
 
 
@@ -92,7 +106,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     if args.plot:
         if args.save is None:
             raise ArgumentError("--plot needs --save DIR, where the picture goes")
-        plots.matplotlib()
+        plots.check()
     if args.save is not None:
         _folder(args.save)
     with ExitStack() as stack:
@@ -102,7 +116,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             apart = pool.submit(lambda: (costs.memory(file, together=True), costs.memory(file, together=False)))
             footage = stack.enter_context(Footage(args.seed, args.frames, FPS))
             memory = apart.result()
-        drive = _drive(file, footage, output, args.json)
+        drive = _drive(file, footage, output, args.json, paced=not args.all_frames)
         branches = costs.branches(Path(pipeline.load(file).tasks[pack.SCENE].model), pack.BRANCH)
         compared = truth.score(drive.features, footage.shots, MOVING)
         summary = _summary(drive, memory, branches, compared)
@@ -119,7 +133,7 @@ def _folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
-def _drive(file: Path, footage: Footage, output: Output, as_json: bool) -> Drive:
+def _drive(file: Path, footage: Footage, output: Output, as_json: bool, paced: bool) -> Drive:
     """Play the clip at its own speed, as a camera would, and follow what is found."""
     from mnnlite.road.observer import Observer
     from mnnlite.road.pack import found_in
@@ -131,7 +145,7 @@ def _drive(file: Path, footage: Footage, output: Output, as_json: bool) -> Drive
         for frame in footage.play(paced=False):  # the first frame plans the pictures: not a frame of the drive
             runtime.process(frame)
             break
-        stream = runtime.stream(footage.play(), latest=True)
+        stream = runtime.stream(footage.play(paced), latest=paced)
         begun = time.perf_counter()
         for result in stream:
             taken = time.perf_counter()
@@ -265,6 +279,14 @@ def _report(drive: Drive, summary: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _fullest(drive: Drive) -> list[int]:
+    """Of the first and of the second half of the drive the frame with the most observations in it."""
+    half = max(len(drive.elements) // 2, 1)
+    counts = [sum(element.observation > 0 for element in elements) for elements in drive.elements]
+    parts = [range(half), range(half, len(counts))] if len(counts) > 1 else [range(half)] * 2
+    return [max(part, key=lambda index: counts[index]) for part in parts]
+
+
 def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, args: argparse.Namespace) -> None:
     from mnnlite.road import pictures, plots
 
@@ -273,14 +295,28 @@ def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, a
         lines.write(feature)
     lines.close()
     poses = [shot.pose for shot in drive.footage.shots]
-    for number, elements, ms in zip(drive.frames, drive.elements, drive.frame_ms, strict=True):
-        status = [f"{drive.footage.shots[number].time_s:.2f} s   {ms:.1f} ms"]
-        picture = pictures.annotate(drive.footage.image(number), elements, status)
-        video.write_picture(folder / f"{number:06}.png", picture)
+
+    def annotated() -> Iterator[NDArray[np.uint8]]:
+        for number, elements, ms in zip(drive.frames, drive.elements, drive.frame_ms, strict=True):
+            status = [f"{drive.footage.shots[number].time_s:.2f} s   {ms:.1f} ms"]
+            picture = pictures.annotate(drive.footage.image(number), elements, status)
+            video.write_picture(folder / f"{number:06}.png", picture)
+            yield picture
+
+    written = [f"{len(drive.frames)} frames", "demo.png", "observations.jsonl"]
+    if find_spec("av"):
+        video.write_video(folder / "drive.mp4", annotated(), FPS)
+        written.append("drive.mp4")
+    else:
+        for _ in annotated():
+            pass
     above = pictures.seen_from_above(drive.features, poses, (480, 720), "observations, seen from above")
-    video.write_picture(folder / "map.png", above)
+    best = [
+        pictures.annotate(drive.footage.image(drive.frames[index]), drive.elements[index]) for index in _fullest(drive)
+    ]
+    video.write_picture(folder / "demo.png", pictures.poster(best, above))
     if args.plot:
         plots.plot(drive.frame_ms, drive.task_ms, summary, folder / "plot.png")
-    written = f"{len(drive.frames)} frames, map.png, observations.jsonl"
+        written.append("plot.png")
     if not args.json:
-        output.text(f"{folder}: {written}")
+        output.text(f"{folder}: {', '.join(written)}")

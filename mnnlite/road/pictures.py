@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.uint8]
 
-__all__ = ["annotate", "beside", "seen_from_above"]
+__all__ = ["annotate", "poster", "seen_from_above"]
 
 ROAD, AREA = (52, 54, 58), (0, 200, 83)
 WHITE, GREY = (235, 235, 235), (120, 120, 120)
@@ -40,7 +40,7 @@ def annotate(image: Image, elements: Sequence[Element], status: Sequence[str] = 
     status : sequence of str
         Lines in the upper left corner.
     """
-    style = draw.Style(alpha=0.28)
+    style = draw.Style(alpha=0.28, text_size=8)
     for element in elements:
         if element.kind == "area" and len(element.points) > 2:
             _fill(image, element.points, AREA, style.alpha)
@@ -121,6 +121,7 @@ def seen_from_above(
             color = LINE_COLORS.get(feature["properties"]["label"], WHITE)
             draw.polyline(picture, at(_flat(feature)), color, style=draw.Style(thickness=2))
     draw.polyline(picture, at(path), (61, 90, 254), style=draw.Style(thickness=1.5))
+    taken: list[tuple[float, float, float, float]] = []
     for feature in features:
         if feature["geometry"]["type"] == "Point":
             properties, (place,) = feature["properties"], at(_flat(feature))
@@ -128,14 +129,22 @@ def seen_from_above(
             draw.dots(picture, place[None], color, draw.Style(thickness=3))
             what = [properties["label"] or properties["element"], properties.get("text", "")]
             caption = " ".join(each for each in what if each)
-            wide = draw.text_size(caption, 8)[0]
-            left = place[0] + 8 if place[0] + 8 + wide < width else place[0] - 8 - wide
-            draw.text(picture, (round(left), round(place[1]) - 4), caption, WHITE, 8)
+            wide, high = draw.text_size(caption, 8)
+            for left in (place[0] + 8, place[0] - 8 - wide):  # on a side where it hides nothing, or not at all
+                room = (left, place[1] - 6, left + wide, place[1] - 6 + high)
+                if left >= 0 and room[2] < width and not any(_overlap(room, other) for other in taken):
+                    taken.append(room)
+                    draw.text(picture, (round(left), round(place[1]) - 4), caption, WHITE, 8)
+                    break
     bar = np.array([[12.0, height - 8.0], [12.0 + 10 * scale, height - 8.0]])
     draw.polyline(picture, bar, WHITE, style=draw.Style(thickness=2))
     draw.text(picture, (16 + round(10 * scale), height - 13), "10 m", WHITE, 8)
     draw.text(picture, (12, 8), title, WHITE, 9)
     return picture
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
 
 
 def _flat(feature: dict[str, Any]) -> NDArray[np.float64]:
@@ -145,7 +154,6 @@ def _flat(feature: dict[str, Any]) -> NDArray[np.float64]:
     return np.array(coordinates, np.float64).reshape(-1, 3 if geometry["type"] == "Point" else 2)[:, :2]
 
 
-def beside(left: Image, right: Image, gap: int = 6) -> Image:
-    """Two pictures of one height with a gap between them."""
-    between = np.full((left.shape[0], gap, 3), 24, np.uint8)
-    return np.concatenate([left, between, right], axis=1)
+def poster(frames: Sequence[Image], above: Image) -> Image:
+    """Frames one below the other, and beside them the map, whose height is theirs together."""
+    return np.concatenate([np.concatenate(list(frames)), above], axis=1)

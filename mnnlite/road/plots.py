@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import MissingExtraError, OutputError
@@ -9,24 +10,20 @@ from mnnlite.errors import MissingExtraError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import ModuleType
 
-__all__ = ["matplotlib", "plot"]
+__all__ = ["check", "plot"]
 
 
-def matplotlib() -> ModuleType:
-    """Import matplotlib's figures, which need no display.
+def check() -> None:
+    """See whether there is matplotlib, without the memory that importing it takes.
 
     Raises
     ------
     MissingExtraError
         It is not installed.
     """
-    try:
-        import matplotlib.figure
-    except ImportError:
-        raise MissingExtraError('plots need matplotlib; install it with: pip install "mnnlite[plot]"') from None
-    return matplotlib.figure
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError('plots need matplotlib; install it with: pip install "mnnlite[plot]"')
 
 
 def plot(
@@ -49,7 +46,10 @@ def plot(
     ------
     MissingExtraError, OutputError
     """
-    figure = matplotlib().Figure(figsize=(9, 3.6), layout="constrained")
+    check()
+    from matplotlib.figure import Figure  # needs no display
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
     times, memory = figure.subplots(1, 2, width_ratios=[3, 1])
     times.plot(frame_ms, color="0.2", linewidth=1.5, label="frame")
     times.axhline(40, color="C3", linestyle="--", linewidth=1, label="25 frames a second")
@@ -71,6 +71,7 @@ def plot(
         color=["0.6", "C0"],
     )
     memory.bar_label(bars, fmt="%.1f")
+    memory.margins(y=0.12)
     memory.set_ylabel("anonymous memory, MiB")
     try:
         figure.savefig(path, dpi=110)

@@ -11,10 +11,10 @@ from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.video import raw as _raw
 from mnnlite.video.camera import Camera
 from mnnlite.video.files import PICTURES, Files
-from mnnlite.video.pictures import to_rgb, write_picture
+from mnnlite.video.pictures import to_rgb, write_picture, write_video
 from mnnlite.video.source import Source
 
-__all__ = ["Source", "open_source", "to_rgb", "write_picture"]
+__all__ = ["Source", "open_source", "to_rgb", "write_picture", "write_video"]
 
 
 def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Source:
