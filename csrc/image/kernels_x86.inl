@@ -3,7 +3,7 @@
 //
 // Data sheet. Shuffles bring the four bytes around each output of a component together, PMADDUBSW and PMULHRSW blend the
 // rows in 16-bit lanes (see Rows), PMADDWD blends across: 32640 * 2048 < 2^26; see kernels_scalar.hpp for the bounds.
-// In windows of four outputs NV12 takes 53 vector operations and 8 loads for 8 outputs, 24 of them for samples.
+// NV12 in windows of four: 56 vector operations for 8 outputs. Zen 4, November 2026: 0.9 ns an output, 1.25 in windows of two.
 
 // Outputs as they are loaded: a register for each component, in every 32-bit lane the upper and lower first neighbour and
 // the upper and lower second neighbour.
