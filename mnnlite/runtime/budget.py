@@ -25,8 +25,8 @@ __all__ = ["Budget", "Share", "parse"]
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # What a task and a lane hold beside their terms: plans, result pools, a thread's stack. Measured, rounded up.
-_A_TASK = 64 * 1024
-_A_LANE = 256 * 1024
+_A_TASK = 128 * 1024
+_A_LANE = 512 * 1024
 _MOST_CHILDREN = 4  # processes that find costs for one kind of choice
 _ON_HEAP: Mapping[str, str] = {"weights": "heap"}
 
