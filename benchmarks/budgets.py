@@ -84,10 +84,12 @@ def one_set(seed: int, paths: list[str]) -> dict[str, Any]:
             step(runtime.remove, name)
             result["removed"] += 1
             step(work)
+    found = runtime.process(frame)  # results travel: they are part of what is expected
     proc.trim()
     result["grown"] = proc.process().anonymous - start
     result["expected"] = runtime.memory()["budget"]["expected"]
     result["tasks"] = len(runtime.tasks)
+    del found
     runtime.close()
     return result
 

@@ -163,7 +163,7 @@ def _digest(path: Path) -> str:
     for each in (path, Path(f"{path}.weight")):
         if each is path or each.is_file():
             with each.open("rb") as file:
-                while block := file.read(1 << 20):
+                while block := file.read(1 << 16):
                     digest.update(block)
     return digest.hexdigest()
 

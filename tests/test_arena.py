@@ -363,3 +363,69 @@ def test_tasks_of_one_network_share_its_session(family, spoiler, weights):
         runtime.remove("points")
         runtime.remove("heat")
         assert set(runtime.memory()["tasks"]) == {"poison"}
+
+
+@pytest.mark.parametrize("weights", ["heap", "mapped"])
+@pytest.mark.parametrize("said", [False, True])
+def test_a_runtime_takes_networks_with_external_weights(tmp_path, spoiler, weights, said):
+    source = networks.two_branches(tmp_path, size=32, width=48)
+    path = networks.convert(source, "--saveExternalData")
+    outside = path.with_name(path.name + ".weight")
+    assert outside.stat().st_size > path.stat().st_size
+    external = None
+    if said:
+        external = tmp_path / "elsewhere.bin"
+        outside.rename(external)
+    spec = TaskSpec(path, ImageSpec(std=255), external=external)
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
+    with Task(spec) as task:
+        expected = task(frame)
+    try:
+        runtime = Runtime(memory="1 GiB", weights=weights)
+    except mnnlite.ArgumentError as error:
+        pytest.skip(str(error))  # no folder on a disk
+    with runtime:
+        runtime.add("net", spec)
+        runtime.add("poison", TaskSpec(spoiler, ImageSpec(std=1e-29)))
+        for _ in range(2):
+            assert_equal(runtime.process(frame)["net"], expected)
+
+
+LOADING = """
+import sys
+import numpy as np
+from mnnlite import Frame, ImageSpec, Runtime, TaskSpec, proc
+
+paths = sys.argv[1:]
+frame = Frame(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
+with Runtime() as runtime:  # what only a first use leaves behind
+    runtime.add("first", TaskSpec(paths[0], ImageSpec()))
+    runtime.process(frame)
+proc.trim()
+with Runtime() as runtime:
+    start = proc.process()
+    if not proc.reset_high_water():
+        print("no peaks here")
+        raise SystemExit
+    for index, path in enumerate(paths):
+        runtime.add(f"t{index}", TaskSpec(path, ImageSpec()))
+    peak = proc.high_water() - start.rss
+    memory = runtime.memory()
+    static = sum(lane["static"] for lane in memory["lanes"])
+    assert all(task["model_buffer"] == 0 for task in memory["tasks"].values())
+import os
+sizes = [os.path.getsize(path) for path in paths]
+print(f"files {sum(sizes) >> 10} KiB, weights {static >> 10}, peak of loading {peak >> 10}")
+# Beside all weights the last one's file, buffer and weights once more (they are made from the file's), and not every one's.
+largest = max(task["static"] for task in memory["tasks"].values())
+assert peak < static + 2 * max(sizes) + largest + 2**20 < static + sum(sizes)
+"""
+
+
+@pytest.mark.skipif(EMULATED, reason="under qemu all memory is the emulator's")
+def test_networks_are_loaded_one_after_the_other(tmp_path):
+    paths = [networks.convert(networks.two_branches(tmp_path, size=32, width=128 + 4 * i)) for i in range(10)]
+    child = run_python(LOADING, *map(str, paths))
+    if "no peaks" in child.stdout:
+        pytest.skip("this kernel does not measure peaks")
+    print(child.stdout)

@@ -125,7 +125,10 @@ void Arena::shrink() noexcept {
 
 void Arena::make_room(size_t dynamic_bytes) noexcept {
   if (dynamic_bytes <= room_) return;
-  if (room_ > 0) executor_->gc(MNN::Express::Executor::FULL);
+  if (room_ > 0) {
+    executor_->gc(MNN::Express::Executor::FULL);
+    trim_heap();  // or the smaller buffer stays, as a hole that the larger one does not fit
+  }
   room_ = dynamic_bytes;
 }
 

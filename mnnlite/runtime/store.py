@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnnlite._engine import engine_bytes
+from mnnlite.proc import trim
 from mnnlite.runtime.budget import Budget, Share, held
 from mnnlite.runtime.entry import Entry, Settings, load
 
@@ -63,6 +64,7 @@ class Store:
             There is no room, even with all evictable tasks gone that are not at work.
         """
         share = self._budget.share_of(name, spec, lane.index)
+        trim()  # what finding it left free would count as grown
         with self._flights.lock:
             fits = self._make_room(share)
             shares = self._shares()
