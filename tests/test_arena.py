@@ -12,6 +12,7 @@ import pytest
 import mnnlite
 from helpers import networks
 from helpers.child import EMULATED, run_python
+from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec
 
 SIZES = (16, 32, 64, 96)
 
@@ -272,3 +273,41 @@ for turn in range(3):
 def test_a_lane_whose_tasks_go_holds_what_it_did_without_them(family, tmp_path):
     others = [networks.convert(networks.two_branches(tmp_path, size=64, width=96 + 4 * i)) for i in range(5)]
     run_python(REMOVAL, str(family[0][0]), *map(str, others))
+
+
+def test_tasks_of_a_runtime_are_resized(family, spoiler, tmp_path):
+    path = networks.convert(networks.two_branches(tmp_path, dynamic=True))
+    image = ImageSpec(std=255)
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
+
+    def spec(side):
+        return TaskSpec(path, image, shapes={"image": (1, 3, side, side)})
+
+    with Runtime() as runtime:
+        runtime.add("net", spec(24), every=2)
+        runtime.add("poison", TaskSpec(spoiler, ImageSpec(std=1e-29)))
+        dynamic = {}
+        for side in (24, 160, 16, 96):
+            runtime.resize("net", {"image": (1, 3, side, side)})
+            found = [runtime.process(frame) for _ in range(2)]
+            assert sum("net" in each for each in found) == 1  # how it is scheduled stayed
+            with Task(spec(side)) as alone:
+                expected = alone(frame)
+            for result in found:
+                if "net" in result:
+                    assert_equal(result["net"], expected)
+            dynamic[side] = runtime.memory()["tasks"]["net"]["dynamic"]
+        assert dynamic[16] < dynamic[24] < dynamic[96] < dynamic[160]
+        runtime.resize("net", image=ImageSpec(std=127))
+        assert runtime.tasks["net"].image.std == (127.0, 127.0, 127.0)
+        assert runtime.tasks["net"].shapes == {"image": (1, 3, 96, 96)}
+        for arguments, text in (
+            ((), "neither"),
+            (({"image": (1, 3, 0, 8)},), "got 0"),
+            (({"picture": (1, 3, 8, 8)},), "picture"),
+        ):
+            with pytest.raises(mnnlite.MnnliteError, match=text):
+                runtime.resize("net", *arguments)
+        with pytest.raises(mnnlite.ArgumentError, match="no task 'x'"):
+            runtime.resize("x", {"image": (1, 3, 8, 8)})
+        assert {name for turn in range(2) for name in runtime.process(frame)} == {"net", "poison"}

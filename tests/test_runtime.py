@@ -246,6 +246,8 @@ def test_a_chain_hands_tensors_over(tmp_path):
         sums = [float(runtime.process(frame)["counting"]["sum"][0, 0]) for _ in range(3)]
         assert sums == [6.0, 12.0, 18.0]
         assert float(runtime.process(frame)["first"]["sum"][0, 0]) == 3.0
+        tasks = runtime.memory()["tasks"]
+        assert tasks["first"]["inputs"] > tasks["counting"]["inputs"] > tasks["second"]["inputs"] == 0  # not a copy
         for feed, text in (
             ({"step": "fist.sum"}, "did you mean 'first'"),
             ({"step": "first.sun"}, "sun"),

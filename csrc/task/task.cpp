@@ -109,6 +109,9 @@ Status Task::add_feed(const TaskFeed& feed) {
     return Status::error(Code::argument, "feed: output \"%.60s\" (%zu bytes of %s) does not fit input \"%.60s\" (%zu bytes of %s)",
                          from.name, stored_bytes(from), name_of(dtype_of(from)), to.name, stored_bytes(to), name_of(dtype_of(to)));
   feeds_.push_back(feed);
+  const bool carries_state = std::any_of(state_.begin(), state_.end(), [&](const TaskState& each) { return each.input == feed.input; });
+  feeds_.back().copied = carries_state || !session_->input_is_direct(feed.input);
+  if (!feeds_.back().copied) session_->use_input_memory(feed.input, from.data);
   return {};
 }
 
@@ -235,7 +238,10 @@ Status Task::run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept
   }
   for (const TaskFeed& feed : feeds_) {
     const TensorView from = feed.from->output(feed.output);
-    std::memcpy(session_->plain_input(feed.input).data, from.data, stored_bytes(from));
+    if (feed.copied)
+      std::memcpy(session_->plain_input(feed.input).data, from.data, stored_bytes(from));
+    else if (session_->input(feed.input).data != from.data)  // the other session was resized
+      session_->use_input_memory(feed.input, from.data);
   }
   for (size_t i = 0; i < images_.size(); ++i) MNNLITE_TRY(fill(images_[i], items, n, i == 0));
 

@@ -45,10 +45,12 @@ struct TaskItem {
   const mnnlite_item* placed = nullptr;   // for a task without a picture of its own: where that of its feed lies
 };
 
-// An input that is another task's output: copied before each run.
+// An input that is another task's output. The network reads it where the other one wrote it; only where it wants another
+// layout is it copied before each run.
 struct TaskFeed {
   std::shared_ptr<Session> from;
   int output, input;
+  bool copied = false;
 };
 
 class Task {

@@ -49,6 +49,13 @@ def noise() -> tuple[F32, F32]:
     return fine, coarse
 
 
+def _steepness(values: F32) -> F32:
+    """How much they change over a pixel, in the direction in which they change most."""
+    down, right = np.gradient(values)
+    steepness: F32 = np.hypot(down, right)
+    return steepness
+
+
 def _cover(at: F32, low: float, high: float, pixel: F32) -> F32:
     """How much of a pixel around `at` lies between two borders; a box filter."""
     half = pixel / 2
@@ -95,12 +102,8 @@ def paint_ground(
     d = (2 * x - k * (x * x + y * y)) / (1 + np.sqrt(bend * bend + (k * y) * (k * y)))
     s = y if abs(road.curvature) < 1e-6 else np.arctan2(k * y, bend) / k
     middle = np.clip(y[:, width // 2], 0.5, 2000)[:, None]
-    # Metres of the road that a pixel covers, along it and across: a pixel is wide to the side and long forward.
-    side = middle / np.float32(camera.focal)
-    ahead = side * middle / np.float32(camera.above)
-    turned = np.abs(np.sin(k * s - np.float32(camera.yaw)))
-    across = np.hypot(side, ahead * turned)
-
+    # Metres of the road that a pixel covers, across it and along it.
+    across, ahead = _steepness(d), _steepness(s)
     rgb, retro = canvas.rgb[:, top:], canvas.retro[top:]
     fine, coarse = noise()
     column = (d * np.float32(40)).astype(np.int32) & 1023

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnnlite import results
 from mnnlite.errors import ModelNotFoundError
@@ -12,7 +13,7 @@ from mnnlite.road.observer import Found
 if TYPE_CHECKING:
     from mnnlite.runtime import FrameResult
 
-__all__ = ["BRANCH", "SCENE", "found_in", "pipeline_file"]
+__all__ = ["BRANCH", "FOLDER", "SCENE", "facts", "found_in", "pipeline_file"]
 
 FOLDER = Path(__file__).parent.parent / "assets" / "road"
 OBJECTS, SCENE, SIGNS, TEXTS = "objects", "scene", "signs", "texts"  # tasks of the pipeline
@@ -32,6 +33,19 @@ def pipeline_file() -> Path:
     if not file.is_file():
         raise ModelNotFoundError(f"the road pack is not in this installation: there is no {file}; install mnnlite anew")
     return file
+
+
+def facts() -> dict[str, dict[str, Any]]:
+    """What was recorded when the files were made.
+
+    Returns
+    -------
+    dict
+        ``scenes``: version, and how many were measured; ``files``: by name sha256, size and training; ``scores``: by name
+        what the shipped file, MNN with floats, PyTorch and the baseline reach.
+    """
+    content: dict[str, dict[str, Any]] = json.loads((FOLDER / "pack.json").read_text(encoding="utf-8"))
+    return content
 
 
 def found_in(result: FrameResult) -> Found:

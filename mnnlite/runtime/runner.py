@@ -7,6 +7,7 @@ import os
 import time
 import weakref
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError
@@ -26,13 +27,13 @@ from mnnlite.runtime.stream import Stream
 from mnnlite.runtime.tracing import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from typing_extensions import Self
 
     from mnnlite.runtime.result import FrameResult
-    from mnnlite.specs import TaskSpec
+    from mnnlite.specs import ImageSpec, TaskSpec
     from mnnlite.task import Task
 
 __all__ = ["Runtime"]
@@ -229,6 +230,43 @@ class Runtime:
         """
         with self._change():
             self._roster.replace(name, spec)
+
+    def resize(
+        self,
+        name: str,
+        shapes: Mapping[str, Sequence[int]] | None = None,
+        *,
+        image: ImageSpec | Mapping[str, ImageSpec] | None = None,
+    ) -> None:
+        """Give a task's inputs other shapes, under load: from one frame to the next.
+
+        The network is planned anew from its file beside the one that runs, as `replace` does: a task does not keep its
+        model buffer, which is what a change in place would need. The lane stops for the load, and state starts at zeros.
+
+        Parameters
+        ----------
+        name : str
+        shapes : dict of str to tuple of int, optional
+            New shapes of inputs. Those that are not named keep theirs.
+        image : ImageSpec or dict of str to ImageSpec, optional
+            A new image spec, whose ``size`` says what the file leaves open. Without it the spec stays.
+
+        Raises
+        ------
+        ArgumentError
+            Neither is given; there is no such task, or others come after it.
+        MnnliteError
+            As for `add`: the network cannot have these shapes, or they do not fit the memory budget; the task goes on as it
+            was.
+        """
+        if shapes is None and image is None:
+            raise ArgumentError("neither shapes nor an image spec is given; say what the task's inputs become")
+        with self._change():
+            spec = self._roster.loaded(name).spec
+            changed: dict[str, Any] = {} if image is None else {"image": image}
+            if shapes is not None:
+                changed["shapes"] = {**(spec.shapes or {}), **shapes}
+            self._roster.replace(name, replace(spec, **changed))
 
     @property
     def tasks(self) -> dict[str, TaskSpec]:

@@ -147,6 +147,7 @@ TEST_CASE("a chain hands tensors over") {
   const auto first = make({1, 4}, {1}), second = make({1, 4}, {1}), odd = make({1, 5}, {1});
   REQUIRE(second->feed_from(first, 1, 0).ok());
   CHECK(odd->feed_from(first, 1, 0).code == Code::argument);
+  CHECK(second->task().session().input(0).data == first->task().session().output(1).data);  // not a copy
   static_cast<float*>(first->task().session().input(0).data)[2] = 3;
   const std::vector<Outcome> outcomes = run({{first}, {second}}, TaskItem{});
   REQUIRE(outcomes[1].state == Outcome::ran);

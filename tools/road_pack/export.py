@@ -1,6 +1,6 @@
 """Checkpoints into the files that ship: ONNX, MNN, quantised weights; measured in all three forms.
 
-python export.py MODELS ASSETS [--scenes 300]
+python export.py MODELS ASSETS [--scenes 500]
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from cards import write_cards
 from networks import NETWORKS
 
 from mnnlite import Frame, TaskSpec, pipeline
 from mnnlite.convert import convert
 from mnnlite.road import metrics
+from mnnlite.road.scenes import VERSION
 from mnnlite.task import Task
 
 SHAPES = {
-    "road_objects": (1, 3, 192, 320),
+    "road_objects": (1, 3, 288, 480),
     "road_scene": (1, 3, 192, 320),
     "sign_class": (1, 3, 40, 40),
     "sign_text": (1, 1, 32, 96),
@@ -41,9 +43,9 @@ BITS = 8
 
 
 def network(models: Path, name: str) -> torch.nn.Module:
-    """The averaged weights of a checkpoint."""
+    """The weights of a checkpoint."""
     net = NETWORKS[name]()
-    saved = torch.load(models / f"{name}.pt", weights_only=True)["average"]
+    saved = torch.load(models / f"{name}.pt", weights_only=True)["net"]
     net.load_state_dict({key.removeprefix("module."): value for key, value in saved.items() if key != "n_averaged"})
     return net.eval()
 
@@ -89,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path, help="where train.py wrote to")
     parser.add_argument("assets", type=Path, help="the folder with pipeline.toml, which gets the files")
-    parser.add_argument("--scenes", type=int, default=300)
+    parser.add_argument("--scenes", type=int, default=500)
     args = parser.parse_args()
     torch.set_num_threads(1)
     nets = {name: network(args.models, name) for name in NETWORKS}
@@ -110,8 +112,8 @@ def main() -> None:
         }
         settings = pipeline.load(args.assets / "pipeline.toml").settings
         paddings = {name: settings[name].padding for name in ("signs", "texts")}
-        prior = [truth for _, truth in metrics.test_scenes(100, metrics.PRIOR_SEED)]
-        scenes = list(metrics.test_scenes(args.scenes))
+        prior = [truth for _, truth in metrics.fresh_scenes(100, metrics.PRIOR_SEED)]
+        scenes = list(metrics.fresh_scenes(args.scenes))
         scores = {form: metrics.measure(tasks, scenes, paddings, prior) for form, tasks in forms.items()}
         sizes = {name: (plain / f"{name}.mnn").stat().st_size for name in NETWORKS}
     rows = {}
@@ -119,7 +121,7 @@ def main() -> None:
         rows[key.strip()] = {
             **{form: round(scores[form][key].value, 4) for form in scores},
             "baseline": round(score.baseline, 4),
-            "of": score.count,
+            "of": score.of,
         }
         print(
             f"{key:<30}",
@@ -137,11 +139,12 @@ def main() -> None:
             **{key: record[key] for key in ("parameters", "seed", "steps", "batch", "samples", "minutes", "torch")},
         }
     out = {
-        "scenes": {"version": metrics.scenes.VERSION, "tested": args.scenes, "first_seed": metrics.TEST_SEED},
+        "scenes": {"version": VERSION, "tested": args.scenes, "first_seed": metrics.TEST_SEED},
         "files": facts,
         "scores": rows,
     }
     (args.assets / "pack.json").write_text(json.dumps(out, indent=1) + "\n")
+    write_cards(args.assets, out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from specs import FRAME, GALLERY, SIGN, SIGN_PADDING, TEST, TEXT, TEXT_PADDING, TRAIN
+from specs import FRAME, GALLERY, LARGE, SIGN, SIGN_PADDING, TEST, TEXT, TEXT_PADDING, TRAIN
 
 from mnnlite import Frame
 from mnnlite.road import SIGNS, SURFACES, Camera, Truth, scene
@@ -35,9 +35,10 @@ def small(labels: np.ndarray) -> np.ndarray:
 
 
 def boxes_of(truth: Truth) -> np.ndarray:
-    """(MOST, 6): x1, y1, x2, y2 in network pixels, class, and 1 if it counts; class -1 is none."""
+    """(MOST, 6): x1, y1, x2, y2 in pixels of the large picture, class, and 1 if it counts; class -1 is none."""
     table = np.full((MOST, 6), -1, np.float32)
-    scale = (WIDTH / truth.camera.width, HEIGHT / truth.camera.height) * 2
+    wide, high = LARGE.size
+    scale = (wide / truth.camera.width, high / truth.camera.height) * 2
     chosen = sorted(truth.things, key=lambda thing: not thing.clear)[:MOST]
     for row, thing in zip(table, chosen, strict=False):
         row[:] = (*(np.array(thing.box) * scale), thing.class_id, thing.clear)
@@ -47,6 +48,7 @@ def boxes_of(truth: Truth) -> np.ndarray:
 def make_scenes(first: int, count: int) -> dict[str, np.ndarray]:
     data: dict[str, np.ndarray] = {
         "images": np.empty((count, 3, HEIGHT, WIDTH), np.uint8),
+        "large": np.empty((count, 3, LARGE.size[1], LARGE.size[0]), np.uint8),
         "lanes": np.empty((count, HEIGHT, WIDTH), np.uint8),
         "drivable": np.empty((count, HEIGHT, WIDTH), bool),
         "boxes": np.empty((count, MOST, 6), np.float32),
@@ -54,7 +56,8 @@ def make_scenes(first: int, count: int) -> dict[str, np.ndarray]:
     }
     for index in range(count):
         image, truth = scene(first + index)
-        data["images"][index] = FRAME.apply(Frame(image, "RGB"))[0]
+        frame = Frame(image, "RGB")
+        data["images"][index], data["large"][index] = FRAME.apply(frame)[0], LARGE.apply(frame)[0]
         data["lanes"][index], data["drivable"][index] = small(truth.lane_map), small(truth.drivable)
         data["boxes"][index] = boxes_of(truth)
         data["surface"][index] = SURFACES.index(truth.surface)

@@ -73,7 +73,7 @@ class Objects(nn.Module):
 
     STRIDES = (8, 16)
 
-    def __init__(self, classes: int = 7, width: int = 320, height: int = 192) -> None:
+    def __init__(self, classes: int = 7) -> None:
         super().__init__()
         self.backbone = Backbone((24, 40, 64, 96), (1, 2, 2, 1))
         self.lateral = nn.ModuleList([conv(40, 48, 1), conv(64, 48, 1), conv(96, 48, 1)])
@@ -92,13 +92,15 @@ class Objects(nn.Module):
         for layer in self.places:
             nn.init.constant_(layer.bias, 0.0)
             nn.init.normal_(layer.weight, std=0.01)
+
+    def cells(self, width: int, height: int) -> tuple[Tensor, Tensor]:
+        """(cells, 2) middles and (cells, 1) strides for a picture of this size, in pixels."""
         centers, strides = [], []
         for stride in self.STRIDES:
             ys, xs = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
             centers.append((torch.stack([xs, ys], -1).reshape(-1, 2).float() + 0.5) * stride)
             strides.append(torch.full((len(centers[-1]), 1), float(stride)))
-        self.register_buffer("centers", torch.cat(centers))
-        self.register_buffer("steps", torch.cat(strides))
+        return torch.cat(centers), torch.cat(strides)
 
     def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, cells, C) logits, and (N, cells, 4) x, y of the middle, width and height in pixels."""
@@ -113,8 +115,9 @@ class Objects(nn.Module):
             scores.append(self.scores[level](y).flatten(2))
             places.append(self.places[level](y).flatten(2))
         place = torch.cat(places, 2).transpose(1, 2)
-        middle = self.centers + place[..., :2] * self.steps
-        size = torch.exp(place[..., 2:].clamp(-4, 5)) * self.steps
+        centers, steps = self.cells(int(x.shape[3]), int(x.shape[2]))
+        middle = centers + place[..., :2] * steps
+        size = torch.exp(place[..., 2:].clamp(-4, 5)) * steps
         return torch.cat(scores, 2).transpose(1, 2), torch.cat([middle, size], 2)
 
     def forward(self, x: Tensor) -> Tensor:

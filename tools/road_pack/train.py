@@ -31,7 +31,7 @@ def load(folder: Path, what: str, name: str) -> np.ndarray:
     return np.concatenate([np.load(file) for file in files])
 
 
-def light(images: Tensor, rng: torch.Generator) -> Tensor:
+def light(images: Tensor, rng: torch.Generator, noise: bool = True) -> Tensor:
     """Pictures in [0, 1] with other brightness, contrast and tint; and now and then grey, or noisy."""
     n, channels = len(images), images.shape[1]
     gain = (
@@ -41,6 +41,8 @@ def light(images: Tensor, rng: torch.Generator) -> Tensor:
     )
     shift = 0.16 * (torch.rand(n, 1, 1, 1, generator=rng) - 0.5)
     images = images * gain + shift
+    if not noise:
+        return images.clamp(0, 1)
     noisy = 0.05 * torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.3)
     return (images + noisy * torch.randn(images.shape, generator=rng)).clamp(0, 1)
 
@@ -48,7 +50,7 @@ def light(images: Tensor, rng: torch.Generator) -> Tensor:
 # ---- objects
 
 
-def assign(net: Objects, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def assign(centers: Tensor, steps: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
     """For each cell the index of its box (-1: none), and whether it may be blamed for finding something.
 
     A box belongs to the cells near its middle, at the stride that suits its size; of two boxes the smaller wins.
@@ -56,9 +58,9 @@ def assign(net: Objects, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     low, high, kind, counts = boxes[..., :2], boxes[..., 2:4], boxes[..., 4], boxes[..., 5] > 0
     middle, size = (low + high) / 2, (high - low).clamp(min=1)
     there = (kind >= 0)[:, None]
-    away = (net.centers[None, :, None] - middle[:, None]).abs().amax(3)  # (N, cells, boxes)
-    inside = ((net.centers[None, :, None] > low[:, None]) & (net.centers[None, :, None] < high[:, None])).all(3)
-    step = net.steps[None, :, :]
+    away = (centers[None, :, None] - middle[:, None]).abs().amax(3)  # (N, cells, boxes)
+    inside = ((centers[None, :, None] > low[:, None]) & (centers[None, :, None] < high[:, None])).all(3)
+    step = steps[None, :, :]
     side = size.amax(2)[:, None]
     suits = torch.where(step < 12, side <= 60, side > 44)
     mine = there & counts[:, None] & suits & (((away < 1.3 * step) & inside) | (away < 0.71 * step))
@@ -66,8 +68,7 @@ def assign(net: Objects, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     best, index = area.min(2)
     free = best == torch.inf
     ignored = (there & ~counts[:, None] & (inside | (away < step))).any(2) & free
-    # Around what a cell answers for, another cell that finds it too is not blamed much: suppression settles it.
-    return torch.where(free, -1, index), ~ignored, there.any(2).squeeze(1)
+    return torch.where(free, -1, index), ~ignored
 
 
 def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,7 +85,8 @@ def overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def objects_loss(net: Objects, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     scores, places = net.raw(batch["images"])
     boxes = batch["boxes"]
-    index, blamed, _ = assign(net, boxes)
+    centers, steps = net.cells(batch["images"].shape[3], batch["images"].shape[2])
+    index, blamed = assign(centers, steps, boxes)
     found = index >= 0
     table = boxes[torch.arange(len(boxes))[:, None], index.clamp(min=0)][found]
     wanted = torch.cat([(table[:, :2] + table[:, 2:4]) / 2, (table[:, 2:4] - table[:, :2]).clamp(min=1)], 1)
@@ -110,12 +112,13 @@ def objects_loss(net: Objects, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 def scene_loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     drivable, lanes, state = net(batch["images"])
     weights = torch.tensor([0.6, 1.5, 1.5, 1.5, 1.5])
-    line = 1 - torch.softmax(lanes, 1)[:, 0]
+    likely = torch.log_softmax(lanes, 1)
+    line = 1 - likely[:, 0].exp()
     truth = (batch["lanes"] > 0).float()
     dice = 1 - (2 * (line * truth).sum() + 1) / (line.sum() + truth.sum() + 1)
     return {
         "drivable": 0.5 * F.cross_entropy(drivable, batch["drivable"]),
-        "lanes": 2 * F.cross_entropy(lanes, batch["lanes"], weight=weights),
+        "lanes": 2 * F.nll_loss(likely, batch["lanes"], weight=weights),
         "dice": 0.6 * dice,
         "state": 0.3 * F.cross_entropy(state, batch["surface"], label_smoothing=0.02),
     }
@@ -137,6 +140,37 @@ def text_loss(net: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 LOSS = {"road_objects": objects_loss, "road_scene": scene_loss, "sign_class": class_loss, "sign_text": text_loss}
 
 
+CROP = (256, 192)  # width and height
+WHOLE_EVERY, WHOLE_BATCH = 4, 6  # whole pictures now and then: what is large, and where things usually are
+WEIGHTS = (2.0, 2.0, 2.0, 3.0, 1.0, 4.0, 4.0)  # how often a class of objects is what a crop shows
+
+
+def crops_of(pictures: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Parts of pictures around objects, scarce classes more often; what is mostly outside is not held against anyone."""
+    wide, high = CROP
+    parts = np.empty((len(pictures), 3, high, wide), np.uint8)
+    tables = boxes.copy()
+    for picture, table, part in zip(pictures, tables, parts, strict=True):
+        counting = np.flatnonzero(table[:, 5] > 0)
+        if len(counting) and rng.random() < 0.85:
+            weights = np.array(WEIGHTS)[table[counting, 4].astype(int)]
+            chosen = table[rng.choice(counting, p=weights / weights.sum())]
+            x, y = (chosen[:2] + chosen[2:4]) / 2 - rng.random(2) * (wide - 40, high - 40) - 20
+        else:
+            x, y = rng.random(2) * (picture.shape[2] - wide, picture.shape[1] - high)
+        left = int(np.clip(x, 0, picture.shape[2] - wide))
+        top = int(np.clip(y, 0, picture.shape[1] - high))
+        part[:] = picture[:, top : top + high, left : left + wide]
+        there = table[:, 4] >= 0
+        before = (table[:, 2:4] - table[:, :2]).prod(axis=1)
+        table[there, :4] -= (left, top, left, top)
+        table[there, :4] = np.clip(table[there, :4], 0, (wide, high, wide, high))
+        kept = (table[:, 2:4] - table[:, :2]).prod(axis=1) / np.maximum(before, 1e-6)
+        table[there & (kept < 0.55), 5] = 0
+        table[there & (kept < 0.02), 4] = -1
+    return parts, tables
+
+
 class Data:
     """Batches in an order that the seed and the number of the step decide: a resumed run sees what it would have seen."""
 
@@ -144,7 +178,7 @@ class Data:
         self.name, self.seed, self.batch = name, seed, BATCH[name]
         self.arrays: dict[str, np.ndarray] = {}
         if name in ("road_objects", "road_scene"):
-            keys = ("images", "boxes") if name == "road_objects" else ("images", "lanes", "drivable", "surface")
+            keys = ("large", "boxes") if name == "road_objects" else ("images", "lanes", "drivable", "surface")
             self.arrays = {key: load(folder, "scenes", key) for key in keys}
         elif name == "sign_class":
             self.arrays = {"images": load(folder, "crops", "signs"), "names": load(folder, "crops", "names")}
@@ -158,7 +192,7 @@ class Data:
                 "contents": codes,
                 "lengths": np.char.str_len(texts),
             }
-        self.count = len(self.arrays["images"])
+        self.count = len(next(iter(self.arrays.values())))
 
     def batches(self, first: int, last: int) -> Iterator[dict[str, Tensor]]:
         per_epoch = self.count // self.batch
@@ -168,14 +202,22 @@ class Data:
                 epoch = step // per_epoch
                 order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
             at = step % per_epoch * self.batch
-            chosen = np.sort(order[at : at + self.batch])
+            chosen = order[at : at + self.batch]
             rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-            batch = {key: torch.from_numpy(array[chosen]) for key, array in self.arrays.items()}
+            if self.name == "road_objects" and step % WHOLE_EVERY == 0:
+                chosen = chosen[:WHOLE_BATCH]
+            arrays = {key: array[chosen] for key, array in self.arrays.items()}
+            if self.name == "road_objects":
+                pictures, boxes = arrays["large"], arrays["boxes"]
+                if step % WHOLE_EVERY:
+                    pictures, boxes = crops_of(pictures, boxes, np.random.default_rng((self.seed, step)))
+                arrays = {"images": pictures, "boxes": boxes}
+            batch = {key: torch.from_numpy(array) for key, array in arrays.items()}
             for key in ("lanes", "drivable", "lengths"):
                 if key in batch:
                     batch[key] = batch[key].long()
             images = batch["images"].float() / 255
-            if self.name in ("road_objects", "road_scene") and step % 2:
+            if self.name in ("road_objects", "road_scene") and (step // WHOLE_EVERY + step) % 2:
                 images = images.flip(3)
                 for key in ("lanes", "drivable"):
                     if key in batch:
@@ -185,7 +227,9 @@ class Data:
                     boxes[..., [0, 2]] = torch.where(
                         boxes[..., 4:5] >= 0, wide - boxes[..., [2, 0]], boxes[..., [0, 2]]
                     )
-            batch["images"] = light(images, rng).contiguous(memory_format=torch.channels_last)
+            batch["images"] = light(images, rng, self.name.startswith("sign")).contiguous(
+                memory_format=torch.channels_last
+            )
             yield batch
 
 
@@ -202,9 +246,6 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     file = args.out / f"{args.network}.pt"
     net = NETWORKS[args.network]().to(memory_format=torch.channels_last)
-    average = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
-    )
     decayed = [p for p in net.parameters() if p.ndim > 1]
     plain = [p for p in net.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -214,7 +255,6 @@ def main() -> None:
     if file.exists():
         saved = torch.load(file, weights_only=True)
         net.load_state_dict(saved["net"])
-        average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         step, spent, log = saved["step"], saved["seconds"], saved["log"]
     data = Data(args.network, args.data, args.seed)
@@ -228,7 +268,7 @@ def main() -> None:
     every = 200
 
     def save() -> None:
-        state = {"net": net.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
+        state = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
         torch.save(
             {**state, "step": step, "seconds": spent + time.monotonic() - started, "log": log}, file.with_suffix(".tmp")
         )
@@ -243,7 +283,6 @@ def main() -> None:
         sum(losses.values()).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         optimizer.step()
-        average.update_parameters(net)
         step += 1
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
