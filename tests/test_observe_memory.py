@@ -255,12 +255,12 @@ def test_pipeline__prediction_is_the_measured_peak(heavy, lanes, tmp_path):
     assert "loading" in shown
 
 
-def test_pipeline__what_belongs_together_is_thought_to_be_in_one_lane(heavy):
+def test_pipeline__what_belongs_together_is_thought_to_be_in_one_lane():
     spec = mnnlite.pipeline.Pipeline(
         {
             "a": mnnlite.TaskSpec(models.path("branches"), mnnlite.ImageSpec(size=(32, 32))),
             "b": mnnlite.TaskSpec(models.path("branches"), feed={"image": "a.edges"}),
-            "c": mnnlite.TaskSpec(heavy),
+            "c": mnnlite.TaskSpec(models.path("branches"), mnnlite.ImageSpec(size=(32, 32))),
         },
         {"lanes": 2},
     )
