@@ -12,7 +12,7 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
+from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders, pipeline
 
 NAMES = ("a", "b", "c", "d")
 
@@ -168,3 +168,16 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
         where = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
         assert where["areas"] == where["inner"]
         assert runtime.process(frame(1))["inner"].to_json() == expected
+
+
+def test_a_pipeline_file_says_all_of_it(specs, tmp_path):
+    runtime = {"cores": "auto", "replan": True, "policy": "rate_monotonic"}
+    pipeline.save(pipeline.Pipeline({"a": specs["a"]}, runtime), tmp_path / "p.toml")
+    loaded = pipeline.load(tmp_path / "p.toml")
+    assert dict(loaded.runtime) == runtime
+    with loaded.open() as opened:
+        assert list(opened.process(frame())) == ["a"]
+        assert ", cores " in opened.plan()
+    (tmp_path / "q.toml").write_text((tmp_path / "p.toml").read_text().replace('"auto"', "[[998]]"))
+    with pytest.raises(mnnlite.PipelineError, match="there is no core 998"):
+        pipeline.load(tmp_path / "q.toml").open()
