@@ -142,6 +142,7 @@ LOSS = {"road_objects": objects_loss, "road_scene": scene_loss, "sign_class": cl
 
 CROP = (256, 192)  # width and height
 WHOLE_EVERY, WHOLE_BATCH = 4, 6  # whole pictures now and then: what is large, and where things usually are
+WHOLE_LAST = 600  # and at the end nothing else, because in a crop half a crosswalk looks like one
 WEIGHTS = (2.0, 2.0, 2.0, 3.0, 1.0, 4.0, 4.0)  # how often a class of objects is what a crop shows
 
 
@@ -204,12 +205,13 @@ class Data:
             at = step % per_epoch * self.batch
             chosen = order[at : at + self.batch]
             rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-            if self.name == "road_objects" and step % WHOLE_EVERY == 0:
+            whole = step % WHOLE_EVERY == 0 or step >= last - WHOLE_LAST
+            if self.name == "road_objects" and whole:
                 chosen = chosen[:WHOLE_BATCH]
             arrays = {key: array[chosen] for key, array in self.arrays.items()}
             if self.name == "road_objects":
                 pictures, boxes = arrays["large"], arrays["boxes"]
-                if step % WHOLE_EVERY:
+                if not whole:
                     pictures, boxes = crops_of(pictures, boxes, np.random.default_rng((self.seed, step)))
                 arrays = {"images": pictures, "boxes": boxes}
             batch = {key: torch.from_numpy(array) for key, array in arrays.items()}
