@@ -12,7 +12,6 @@ import json
 import sys
 from collections import Counter
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -308,7 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = pipeline.load(file).settings
     tasks = {name: Task(spec) for name, spec in specs_of(file).items()}
     try:
-        prior = [truth for _, truth in islice(fresh_scenes(100, PRIOR_SEED), 100)]
+        prior = [truth for _, truth in fresh_scenes(min(100, 5 + args.scenes), PRIOR_SEED)]
         paddings = {name: settings[name].padding for name in ("signs", "texts")}
         scores = measure(tasks, fresh_scenes(args.scenes), paddings, prior)
     finally:

@@ -36,10 +36,12 @@ ABOUT = {
 
 # What was seen on photographs of highways and streets: not measured, looked at.
 PHOTOGRAPHS = {
-    "road_objects": "",
-    "road_scene": "",
-    "sign_class": "",
-    "sign_text": "",
+    "road_objects": "It finds some of the cars on real highways, and takes trees, walls and clothes for boards and signs.",
+    "road_scene": "On four pictures of dry highways it follows the lines and the edge of the road well, also the dashed ones, and calls "
+    "two of them wet; what is not seen along a road, such as crossing traffic or a forest track, it gets wrong.",
+    "sign_class": "Of 23 tiles of real German signs it names 14 as expected, kinds it does not know being `other`; no yellow diamond is "
+    "among those.",
+    "sign_text": "On real pictures it was given nothing legible; of what are no texts it reads single letters.",
 }
 
 
