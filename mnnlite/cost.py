@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -159,6 +158,8 @@ def of(
 
 def _digest(path: Path) -> str:
     """Of the file and of external weights beside it."""
+    import hashlib  # OpenSSL takes four megabytes: only where it is needed
+
     digest = hashlib.sha256()
     for each in (path, Path(f"{path}.weight")):
         if each is path or each.is_file():

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
+import cv2
 import onnx
 import pytest
 from onnx import helper
 
 from mnnlite import pipeline
+from mnnlite.road.pack import FOLDER
 
 from .helpers.child import run_python
 from .helpers.cli import mnnlite
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def demo(checkout: Path, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -77,6 +78,56 @@ def test_texts_are_found_in_onnx_files(checkout: Path, tmp_path: Path) -> None:
 # ---- mnnlite demo
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], Path]:
+    """A short drive in JSON, and the folder it was saved in."""
+    if not (FOLDER / "pipeline.toml").exists():
+        pytest.skip("this installation has no road pack")
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    done = mnnlite("demo", "--frames", "20", "--all-frames", "--json", "--save", folder)
+    assert done.code == 0, done.err
+    return done.lines, folder
+
+
+def test_demo__says_what_it_found_in_pixels_and_metres(ran: tuple[list[dict[str, Any]], Path]) -> None:
+    *frames, last = ran[0]
+    assert [frame["frame"] for frame in frames] == sorted({frame["frame"] for frame in frames})
+    elements = [element for frame in frames for element in frame["elements"]]
+    assert {"lane", "area", "vehicle"} <= {element["element"] for element in elements}
+    for element in elements:
+        assert 0 < element["confidence"] <= 1
+        assert len(element["box"]) == 4
+        if element["element"] == "lane":
+            assert len(element["polyline"]) == len(element["metres"]) >= 2
+    summary = last["summary"]
+    assert summary["frames"] == len(frames)
+    assert (summary["frames"], summary["dropped"]) == (20, 0)
+    assert 0 < summary["frame_ms"]["p50"] <= summary["frame_ms"]["p99"]
+    assert summary["task_ms"].keys() >= {"objects", "scene"}
+
+
+def test_demo__needs_little_memory(ran: tuple[list[dict[str, Any]], Path]) -> None:
+    summary = ran[0][-1]["summary"]
+    assert summary["networks_together_mib"] < summary["networks_apart_mib"]
+    assert summary["peak_rss_mib"] < 80
+
+
+def test_demo__writes_pictures_and_observations(ran: tuple[list[dict[str, Any]], Path]) -> None:
+    (*frames, last), folder = ran
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        *(f"{frame['frame']:06}.png" for frame in frames),
+        "drive.mp4",
+        "demo.png",
+        "observations.jsonl",
+    }
+    for name in ("demo.png", f"{frames[0]['frame']:06}.png"):
+        assert cv2.imread(str(folder / name)) is not None
+    features = [json.loads(line) for line in (folder / "observations.jsonl").read_text().splitlines()]
+    assert len(features) == last["summary"]["observations"]
+    assert {"Point", "LineString"} <= {feature["geometry"]["type"] for feature in features}
+
+
 def test_demo__without_the_pack_is_one_line(tmp_path: Path) -> None:
     code = """
         import sys
@@ -97,3 +148,18 @@ def test_demo__without_the_pack_is_one_line(tmp_path: Path) -> None:
 )
 def test_demo__refuses_in_one_line(words: list[str], said: str) -> None:
     assert said in mnnlite("demo", *words).error()
+
+
+def test_demo__plot_without_matplotlib_says_what_to_install(tmp_path: Path) -> None:
+    if not (FOLDER / "pipeline.toml").exists():
+        pytest.skip("this installation has no road pack")
+    code = """
+        import sys
+        sys.modules["matplotlib"] = None
+        from mnnlite.cli import main
+        sys.exit(main(["demo", "--plot", "--save", sys.argv[1]]))
+    """
+    done = run_python(code, str(tmp_path / "out"), check=False)
+    assert done.returncode == 2
+    assert "mnnlite[plot]" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,19 +16,12 @@ from mnnlite.proc import process, trim
 from mnnlite.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Branches", "branches", "memory"]
+__all__ = ["branches", "memory"]
 
 ROUNDS = 15
-
-
-class Branches(NamedTuple):
-    """Median milliseconds of a network as a whole and with one branch of it."""
-
-    whole_ms: float
-    branch_ms: float
 
 
 def memory(file: Path, together: bool) -> int:
@@ -50,17 +43,22 @@ def memory(file: Path, together: bool) -> int:
     return int(run_in_child("mnnlite.road.costs", "hold", request, "the memory of the pack", None)["bytes"])
 
 
-def branches(model: Path, outputs: Sequence[str]) -> Branches:
+def branches(model: Path, chosen: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Time a network as a whole and with only the operators that some outputs need, in turn, in a child process.
 
     Parameters
     ----------
     model : Path
-    outputs : sequence of str
-        Of one branch.
+    chosen : dict of str to sequence of str
+        Outputs of each branch, by a name for it.
+
+    Returns
+    -------
+    dict of str to float
+        Median milliseconds of ``"whole"`` and of each branch.
     """
-    request = {"model": str(model), "outputs": list(outputs)}
-    return Branches(**run_in_child("mnnlite.road.costs", "time_branches", request, "branches", None))
+    request = {"model": str(model), "chosen": {name: list(outputs) for name, outputs in chosen.items()}}
+    return run_in_child("mnnlite.road.costs", "time_branches", request, "branches", None)
 
 
 def hold(request: dict[str, Any]) -> dict[str, Any]:
@@ -80,13 +78,14 @@ def hold(request: dict[str, Any]) -> dict[str, Any]:
 
 def time_branches(request: dict[str, Any]) -> dict[str, Any]:
     """In the child: both in turn."""
-    times: dict[str, list[float]] = {"whole": [], "branch": []}
+    chosen: dict[str, list[str] | None] = {"whole": None, **request["chosen"]}
+    times: dict[str, list[float]] = {name: [] for name in chosen}
     with Model(request["model"]) as model:
         for name, info in model.inputs.items():
             model.input(name)[...] = 0.5 if info.dtype.startswith("float") else 100
         for _ in range(ROUNDS):
-            for kind, outputs in (("whole", None), ("branch", request["outputs"])):
+            for name, outputs in chosen.items():
                 start = time.perf_counter()
                 model.run(outputs=outputs, borrow=True)
-                times[kind].append(1000 * (time.perf_counter() - start))
-    return {"whole_ms": statistics.median(times["whole"]), "branch_ms": statistics.median(times["branch"])}
+                times[name].append(1000 * (time.perf_counter() - start))
+    return {name: statistics.median(spent) for name, spent in times.items()}

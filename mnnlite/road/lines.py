@@ -122,8 +122,8 @@ class LineTrack:
         Counts from 1.
     first_s, last_s : float
         Times of the first and last sighting, in seconds.
-    hits : int
-        Frames in which it was seen.
+    scores : dict of float to float
+        Of each frame in which it was seen, by its time: the best score of its pieces.
     course : Course
         Where it runs.
     """
@@ -131,9 +131,8 @@ class LineTrack:
     id: int
     first_s: float
     last_s: float
-    hits: int = 0
     unseen: int = 0
-    scores: float = 0.0
+    scores: dict[float, float] = field(default_factory=dict, repr=False)
     labels: Counter[str] = field(default_factory=Counter)
     course: Course = field(default_factory=Course, repr=False)
 
@@ -149,8 +148,13 @@ class LineTrack:
 
     @property
     def confidence(self) -> float:
-        """Mean score of its sightings."""
-        return self.scores / max(self.hits, 1)
+        """Mean score over the frames in which it was seen."""
+        return sum(self.scores.values()) / max(self.hits, 1)
+
+    @property
+    def hits(self) -> int:
+        """Frames in which it was seen."""
+        return len(self.scores)
 
     def offset(self, stations: NDArray[np.int64], places: Floats, weights: Floats, across: Floats) -> float:
         """Mean distance in metres, across the way, at common stations; infinite for fewer than three."""
@@ -182,8 +186,8 @@ class LineTrack:
         stations = other.course.stations
         self.course.add(stations, *other.course.at(stations))
         self.first_s, self.last_s = min(self.first_s, other.first_s), max(self.last_s, other.last_s)
-        self.hits += other.hits
-        self.scores += other.scores
+        for time_s, score in other.scores.items():
+            self.scores[time_s] = max(score, self.scores.get(time_s, 0.0))
         self.labels += other.labels
 
     def take(self, stations: NDArray[np.int64], places: Floats, weights: Floats, time_s: float) -> None:
@@ -227,15 +231,11 @@ class LineTracker:
                 stations = np.round((station + points[:, 1]) / SPACING).astype(np.int64)
                 seen.append((stations, pose.to_local(points), 1.0 / points[:, 1] ** 4, label, score))
         owners = self._assign(seen, across)
-        counted: set[int] = set()
         for index, (stations, places, weights, label, score) in enumerate(seen):
             track = owners.get(index) or self._begin(time_s)
             track.take(stations, places, weights, time_s)
             track.labels[label] += len(stations) * score  # type: ignore[assignment]
-            if track.id not in counted:
-                counted.add(track.id)
-                track.hits += 1
-                track.scores += score
+            track.scores[time_s] = max(score, track.scores.get(time_s, 0.0))
 
     def _assign(self, seen: Sequence[_Seen], across: Floats) -> dict[int, LineTrack]:
         """The track of each sighting that has one, the nearest pairs first."""

@@ -28,6 +28,7 @@ __all__ = ["Element", "Found", "Observer"]
 
 FRAME = "local: metres, x to the right and y forward of the vehicle at the first frame, z up from the road"
 MOVING = ("vehicle",)
+NO_SIGN = "other"  # what the classifier calls a sign that only looks like one
 BELIEVED = 0.25  # least confidence of an observation: mean score over the frames in which it should have been seen
 
 
@@ -186,7 +187,11 @@ class Observer:
             GeoJSON-shaped features. Coordinates are metres in the local frame, not degrees; ``properties.reference`` says
             so. Points for things, LineStrings for lines, at the end a Polygon for the area driven on.
         """
-        features = [_of_thing(track) for track in self._things.ended(everything) if track.confidence >= BELIEVED]
+        features = [
+            _of_thing(track)
+            for track in self._things.ended(everything)
+            if track.confidence >= BELIEVED and track.label != NO_SIGN
+        ]
         features += [_of_line(track) for track in self._lanes.ended(everything) if len(track.points) >= 3]
         if everything and len(self._area.ring) >= 3:
             features.append(self._of_area())

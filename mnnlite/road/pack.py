@@ -13,12 +13,12 @@ from mnnlite.road.observer import Found
 if TYPE_CHECKING:
     from mnnlite.runtime import FrameResult
 
-__all__ = ["BRANCH", "FOLDER", "SCENE", "facts", "found_in", "pipeline_file"]
+__all__ = ["BRANCHES", "FOLDER", "SCENE", "facts", "found_in", "pipeline_file"]
 
 FOLDER = Path(__file__).parent.parent / "assets" / "road"
 OBJECTS, SCENE, SIGNS, TEXTS = "objects", "scene", "signs", "texts"  # tasks of the pipeline
 LANES, AREA, SURFACE = "lanes", "drivable", "surface"  # results of the task `SCENE`
-BRANCH = (LANES, AREA)  # outputs of one of its two branches
+BRANCHES = {"lines and area": (LANES, AREA), "surface": (SURFACE,)}  # outputs of its two branches
 
 
 def pipeline_file() -> Path:

@@ -55,15 +55,14 @@ def sighting(
     x1, y1, x2, y2 = (float(value) for value in box)
     if y1 < EDGE or y2 > camera.height - EDGE:
         return None
-    cut = x1 < EDGE or x2 > camera.width - EDGE
-    if cut and kind not in ACROSS:
+    if kind not in ACROSS and (x1 < EDGE or x2 > camera.width - EDGE):
         return None
     bearing = None
     if kind in HEIGHTS:
         bearing = _bearing(camera, (x1 + x2) / 2, (y1 + y2) / 2, y2 - y1, HEIGHTS[kind])
         place, covariance = _in_the_air(bearing)
     elif y2 > camera.horizon + 2:
-        sideways = (x2 - x1) / 4 if cut else 0.0
+        sideways = (x2 - x1) / 4 if kind in ACROSS else 0.0  # whichever part of it is in the picture
         place, covariance = _on_the_road(camera, (x1 + x2) / 2, y2, PIXELS + OF_HEIGHT * (y2 - y1), sideways)
     else:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -158,6 +157,8 @@ class Stream:
 
     async def __anext__(self) -> FrameResult:
         """Wait for the next result in a thread of the event loop's executor."""
+        import asyncio  # two megabytes, for those who await
+
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(None, next, self, None)
         if result is None:
