@@ -26,4 +26,4 @@ def test_missing_parts__stop_with_the_apt_line(checkout: Path, bare: Path) -> No
     first, line = child.stderr.splitlines()
     assert first == "missing: a C++ compiler, cmake, python3"
     assert line.startswith("apt install g++ ")
-    assert line in (checkout / "README.md").read_text().splitlines()
+    assert f"$ {line}" in (checkout / "README.md").read_text().splitlines()
