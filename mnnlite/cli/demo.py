@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import pipeline, video
 from mnnlite.cli.output import JsonLines, Output, columns
 from mnnlite.errors import ArgumentError, OutputError
-from mnnlite.proc import MIB
+from mnnlite.proc import MIB, high_water, process
 
 if TYPE_CHECKING:
     import argparse
@@ -168,7 +167,7 @@ def _drive(file: Path, footage: Footage, output: Output, as_json: bool, paced: b
         drive.seconds = time.perf_counter() - begun
         drive.dropped = stream.dropped
     drive.features += observer.features(everything=True)
-    drive.peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    drive.peak_rss = high_water() or process().rss  # getrusage counts what the starting process held, too
     return drive
 
 

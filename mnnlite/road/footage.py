@@ -5,7 +5,6 @@ Rendering takes longer than the networks and as much memory, so a process of its
 
 from __future__ import annotations
 
-import resource
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from mnnlite.errors import OutputError
 from mnnlite.frame import Frame
 from mnnlite.meter import run_in_child
+from mnnlite.proc import high_water, process
 from mnnlite.road.camera import Camera
 from mnnlite.road.scenes import clip
 from mnnlite.road.tracker import Pose
@@ -181,5 +181,5 @@ def render(request: dict[str, Any]) -> dict[str, Any]:
         "camera": asdict(camera),
         "shots": shots,
         "ms": 1000 * spent / max(len(shots), 1),
-        "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "rss": high_water() or process().rss,
     }
