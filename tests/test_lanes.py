@@ -54,7 +54,11 @@ def test_a_lane_is_bound_to_its_cores_and_nothing_else_is(specs):
         runtime.process(frame())
         assert f"threads 1, cores {core}\n" in runtime.plan()
         after = affinities()
-        assert [cores for thread, cores in after.items() if thread not in before] == [{core}]
+        new = [
+            cores for thread, cores in after.items() if thread not in before
+        ]  # the lane's, and one that loads may not have ended
+        assert new
+        assert all(cores == {core} for cores in new)
         with pytest.raises(mnnlite.ArgumentError, match="2 threads in a lane that is bound"):
             runtime.add("b", replace(specs["b"], threads=2))
         assert list(runtime.process(frame())) == ["a"]

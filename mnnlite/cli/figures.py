@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from array import array
@@ -13,7 +12,7 @@ import numpy as np
 
 from mnnlite.cli.output import columns
 from mnnlite.errors import StateError
-from mnnlite.proc import MIB, process
+from mnnlite.proc import MIB, high_water, process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +88,7 @@ def memory_mib() -> dict[str, float]:
         now = process()
     except StateError:
         return {}
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # lags behind by a few pages
+    most = high_water() or now.rss  # getrusage counts what the starting process held, too
     return {
         "resident": now.rss / MIB,
         "resident at most": max(now.rss, most) / MIB,

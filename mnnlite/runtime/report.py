@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mnnlite._engine import engine_bytes
+from mnnlite.errors import ClosedError
 from mnnlite.ledger import accounts_of, ledger
 from mnnlite.proc import files
 from mnnlite.runtime.cores import shown
@@ -61,8 +62,21 @@ def _parts(rule: Rule, entry: Entry, cost_ns: int) -> Iterator[str]:
 
 def memory_of(roster: Roster) -> dict[str, Any]:
     """As `Runtime.memory` says."""
-    with roster.flights.lock:
-        entries = [entry for entry in roster.entries.values() if not entry.evicted]
+    while True:
+        with roster.flights.lock:
+            entries = [entry for entry in roster.entries.values() if not entry.evicted]
+            tasks = [entry.task for entry in entries]
+        try:
+            return _memory_of(roster, entries)
+        except ClosedError:
+            with roster.flights.lock:
+                now = [roster.entries.get(entry.name) is entry and entry.task for entry in entries]
+            if all(task is then for task, then in zip(now, tasks, strict=True)):
+                raise
+            # A task left or moved meanwhile: look again.
+
+
+def _memory_of(roster: Roster, entries: list[Entry]) -> dict[str, Any]:
     tasks: dict[str, Any] = {}
     first: dict[int, str] = {}  # task of each model
     for entry in entries:
