@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 from onnx import helper, numpy_helper
 
 from mnnlite import video
-from mnnlite.road.pack import FOLDER
 
 from . import networks
 
@@ -151,12 +149,6 @@ def _placeholder(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).touch()
 
 
-def _pack(folder: Path) -> None:
-    """Nothing to make: the networks of the road pack are in the installation, or the page cannot be run."""
-    if not (FOLDER / "pipeline.toml").exists():
-        pytest.skip("this installation has no road pack")
-
-
 def _named(source: Callable[[Path], Path], name: str) -> Callable[[Path], object]:
     def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -174,7 +166,6 @@ MAKERS: dict[str, Callable[[Path], object]] = {
     "device.mnn": _without_epsilon,
     "drive": _drive,
     "drive.nv12": _nv12,
-    "pack": _pack,
     "a.mnn": _named(road, "a.mnn"),
     "b.mnn": _named(signs, "b.mnn"),
     "coco.names": lambda folder: (folder / "coco.names").write_text("person\nbicycle\ncar\n"),

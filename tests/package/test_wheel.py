@@ -44,7 +44,10 @@ def test_wheel__is_small(wheel: Path) -> None:
     assert wheel.stat().st_size < 3_000_000  # networks included
 
 
-@pytest.mark.parametrize("name", ["include/mnnlite/decoder.h", "py.typed", "_core.pyi", "_build.py", "__init__.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["include/mnnlite/decoder.h", "py.typed", "_core.pyi", "_build.py", "__init__.py", "assets/road/road_objects.mnn"],
+)
 def test_wheel__has(names: list[str], name: str) -> None:
     assert f"mnnlite/{name}" in names
 
