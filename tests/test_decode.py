@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnnlite import decoders, results
+from mnnlite import ImageSpec, decoders, results
 from mnnlite.errors import ArgumentError, DecoderError, DTypeError, TensorNotFoundError
 from mnnlite.reference.decode import classification, detections, fastestdet, nms, segmentation
 from mnnlite.reference.decode import math as reference_math
@@ -500,3 +500,42 @@ np.savez(r"{tmp_path}/" + __import__("os").environ.get("MNNLITE_FORCE_ISA", "own
     assert len(own.files) == 18
     for name in own.files:
         np.testing.assert_array_equal(own[name], baseline[name])
+
+
+# ---- geometry
+
+
+def into_network(points, frame, net, fit, anchor):
+    """Where a frame's points lie in the network's picture; a letterbox has whole pixels, as YOLO's own has."""
+    frame, net = np.array(frame, float), np.array(net, float)
+    inner = net
+    if fit == "letterbox":
+        inner = np.clip(np.round(frame * (net / frame).min()), 1, net)
+    elif fit == "crop":
+        inner = frame * (net / frame).max()
+    margin = (net - inner) / 2
+    if fit == "letterbox":
+        margin = np.floor(margin) if anchor == "center" else np.zeros(2)
+    return points * (inner / frame) + margin
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.tuples(st.integers(16, 4096), st.integers(16, 2160)),
+    st.tuples(st.integers(16, 640), st.integers(16, 640)),
+    st.sampled_from([("stretch", "center"), ("letterbox", "center"), ("letterbox", "top_left"), ("crop", "center")]),
+    st.integers(0, 2**32 - 1),
+)
+def test_boxes_come_back_to_their_place_in_the_frame(frame, net, how, seed):
+    """The boxes of a frame, taken into the network's picture and decoded, lie where they were."""
+    fit, anchor = how
+    corners = np.sort(np.random.default_rng(seed).random((5, 2, 2)) * frame, axis=1)
+    rows = np.zeros((1, 5, 6), np.float32)
+    rows[0, :, :4] = into_network(corners, frame, net, fit, anchor).reshape(5, 4)
+    rows[0, :, 4] = [0.9, 0.8, 0.7, 0.6, 0.5]
+    spec = decoders.Yolo("end2end", score=0.1, clip=False)
+    found = spec.decode({"boxes": rows}, frame_size=frame, image=ImageSpec(size=net, fit=fit, anchor=anchor))
+    # A float32 of the network's picture is 2^-24 of its size exact, which the way back enlarges.
+    scale = into_network(np.ones(2), frame, net, fit, anchor) - into_network(np.zeros(2), frame, net, fit, anchor)
+    rounding = np.abs(rows[..., :4]).max() * 2.0**-23 / scale.min()
+    np.testing.assert_allclose(found.boxes_xyxy, corners.reshape(5, 4), atol=max(1e-3, rounding), rtol=0)
