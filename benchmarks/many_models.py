@@ -41,6 +41,15 @@ CONTENDERS = [
 ]
 
 
+TRY = """
+import sys, mnnlite
+try:
+    mnnlite.Model(sys.argv[1]).run()
+except mnnlite.MnnliteError:
+    sys.exit(2)
+"""
+
+
 def networks() -> dict[str, tuple[Path, Path]]:
     """Original and converted file of each network that the converter takes, smallest first."""
     found = {}
@@ -55,8 +64,13 @@ def networks() -> dict[str, tuple[Path, Path]]:
             if not target.exists() and not refused.exists():
                 options = ["-f", "TFLITE", "--modelFile", str(source), "--MNNModel", str(target), "--bizCode", "x"]
                 subprocess.run([sys.executable, "-c", fetch.CONVERT, *options], capture_output=True, check=False)
-                check = f"import mnnlite; mnnlite.Model({str(target)!r}).run()"
-                if subprocess.run([sys.executable, "-c", check], capture_output=True, check=False).returncode != 0:
+                # In a child process and another folder: the engine may crash, and the checkout has a package of that name.
+                tried = subprocess.run(
+                    [sys.executable, "-c", TRY, str(target)], capture_output=True, check=False, cwd=fetch.FOLDER
+                )
+                if tried.returncode == 1:
+                    raise RuntimeError(f"{target.name} could not be tried: {tried.stderr.decode()[-300:]}")
+                if tried.returncode != 0:
                     refused.touch()
             if not refused.exists():
                 found[source.stem] = (source, target)
