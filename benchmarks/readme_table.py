@@ -39,6 +39,10 @@ def rows() -> list[tuple[str, str, str]]:
     slowest = max(row["overhead"] for row in call.values())
     counted = sum(row["allocations_in_200_runs"] for row in call.values())
     times = branches["median"]
+    images, decoded, eleven = measured("image_to_tensor", "--rounds", "40"), measured("decode"), measured("frame_time")
+    yolo = next(row for row in decoded["cases"] if row["case"] == "yolov8")
+    bgr, nv12 = images["bgr"]["summary"], images["nv12"]["summary"]
+    many = measured("many_models", "--frames", "4")
     return [
         (
             "`import mnnlite`",
@@ -65,6 +69,28 @@ def rows() -> list[tuple[str, str, str]]:
             "one of five outputs: all, its branch chosen at loading, chosen by call",
             f"{times['all outputs']:.1f}, {times['branch by path']:.1f}, {times['branch by call']:.1f} ms",
             "branches",
+        ),
+        (
+            "frames of 720p to 4K to float tensors of 224 to 640, BGR and NV12, over OpenCV and NumPy",
+            f"{bgr['resize+cvtColor+NumPy']['geometric_mean']:.1f}, "
+            f"{nv12['cvtColor+resize+NumPy']['geometric_mean']:.1f} times as fast "
+            f"(worst {bgr['resize+cvtColor+NumPy']['worst']:.1f}, {nv12['cvtColor+resize+NumPy']['worst']:.1f})",
+            "image_to_tensor",
+        ),
+        (
+            "a YOLOv8 head of 8400 candidates to boxes, over NumPy and OpenCV's NMS",
+            f"{yolo['native_us'] / 1e3:.2f} ms, {yolo['ratio_native']:.1f} times as fast",
+            "decode",
+        ),
+        (
+            "mediapipe's eleven networks, a 1080p frame to decoded results, on two lanes",
+            f"{eleven['frame_ms']['mnnlite, 2 lanes']:.1f} ms; {eleven['faster_than_MNN']:.2f} times as fast as MNN's package at its best",
+            "frame_time",
+        ),
+        (
+            "the same eleven, anonymous memory after two frames over MNN's package: one lane, two lanes",
+            f"{many['one_lane_memory_over_MNN']:.2f}, {many['two_lanes_memory_over_MNN']:.2f}",
+            "many_models",
         ),
     ]
 
