@@ -25,7 +25,8 @@ def measured(script: str, *options: str) -> dict[str, Any]:
     text = subprocess.run(
         [sys.executable, str(HERE / f"{script}.py"), "--json", *options], check=True, capture_output=True, text=True
     ).stdout
-    result: dict[str, Any] = json.loads(text.splitlines()[-1])
+    # The engine prints lines of its own, before and at its end.
+    result: dict[str, Any] = json.loads(next(line for line in text.splitlines() if line.startswith("{")))
     return result
 
 
