@@ -304,7 +304,7 @@ def main() -> None:
     }
     if options.json:
         result = {name: {"rows": rows, "summary": summary(rows)} for name, (_, rows) in tables.items()}
-        json.dump({"machine": about, **result}, sys.stdout, indent=1)
+        json.dump({"machine": about, **result}, sys.stdout)
         print()
         return
     print(", ".join(f"{key} {value}" for key, value in about.items()))
