@@ -40,7 +40,9 @@ def rows() -> list[tuple[str, str, str]]:
     slowest = max(row["overhead"] for row in call.values())
     counted = sum(row["allocations_in_200_runs"] for row in call.values())
     times = branches["median"]
-    images, decoded, eleven = measured("image_to_tensor", "--rounds", "40"), measured("decode"), measured("frame_time")
+    images, decoded = measured("image_to_tensor", "--rounds", "40"), measured("decode")
+    # MNN with two threads has fast and slow processes: the run that is least in our favour.
+    eleven = min((measured("frame_time") for _ in range(4)), key=lambda run: run["faster_than_MNN"])
     yolo = next(row for row in decoded["cases"] if row["case"] == "yolov8")
     bgr, nv12 = images["bgr"]["summary"], images["nv12"]["summary"]
     many = measured("many_models", "--frames", "4")
@@ -85,7 +87,7 @@ def rows() -> list[tuple[str, str, str]]:
         ),
         (
             "mediapipe's eleven networks, a 1080p frame to decoded results, on two lanes",
-            f"{eleven['frame_ms']['mnnlite, 2 lanes']:.1f} ms; {eleven['faster_than_MNN']:.2f} times as fast as MNN's package at its best",
+            f"{eleven['frame_ms']['mnnlite, 2 lanes']:.1f} ms; {eleven['faster_than_MNN']:.2f} times as fast as MNN's package at its best (least of four runs)",
             "frame_time",
         ),
         (
@@ -107,7 +109,7 @@ def main() -> None:
     here = machine.facts()
     measured_on = (
         f"Measured on {here['date']}: {here['cpu']}, {here['cores']} cores, MNN {here['MNN']}, Python {here['python']}, one thread. "
-        "The network is mediapipe's pose_landmark_full." + busy
+        "One network: mediapipe's pose_landmark_full." + busy
     )
     found = rows()
     lines = [
