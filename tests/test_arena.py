@@ -12,6 +12,7 @@ import pytest
 import mnnlite
 from helpers import networks
 from helpers.child import EMULATED, run_python
+from helpers.disks import disk
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec
 
 SIZES = (16, 32, 64, 96)
@@ -331,12 +332,9 @@ def test_tasks_of_one_network_share_its_session(family, spoiler, weights):
                 ran[name] += 1
         return ran
 
-    options = {} if weights == "heap" else {"weights": weights}
-    try:
-        runtime = Runtime(**options)
-    except mnnlite.ArgumentError as error:
-        pytest.skip(str(error))  # no folder on a disk
-    with runtime:
+    if weights == "mapped":
+        disk()
+    with Runtime(weights=weights) as runtime:
         runtime.add("poison", TaskSpec(spoiler, ImageSpec(std=1e-29)))
         runtime.add("heat", TaskSpec(path, image, outputs=["heat"]))
         narrow = runtime.memory()["tasks"]["heat"]["static"]
@@ -380,11 +378,9 @@ def test_a_runtime_takes_networks_with_external_weights(tmp_path, spoiler, weigh
     frame = Frame(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
     with Task(spec) as task:
         expected = task(frame)
-    try:
-        runtime = Runtime(memory="1 GiB", weights=weights)
-    except mnnlite.ArgumentError as error:
-        pytest.skip(str(error))  # no folder on a disk
-    with runtime:
+    if weights == "mapped":
+        disk()
+    with Runtime(memory="1 GiB", weights=weights) as runtime:
         runtime.add("net", spec)
         runtime.add("poison", TaskSpec(spoiler, ImageSpec(std=1e-29)))
         for _ in range(2):
