@@ -19,7 +19,6 @@ import argparse
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -181,20 +180,8 @@ def overhead(made: Ours, image: Any, frames: int) -> float:
 
 
 def beside_a_busy_thread(made: Ours, image: Any, frames: int) -> float:
-    stop = threading.Event()
-
-    def spin() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-
-    thread = threading.Thread(target=spin)
-    thread.start()
-    try:
+    with machine.busy_thread():
         return overhead(made, image, frames)
-    finally:
-        stop.set()
-        thread.join()
 
 
 def compare(made: Ours, image: Any, files: dict[str, tuple[Path, Path]]) -> list[str]:

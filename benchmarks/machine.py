@@ -8,7 +8,9 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,25 @@ def parser(text: str | None) -> argparse.ArgumentParser:
 
 def median(values: Sequence[float]) -> float:
     return statistics.median(values)
+
+
+@contextmanager
+def busy_thread() -> Iterator[None]:
+    """A Python thread that never rests, meanwhile."""
+    stop = threading.Event()
+
+    def spin() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def spread(values: Sequence[float]) -> str:

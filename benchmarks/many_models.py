@@ -18,7 +18,6 @@ import gc
 import json
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from pathlib import Path
@@ -264,22 +263,12 @@ def critical_us(made: Ours, found: Any) -> float:
 
 def busy(made: Ours, image: Any, frames: int) -> float:
     """Microseconds over the critical lane with a Python thread that never rests beside it."""
-    stop = threading.Event()
-
-    def spin() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-
-    thread = threading.Thread(target=spin)
-    thread.start()
     overheads = []
-    for _ in range(frames):
-        begin = time.perf_counter()
-        found = made.frame(image)
-        overheads.append(1e6 * (time.perf_counter() - begin) - critical_us(made, found))
-    stop.set()
-    thread.join()
+    with machine.busy_thread():
+        for _ in range(frames):
+            begin = time.perf_counter()
+            found = made.frame(image)
+            overheads.append(1e6 * (time.perf_counter() - begin) - critical_us(made, found))
     return machine.median(overheads)
 
 
