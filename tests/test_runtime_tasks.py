@@ -48,6 +48,21 @@ def same(found, expected):
     np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
 
 
+def test_raw_outputs_without_a_crop_are_empty_and_not_an_earlier_frames(areas, branches):
+    spec = TaskSpec(branches, ImageSpec(size=(16, 16), std=60), outputs=["heat"])
+    with Runtime() as runtime:
+        runtime.add("areas", areas)
+        runtime.add("inner", spec, after="areas", only={"green"})
+        before = runtime.process(stripes())
+        assert before.crops["inner"] == (1, 1)
+        assert before["inner"]["heat"].shape[0] == 1
+        red = np.zeros((40, 72, 3), np.uint8)
+        red[..., 0] = 240
+        after = runtime.process(Frame(red, "RGB"))
+        assert after.crops["inner"] == (0, 0)
+        assert after["inner"]["heat"].shape == (0, *before["inner"]["heat"].shape[1:])
+
+
 @pytest.mark.parametrize("padding", [0.0, 0.1, 0.25])
 def test_padding_is_part_of_the_box_on_each_side(areas, branches, padding):
     spec, frame = inner_spec(branches), stripes()

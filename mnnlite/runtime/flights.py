@@ -245,6 +245,8 @@ class Flights:
         """What became of one task."""
         state, begin, end, preprocess, infer, decode, crops, eligible, error, found, raw, placed = outcome
         name, result, stats = entry.name, flight.result, entry.stats
+        if crops == 0:  # nothing to run on: what lies in the outputs is of an earlier frame
+            raw = {output: (each if each.ndim else each.reshape(1))[:0] for output, each in raw.items()}
         if state == _RAN:
             try:
                 result._results[name], spent = entry.task.collect(found, raw, placed, flight.frame)
