@@ -22,7 +22,8 @@ __all__ = ["ImageSpec", "TaskSpec", "TensorInfo"]
 FITS = ("stretch", "letterbox", "crop")
 COLORS = {"RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
 FILTERS = ("nearest", "bilinear", "area")
-ANCHORS = ("center", "top_left")
+# Of what is over, in the picture (a crop) or beside it (a letterbox), the part to the left and above.
+ANCHORS = {"center": (0.5, 0.5), "top_left": (0.0, 0.0), "bottom": (0.5, 1.0)}
 DTYPES = ("float32", "float16", "uint8", "int8")
 PRECISIONS = ("normal", "high", "low")
 LAYOUTS = ("NCHW", "NHWC", "NC4HW4", "NC8HW8")
@@ -95,7 +96,7 @@ class ImageSpec:
         Pixels of the network's input. ``None``: the size of the tensor the spec is used with.
     fit : {"stretch", "letterbox", "crop"}
         ``stretch`` ignores the aspect ratio; ``letterbox`` keeps it and fills the rest with `pad`; ``crop`` keeps it
-        and drops what does not fit, from both sides equally.
+        and drops what does not fit.
     color : {"RGB", "BGR", "RGBA", "BGRA", "GRAY"}
         The order of channels the network was trained with. Alpha is 255 (65535) where the frame has none.
     mean, std : number or one per channel, in the order of `color`
@@ -105,8 +106,9 @@ class ImageSpec:
         ``area`` averages what a network pixel covers, without aliasing; an axis that is enlarged is bilinear.
     pad : number or one per channel, in the order of `color`
         The value of p where there is no picture: beside a letterbox, or outside the frame.
-    anchor : {"center", "top_left"}
-        Where the picture lies in a letterbox.
+    anchor : {"center", "top_left", "bottom"}
+        Where the picture lies in a letterbox, or which part of it a crop keeps; ``bottom`` is in the middle from side to side:
+        with a flat size the road, and not the sky.
     multiple : int
         With ``fit="letterbox"``: the smallest size that holds the picture and is a multiple of this, instead of the
         whole of `size`. 0: always the whole size.
@@ -154,7 +156,7 @@ class ImageSpec:
         _word("fit", self.fit, FITS)
         _word("color", self.color, COLORS)
         _word("filter", self.filter, FILTERS)
-        _word("anchor", self.anchor, ANCHORS)
+        _word("anchor", self.anchor, tuple(ANCHORS))
         for name in ("mean", "std", "pad"):
             put(name, _per_channel(name, getattr(self, name), self.channels, self.color))
         for index, value in enumerate(self.std_):

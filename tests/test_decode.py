@@ -117,7 +117,10 @@ def test_every_family_is_native_and_named_after_its_class():
         (Letterbox((320, 320), "stretch"), (640, 480), (160, 160), (320, 240)),
         (Letterbox((320, 320)), (640, 480), (0, 40), (0, 0)),
         (Letterbox((320, 320), anchor="top_left"), (640, 480), (320, 240), (640, 480)),
+        (Letterbox((320, 320), anchor="bottom"), (640, 480), (0, 80), (0, 0)),
         (Letterbox((320, 320), "crop"), (640, 480), (0, 0), (80, 0)),
+        (Letterbox((320, 320), "crop", anchor="top_left"), (640, 480), (0, 0), (0, 0)),
+        (Letterbox((320, 80), "crop", anchor="bottom"), (640, 480), (0, 0), (0, 320)),
     ],
 )
 def test_place_maps_network_pixels_to_the_frame(image, frame, point, expected):

@@ -108,7 +108,7 @@ def test_regions(fit, format):
     ]
     for part in parts:
         for filter in ("bilinear", "nearest", "area"):
-            for anchor in ("center", "top_left"):
+            for anchor in ("center", "top_left", "bottom"):
                 same(ImageSpec(size=(24, 17), fit=fit, filter=filter, anchor=anchor, pad=(10, 20.5, 114)), part, image)
 
 
@@ -177,6 +177,19 @@ def test_letterbox_borders_are_whole_pixels():
     top_left = ImageSpec(size=(64, 64), fit="letterbox", pad=114, anchor="top_left").apply(frame)[0, 0]
     assert (top_left[:36] == 200).all()
     assert (top_left[36:] == 114).all()
+    bottom = ImageSpec(size=(64, 64), fit="letterbox", pad=114, anchor="bottom").apply(frame)[0, 0]
+    assert (bottom[:28] == 114).all()
+    assert (bottom[28:] == 200).all()
+
+
+@pytest.mark.parametrize(("anchor", "left", "top"), [("center", 20, 10), ("top_left", 0, 0), ("bottom", 20, 20)])
+def test_a_crop_keeps_the_part_its_anchor_says(anchor, left, top):
+    """Of what is over in one direction nothing is over in the other, so each is seen with a frame of its own."""
+    image = np.arange(40 * 80, dtype=np.uint16).reshape(40, 80)
+    wide = ImageSpec(size=(40, 40), fit="crop", anchor=anchor, color="GRAY").apply(Frame(image, "GRAY"))[0, 0]
+    np.testing.assert_array_equal(wide, image[:, left : left + 40])
+    flat = ImageSpec(size=(80, 20), fit="crop", anchor=anchor, color="GRAY").apply(Frame(image, "GRAY"))[0, 0]
+    np.testing.assert_array_equal(flat, image[top : top + 20])
 
 
 @pytest.mark.parametrize("size", [(50, 40), (131, 97), (200, 300), (224, 224), (33, 150)])

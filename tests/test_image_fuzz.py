@@ -36,7 +36,7 @@ def random_spec(rng, *, area):
         "std": 1 if plain else tuple(odd(rng, 0.5, 255) for _ in range(channels)),
         "pad": odd(rng, 0, 255),
         "filter": str(rng.choice(["nearest", "bilinear", "bilinear", "area"] if area else ["nearest", "bilinear"])),
-        "anchor": str(rng.choice(["center", "top_left"])),
+        "anchor": str(rng.choice(["center", "top_left", "bottom"])),
         "dtype": dtype,
         "layout": [None, "NCHW", "NHWC", "NC4HW4", "NC8HW8"][rng.integers(5)],
         "scale": odd(rng, 0.001, 2) if dtype in ("uint8", "int8") and rng.random() < 0.5 else None,

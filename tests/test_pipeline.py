@@ -106,6 +106,7 @@ def test_written_without_a_folder_has_absolute_paths(folder: Path) -> None:
         {},
         {"image": None, "decoder": "raw"},
         {"image": mnnlite.ImageSpec(size=(8, 4), fit="letterbox", color="GRAY", mean=3.5, pad=114, anchor="top_left")},
+        {"image": mnnlite.ImageSpec(size=(8, 2), fit="crop", anchor="bottom")},
         {"image": {"left": mnnlite.ImageSpec(size=(8, 4)), "right": mnnlite.ImageSpec(size=(4, 4), layout="NHWC")}},
         {"decoder": decoders.Classification(activation="none", top_k=1, classes=('"quoted"', "a\tb", "ä\x7f"))},
         {"decoder": {"a b": decoders.Segmentation(threshold=1e-7), "c.d": decoders.Classification()}},

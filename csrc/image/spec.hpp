@@ -8,7 +8,7 @@
 namespace mnnlite {
 
 enum class Fit : int32_t { stretch, letterbox, crop };
-enum class Anchor : int32_t { center, top_left };
+enum class Anchor : int32_t { center, top_left, bottom };
 enum class Color : int32_t { rgb, bgr, rgba, bgra, gray };
 enum class Filter : int32_t { nearest, bilinear, area };
 

@@ -24,7 +24,7 @@ Enum enum_of(const py::handle& word, const char* const (&words)[N], const char* 
 }
 
 constexpr const char* kFits[] = {"stretch", "letterbox", "crop"};
-constexpr const char* kAnchors[] = {"center", "top_left"};
+constexpr const char* kAnchors[] = {"center", "top_left", "bottom"};
 constexpr const char* kColors[] = {"RGB", "BGR", "RGBA", "BGRA", "GRAY"};
 constexpr const char* kFilters[] = {"nearest", "bilinear", "area"};
 constexpr const char* kDTypes[] = {"", "float32", "float16", "int32", "uint8", "int8"};

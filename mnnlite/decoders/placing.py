@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mnnlite.errors import ArgumentError
+from mnnlite.specs import ANCHORS
 
 
 class Placed(NamedTuple):
@@ -73,11 +74,12 @@ def place(image: Any, frame_size: tuple[int, int]) -> Placed:
     if image.size is None:
         raise ArgumentError("image: the spec has no size, so the place of pixels in the frame is not known")
     net_width, net_height = image.size
+    share_x, share_y = ANCHORS[getattr(image, "anchor", "center")]
     if image.fit == "stretch":
         scale_x, scale_y, shift_x, shift_y = width / net_width, height / net_height, 0.0, 0.0
     elif image.fit == "crop":
         scale_x = scale_y = 1.0 / max(net_width / width, net_height / height)
-        shift_x, shift_y = (width - net_width * scale_x) / 2, (height - net_height * scale_y) / 2
+        shift_x, shift_y = (width - net_width * scale_x) * share_x, (height - net_height * scale_y) * share_y
     else:  # a letterbox, whose picture has whole pixels: mnnlite.reference.image.place
         ratio = min(net_width / width, net_height / height)
         inner = (
@@ -87,8 +89,7 @@ def place(image: Any, frame_size: tuple[int, int]) -> Placed:
         multiple = getattr(image, "multiple", 0)
         if multiple:
             net_width, net_height = (-(-side // multiple) * multiple for side in inner)
-        centered = getattr(image, "anchor", "center") == "center"
-        left, top = ((net_width - inner[0]) // 2, (net_height - inner[1]) // 2) if centered else (0, 0)
+        left, top = int((net_width - inner[0]) * share_x), int((net_height - inner[1]) * share_y)
         scale_x, scale_y = width / inner[0], height / inner[1]
         shift_x, shift_y = -(left * scale_x), -(top * scale_y)
     matrix9 = (scale_x, 0.0, shift_x, 0.0, scale_y, shift_y, 0.0, 0.0, 1.0)

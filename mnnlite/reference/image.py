@@ -154,6 +154,10 @@ def network_size(spec: ImageSpec, region: Region) -> tuple[int, int]:
     return (placed.width + up - 1) // up * up, (placed.height + up - 1) // up * up
 
 
+# Of what is over, in the picture (a crop) or beside it (a letterbox), the part to the left and above.
+SHARES = {"center": (0.5, 0.5), "top_left": (0.0, 0.0), "bottom": (0.5, 1.0)}
+
+
 def place(spec: ImageSpec, region: Region, width: int, height: int) -> Placement:
     """Place the region in an input of width x height pixels.
 
@@ -162,17 +166,16 @@ def place(spec: ImageSpec, region: Region, width: int, height: int) -> Placement
     """
     if spec.fit == "stretch":
         return Placement(0, 0, width, height, region.width / width, region.height / height, 0.0, 0.0)
+    share_x, share_y = SHARES[spec.anchor]
     if spec.fit == "crop":
         scale = 1.0 / max(width / region.width, height / region.height)
-        shift_x, shift_y = (region.width - width * scale) / 2, (region.height - height * scale) / 2
+        shift_x, shift_y = (region.width - width * scale) * share_x, (region.height - height * scale) * share_y
         return Placement(0, 0, width, height, scale, scale, shift_x, shift_y)
     box_width, box_height = spec.size or (width, height)
     ratio = min(box_width / region.width, box_height / region.height)
     inner_width = int(min(max(round(region.width * ratio), 1), width))
     inner_height = int(min(max(round(region.height * ratio), 1), height))
-    centered = spec.anchor == "center"
-    left = (width - inner_width) // 2 if centered else 0
-    top = (height - inner_height) // 2 if centered else 0
+    left, top = int((width - inner_width) * share_x), int((height - inner_height) * share_y)
     scale_x, scale_y = region.width / inner_width, region.height / inner_height
     return Placement(left, top, inner_width, inner_height, scale_x, scale_y, -(left * scale_x), -(top * scale_y))
 
