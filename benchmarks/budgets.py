@@ -42,7 +42,7 @@ def one_set(seed: int, paths: list[str]) -> dict[str, Any]:
     runtime = mnnlite.Runtime(lanes=lanes, weights=weights, force=True)  # what only a first use leaves behind
     runtime.add("first", mnnlite.TaskSpec(paths[0], mnnlite.ImageSpec(std=255, color="RGB")))
     runtime.process(frame)
-    where = runtime._lanes[0].weights
+    where = runtime._lanes[0].options
     runtime.close()
     del runtime
     budget = Budget(1 << 40, 1, lanes, where)

@@ -27,6 +27,7 @@ class Arena(metaclass=pybind11_type):
         power: str,
         threads: int,
         fallback_to_cpu: bool,
+        winograd: str = "large",
         weights_folder: str = "",
     ) -> None: ...
     @property

@@ -123,7 +123,7 @@ def of(
     images : sequence of (input or "", width, height, channels, batch, layout or "")
         Pictures that fill in the axes a file leaves open, as a `Task` derives them from its image specs.
     **arena_options
-        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads`` as for `Arena`.
+        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``winograd``, ``weights``, ``weights_dir`` as for `Arena`.
 
     Returns
     -------

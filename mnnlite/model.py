@@ -24,7 +24,8 @@ _log = logging.getLogger("mnnlite.model")
 
 _BACKENDS = ("cpu", "opencl", "opengl", "vulkan")
 _LEVELS = ("normal", "high", "low")
-_OPTIONS = ("backend", "precision", "memory_mode", "power", "threads", "weights", "weights_dir")
+_TILES = ("large", "small", "none")
+_OPTIONS = ("backend", "precision", "memory_mode", "power", "threads", "winograd", "weights", "weights_dir")
 # Kept from one start to the next, so it is on a disk, where /tmp may be in memory (Filesystem Hierarchy Standard 3.0, 5.15).
 _WEIGHTS_DIR = "/var/tmp"
 
@@ -58,6 +59,10 @@ class Arena:
         1 to 32, of every model in this arena.
     fallback : {None, "cpu"}
         What to take if the engine has no such backend.
+    winograd : {"large", "small", "none"}
+        How 3x3 convolutions are computed on the CPU. ``"large"``: by Winograd's method with tiles of up to 6x6, as the engine
+        does by itself; fastest, and the weights of such a convolution take up to 64/9 of their size. ``"small"``: tiles of
+        2x2, 16/9. ``"none"``: directly, with the weights as they are. Results differ by rounding.
     weights : {"heap", "mapped"}
         ``"mapped"``: the weights of each model lie in a file of their own, without a name, that mnnlite writes once when it
         loads the model; the kernel may drop their pages when memory is short and reads them again when they are used.
@@ -87,6 +92,7 @@ class Arena:
         threads: int = 1,
         *,
         fallback: str | None = None,
+        winograd: str = "large",
         weights: str = "heap",
         weights_dir: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -96,8 +102,8 @@ class Arena:
         self.memory_mode = _word("memory_mode", memory_mode, _LEVELS)
         self.power = _word("power", power, _LEVELS)
         self.threads = _threads(threads)
-        where = weights_options(weights, weights_dir)
-        self.weights, self.weights_dir = where["weights"], where.get("weights_dir")
+        where = memory_options(weights, weights_dir, winograd)
+        self.winograd, self.weights, self.weights_dir = winograd, weights, where.get("weights_dir")
         self._native: _core.Arena | None = _core.Arena(
             backend=_word("backend", backend, _BACKENDS),
             precision=precision,
@@ -105,6 +111,7 @@ class Arena:
             power=power,
             threads=self.threads,
             fallback_to_cpu=fallback == "cpu",
+            winograd=winograd,
             weights_folder=self.weights_dir or "",
         )
         self._models: weakref.WeakSet[_core.Model] = weakref.WeakSet()
@@ -183,7 +190,8 @@ class Model:
     fallback : {None, "cpu"}
         See `Arena`.
     **arena_options
-        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``weights``, ``weights_dir`` as in `Arena`.
+        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``winograd``, ``weights``, ``weights_dir`` as in
+            `Arena`.
         With `arena` they must be what the arena has.
 
     Raises
@@ -403,21 +411,24 @@ class Model:
         return f"Model({self._name!r}, inputs={list(self.inputs)}, outputs={list(self.outputs)})"
 
 
-def weights_options(weights: str, folder: str | os.PathLike[str] | None) -> dict[str, str]:
-    """Options of an arena, checked: where weights lie.
+def memory_options(
+    weights: str = "heap", weights_dir: str | os.PathLike[str] | None = None, winograd: str = "large"
+) -> dict[str, str]:
+    """Options of an arena, checked: where weights lie and how large they become. Only those that are not the usual ones.
 
     Raises
     ------
     ArgumentError
         A word that is not known; the folder cannot be written or lies in memory.
     """
+    options = {} if _word("winograd", winograd, _TILES) == "large" else {"winograd": winograd}
     if _word("weights", weights, ("heap", "mapped")) == "heap":
-        if folder is not None:
+        if weights_dir is not None:
             raise ArgumentError("weights_dir is for weights='mapped'; with weights='heap' there are no files")
-        return {"weights": "heap"}
-    where = os.path.abspath(os.fspath(folder or _WEIGHTS_DIR))
+        return options
+    where = os.path.abspath(os.fspath(weights_dir or _WEIGHTS_DIR))
     _core.check_weights_folder(where)
-    return {"weights": "mapped", "weights_dir": where}
+    return {**options, "weights": "mapped", "weights_dir": where}
 
 
 def _own_arena(options: dict[str, Any], fallback: str | None) -> Arena:

@@ -66,6 +66,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
     session->all_outputs_ = false;
   }
   MNN::Interpreter& interpreter = session->net_.interpreter();
+  interpreter.setSessionHint(MNN::Interpreter::WINOGRAD_MEMORY_LEVEL, static_cast<int>(shared.options().winograd));
   session->session_ = interpreter.createSession(config, shared.runtime());
   if (!session->session_) {
     if (!options.outputs.empty()) MNNLITE_TRY(session->check_names(options.outputs));

@@ -32,6 +32,10 @@ void log_prints(const PrintCapture& prints) {
 
 Level level(const std::string& word) { return word == "high" ? Level::high : word == "low" ? Level::low : Level::normal; }
 
+Winograd winograd(const std::string& word) {
+  return word == "small" ? Winograd::small : word == "none" ? Winograd::none : Winograd::large;
+}
+
 BackendKind backend(const std::string& word) {
   return word == "opencl" ? BackendKind::opencl : word == "opengl" ? BackendKind::opengl : word == "vulkan" ? BackendKind::vulkan : BackendKind::cpu;
 }
@@ -42,10 +46,10 @@ const char* word_of(BackendKind kind) {
 }
 
 std::shared_ptr<Arena> make_arena(const std::string& backend_word, const std::string& precision, const std::string& memory,
-                                  const std::string& power, int threads, bool fallback_to_cpu,
+                                  const std::string& power, int threads, bool fallback_to_cpu, const std::string& tiles,
                                   const std::string& weights_folder) {
   const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu,
-                             weights_folder};
+                             winograd(tiles), weights_folder};
   std::shared_ptr<Arena> arena;
   const PrintCapture prints;
   Status status;
@@ -380,7 +384,8 @@ void bind_engine(py::module_& module) {
 
   py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
       .def(py::init(&make_arena), py::arg("backend"), py::arg("precision"), py::arg("memory_mode"), py::arg("power"),
-           py::arg("threads"), py::arg("fallback_to_cpu"), py::arg("weights_folder") = "")
+           py::arg("threads"), py::arg("fallback_to_cpu"), py::arg("winograd") = "large",
+           py::arg("weights_folder") = "")
       .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options().backend); })
       .def_property_readonly("computes_in_half", &Arena::computes_in_half)
       .def_property_readonly("static_bytes", &Arena::static_bytes)

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULTS", "add_model_options", "model_options", "read_inputs", "shapes_of"]
 
-DEFAULTS = {"shapes": {}, "backend": "cpu", "precision": "normal", "memory_mode": "normal", "threads": 1}
+DEFAULTS = {
+    "shapes": {},
+    "backend": "cpu",
+    "precision": "normal",
+    "memory_mode": "normal",
+    "winograd": "large",
+    "threads": 1,
+}
 _LEVELS = ("normal", "high", "low")
 
 
@@ -32,6 +39,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=_LEVELS, default="normal", help="low: half floats where the CPU has them"
     )
     parser.add_argument("--memory-mode", choices=_LEVELS, default="normal", help="low: 8-bit weights stay as they are")
+    parser.add_argument(
+        "--winograd", choices=("large", "small", "none"), default="large", help="small, none: less memory, more time"
+    )
     parser.add_argument("--threads", type=int, default=1, metavar="N")
 
 
@@ -42,6 +52,7 @@ def model_options(args: argparse.Namespace) -> dict[str, Any]:
         "backend": args.backend,
         "precision": args.precision,
         "memory_mode": args.memory_mode,
+        "winograd": args.winograd,
         "threads": args.threads,
     }
 

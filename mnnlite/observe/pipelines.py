@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import meter, pipeline, video
 from mnnlite.frame import Frame
+from mnnlite.model import memory_options
 from mnnlite.observe.life import Curve, curve_of
 from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, prediction_of
 from mnnlite.proc import MIB
@@ -63,8 +64,8 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     """Predict the peak of a pipeline; see `predict`."""
     spec = source if isinstance(source, pipeline.Pipeline) else pipeline.load(source)
     threads, count = int(spec.runtime.get("threads", 1)), int(spec.runtime.get("lanes", 1))
-    where = {key: spec.runtime[key] for key in ("weights", "weights_dir") if key in spec.runtime}
-    budget = Budget(1, threads, count, {"weights": "heap", **where})
+    said = {key: spec.runtime[key] for key in ("weights", "weights_dir", "winograd") if key in spec.runtime}
+    budget = Budget(1, threads, count, memory_options(**said))
     shares = {name: budget.share_of(name, task, 0) for name, task in spec.tasks.items()}
     lanes = _lanes(spec, shares, count)
     placed = [budget.share_of(name, task, lanes[name]) for name, task in spec.tasks.items()]

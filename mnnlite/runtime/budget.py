@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mnnlite import cost
 from mnnlite._engine import engine_bytes
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
-from mnnlite.model import weights_options
+from mnnlite.model import memory_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 _A_TASK = 128 * 1024
 _A_LANE = 512 * 1024
 _MOST_CHILDREN = 4  # processes that find costs for one kind of choice
-_ON_HEAP: Mapping[str, str] = {"weights": "heap"}
+_USUAL: Mapping[str, str] = {}  # options of arenas, see `memory_options`
 
 
 def parse(memory: str | int) -> int:
@@ -64,7 +64,7 @@ class Share:
     shares_input: bool
 
 
-def cost_of(spec: TaskSpec, threads: int, weights: Mapping[str, str], outputs: Iterable[str] | None = None) -> Cost:
+def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, Any], outputs: Iterable[str] | None = None) -> Cost:
     """Of a task's model; from the cache if it is known."""
     if not isinstance(spec.model, (str, os.PathLike)):
         raise ArgumentError(
@@ -76,7 +76,6 @@ def cost_of(spec: TaskSpec, threads: int, weights: Mapping[str, str], outputs: I
         (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in named.items()
     ]
     chosen = list(outputs) if outputs is not None else spec.outputs
-    where: Mapping[str, Any] = {} if weights == _ON_HEAP else weights
     return cost.of(
         spec.model,
         outputs=chosen,
@@ -85,7 +84,7 @@ def cost_of(spec: TaskSpec, threads: int, weights: Mapping[str, str], outputs: I
         images=hints,
         precision=spec.precision,
         threads=spec.threads or threads,
-        **where,
+        **options,
     )
 
 
@@ -127,12 +126,12 @@ class Budget:
         Bytes.
     threads, lanes : int
         Of the runtime.
-    weights : dict
-        ``weights`` and ``weights_dir`` of its arenas.
+    options : dict
+        Of its arenas, as `memory_options` gives them.
     """
 
-    def __init__(self, limit: int, threads: int = 1, lanes: int = 1, weights: Mapping[str, str] = _ON_HEAP) -> None:
-        self.limit, self.threads, self.lanes, self.weights = limit, threads, lanes, weights
+    def __init__(self, limit: int, threads: int = 1, lanes: int = 1, options: Mapping[str, str] = _USUAL) -> None:
+        self.limit, self.threads, self.lanes, self.options = limit, threads, lanes, options
         self._before = anonymous()
 
     def grown(self) -> int:
@@ -141,7 +140,7 @@ class Budget:
 
     def share_of(self, name: str, spec: TaskSpec, lane: int, outputs: Iterable[str] | None = None) -> Share:
         """What a task of this spec would hold in a lane."""
-        found = cost_of(spec, self.threads, self.weights, outputs)
+        found = cost_of(spec, self.threads, self.options, outputs)
         shares = spec.image is not None and not isinstance(spec.image, Mapping)
         return Share(name, spec, found, lane, (spec.precision, spec.threads or self.threads), shares)
 
@@ -192,15 +191,16 @@ class Budget:
         with suppress(MnnliteError):
             branches = list(new.spec.outputs or (new.spec.decoder if isinstance(new.spec.decoder, Mapping) else ()))
             for name in branches[:_MOST_CHILDREN] if len(branches) > 1 else []:
-                branch = replace(new, cost=cost_of(new.spec, self.threads, self.weights, [name]))
+                branch = replace(new, cost=cost_of(new.spec, self.threads, self.options, [name]))
                 if unknown + most(shares, branch) <= self.limit:
                     yield f"only its branch outputs=[{name!r}]"
-        with suppress(MnnliteError):
-            if self.weights == _ON_HEAP and len(shares) < _MOST_CHILDREN:
-                where = weights_options("mapped", None)
-                mapped = [replace(each, cost=cost_of(each.spec, self.threads, where)) for each in (*shares, new)]
-                if unknown + most(mapped[:-1], mapped[-1]) <= self.limit:
-                    yield "weights='mapped'"
+        for name, word in (("winograd", "small"), ("weights", "mapped")):
+            with suppress(MnnliteError):
+                if name not in self.options and len(shares) < _MOST_CHILDREN:
+                    options = {**self.options, **memory_options(**{name: word})}
+                    changed = [replace(each, cost=cost_of(each.spec, self.threads, options)) for each in (*shares, new)]
+                    if unknown + most(changed[:-1], changed[-1]) <= self.limit:
+                        yield f"{name}={word!r}"
 
     def _removals(self, shares: list[Share], new: Share) -> Iterator[str]:
         def fits(gone: list[Share]) -> bool:

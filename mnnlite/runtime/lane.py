@@ -35,17 +35,17 @@ class Lane:
     lanes : _core.Lanes
         All lanes; this one is `index` of them.
     index : int
-    weights : dict
-        ``weights`` and ``weights_dir`` of the arenas.
+    options : dict
+        Of the arenas, as `memory_options` gives them.
     cores : tuple of int, optional
         The only ones that the thread runs on.
     """
 
     def __init__(
-        self, lanes: _core.Lanes, index: int, weights: Mapping[str, str], cores: tuple[int, ...] | None = None
+        self, lanes: _core.Lanes, index: int, options: Mapping[str, str], cores: tuple[int, ...] | None = None
     ) -> None:
         self.index, self.cores = index, cores
-        self.weights = weights
+        self.options = options
         self.arenas: _Arenas = {}
         self.models: dict[Key, Shared] = {}  # that several tasks may use
         self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
@@ -84,7 +84,7 @@ class Lane:
         """The lane's arena of these options; on the lane's thread."""
         key = (precision, threads)
         if key not in self.arenas:
-            self.arenas[key] = Arena(precision=precision, threads=threads, **self.weights)
+            self.arenas[key] = Arena(precision=precision, threads=threads, **self.options)
         return self.arenas[key]
 
     def tidy(self) -> None:

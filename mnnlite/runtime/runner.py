@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, get_args
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError
 from mnnlite.frame import Frame
-from mnnlite.model import weights_options
+from mnnlite.model import memory_options
 from mnnlite.runtime.budget import Budget, parse
 from mnnlite.runtime.collector import Collector
 from mnnlite.runtime.cores import assign, read_cores, speeds_of
@@ -61,6 +61,8 @@ class Runtime:
     weights : {"heap", "mapped"}
         ``"mapped"``: weights lie in files that mnnlite writes when it loads a model; the kernel may drop their pages when
         memory is short, at the price of reading them again. See `Arena`.
+    winograd : {"large", "small", "none"}
+        ``"small"`` and ``"none"``: less memory for the weights of 3x3 convolutions, which then take longer. See `Arena`.
     cores : "auto" or list of list of int, optional
         Bind lanes to cores: ``"auto"`` gives each lane one, the fastest first (big.LITTLE), hyper-threads last; or the
         numbers for each lane, ``[[4, 5], [0]]``. Where lanes are of different speed, placement reckons with it; `plan`
@@ -108,6 +110,7 @@ class Runtime:
         memory: str | int | None = None,
         weights: str = "heap",
         *,
+        winograd: str = "large",
         cores: str | Sequence[Sequence[int]] | None = None,
         force: bool = False,
         replan: bool = False,
@@ -133,17 +136,20 @@ class Runtime:
             )
         bound = assign(there, lanes, cores, force)
         limit = None if memory is None else parse(memory)
-        where = weights_options(weights, weights_dir)
+        options = memory_options(weights, weights_dir, winograd)
         self.threads = threads
         self.max_failures = max_failures
         self._closed = False
         self._pid = os.getpid()
         self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9), policy)
         self._lanes = [
-            Lane(self._flights.native, index, where, None if bound is None else bound[index]) for index in range(lanes)
+            Lane(self._flights.native, index, options, None if bound is None else bound[index])
+            for index in range(lanes)
         ]
         store = (
-            None if limit is None else Store(Budget(limit, threads, lanes, where), self._flights, self._lanes, threads)
+            None
+            if limit is None
+            else Store(Budget(limit, threads, lanes, options), self._flights, self._lanes, threads)
         )
         self._roster = Roster(self._flights, self._lanes, threads, store, speeds_of(there, lanes, bound), replan)
         self._collector: Collector | None = None

@@ -63,6 +63,7 @@ class __attribute__((visibility("default"))) Interpreter {
     Session_Output_User = 5,
     Session_Mode_Highest_ = 0x7fffffff
   };
+  enum HintMode { WINOGRAD_MEMORY_LEVEL = 3, Session_Hint_Highest_ = 0x7fffffff };
   enum SessionInfoCode {
     MEMORY = 0,
     FLOPS = 1,
@@ -79,6 +80,7 @@ class __attribute__((visibility("default"))) Interpreter {
   static void destroy(Interpreter* net);
 
   void setSessionMode(SessionMode mode);
+  void setSessionHint(HintMode hint, int value);
   void setExternalFile(const char* file, size_t flag = 128);
   Session* createSession(const ScheduleConfig& config, const RuntimeInfo& runtime);
   bool releaseSession(Session* session);
