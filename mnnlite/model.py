@@ -191,7 +191,7 @@ class Model:
         See `Arena`.
     **arena_options
         ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``winograd``, ``weights``, ``weights_dir`` as in
-            `Arena`.
+        `Arena`.
         With `arena` they must be what the arena has.
 
     Raises

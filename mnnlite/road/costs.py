@@ -68,8 +68,9 @@ def hold(request: dict[str, Any]) -> dict[str, Any]:
     np.zeros(1)
     trim()
     before = process()
-    arena = Arena() if request["together"] else None
-    tasks = [Task(each, arena=arena) for each in spec.tasks.values()]
+    tiles = spec.runtime.get("winograd", "large")
+    shared = Arena(winograd=tiles) if request["together"] else None
+    tasks = [Task(each, arena=shared or Arena(winograd=tiles)) for each in spec.tasks.values()]
     for task in tasks:
         task(frame)  # also those that look at crops: a frame is one
     trim()

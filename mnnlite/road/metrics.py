@@ -63,7 +63,7 @@ def specs_of(path: str | Path) -> dict[str, TaskSpec]:
     tasks = dict(pipeline.load(path).tasks)
     tasks["objects"] = replace(tasks["objects"], decoder=replace(tasks["objects"].decoder, score=LOW))
     decoders = dict(tasks["scene"].decoder)
-    whole = Segmentation(size="frame", background=-1)
+    whole = Segmentation(size="frame", resize="linear", background=-1)
     tasks["scene"] = replace(tasks["scene"], decoder={**decoders, "drivable": whole, "lanes": whole})
     return {name: replace(spec, batch=1) for name, spec in tasks.items()}
 
@@ -169,6 +169,11 @@ def _accuracy(pairs: Sequence[tuple[str, str]], usual: str) -> Score:
     )
 
 
+def _known(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Where the network does not look is nothing."""
+    return np.where(classes == 255, 0, classes).astype(np.uint8)
+
+
 def _crop(frame: Frame, box: Sequence[float], padding: float) -> Frame:
     x1, y1, x2, y2 = (float(value) for value in box)
     wide, high = x2 - x1, y2 - y1
@@ -205,7 +210,7 @@ def measure(
         tally.objects(found, truth)
         plain.objects(usual, truth)
         where = tasks["scene"](frame)
-        tally.maps(where["lanes"].over_frame(), where["drivable"].over_frame(), truth)
+        tally.maps(_known(where["lanes"].over_frame()), _known(where["drivable"].over_frame()), truth)
         plain.maps(usual.lanes, usual.drivable, truth)
         tally.surface.append((where["surface"].labels[0], truth.surface))
         _read_crops(tally, tasks, frame, truth, found, paddings)

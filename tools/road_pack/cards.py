@@ -8,15 +8,15 @@ from typing import Any
 ABOUT = {
     "road_objects": (
         "Finds signs, boards, speed cameras, cones, vehicles, arrows and crosswalks.",
-        "`image` (1, 3, 288, 480): RGB / 255, the frame stretched.",
-        "`boxes` (1, 11, 2700): x, y, width and height in network pixels, then a probability for each class of "
+        "`image` (1, 3, 352, 640): RGB / 255, the frame scaled evenly and a little cut above and below.",
+        "`boxes` (1, 11, 4400): x, y, width and height in network pixels, then a probability for each class of "
         '`objects.txt`; what `decoders.Yolo(version="v8")` reads. Anchor-free, strides 8 and 16.',
         ("objects mAP50", "AP50"),
     ),
     "road_scene": (
         "Two branches on one backbone: where the road and its lines are, and what state its surface is in.",
-        "`image` (1, 3, 192, 320): RGB / 255, the frame stretched.",
-        "`drivable` (1, 2, 192, 320) and `lanes` (1, 5, 192, 320): scores per pixel, classes of `lanes.txt`; "
+        "`image` (1, 3, 176, 512): RGB / 255, the lower part of the frame, scaled evenly (crop, anchored at the bottom).",
+        "`drivable` (1, 2, 176, 512) and `lanes` (1, 5, 176, 512): scores per pixel, classes of `lanes.txt`; "
         "`surface` (1, 4): scores, classes of `surfaces.txt`. `outputs=` chooses a branch.",
         ("lane pixel F1", "F1", "drivable IoU", "surface accuracy"),
     ),
@@ -36,11 +36,11 @@ ABOUT = {
 
 # What was seen on photographs of highways and streets: not measured, looked at.
 PHOTOGRAPHS = {
-    "road_objects": "It finds some of the cars on real highways, and takes trees, walls and clothes for boards and signs.",
-    "road_scene": "On four pictures of dry highways it follows the lines and the edge of the road well, also the dashed ones, and calls "
-    "two of them wet; what is not seen along a road, such as crossing traffic or a forest track, it gets wrong.",
-    "sign_class": "Of 23 tiles of real German signs it names 14 as expected, kinds it does not know being `other`; no yellow diamond is "
-    "among those.",
+    "road_objects": "On four pictures of real highways it finds the nearer cars and takes some far ones for arrows; elsewhere it takes trees, "
+    "faces and clothes for signs and boards.",
+    "road_scene": "On four pictures of dry highways it follows the lines beside the vehicle and the edge of the road, breaks dashed lines of "
+    "other lanes into pieces, and calls the road wet; what is not seen along a road, such as crossing traffic or a forest track, it gets wrong.",
+    "sign_class": "Of 23 tiles of real German signs it names 12 as expected, kinds it does not know being `other`.",
     "sign_text": "On real pictures it was given nothing legible; of what are no texts it reads single letters.",
 }
 
@@ -55,6 +55,11 @@ def write_cards(folder: Path, facts: dict[str, Any]) -> None:
             if key in figures or key.split(" ")[0] in figures
         ]
         scenes = facts["scenes"]
+        cores = "one CPU core" if file["processes"] == 1 else f"{file['processes']} CPU cores"
+        what, parts = ("scenes", "0 1") if name.startswith("road") else ("crops", "0 1 2 3")
+        data = (
+            f"for part in {parts}; do python make_data.py {what} DATA --part $part --parts {len(parts.split())}; done"
+        )
         (folder / f"{name}.md").write_text(
             f"""# {name}
 
@@ -80,12 +85,11 @@ usual in other scenes, without looking at the picture.
 ## Training
 
 Painted scenes of `mnnlite.road` (version {scenes["version"]}) and nothing else: {file["samples"]} samples, {file["steps"]} steps of
-{file["batch"]}, AdamW, seed {file["seed"]}, PyTorch {file["torch"]}, {file["cpu_minutes"]} minutes of one CPU core ({file["minutes"]} by the clock of a
-shared machine). In `tools/road_pack`:
+{file["batch"]}, AdamW, seed {file["seed"]}, PyTorch {file["torch"]}, {file["minutes"]} minutes on {cores}. In `tools/road_pack`:
 
 ```
-python make_data.py {"scenes" if name.startswith("road") else "crops"} DATA --count {7200 if name.startswith("road") else 6400}
-python train.py {name} DATA MODELS --steps {file["steps"]}
+{data}
+python train.py {name} DATA MODELS --steps {file["steps"]} --processes {file["processes"]}
 python export.py MODELS ../../mnnlite/assets/road
 ```
 

@@ -1,6 +1,6 @@
 """Render what the networks learn from: whole scenes, and galleries of signs for the two that read crops.
 
-python make_data.py scenes OUT --count 8000 --part 0 --parts 2
+python make_data.py scenes OUT --count 9600 --marked 6400 --part 0 --parts 2
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from specs import FRAME, GALLERY, LARGE, SIGN, SIGN_PADDING, TEST, TEXT, TEXT_PADDING, TRAIN
+from specs import GALLERY, LARGE, MARKED, ROAD, SIGN, SIGN_PADDING, TEXT, TEXT_PADDING, TRAIN
 
 from mnnlite import Frame
 from mnnlite.road import SIGNS, SURFACES, Camera, Truth, scene
@@ -23,45 +23,81 @@ from mnnlite.road.things import Painter
 from mnnlite.road.world import Item, World
 
 MOST = 24  # boxes of a scene
-WIDTH, HEIGHT = 320, 192
+# 5 pixels of the frame are 4 of road_scene's picture, in both directions: how much of each lies in each.
+SHARES = np.array([[4, 1, 0, 0, 0], [0, 3, 2, 0, 0], [0, 0, 2, 3, 0], [0, 0, 0, 1, 4]], np.float32) / 5
 
 
-def small(labels: np.ndarray) -> np.ndarray:
-    """A label map of the frame at the network's size: each pixel takes the label under its centre."""
-    height, width = labels.shape
-    rows = ((np.arange(HEIGHT) + 0.5) * height / HEIGHT).astype(int)
-    columns = ((np.arange(WIDTH) + 0.5) * width / WIDTH).astype(int)
-    return labels[rows[:, None], columns]
+def covered(mask: np.ndarray) -> np.ndarray:
+    """How much of each pixel of road_scene's picture a mask of the frame covers, (H, W) float32 in [0, 1]."""
+    height, width = mask.shape
+    blocks = mask.reshape(height // 5, 5, width // 5, 5).astype(np.float32)
+    rows = np.einsum("ij,ajbk->aibk", SHARES, blocks)
+    return np.einsum("aibk,lk->aibl", rows, SHARES).reshape(height // 5 * 4, width // 5 * 4)
+
+
+def cover_of(lanes: np.ndarray, drivable: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What road_scene learns of a frame: the line of a pixel, and in 1/255 how much of it is line and road."""
+    top = len(lanes) - ROAD.size[1] * 5 // 4
+    lanes = lanes[top:]
+    kinds = [kind for kind in np.unique(lanes) if kind]
+    shares = [covered(lanes == kind) for kind in kinds] or [np.zeros_like(covered(lanes == 1))]
+    kind = np.array([*kinds, 0], np.uint8)[np.argmax(shares, axis=0)]
+    parts = (np.sum(shares, axis=0), covered(drivable[top:]))
+    cover, road = (np.rint(255 * np.minimum(part, 1)).astype(np.uint8) for part in parts)
+    return kind, cover, road
 
 
 def boxes_of(truth: Truth) -> np.ndarray:
-    """(MOST, 6): x1, y1, x2, y2 in pixels of the large picture, class, and 1 if it counts; class -1 is none."""
+    """(MOST, 6): x1, y1, x2, y2 in pixels of road_objects' picture, class, and 1 if it counts; class -1 is none."""
     table = np.full((MOST, 6), -1, np.float32)
-    wide, high = LARGE.size
-    scale = (wide / truth.camera.width, high / truth.camera.height) * 2
+    cut = (truth.camera.height - LARGE.size[1]) / 2
     chosen = sorted(truth.things, key=lambda thing: not thing.clear)[:MOST]
     for row, thing in zip(table, chosen, strict=False):
-        row[:] = (*(np.array(thing.box) * scale), thing.class_id, thing.clear)
+        top, bottom = np.clip(np.array(thing.box[1::2]) - cut, 0, LARGE.size[1])
+        if bottom - top >= 1:
+            row[:] = (thing.box[0], top, thing.box[2], bottom, thing.class_id, thing.clear)
     return table
 
 
-def make_scenes(first: int, count: int) -> dict[str, np.ndarray]:
-    data: dict[str, np.ndarray] = {
-        "images": np.empty((count, 3, HEIGHT, WIDTH), np.uint8),
-        "large": np.empty((count, 3, LARGE.size[1], LARGE.size[0]), np.uint8),
-        "lanes": np.empty((count, HEIGHT, WIDTH), np.uint8),
-        "drivable": np.empty((count, HEIGHT, WIDTH), bool),
-        "boxes": np.empty((count, MOST, 6), np.float32),
-        "surface": np.empty(count, np.int64),
+def is_marked(seed: int) -> bool:
+    """An arrow and a crosswalk, or several of one, may be seen: they are scarce, and hard."""
+    world = random_world(np.random.default_rng(seed), seed)
+    near = [item.kind for item in world.items if 4 < item.s < 50]
+    return near.count("arrow") + 1.5 * near.count("crosswalk") >= 2
+
+
+def seeds_of(part: int, parts: int, count: int, marked: int) -> list[int]:
+    """Scenes as they come, and ones with marks on the road."""
+    seeds, seed = list(range(TRAIN + part, TRAIN + count, parts)), MARKED + part
+    wanted = len(seeds) + marked // parts
+    while len(seeds) < wanted:
+        if is_marked(seed):
+            seeds.append(seed)
+        seed += parts
+    return seeds
+
+
+def make_scenes(out: Path, part: int, seeds: list[int]) -> None:
+    """Written as they are made: all of it is more than the memory holds."""
+    count, (wide, high), small = len(seeds), LARGE.size, ROAD.size[::-1]
+    shapes = {
+        "large": (3, high, wide), "images": (3, *small), "lanes": small, "cover": small, "drivable": small
+    }  # fmt: skip
+    data = {
+        name: np.lib.format.open_memmap(out / f"scenes-{part}-{name}.npy", "w+", np.uint8, (count, *shape))
+        for name, shape in shapes.items()
     }
-    for index in range(count):
-        image, truth = scene(first + index)
+    boxes, surface = np.empty((count, MOST, 6), np.float32), np.empty(count, np.int64)
+    for index, seed in enumerate(seeds):
+        image, truth = scene(seed)
         frame = Frame(image, "RGB")
-        data["images"][index], data["large"][index] = FRAME.apply(frame)[0], LARGE.apply(frame)[0]
-        data["lanes"][index], data["drivable"][index] = small(truth.lane_map), small(truth.drivable)
-        data["boxes"][index] = boxes_of(truth)
-        data["surface"][index] = SURFACES.index(truth.surface)
-    return data
+        data["large"][index], data["images"][index] = LARGE.apply(frame)[0], ROAD.apply(frame)[0]
+        data["lanes"][index], data["cover"][index], data["drivable"][index] = cover_of(truth.lane_map, truth.drivable)
+        boxes[index], surface[index] = boxes_of(truth), SURFACES.index(truth.surface)
+        if (index + 1) % 500 == 0:
+            print(f"{index + 1} of {count} scenes", flush=True)
+    np.save(out / f"scenes-{part}-boxes.npy", boxes)
+    np.save(out / f"scenes-{part}-surface.npy", surface)
 
 
 def gallery(seed: int) -> tuple[np.ndarray, list[tuple[tuple[int, ...], str, str]]]:
@@ -156,18 +192,20 @@ def make_crops(first: int, count: int) -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("scenes", "crops", "test"))
+    parser.add_argument("what", choices=("scenes", "crops"))
     parser.add_argument("out", type=Path)
-    parser.add_argument("--count", type=int, default=8000)
+    parser.add_argument("--count", type=int, help="9600 scenes, or crops of 19200")
+    parser.add_argument("--marked", type=int, default=6400, help="scenes with arrows and crosswalks, besides")
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    size = args.count // args.parts
-    first = {"scenes": TRAIN, "crops": GALLERY, "test": TEST}[args.what] + args.part * size
-    made = make_crops(first, size) if args.what == "crops" else make_scenes(first, size)
-    for name, array in made.items():
-        np.save(args.out / f"{args.what}-{args.part}-{name}.npy", array)
+    if args.what == "scenes":
+        make_scenes(args.out, args.part, seeds_of(args.part, args.parts, args.count or 9600, args.marked))
+        return
+    size = (args.count or 19200) // args.parts
+    for name, array in make_crops(GALLERY + args.part * size, size).items():
+        np.save(args.out / f"crops-{args.part}-{name}.npy", array)
         print(name, array.shape, array.dtype)
 
 

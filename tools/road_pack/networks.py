@@ -37,18 +37,27 @@ class Block(nn.Module):
         return x + y if self.same else y
 
 
+class Dense(nn.Module):
+    """A 3 x 3 convolution with a residual: more for its time than a depthwise block, where there are few channels."""
+
+    def __init__(self, width: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.deep = nn.Sequential(nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.deep(x))
+
+
 class Backbone(nn.Module):
-    """Features at strides 4, 8 and 16 of the picture, and 32 if `deepest`."""
+    """Features at strides 4, 8, 16 and so on of the picture."""
 
     def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = conv(3, 16, 3, 2)
         stages, inputs = [], 16
         for width, depth in zip(widths, depths, strict=True):
-            blocks = [Block(inputs, width, 2, grow=2)]
-            blocks += [Block(width, width, 1, grow=2, size=5 if index % 2 else 3) for index in range(depth)]
-            stages.append(nn.Sequential(*blocks))
+            stages.append(nn.Sequential(conv(inputs, width, 3, 2), *[Dense(width) for _ in range(depth)]))
             inputs = width
+        self.stem = conv(3, 16, 3, 2)
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -75,15 +84,13 @@ class Objects(nn.Module):
 
     def __init__(self, classes: int = 7) -> None:
         super().__init__()
-        self.backbone = Backbone((24, 40, 64, 96), (1, 2, 2, 1))
-        self.lateral = nn.ModuleList([conv(40, 48, 1), conv(64, 48, 1), conv(96, 48, 1)])
-        self.fuse = nn.ModuleList([Block(48, 48, 1, size=5), Block(48, 48, 1, size=5)])
-        self.down = conv(48, 48, 3, 2, 48)
+        self.backbone = Backbone((32, 48, 80), (0, 2, 2))
+        self.deepest = nn.Sequential(Block(80, 112, 2), Block(112, 112, size=5), Block(112, 112, size=5))
+        self.lateral = nn.ModuleList([conv(48, 56, 1), conv(80, 56, 1), conv(112, 56, 1)])
+        self.fuse = nn.ModuleList([Dense(56), Dense(56)])
+        self.down = conv(56, 56, 3, 2, 56)
         self.heads = nn.ModuleList(
-            [
-                nn.Sequential(conv(48, 48, 3, 1, 48), conv(48, 64, 1), conv(64, 64, 3, 1, 64), conv(64, 64, 1))
-                for _ in self.STRIDES
-            ]
+            [nn.Sequential(Dense(56), conv(56, 56, 3, 1, 56), conv(56, 64, 1)) for _ in self.STRIDES]
         )
         self.scores = nn.ModuleList([nn.Conv2d(64, classes, 1) for _ in self.STRIDES])
         self.places = nn.ModuleList([nn.Conv2d(64, 4, 1) for _ in self.STRIDES])
@@ -104,8 +111,8 @@ class Objects(nn.Module):
 
     def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, cells, C) logits, and (N, cells, 4) x, y of the middle, width and height in pixels."""
-        _, f8, f16, f32 = self.backbone(x)
-        p32 = self.lateral[2](f32)
+        _, f8, f16 = self.backbone(x)
+        p32 = self.lateral[2](self.deepest(f16))
         p16 = self.fuse[1](self.lateral[1](f16) + up(p32))
         p8 = self.fuse[0](self.lateral[0](f8) + up(p16))
         p16 = p16 + self.down(p8)
@@ -130,33 +137,25 @@ class Scene(nn.Module):
 
     def __init__(self, lanes: int = 5, surfaces: int = 4) -> None:
         super().__init__()
-        self.backbone = Backbone((24, 40, 64), (1, 2, 2))
+        self.backbone = Backbone((32, 48, 80), (1, 2, 1))
         # Where: the whole width of the road matters at each place, so the deepest features look far.
-        self.far = nn.Sequential(Block(64, 64, size=5, dilation=2), Block(64, 64, size=5, dilation=3))
-        self.side8, self.side4 = conv(40, 40, 1), conv(24, 32, 1)
-        self.in16, self.in8 = conv(64, 40, 1), conv(40, 32, 1)
-        self.at8 = nn.Sequential(Block(40, 40, size=5), Block(40, 40, size=5))
-        self.at4 = Block(32, 32, size=5)
-        self.fine = nn.Conv2d(32, (lanes + 2) * 16, 1)  # 4 x 4 pixels of each cell
-        self.lanes = lanes
+        self.far = nn.Sequential(Dense(80, dilation=2), Dense(80, dilation=4), Dense(80, dilation=2))
+        self.side8, self.side4 = conv(48, 48, 1), conv(32, 40, 1)
+        self.in16, self.in8 = conv(80, 48, 1), conv(48, 40, 1)
+        self.at8 = nn.Sequential(Dense(48), Dense(48))
+        self.at4 = Dense(40)
+        # 4 x 4 pixels of each cell.
+        self.drivable, self.lanes = nn.ConvTranspose2d(40, 2, 4, 4), nn.ConvTranspose2d(40, lanes, 4, 4)
         # What: from the texture, so from the finer features.
-        self.texture = nn.Sequential(
-            Block(40, 48),
-            Block(48, 48, size=5),
-            Block(48, 64, 2),
-            Block(64, 64, size=5),
-            Block(64, 64, size=5),
-            conv(64, 96, 1),
-        )
+        self.texture = nn.Sequential(Dense(48), conv(48, 64, 3, 2), Dense(64), Block(64, 64), conv(64, 96, 1))
         self.state = nn.Linear(96, surfaces)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         f4, f8, f16 = self.backbone(x)
         p8 = self.at8(self.side8(f8) + up(self.in16(self.far(f16))))
         p4 = self.at4(self.side4(f4) + up(self.in8(p8)))
-        maps = F.pixel_shuffle(self.fine(p4), 4)
         state = self.state(self.texture(f8).mean((2, 3)))
-        return maps[:, :2], maps[:, 2:], state
+        return self.drivable(p4), self.lanes(p4), state
 
 
 class SignClass(nn.Module):

@@ -1,6 +1,6 @@
 """Train one network of the pack on what make_data.py rendered. A second call goes on from the last checkpoint.
 
-python train.py road_objects DATA OUT --steps 4400
+python train.py road_objects DATA OUT --steps 5000 --processes 2
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,19 +17,34 @@ from typing import Any
 import numpy as np
 import torch
 from networks import NETWORKS, Objects
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 SYMBOLS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-BATCH = {"road_objects": 16, "road_scene": 16, "sign_class": 96, "sign_text": 96}
+BATCH = {"road_objects": 16, "road_scene": 16, "sign_class": 96, "sign_text": 96}  # of each process
 RATE = {"road_objects": 3e-3, "road_scene": 3e-3, "sign_class": 4e-3, "sign_text": 4e-3}
 
 
-def load(folder: Path, what: str, name: str) -> np.ndarray:
-    files = sorted(folder.glob(f"{what}-*-{name}.npy"))
-    if not files:
-        raise SystemExit(f"no {what}-*-{name}.npy in {folder}: make them with make_data.py")
-    return np.concatenate([np.load(file) for file in files])
+class Parts:
+    """Arrays in several files as one, read where they are asked for: all of them are more than the memory holds."""
+
+    def __init__(self, folder: Path, what: str, name: str) -> None:
+        files = sorted(folder.glob(f"{what}-*-{name}.npy"))
+        if not files:
+            raise SystemExit(f"no {what}-*-{name}.npy in {folder}: make them with make_data.py")
+        self.arrays = [np.load(file, mmap_mode="r") for file in files]
+        self.ends = np.cumsum([len(array) for array in self.arrays])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, chosen: np.ndarray) -> np.ndarray:
+        which = np.searchsorted(self.ends, chosen, side="right")
+        starts = self.ends - [len(array) for array in self.arrays]
+        return np.stack([self.arrays[part][index - starts[part]] for part, index in zip(which, chosen, strict=True)])
+
+    def all(self) -> np.ndarray:
+        return np.concatenate(self.arrays)
 
 
 def light(images: Tensor, rng: torch.Generator, noise: bool = True) -> Tensor:
@@ -110,15 +126,17 @@ def objects_loss(net: Objects, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def scene_loss(net: nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Labels are how much of a pixel is road, or line, so edges of what is thin are learned to parts of a pixel."""
     drivable, lanes, state = net(batch["images"])
-    weights = torch.tensor([0.6, 1.5, 1.5, 1.5, 1.5])
+    cover, road = batch["cover"].float() / 255, batch["drivable"].float() / 255
     likely = torch.log_softmax(lanes, 1)
-    line = 1 - likely[:, 0].exp()
-    truth = (batch["lanes"] > 0).float()
-    dice = 1 - (2 * (line * truth).sum() + 1) / (line.sum() + truth.sum() + 1)
+    none = likely[:, 0]
+    kind = likely.gather(1, batch["lanes"][:, None].long())[:, 0]
+    line = 1 - none.exp()
+    dice = 1 - (2 * (line * cover).sum() + 1) / (line.sum() + cover.sum() + 1)
     return {
-        "drivable": 0.5 * F.cross_entropy(drivable, batch["drivable"]),
-        "lanes": 2 * F.nll_loss(likely, batch["lanes"], weight=weights),
+        "drivable": 0.5 * F.binary_cross_entropy_with_logits(drivable[:, 1] - drivable[:, 0], road),
+        "lanes": -2 * (1.3 * cover * kind + 0.8 * (1 - cover) * none).mean(),
         "dice": 0.6 * dice,
         "state": 0.3 * F.cross_entropy(state, batch["surface"], label_smoothing=0.02),
     }
@@ -140,9 +158,11 @@ def text_loss(net: Any, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 LOSS = {"road_objects": objects_loss, "road_scene": scene_loss, "sign_class": class_loss, "sign_text": text_loss}
 
 
-CROP = (256, 192)  # width and height
-WHOLE_EVERY, WHOLE_BATCH = 4, 6  # whole pictures now and then: what is large, and where things usually are
-WHOLE_LAST = 800  # and at the end nothing else, because in a crop half a crosswalk looks like one
+CROP = (320, 192)  # width and height
+WHOLE_EVERY, WHOLE_BATCH = 4, 5  # whole pictures now and then: what is large, and where things usually are
+WINDOW = 256  # columns of road_scene's pictures: half of one, and twice as many steps for the time
+# At the end nothing but whole pictures, because in a crop half a crosswalk looks like one.
+WHOLE_LAST = {"road_objects": 1000, "road_scene": 900}
 WEIGHTS = (2.0, 2.0, 2.0, 3.0, 1.0, 4.0, 4.0)  # how often a class of objects is what a crop shows
 
 
@@ -172,32 +192,36 @@ def crops_of(pictures: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) 
     return parts, tables
 
 
+# What a network learns from: names of make_data.py's arrays.
+KEYS = {
+    "road_objects": {"images": "large", "boxes": "boxes"},
+    "road_scene": {key: key for key in ("images", "lanes", "cover", "drivable", "surface")},
+    "sign_class": {"images": "signs", "names": "names"},
+    "sign_text": {"images": "texts", "contents": "contents"},
+}
+
+
 class Data:
     """Batches in an order that the seed and the number of the step decide: a resumed run sees what it would have seen."""
 
-    def __init__(self, name: str, folder: Path, seed: int) -> None:
-        self.name, self.seed, self.batch = name, seed, BATCH[name]
-        self.arrays: dict[str, np.ndarray] = {}
-        if name in ("road_objects", "road_scene"):
-            keys = ("large", "boxes") if name == "road_objects" else ("images", "lanes", "drivable", "surface")
-            self.arrays = {key: load(folder, "scenes", key) for key in keys}
-        elif name == "sign_class":
-            self.arrays = {"images": load(folder, "crops", "signs"), "names": load(folder, "crops", "names")}
-        else:
-            texts = load(folder, "crops", "contents")
-            codes = np.zeros((len(texts), 8), np.int64)
-            for row, text in zip(codes, texts, strict=True):
-                row[: len(text)] = [SYMBOLS.index(character) + 1 for character in text]
-            self.arrays = {
-                "images": load(folder, "crops", "texts"),
-                "contents": codes,
-                "lengths": np.char.str_len(texts),
-            }
-        self.count = len(next(iter(self.arrays.values())))
+    def __init__(self, name: str, folder: Path, seed: int, rank: int) -> None:
+        self.name, self.seed, self.batch, self.rank = name, seed, BATCH[name], rank
+        what = "scenes" if name.startswith("road") else "crops"
+        self.arrays = {key: Parts(folder, what, file) for key, file in KEYS[name].items()}
+        self.count = len(self.arrays["images"])
         if name == "road_objects":  # arrows and crosswalks are in few pictures
-            kinds, clear = self.arrays["boxes"][..., 4], self.arrays["boxes"][..., 5] > 0
-            chances = np.where(((kinds >= 5) & clear).any(axis=1), 5.0, 1.0)
+            boxes = self.arrays["boxes"].all()
+            chances = np.where(((boxes[..., 4] >= 5) & (boxes[..., 5] > 0)).any(axis=1), 2.0, 1.0)
             self.chances = chances / chances.sum()
+
+    def objects(self, chosen: np.ndarray, whole: bool, draw: np.random.Generator) -> dict[str, np.ndarray]:
+        """Crops of these pictures, or a few whole ones."""
+        if whole:
+            chosen = draw.choice(self.count, WHOLE_BATCH, p=self.chances)
+        images, boxes = self.arrays["images"][chosen], self.arrays["boxes"][chosen]
+        if not whole:
+            images, boxes = crops_of(images, boxes, draw)
+        return {"images": images, "boxes": boxes}
 
     def batches(self, first: int, last: int) -> Iterator[dict[str, Tensor]]:
         per_epoch = self.count // self.batch
@@ -205,29 +229,29 @@ class Data:
         for step in range(first, last):
             if step // per_epoch != epoch:
                 epoch = step // per_epoch
-                order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+                order = np.random.default_rng((self.seed, epoch, self.rank)).permutation(self.count)
             at = step % per_epoch * self.batch
             chosen = order[at : at + self.batch]
-            rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-            whole = step % WHOLE_EVERY == 0 or step >= last - WHOLE_LAST
-            if self.name == "road_objects" and step >= last - WHOLE_LAST:
-                chosen = np.random.default_rng((self.seed, step)).choice(self.count, WHOLE_BATCH, p=self.chances)
-            elif self.name == "road_objects" and whole:
-                chosen = chosen[:WHOLE_BATCH]
-            arrays = {key: array[chosen] for key, array in self.arrays.items()}
+            draw = np.random.default_rng((self.seed, step, self.rank))
+            rng = torch.Generator().manual_seed((self.seed * 8 + self.rank) * 1_000_003 + step)
+            ending = step >= last - WHOLE_LAST.get(self.name, 0)
             if self.name == "road_objects":
-                pictures, boxes = arrays["large"], arrays["boxes"]
-                if not whole:
-                    pictures, boxes = crops_of(pictures, boxes, np.random.default_rng((self.seed, step)))
-                arrays = {"images": pictures, "boxes": boxes}
+                arrays = self.objects(chosen, ending or step % WHOLE_EVERY == 0, draw)
+            else:
+                arrays = {key: array[chosen] for key, array in self.arrays.items()}
+            if self.name == "road_scene" and not ending:
+                left = int(draw.integers(0, arrays["images"].shape[3] - WINDOW + 1))
+                arrays = {
+                    key: array if key == "surface" else array[..., left : left + WINDOW]
+                    for key, array in arrays.items()
+                }
+            if self.name == "sign_text":
+                arrays["contents"], arrays["lengths"] = coded(arrays["contents"])
             batch = {key: torch.from_numpy(array) for key, array in arrays.items()}
-            for key in ("lanes", "drivable", "lengths"):
-                if key in batch:
-                    batch[key] = batch[key].long()
             images = batch["images"].float() / 255
-            if self.name in ("road_objects", "road_scene") and (step // WHOLE_EVERY + step) % 2:
+            if self.name.startswith("road") and draw.random() < 0.5:
                 images = images.flip(3)
-                for key in ("lanes", "drivable"):
+                for key in ("lanes", "cover", "drivable"):
                     if key in batch:
                         batch[key] = batch[key].flip(2)
                 if "boxes" in batch:
@@ -241,6 +265,27 @@ class Data:
             yield batch
 
 
+def coded(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texts as numbers of symbols, the blank being 0, and their lengths."""
+    codes = np.zeros((len(texts), 8), np.int64)
+    for row, text in zip(codes, texts, strict=True):
+        row[: len(text)] = [SYMBOLS.index(character) + 1 for character in text]
+    return codes, np.char.str_len(texts).astype(np.int64)
+
+
+def averaged(tensors: list[Tensor], processes: int) -> None:
+    """Replace tensors with their mean over all processes."""
+    if processes == 1:
+        return
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    distributed.all_reduce(flat)
+    flat /= processes
+    at = 0
+    for tensor in tensors:
+        tensor.copy_(flat[at : at + tensor.numel()].view_as(tensor))
+        at += tensor.numel()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("network", choices=sorted(NETWORKS))
@@ -248,16 +293,31 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1, help="each has a batch and a core of its own")
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.processes == 1:
+        train(0, args, "")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(train, (args, f"file://{folder}/meet"), args.processes)
+
+
+def train(rank: int, args: argparse.Namespace, meet: str) -> None:
+    """What each process does; the first one saves and reports."""
+    if args.processes > 1:
+        distributed.init_process_group("gloo", init_method=meet, rank=rank, world_size=args.processes)
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
     file = args.out / f"{args.network}.pt"
     net = NETWORKS[args.network]().to(memory_format=torch.channels_last)
-    decayed = [p for p in net.parameters() if p.ndim > 1]
-    plain = [p for p in net.parameters() if p.ndim <= 1]
+    parameters = list(net.parameters())
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0}], lr=1.0
+        [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.02},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0},
+        ],
+        lr=1.0,
     )
     step, spent, worked, log = 0, 0.0, 0.0, []
     if file.exists():
@@ -265,19 +325,22 @@ def main() -> None:
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         step, spent, worked, log = saved["step"], saved["seconds"], saved["cpu_seconds"], saved["log"]
-    data = Data(args.network, args.data, args.seed)
-    print(
-        f"{args.network}: {sum(p.numel() for p in net.parameters())} parameters, {data.count} samples, from step {step}",
-        flush=True,
-    )
+    data = Data(args.network, args.data, args.seed, rank)
+    count = sum(p.numel() for p in parameters)
+    if not rank:
+        print(f"{args.network}: {count} parameters, {data.count} samples, from step {step}", flush=True)
     sums: dict[str, float] = {}
     started, began = time.monotonic(), time.process_time()
     net.train()
     every = 200
 
     def save() -> None:
+        averaged([b for b in net.buffers() if b.is_floating_point()], args.processes)
+        if rank:
+            return
         state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "log": log}
-        state |= {"seconds": spent + time.monotonic() - started, "cpu_seconds": worked + time.process_time() - began}
+        busy = args.processes * (time.process_time() - began)
+        state |= {"seconds": spent + time.monotonic() - started, "cpu_seconds": worked + busy}
         torch.save(state, file.with_suffix(".tmp"))
         file.with_suffix(".tmp").replace(file)
 
@@ -288,27 +351,31 @@ def main() -> None:
         losses = LOSS[args.network](net, batch)
         optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+        averaged([p.grad for p in parameters], args.processes)
+        nn.utils.clip_grad_norm_(parameters, 10.0)
         optimizer.step()
         step += 1
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + float(value.detach())
         if step % every == 0 or step == args.steps:
             log.append({"step": step, **{key: round(value / every, 4) for key, value in sums.items()}})
-            print(log[-1], f"{(time.monotonic() - started) / 60:.1f} min", flush=True)
+            if not rank:
+                print(log[-1], f"{(time.monotonic() - started) / 60:.1f} min", flush=True)
             sums = {}
             save()
-    save()
+    if rank:
+        return
     record = {
         "network": args.network,
         "seed": args.seed,
         "steps": step,
-        "batch": data.batch,
+        "batch": data.batch * args.processes,
+        "processes": args.processes,
         "samples": data.count,
-        "parameters": sum(p.numel() for p in net.parameters()),
+        "parameters": count,
         "torch": torch.__version__,
         "minutes": round((spent + time.monotonic() - started) / 60, 1),
-        "cpu_minutes": round((worked + time.process_time() - began) / 60, 1),
+        "cpu_minutes": round((worked + args.processes * (time.process_time() - began)) / 60, 1),
         "log": log,
     }
     (args.out / f"{args.network}.json").write_text(json.dumps(record, indent=1) + "\n")
