@@ -39,12 +39,13 @@ class Ground(NamedTuple):
 def noise() -> tuple[F32, F32]:
     """Two (1024, 1024) tiles of noise with variance 1: of single pixels, and of patches 16 pixels wide."""
     fine = np.random.default_rng(20).standard_normal((1024, 1024), dtype=np.float32)
-    coarse = fine
-    for axis, width in ((0, 16), (1, 16), (0, 8), (1, 8)):
-        sums = np.cumsum(np.concatenate([coarse, np.take(coarse, range(width), axis)], axis), axis, dtype=np.float64)
-        ends = np.arange(width, 1024 + width), np.arange(1024)
-        coarse = (np.take(sums, ends[0], axis) - np.take(sums, ends[1], axis)).astype(np.float32)
-    coarse = coarse / np.float32(coarse.std())
+    coarse = fine.copy()
+    for lines, width in ((coarse.T, 16), (coarse, 16), (coarse.T, 8), (coarse, 8)):
+        for start in range(0, 1024, 64):  # sums are of 8 bytes, so not of all lines at once
+            part = lines[start : start + 64]
+            sums = np.cumsum(np.concatenate([part, part[:, :width]], axis=1), axis=1, dtype=np.float64)
+            part[:] = sums[:, width:] - sums[:, :-width]
+    coarse /= np.float32(coarse.std())
     fine.flags.writeable = coarse.flags.writeable = False
     return fine, coarse
 
