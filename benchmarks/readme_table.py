@@ -22,11 +22,16 @@ BEGIN, END = "<!-- figures: benchmarks/readme_table.py -->", "<!-- end of figure
 
 
 def measured(script: str, *options: str) -> dict[str, Any]:
+    return printed(str(HERE / f"{script}.py"), *options)
+
+
+def printed(*command: str) -> dict[str, Any]:
+    """The last JSON object that a Python command prints; the engine prints lines of its own, before and at its end."""
+    # Not in the checkout, whose mnnlite is not the installed one.
     text = subprocess.run(
-        [sys.executable, str(HERE / f"{script}.py"), "--json", *options], check=True, capture_output=True, text=True
+        [sys.executable, *command, "--json"], check=True, capture_output=True, text=True, cwd=HERE
     ).stdout
-    # The engine prints lines of its own, before and at its end.
-    result: dict[str, Any] = json.loads(next(line for line in text.splitlines() if line.startswith("{")))
+    result: dict[str, Any] = json.loads([line for line in text.splitlines() if line.startswith("{")][-1])
     return result
 
 
@@ -46,54 +51,70 @@ def rows() -> list[tuple[str, str, str]]:
     yolo = next(row for row in decoded["cases"] if row["case"] == "yolov8")
     bgr, nv12 = images["bgr"]["summary"], images["nv12"]["summary"]
     many = measured("many_models", "--frames", "4")
+    drive = printed("-m", "mnnlite", "demo")["summary"]
+    pack = printed("-m", "mnnlite.road.metrics")["scores"]
     return [
         (
             "`import mnnlite`",
             f"{imports['cost']['mnnlite']:.0f} ms (`import MNN`: {imports['cost']['MNN']:.0f} ms)",
-            "import_time",
+            "import_time.py",
         ),
         (
             f"anonymous memory of a network of {memory['file_MiB']:.1f} MiB: loaded, after the first run, after `close()`",
             f"{ours['loaded']:.1f}, {ours['first run']:.1f}, {ours['closed']:.1f} MiB "
             f"(MNN's package: {theirs['loaded']:.1f}, {theirs['first run']:.1f}, {theirs['closed']:.1f} MiB)",
-            "memory_one_model",
+            "memory_one_model.py",
         ),
         (
             "peak while it loads, weights in the file and beside it",
             f"{ours['load peak']:.1f}, {external['load peak']:.1f} MiB",
-            "memory_one_model",
+            "memory_one_model.py",
         ),
         (
             "`run(borrow=True)` over the same loop in C++",
             f"at most {slowest:.1f} µs more; {counted} allocations in {200 * len(call)} runs",
-            "call_overhead",
+            "call_overhead.py",
         ),
         (
             "one of five outputs: all, its branch chosen at loading, chosen by call",
             f"{times['all outputs']:.1f}, {times['branch by path']:.1f}, {times['branch by call']:.1f} ms",
-            "branches",
+            "branches.py",
         ),
         (
             "frames of 720p to 4K to float tensors of 224 to 640, BGR and NV12, over OpenCV and NumPy",
             f"{bgr['resize+cvtColor+NumPy']['geometric_mean']:.1f}, "
             f"{nv12['cvtColor+resize+NumPy']['geometric_mean']:.1f} times as fast "
             f"(worst {bgr['resize+cvtColor+NumPy']['worst']:.1f}, {nv12['cvtColor+resize+NumPy']['worst']:.1f})",
-            "image_to_tensor",
+            "image_to_tensor.py",
         ),
         (
             "a YOLOv8 head of 8400 candidates to boxes, over NumPy and OpenCV's NMS",
             f"{yolo['native_us'] / 1e3:.2f} ms, {yolo['ratio_native']:.1f} times as fast",
-            "decode",
+            "decode.py",
         ),
         (
             "mediapipe's eleven networks, a 1080p frame to decoded results, on two lanes",
             f"{eleven['frame_ms']['mnnlite, 2 lanes']:.1f} ms; {eleven['faster_than_MNN']:.2f} times as fast as MNN's package at its best (least of four runs)",
-            "frame_time",
+            "frame_time.py",
         ),
         (
             "the same eleven, anonymous memory after two frames over MNN's package: one lane, two lanes",
             f"{many['one_lane_memory_over_MNN']:.2f}, {many['two_lanes_memory_over_MNN']:.2f}",
-            "many_models",
+            "many_models.py",
+        ),
+        (
+            "the road pack's four networks on a drive of 640x360 on two lanes: 25 frames a second, camera to results",
+            f"p50 {drive['frame_ms']['p50']:.0f}, p99 {drive['frame_ms']['p99']:.0f} ms, {drive['dropped']} dropped; the process at "
+            f"most {drive['peak_rss_mib']:.0f} MiB resident",
+            "mnnlite demo",
+        ),
+        (
+            "how good they are on 500 rendered scenes of other seeds: objects mAP50, lane pixel F1, signs, texts",
+            ", ".join(
+                f"{pack[name]['value']:.3f}"
+                for name in ("objects mAP50", "lane pixel F1", "sign accuracy", "text exact match")
+            ),
+            "python -m mnnlite.road.metrics",
         ),
     ]
 
@@ -116,9 +137,9 @@ def main() -> None:
         BEGIN,
         measured_on,
         "",
-        "| what | figure | script in `benchmarks/` |",
+        "| what | figure | script in `benchmarks/`, or command |",
         "| --- | --- | --- |",
-        *(f"| {what} | {figure} | `{script}.py` |" for what, figure, script in found),
+        *(f"| {what} | {figure} | `{script}` |" for what, figure, script in found),
         END,
     ]
     print("\n".join(lines))
@@ -127,7 +148,7 @@ def main() -> None:
     text = README.read_text()
     before, rest = text.split(BEGIN)
     README.write_text(before + "\n".join(lines) + rest.split(END)[1])
-    table = [{"what": what, "figure": figure, "script": f"{script}.py"} for what, figure, script in found]
+    table = [{"what": what, "figure": figure, "script": script} for what, figure, script in found]
     data = {"measured": measured_on, "rows": table}
     PAGES.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
