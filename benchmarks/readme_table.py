@@ -103,7 +103,7 @@ def rows() -> list[tuple[str, str, str]]:
             "many_models.py",
         ),
         (
-            "the road pack's four networks on a drive of 640x360 on two lanes: 25 frames a second, camera to results",
+            "the road pack's four networks on a drive of 640x360 on one lane: 25 frames a second, camera to results",
             f"p50 {drive['frame_ms']['p50']:.0f}, p99 {drive['frame_ms']['p99']:.0f} ms, {drive['dropped']} dropped; the process at "
             f"most {drive['peak_rss_mib']:.0f} MiB resident",
             "mnnlite demo",

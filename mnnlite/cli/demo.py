@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,10 +135,9 @@ def _drive(file: Path, footage: Footage, output: Output, as_json: bool, paced: b
     from mnnlite.road.observer import Observer
     from mnnlite.road.pack import found_in
 
-    spec = pipeline.load(file)
-    lanes = min(2, len(os.sched_getaffinity(0)))  # one for what is found in boxes, one for the scene
     drive, observer = Drive(footage), Observer(footage.camera)
-    with replace(spec, runtime={**spec.runtime, "lanes": lanes}).open() as runtime:
+    # One lane: a second would take 6 MiB more, and 25 frames a second do not need it.
+    with pipeline.load(file).open() as runtime:
         for frame in footage.play(paced=False):  # the first frame plans the pictures: not a frame of the drive
             runtime.process(frame)
             break
