@@ -35,6 +35,18 @@ def printed(*command: str) -> dict[str, Any]:
     return result
 
 
+def drive() -> tuple[str, str, str]:
+    # The slowest of five: what the machine does besides costs frames.
+    runs = [printed("-m", "mnnlite", "demo")["summary"] for _ in range(5)]
+    worst = max(runs, key=lambda run: (run["dropped"], run["frame_ms"]["p99"]))
+    return (
+        "the road pack's four networks on a drive of 640x360, one lane, worst of five runs; camera to results",
+        f"{worst['frames_per_second']:.1f} of 25 frames a second, {worst['dropped']} of 100 dropped, p50 {worst['frame_ms']['p50']:.0f}, "
+        f"p99 {worst['frame_ms']['p99']:.0f} ms; at most {max(run['peak_rss_mib'] for run in runs):.0f} MiB resident",
+        "mnnlite demo",
+    )
+
+
 def rows() -> list[tuple[str, str, str]]:
     imports = measured("import_time")
     memory = measured("memory_one_model")
@@ -51,7 +63,6 @@ def rows() -> list[tuple[str, str, str]]:
     yolo = next(row for row in decoded["cases"] if row["case"] == "yolov8")
     bgr, nv12 = images["bgr"]["summary"], images["nv12"]["summary"]
     many = measured("many_models", "--frames", "4")
-    drive = printed("-m", "mnnlite", "demo")["summary"]
     pack = printed("-m", "mnnlite.road.metrics")["scores"]
     return [
         (
@@ -102,12 +113,7 @@ def rows() -> list[tuple[str, str, str]]:
             f"{many['one_lane_memory_over_MNN']:.2f}, {many['two_lanes_memory_over_MNN']:.2f}",
             "many_models.py",
         ),
-        (
-            "the road pack's four networks on a drive of 640x360 on one lane: 25 frames a second, camera to results",
-            f"p50 {drive['frame_ms']['p50']:.0f}, p99 {drive['frame_ms']['p99']:.0f} ms, {drive['dropped']} dropped; the process at "
-            f"most {drive['peak_rss_mib']:.0f} MiB resident",
-            "mnnlite demo",
-        ),
+        drive(),
         (
             "how good they are on 500 rendered scenes of other seeds: objects mAP50, lane pixel F1, signs, texts",
             ", ".join(

@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -344,7 +345,6 @@ def test_interpolated_scores_as_the_definition(shape, dtype, options, image):
 
 
 def test_interpolated_scores_are_those_of_opencv():
-    cv2 = pytest.importorskip("cv2", reason="OpenCV has no wheel here")
     planes = np.random.default_rng(8).normal(size=(1, 4, 20, 30), scale=3).astype(np.float32)
     found = decoders.Segmentation(size="frame", resize="linear").decode({"y": planes}, (137, 91))
     larger = np.stack([cv2.resize(plane, (137, 91), interpolation=cv2.INTER_LINEAR) for plane in planes[0]])

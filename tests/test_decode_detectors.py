@@ -1,5 +1,6 @@
 """Detection heads: native against their definitions, and known boxes encoded by the published formulas and back."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -364,7 +365,6 @@ def test_ssd_equals_its_definition(image, nms, activation, multi_label):
 
 def test_ssd_with_several_labels_is_suppression_class_by_class():
     """Each class on its own, as Liu et al. 2016 do it: what OpenCV keeps of the class's boxes."""
-    cv2 = pytest.importorskip("cv2", reason="OpenCV has no wheel here")
     rng = np.random.default_rng(12)
     corner = rng.uniform(0, 250, (400, 2))
     boxes = np.column_stack([corner, corner + rng.uniform(20, 70, (400, 2))]).astype(np.float32)

@@ -6,6 +6,7 @@ import gc
 import sys
 from array import array as byte_array
 
+import av
 import numpy as np
 import pytest
 
@@ -178,7 +179,6 @@ def test_other_array_types():
 
 
 def test_frames_from_video():
-    av = pytest.importorskip("av")
     rng = np.random.default_rng(5)
     picture = rng.integers(0, 256, (34, 50, 3), dtype=np.uint8)
     source = av.VideoFrame.from_ndarray(picture, "rgb24")
@@ -199,7 +199,6 @@ def test_frames_from_video():
 @pytest.mark.parametrize("name", ["yuv420p", "nv12", "nv21", "yuyv422", "uyvy422", "yuvj420p"])
 @pytest.mark.parametrize("space", ["ITU601", "ITU709"])
 def test_video_frames_are_converted_as_ffmpeg_does(name, space):
-    av = pytest.importorskip("av")
     from av.video.reformatter import ColorRange, Colorspace
 
     y, x = np.mgrid[0:64, 0:96]
@@ -222,7 +221,6 @@ def test_video_frames_are_converted_as_ffmpeg_does(name, space):
 
 
 def test_video_formats_that_are_not_known_are_refused():
-    av = pytest.importorskip("av")
     frame = av.VideoFrame(16, 16, "yuv444p")
     with pytest.raises(ArgumentError, match=r"'yuv444p', wanted one of .*reformat"):
         Frame.from_av(frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -194,7 +195,6 @@ def test_a_crop_keeps_the_part_its_anchor_says(anchor, left, top):
 
 @pytest.mark.parametrize("size", [(50, 40), (131, 97), (200, 300), (224, 224), (33, 150)])
 def test_bilinear_is_within_one_level_of_opencv(size):
-    cv2 = pytest.importorskip("cv2")
     array = np.random.default_rng(10).integers(0, 256, (97, 131, 3), dtype=np.uint8)
     got = ImageSpec(size=size, color="BGR", dtype="uint8", layout="NHWC").apply(Frame(array, "BGR"))[0]
     assert np.abs(got.astype(int) - cv2.resize(array, size)).max() <= 1
@@ -208,14 +208,12 @@ def test_bilinear_is_within_one_level_of_opencv(size):
 
 @pytest.mark.parametrize("size", [(50, 40), (131, 97), (32, 24), (7, 5), (1, 1)])
 def test_area_is_close_to_opencv(size):
-    cv2 = pytest.importorskip("cv2")
     array = np.random.default_rng(11).integers(0, 256, (97, 131, 3), dtype=np.uint8)
     got = ImageSpec(size=size, color="BGR", dtype="uint8", layout="NHWC", filter="area").apply(Frame(array, "BGR"))[0]
     assert np.abs(got.astype(int) - cv2.resize(array, size, interpolation=cv2.INTER_AREA)).max() <= 1
 
 
 def test_nearest_is_opencv_s_exact_nearest():
-    cv2 = pytest.importorskip("cv2")
     array = np.random.default_rng(12).integers(0, 256, (97, 131, 3), dtype=np.uint8)
     for size in ((50, 40), (131, 97), (200, 300), (64, 64)):
         got = ImageSpec(size=size, color="BGR", dtype="uint8", layout="NHWC", filter="nearest").apply(
@@ -225,7 +223,6 @@ def test_nearest_is_opencv_s_exact_nearest():
 
 
 def test_quads_are_close_to_opencv():
-    cv2 = pytest.importorskip("cv2")
     y, x = np.mgrid[0:120, 0:160]
     array = np.stack([127 + 100 * np.sin(x / 9), 127 + 100 * np.cos(y / 7), (x + y) / 2], -1).astype(np.uint8)
     points = np.array([(30, 20), (130, 10), (140, 100), (20, 90)], np.float32)
@@ -239,7 +236,6 @@ def test_quads_are_close_to_opencv():
 
 @pytest.mark.parametrize("format", ["NV12", "NV21", "I420", "YUYV", "UYVY"])
 def test_yuv_is_within_two_levels_of_opencv(format):
-    cv2 = pytest.importorskip("cv2")
     rng = np.random.default_rng(13)
     frame, image = make(rng, format, 64, 48)
     # OpenCV cuts off what is blacker than black before the matrix, here it counts: keep to legal luma.

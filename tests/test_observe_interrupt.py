@@ -45,8 +45,6 @@ assert code == 130, code
 @pytest.mark.parametrize("name", INTERRUPTED)
 def test_interrupted__nothing_is_left(name, tmp_path):
     module, path, number, options = INTERRUPTED[name]
-    if name == "memory":
-        pytest.importorskip("matplotlib")
     model = str(models.path("branches"))
     run_python(
         CHILD, module, path, str(number), name, model, *(each.format(model=model, folder=tmp_path) for each in options)

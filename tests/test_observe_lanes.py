@@ -177,7 +177,6 @@ def test_profile__of_a_runtime_measures_tasks_among_the_others(specs):
 
 
 def test_picture__of_a_trace(specs, tmp_path):
-    pytest.importorskip("matplotlib")
     with Runtime(lanes=2, force=True) as runtime:
         for name, spec in specs.items():
             runtime.add(name, spec)

@@ -309,7 +309,6 @@ def test_command__of_several_models(heavy):
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_command__draws_the_curve(suffix, tmp_path):
-    pytest.importorskip("matplotlib")
     picture = tmp_path / f"curve{suffix}"
     assert command("memory", models.path("branches"), "--plot", picture).code == 0
     head = {".png": b"\x89PNG", ".svg": b"<?xml"}[suffix]
@@ -330,8 +329,6 @@ def test_command__draws_the_curve(suffix, tmp_path):
     ],
 )
 def test_command__bad_input_is_one_line_and_2(args, said, tmp_path):
-    if "--plot" in args:
-        pytest.importorskip("matplotlib")
     assert said in command("memory", *args, cwd=tmp_path).error()
     assert not list(tmp_path.iterdir())
 

@@ -1,6 +1,6 @@
 """Train one network of the pack on what make_data.py rendered. A second call goes on from the last checkpoint.
 
-python train.py road_objects DATA OUT --steps 5000 --processes 2
+python train.py road_objects DATA OUT --steps 4600 --processes 2
 """
 
 from __future__ import annotations
