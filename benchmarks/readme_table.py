@@ -63,7 +63,7 @@ def rows() -> list[tuple[str, str, str]]:
     yolo = next(row for row in decoded["cases"] if row["case"] == "yolov8")
     bgr, nv12 = images["bgr"]["summary"], images["nv12"]["summary"]
     many = measured("many_models", "--frames", "4")
-    pack = printed("-m", "mnnlite.road.metrics")["scores"]
+    pack = printed("-m", "mnnlite.demo.metrics")["scores"]
     return [
         (
             "`import mnnlite`",
@@ -120,7 +120,7 @@ def rows() -> list[tuple[str, str, str]]:
                 f"{pack[name]['value']:.3f}"
                 for name in ("objects mAP50", "lane pixel F1", "sign accuracy", "text exact match")
             ),
-            "python -m mnnlite.road.metrics",
+            "python -m mnnlite.demo.metrics",
         ),
     ]
 

@@ -36,7 +36,7 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, observe, pipeline, results, road, video
+    from mnnlite import decoders, draw, mapping, observe, pipeline, results, video
     from mnnlite.decoders import get_include
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
@@ -59,7 +59,7 @@ _HOMES = {
     "TensorInfo": "mnnlite.specs",
     "get_include": "mnnlite.decoders",
 }
-_MODULES = ("decoders", "draw", "observe", "pipeline", "results", "road", "video")
+_MODULES = ("decoders", "draw", "mapping", "observe", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -99,10 +99,10 @@ __all__ = [
     "decoders",
     "draw",
     "get_include",
+    "mapping",
     "observe",
     "pipeline",
     "results",
-    "road",
     "video",
 ]
 

@@ -130,7 +130,7 @@ def test_demo__without_the_pack_is_one_line(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from mnnlite.cli import main
-        from mnnlite.road import pack
+        from mnnlite.demo import pack
         pack.FOLDER = Path(sys.argv[1])
         sys.exit(main(["demo"]))
     """

@@ -9,7 +9,7 @@ import pytest
 
 import mnnlite
 from mnnlite import cost, pipeline
-from mnnlite.road import pack
+from mnnlite.demo import pack
 
 NETWORK = pack.FOLDER / "road_objects.mnn"  # mostly 3x3 convolutions
 PICTURE = np.random.default_rng(4).random((1, 3, 352, 640), dtype=np.float32)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mnnlite.road.footage import Footage
-    from mnnlite.road.observer import Element
-    from mnnlite.road.truth import Score
+    from mnnlite.demo.footage import Footage
+    from mnnlite.demo.truth import Score
+    from mnnlite.mapping.observer import Element
 
 FPS = 25.0
 SEED = 29  # of a drive that has most of what the networks know
@@ -95,9 +95,9 @@ class Drive:
 
 def _run(args: argparse.Namespace, output: Output) -> int:
     # Only here: other commands do not wait for what the demo imports.
-    from mnnlite.road import costs, pack, plots, truth
-    from mnnlite.road.footage import Footage
-    from mnnlite.road.observer import MOVING
+    from mnnlite.demo import costs, pack, plots, truth
+    from mnnlite.demo.footage import Footage
+    from mnnlite.mapping.observer import MOVING
 
     file = pack.pipeline_file()
     if args.plot:
@@ -132,8 +132,8 @@ def _folder(folder: Path) -> None:
 
 def _drive(file: Path, footage: Footage, output: Output, as_json: bool, paced: bool) -> Drive:
     """Play the clip at its own speed, as a camera would, and follow what is found."""
-    from mnnlite.road.observer import Observer
-    from mnnlite.road.pack import found_in
+    from mnnlite.demo.pack import found_in
+    from mnnlite.mapping.observer import Observer
 
     drive, observer = Drive(footage), Observer(footage.camera)
     # One lane: with a second a frame takes two thirds of the time, and the process up to 82 MiB.
@@ -284,7 +284,7 @@ def _fullest(drive: Drive) -> list[int]:
 
 
 def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, args: argparse.Namespace) -> None:
-    from mnnlite.road import pictures, plots
+    from mnnlite.demo import pictures, plots
 
     lines = JsonLines(folder / "observations.jsonl")
     for feature in drive.features:

@@ -21,7 +21,7 @@ ROOMS = {
 FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 
 # A module may import modules of lower levels and of its own, without circles.
-# cli -> observe -> runtime -> {cost, task} -> {model, decoders, results, frame} -> {specs, errors}
+# cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors"},
     {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image"},
@@ -30,7 +30,8 @@ LEVELS = [
     {"task", "meter", "cost", "ledger", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},
-    {"road"},
+    {"mapping"},
+    {"demo"},
     {"cli"},
     {"__main__", ""},  # "" is the package itself
 ]
@@ -129,6 +130,12 @@ def test_python__no_circles(checkout: Path) -> None:
         assert leaves, f"modules import each other in a circle: {sorted(graph)}"
         for module in leaves:
             del graph[module]
+
+
+def test_demo__is_imported_by_the_command_line_alone(checkout: Path) -> None:
+    for module, path in sources(checkout):
+        if module not in {"demo", "cli"}:
+            assert "mnnlite.demo" not in path.read_text(), f"{path}: only the command line knows the demo"
 
 
 def test_reference__never_imports_the_extension(checkout: Path) -> None:

@@ -46,7 +46,7 @@ def test_wheel__is_small(wheel: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["include/mnnlite/decoder.h", "py.typed", "_core.pyi", "_build.py", "__init__.py", "assets/road/road_objects.mnn"],
+    ["include/mnnlite/decoder.h", "py.typed", "_core.pyi", "_build.py", "__init__.py", "demo/assets/road_objects.mnn"],
 )
 def test_wheel__has(names: list[str], name: str) -> None:
     assert f"mnnlite/{name}" in names
@@ -71,7 +71,7 @@ def test_wheel__has_nothing_else(names: list[str]) -> None:
 
 
 def test_wheel__has_networks_only_in_assets(names: list[str]) -> None:
-    assert [name for name in names if name.endswith(".mnn") and not name.startswith("mnnlite/assets/")] == []
+    assert [name for name in names if name.endswith(".mnn") and not name.startswith("mnnlite/demo/assets/")] == []
 
 
 def test_extension__shows_one_symbol(extension: Path) -> None:

@@ -80,17 +80,17 @@ usual in other scenes, without looking at the picture.
 | --- | --- | --- | --- | --- | --- |
 {chr(10).join(rows)}
 
-`python -m mnnlite.road.metrics` measures the shipped files again.
+`python -m mnnlite.demo.metrics` measures the shipped files again.
 
 ## Training
 
-Painted scenes of `mnnlite.road` (version {scenes["version"]}) and nothing else: {file["samples"]} samples, {file["steps"]} steps of
+Painted scenes of `mnnlite.demo` (version {scenes["version"]}) and nothing else: {file["samples"]} samples, {file["steps"]} steps of
 {file["batch"]}, AdamW, seed {file["seed"]}, PyTorch {file["torch"]}, {file["minutes"]} minutes on {cores}. In `tools/road_pack`:
 
 ```
 {data}
 python train.py {name} DATA MODELS --steps {file["steps"]} --processes {file["processes"]}
-python export.py MODELS ../../mnnlite/assets/road
+python export.py MODELS ../../mnnlite/demo/assets
 ```
 
 ## Limits

@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from mnnlite import Frame, TaskSpec, pipeline
 from mnnlite.convert import convert
-from mnnlite.road import metrics
-from mnnlite.road.scenes import VERSION
+from mnnlite.demo import metrics
+from mnnlite.demo.scenes import VERSION
 from mnnlite.task import Task
 
 SHAPES = {

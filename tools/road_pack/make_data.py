@@ -14,13 +14,14 @@ import numpy as np
 from specs import GALLERY, LARGE, MARKED, ROAD, SIGN, SIGN_PADDING, TEXT, TEXT_PADDING, TRAIN
 
 from mnnlite import Frame
-from mnnlite.road import SIGNS, SURFACES, Camera, Truth, scene
-from mnnlite.road.canvas import Canvas
-from mnnlite.road.classes import SPEEDS
-from mnnlite.road.making import random_text, random_tint, random_world
-from mnnlite.road.render import render, varied
-from mnnlite.road.things import Painter
-from mnnlite.road.world import Item, World
+from mnnlite.demo import SIGNS, SURFACES, Truth, scene
+from mnnlite.demo.canvas import Canvas
+from mnnlite.demo.classes import SPEEDS
+from mnnlite.demo.generator import random_text, random_tint, random_world
+from mnnlite.demo.objects import Painter
+from mnnlite.demo.render import render, varied
+from mnnlite.demo.world import Item, World
+from mnnlite.mapping.pinhole import PinholeCamera
 
 MOST = 24  # boxes of a scene
 # 5 pixels of the frame are 4 of road_scene's picture, in both directions: how much of each lies in each.
@@ -103,7 +104,7 @@ def make_scenes(out: Path, part: int, seeds: list[int]) -> None:
 def gallery(seed: int) -> tuple[np.ndarray, list[tuple[tuple[int, ...], str, str]]]:
     """A scene crowded with signs: the picture, and box, name and text of each that is seen."""
     rng = np.random.default_rng(seed)
-    world, camera = random_world(rng, seed), varied(Camera(), rng)
+    world, camera = random_world(rng, seed), varied(PinholeCamera(), rng)
     items: list[Item] = []
     for column in range(7):
         angle = math.radians(-26 + 52 * (column + 0.8 * rng.random() - 0.4) / 6)

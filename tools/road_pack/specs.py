@@ -10,4 +10,4 @@ LARGE = ImageSpec(size=(640, 352), fit="crop", color="RGB", filter="area", dtype
 SIGN = ImageSpec(size=(40, 40), color="RGB", filter="area", dtype="uint8")
 TEXT = ImageSpec(size=(96, 32), fit="letterbox", color="GRAY", filter="area", dtype="uint8")
 SIGN_PADDING, TEXT_PADDING = 0.1, 0.04  # of a box's sides, as `Runtime.add` takes it
-TRAIN, MARKED, GALLERY = 1_000_000, 1_500_000, 2_000_000  # first seeds; the tests' are in mnnlite.road.metrics
+TRAIN, MARKED, GALLERY = 1_000_000, 1_500_000, 2_000_000  # first seeds; the tests' are in mnnlite.demo.metrics

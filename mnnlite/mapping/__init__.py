@@ -1,0 +1,9 @@
+"""From what networks find in frames to one observation for each element of the road, at its place in metres."""
+
+from __future__ import annotations
+
+from mnnlite.mapping.observer import Observer
+from mnnlite.mapping.pinhole import PinholeCamera
+from mnnlite.mapping.tracker import Pose
+
+__all__ = ["Observer", "PinholeCamera", "Pose"]

@@ -1,0 +1,352 @@
+"""The same element over many frames is one observation: tracks of things at a place.
+
+A thing is followed in a *local* frame that does not move: metres, x to the right and y forward of the vehicle where it was
+at the first frame, z upwards from the road. Where the vehicle is comes from outside (`Pose`: odometry, GNSS). Each sighting
+has a place in the vehicle's frame and a covariance that says how much that is worth: along the line of sight a camera knows
+little, across it much, and near things are known better than far ones. A Kalman filter (Kalman 1960) adds that up, so the
+nearest frames decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mnnlite.mapping.triangulation import triangulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Bearing", "Pose", "Sighting", "Track", "Tracker"]
+
+# All but one in a million of a chi-square distribution with three degrees of freedom: what is further off is another.
+GATE = 30.66
+ACCELERATION = 3.0  # metres per second squared: what moves may do between frames
+SPEED = 15.0  # metres per second: what may be expected of something that moves, before it was seen twice
+
+
+class Pose(NamedTuple):
+    """Where the vehicle is in the local frame: metres, and its heading in radians to the right."""
+
+    x: float = 0.0
+    y: float = 0.0
+    heading: float = 0.0
+
+    @property
+    def turn(self) -> Floats:
+        """(2, 2): direction in the vehicle's frame -> direction in the local frame."""
+        c, s = math.cos(self.heading), math.sin(self.heading)
+        return np.array([[c, s], [-s, c]])
+
+    def to_local(self, points: Floats) -> Floats:
+        """(N, 2 or 3) places in the vehicle's frame -> in the local frame."""
+        moved = np.array(points, np.float64)
+        moved[:, :2] = moved[:, :2] @ self.turn.T + (self.x, self.y)
+        return moved
+
+    def to_vehicle(self, points: Floats) -> Floats:
+        """(N, 2 or 3) places in the local frame -> in the vehicle's frame."""
+        moved = np.array(points, np.float64)
+        moved[:, :2] = (moved[:, :2] - (self.x, self.y)) @ self.turn
+        return moved
+
+
+class Bearing(NamedTuple):
+    """A line of sight: (3,) origin and unit vector in metres, its deviation in radians, and the range that a size says."""
+
+    origin: Floats
+    ray: Floats
+    sigma: float
+    range: float
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One element in one frame.
+
+    Parameters
+    ----------
+    kind : str
+        What it is; sightings of different kinds are never the same thing.
+    place : (3,) float64
+        x to the right, y forward, z upwards, in metres from the vehicle.
+    covariance : (3, 3) float64
+        Of the place, in metres squared.
+    score : float in [0, 1]
+    label, text : str
+        What else was recognised; "" if nothing was. The track takes a vote.
+    bearing : Bearing, optional
+        For things whose range follows only from their size: tracks of such are placed by `triangulate`.
+    """
+
+    kind: str
+    place: Floats
+    covariance: Floats
+    score: float
+    label: str = ""
+    text: str = ""
+    bearing: Bearing | None = None
+
+
+@dataclass
+class Track:
+    """A thing that is being followed, or was.
+
+    Parameters
+    ----------
+    id : int
+        Counts from 1, in the order of first sightings.
+    kind : str
+    moves : bool
+        Whether it may move.
+    state : (5,) float64
+        x, y, z in metres and velocity along x and y in metres per second, in the local frame.
+    covariance : (5, 5) float64
+    first_s, last_s : float
+        Times of the first and last sighting, in seconds.
+    hits : int
+        Frames in which it was seen.
+    missed : int
+        Frames in which it should have been seen and was not, between sightings.
+    """
+
+    id: int
+    kind: str
+    moves: bool
+    state: Floats
+    covariance: Floats
+    first_s: float
+    last_s: float
+    hits: int = 0
+    missed: int = 0
+    confirmed: bool = False
+    unseen: int = 0  # frames since the last sighting
+    visible_unseen: int = 0  # those of them in which it was in view
+    labels: Counter[str] = field(default_factory=Counter)
+    texts: Counter[str] = field(default_factory=Counter)
+    scores: float = 0.0
+    bearings: list[Bearing] = field(default_factory=list, repr=False)  # in the local frame
+
+    @property
+    def place(self) -> Floats:
+        """(3,) x, y, z in metres, in the local frame; while it is followed, by the filter."""
+        return self.state[:3]
+
+    def settle(self) -> None:
+        """Once it is over: place it by all its bearings, if it has any."""
+        if not self.bearings:
+            return
+        origins, rays, sigmas, ranges = (np.array(column) for column in zip(*self.bearings, strict=True))
+        self.state[:3], self.covariance[:3, :3] = triangulate(origins, rays, sigmas, ranges)
+
+    @property
+    def velocity(self) -> Floats:
+        """(2,) metres per second, in the local frame."""
+        return self.state[3:]
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the place on the ground, in metres: the larger axis of its ellipse."""
+        return math.sqrt(max(float(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]), 0.0))
+
+    @property
+    def confidence(self) -> float:
+        """Mean score over the frames in which it should have been seen; one that was missed counts as 0."""
+        return self.scores / max(self.hits + self.missed, 1)
+
+    @property
+    def label(self) -> str:
+        """The label with most votes; votes weigh by score, and more from near."""
+        return _winner(self.labels)
+
+    @property
+    def text(self) -> str:
+        """The text with most votes."""
+        return _winner(self.texts)
+
+    def predict(self, seconds: float) -> None:
+        """Move on in time."""
+        if not self.moves or seconds <= 0:
+            return
+        step = np.eye(5)
+        step[0, 3] = step[1, 4] = seconds
+        push = np.zeros((5, 2))
+        push[[0, 1], [0, 1]] = seconds * seconds / 2
+        push[[3, 4], [0, 1]] = seconds
+        self.state = step @ self.state
+        self.covariance = step @ self.covariance @ step.T + push @ push.T * ACCELERATION**2
+
+    def distance(self, place: Floats, covariance: Floats) -> tuple[float, float]:
+        """Squared Mahalanobis distance of a sighting in the local frame, and its negative log-likelihood (doubled)."""
+        off, together = place - self.state[:3], self.covariance[:3, :3] + covariance
+        squared = float(off @ np.linalg.solve(together, off))
+        return squared, squared + float(np.linalg.slogdet(together)[1])
+
+    def take(self, sighting: Sighting, place: Floats, covariance: Floats, time_s: float) -> None:
+        """Add a sighting, its place and covariance in the local frame."""
+        gain = np.linalg.solve(self.covariance[:3, :3] + covariance, self.covariance[:3]).T
+        self.state = self.state + gain @ (place - self.state[:3])
+        left = np.eye(5)
+        left[:, :3] -= gain
+        self.covariance = (
+            left @ self.covariance @ left.T + gain @ covariance @ gain.T
+        )  # stays symmetric (Joseph's form)
+        self.count(sighting, time_s)
+
+    def keep(self, bearing: Bearing, pose: Pose) -> None:
+        """Keep a line of sight, given in the vehicle's frame."""
+        (origin,) = pose.to_local(bearing.origin[None])
+        ray = np.concatenate([pose.turn @ bearing.ray[:2], bearing.ray[2:]])
+        self.bearings.append(Bearing(origin, ray, bearing.sigma, bearing.range))
+
+    def count(self, sighting: Sighting, time_s: float) -> None:
+        """Count a sighting and its votes."""
+        self.last_s = time_s
+        self.hits += 1
+        self.missed += self.visible_unseen
+        self.unseen = self.visible_unseen = 0
+        self.scores += sighting.score
+        weight = sighting.score / max(float(np.linalg.norm(sighting.place)), 1.0)
+        if sighting.label:
+            self.labels[sighting.label] += weight  # type: ignore[assignment]
+        if sighting.text:
+            self.texts[sighting.text] += weight  # type: ignore[assignment]
+
+
+def _winner(votes: Counter[str]) -> str:
+    return max(votes, key=lambda each: votes[each]) if votes else ""
+
+
+class Tracker:
+    """Follows things over frames.
+
+    Parameters
+    ----------
+    moving : collection of str
+        Kinds that may move; all others stand.
+    confirm : int
+        Sightings after which a track is believed. Until then it ends with the second frame without one.
+    end : int
+        Frames without a sighting after which a track has ended.
+
+    Notes
+    -----
+    Sightings go to tracks of their kind, the likeliest pair first, given where the track is predicted to be and how well both
+    are known; what noise explains only once in a million begins a new track. Threads: one.
+    """
+
+    def __init__(self, moving: Sequence[str] = (), confirm: int = 3, end: int = 12) -> None:
+        self._moving = frozenset(moving)
+        self._confirm, self._end = confirm, end
+        self._time_s: float | None = None
+        self._made = 0
+        self.tracks: list[Track] = []
+
+    def update(
+        self,
+        sightings: Sequence[Sighting],
+        pose: Pose,
+        time_s: float,
+        visible: Callable[[Floats], NDArray[np.bool_]] | None = None,
+    ) -> list[Track | None]:
+        """Take a frame.
+
+        Parameters
+        ----------
+        sightings : sequence of Sighting
+        pose : Pose
+        time_s : float
+            Seconds; does not go back.
+        visible : callable, optional
+            (N, 3) places in the vehicle's frame -> (N,) bool: whether something there would be in the picture. A track
+            is not held to have been missed where it cannot be seen.
+
+        Returns
+        -------
+        list of Track or None
+            For each sighting the confirmed track that it belongs to.
+        """
+        passed = 0.0 if self._time_s is None else time_s - self._time_s
+        self._time_s = time_s
+        turn = np.eye(3)
+        turn[:2, :2] = pose.turn
+        places = pose.to_local(np.array([each.place for each in sightings]).reshape(-1, 3))
+        covariances = [turn @ each.covariance @ turn.T for each in sightings]
+        for track in self.tracks:
+            track.predict(passed)
+            track.unseen += 1
+        owners = self._assign(sightings, places, covariances)
+        for index, (sighting, owner) in enumerate(zip(sightings, owners, strict=True)):
+            if owner is None:
+                owner = owners[index] = self._begin(sighting, places[index], covariances[index], time_s)
+            else:
+                owner.take(sighting, places[index], covariances[index], time_s)
+            if sighting.bearing is not None:
+                owner.keep(sighting.bearing, pose)
+        self._note_misses(pose, visible)
+        for track in self.tracks:
+            track.confirmed = track.confirmed or track.hits >= self._confirm
+        return [track if track is not None and track.confirmed else None for track in owners]
+
+    def _note_misses(self, pose: Pose, visible: Callable[[Floats], NDArray[np.bool_]] | None) -> None:
+        absent = [track for track in self.tracks if track.unseen]
+        if not absent:
+            return
+        places = pose.to_vehicle(np.array([track.place for track in absent]))
+        seen = np.ones(len(places), bool) if visible is None else visible(places)
+        for track, is_visible in zip(absent, seen, strict=True):
+            track.visible_unseen += bool(is_visible)
+
+    def _assign(
+        self, sightings: Sequence[Sighting], places: Floats, covariances: Sequence[Floats]
+    ) -> list[Track | None]:
+        pairs = []
+        for number, track in enumerate(self.tracks):
+            for index, sighting in enumerate(sightings):
+                if track.kind == sighting.kind:
+                    squared, unlikely = track.distance(places[index], covariances[index])
+                    if squared <= GATE:
+                        pairs.append((unlikely, number, index))
+        owners: list[Track | None] = [None] * len(sightings)
+        taken: set[int] = set()
+        for _, number, index in sorted(pairs):
+            if owners[index] is None and number not in taken:
+                owners[index] = self.tracks[number]
+                taken.add(number)
+        return owners
+
+    def _begin(self, sighting: Sighting, place: Floats, covariance: Floats, time_s: float) -> Track:
+        self._made += 1
+        moves = sighting.kind in self._moving
+        spread = np.zeros((5, 5))
+        spread[:3, :3] = covariance
+        spread[3, 3] = spread[4, 4] = SPEED**2 if moves else 0.0  # no doubt about 0: what stands never moves
+        state = np.concatenate([place, np.zeros(2)])
+        track = Track(self._made, sighting.kind, moves, state, spread, time_s, time_s)
+        track.count(sighting, time_s)
+        self.tracks.append(track)
+        return track
+
+    def ended(self, everything: bool = False) -> list[Track]:
+        """Take out the confirmed tracks that have ended since the last call, in the order of their first sightings.
+
+        Parameters
+        ----------
+        everything : bool
+            The drive is over: all have ended.
+        """
+        over = [track for track in self.tracks if everything or track.unseen >= (self._end if track.confirmed else 2)]
+        gone = {id(track) for track in over}
+        self.tracks = [track for track in self.tracks if id(track) not in gone]
+        found = [track for track in over if track.confirmed]
+        for track in found:
+            track.settle()
+        return found

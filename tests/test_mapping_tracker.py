@@ -1,0 +1,319 @@
+"""Trackers against exact truth: drives along an arc past things whose places are known, seen with noise, misses and
+things that are not there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from mnnlite.mapping.polyline_tracker import AreaTracker, LineTracker, resample
+from mnnlite.mapping.tracker import Bearing, Pose, Sighting, Track, Tracker
+from mnnlite.mapping.triangulation import triangulate
+
+FPS = 25.0
+SPEED = 12.0  # metres per second
+FOV = 0.5  # tangent of half the field of view
+
+
+def drive(frames: int = 150, curvature: float = 0.004) -> list[Pose]:
+    """Along an arc."""
+    poses = []
+    for index in range(frames):
+        s = SPEED * index / FPS
+        turn = curvature * s
+        x = (1 - math.cos(turn)) / curvature if curvature else 0.0
+        poses.append(Pose(x, math.sin(turn) / curvature if curvature else s, turn))
+    return poses
+
+
+def visible(places: np.ndarray) -> np.ndarray:
+    return (places[:, 1] > 4) & (places[:, 1] < 45) & (np.abs(places[:, 0]) < FOV * places[:, 1])
+
+
+@dataclass
+class Thing:
+    kind: str
+    place: tuple[float, float, float]
+    label: str = ""
+    velocity: tuple[float, float] = (0.0, 0.0)
+
+    def at(self, time_s: float) -> np.ndarray:
+        x, y, z = self.place
+        return np.array([x + self.velocity[0] * time_s, y + self.velocity[1] * time_s, z])
+
+
+def covariance_of(place: np.ndarray, along: float = 0.12, across: float = 0.004) -> np.ndarray:
+    """As of a camera: `along` and `across` the line of sight, in parts of the distance."""
+    distance = float(np.linalg.norm(place))
+    ray = place / distance
+    shape = np.eye(3) * across**2 + np.outer(ray, ray) * (along**2 - across**2)
+    return shape * distance**2
+
+
+def watch(
+    things: list[Thing], poses: list[Pose], seed: int, missed: float = 0.2, false: float = 0.3, wrong: float = 0.15
+) -> tuple[list[Track], Tracker]:
+    """Drive by, and give the tracks that ended and those at the end."""
+    rng = np.random.default_rng(seed)
+    tracker = Tracker(moving=["vehicle"])
+    done: list[Track] = []
+    for index, pose in enumerate(poses):
+        time_s = index / FPS
+        sightings = []
+        for thing in things:
+            place = pose.to_vehicle(thing.at(time_s)[None])[0]
+            if not visible(place[None])[0] or rng.random() < missed:
+                continue
+            covariance = covariance_of(place, 0.05 if thing.kind == "vehicle" else 0.12)  # these stand on the ground
+            seen = rng.multivariate_normal(place, covariance)
+            label = "other" if thing.label and rng.random() < wrong else thing.label
+            sightings.append(Sighting(thing.kind, seen, covariance, float(rng.uniform(0.6, 0.95)), label))
+        for _ in range(int(rng.poisson(false))):
+            y = rng.uniform(6, 45)
+            place = np.array([rng.uniform(-FOV, FOV) * y, y, rng.uniform(0, 3)])
+            sightings.append(Sighting("sign", place, covariance_of(place), 0.4, "other"))
+        rng.shuffle(sightings)  # type: ignore[arg-type]
+        tracker.update(sightings, pose, time_s, visible)
+        done += tracker.ended()
+    return done + tracker.ended(everything=True), tracker
+
+
+SIGNS = [
+    Thing("sign", (5.0, 30.0, 2.0), "stop"),
+    Thing("sign", (5.0, 30.0, 2.9), "keep right"),  # on the same pole
+    Thing("sign", (-4.5, 45.0, 2.1), "give way"),
+    Thing("cone", (2.5, 36.0, 0.4)),
+    Thing("cone", (2.6, 38.5, 0.4)),
+    Thing("speed camera", (6.0, 55.0, 2.5)),
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tracker__one_observation_for_each_thing(seed: int) -> None:
+    found, _ = watch(SIGNS, drive(), seed)
+    believed = [track for track in found if track.confidence > 0.3]
+    assert len(believed) == len(SIGNS)
+    for thing in SIGNS:
+        mine = min(
+            (track for track in believed if track.kind == thing.kind),
+            key=lambda track: float(np.linalg.norm(track.place - thing.place)),
+        )
+        error = float(np.linalg.norm(mine.place - thing.place))
+        assert error < 0.5, (thing, mine.place)
+        assert error < 5 * max(float(np.sqrt(np.trace(mine.covariance[:3, :3]))), 0.02)  # it knows how well it knows
+        assert mine.label == thing.label
+        assert mine.hits > 30
+
+
+def test_tracker__nearest_frames_decide() -> None:
+    """A place from 40 m away is off by metres, the last one by decimetres."""
+    thing = Thing("sign", (4.0, 42.0, 2.0), "stop")
+    rng = np.random.default_rng(3)
+    tracker = Tracker()
+    errors = []
+    for index, pose in enumerate(drive(75, curvature=0.0)):
+        place = pose.to_vehicle(thing.at(0)[None])[0]
+        covariance = covariance_of(place)
+        tracker.update(
+            [Sighting("sign", rng.multivariate_normal(place, covariance), covariance, 0.9)], pose, index / FPS
+        )
+        errors.append(float(np.linalg.norm(tracker.tracks[0].place - thing.place)))
+    assert errors[-1] < 0.15
+    assert errors[-1] < errors[0] / 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_tracker__driving_past_tells_what_sizes_do_not(seed: int, factor: float) -> None:
+    """All ranges are wrong by one factor, as of a sign of another size than usual; bearings have noise."""
+    thing, rng = Thing("sign", (4.0, 50.0, 2.5)), np.random.default_rng(seed)
+    tracker, camera = Tracker(), np.array([0.0, 0.0, 1.4])
+    for index, pose in enumerate(drive(75, curvature=0.003)):
+        off = pose.to_vehicle(thing.at(0)[None])[0] - camera
+        distance = float(np.linalg.norm(off))
+        ray = off / distance + rng.normal(0, 0.003, 3)
+        ray /= np.linalg.norm(ray)
+        place = camera + ray * distance * factor
+        bearing = Bearing(camera, ray, 0.003, distance * factor)
+        tracker.update([Sighting("sign", place, covariance_of(place, 0.25), 0.9, bearing=bearing)], pose, index / FPS)
+    (track,) = tracker.ended(everything=True)
+    assert float(np.linalg.norm(track.place - thing.place)) < min(
+        1.0, 4 * math.sqrt(np.trace(track.covariance[:3, :3]))
+    )
+
+
+def test_triangulate__of_hardly_any_parallax_believes_the_size() -> None:
+    """Eleven sightings over 6 m of something 60 m ahead: the lines of sight meet anywhere, above all at the camera."""
+    rng = np.random.default_rng(0)
+    origins = np.column_stack([np.zeros(11), 0.56 * np.arange(11), np.full(11, 1.4)])
+    off = np.array([3.0, 60.0, 6.0]) - origins
+    distance = np.linalg.norm(off, axis=1)
+    for _ in range(20):
+        rays = off / distance[:, None] + rng.normal(0, 0.004, off.shape)
+        rays /= np.linalg.norm(rays, axis=1)[:, None]
+        place, covariance = triangulate(origins, rays, np.full(11, 0.004), distance * 1.1, doubt=0.2)
+        deviation = math.sqrt(np.linalg.eigvalsh(covariance)[-1])
+        assert 3 < deviation < 15
+        assert float(np.linalg.norm(place - (3, 60, 6))) < 3 * deviation
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tracker__things_that_cross_keep_their_identity(seed: int) -> None:
+    """Two vehicles change places across the road: each keeps its track, its velocity and its votes."""
+    a = Thing("vehicle", (-3.0, 24.0, 0.7), "car", (2.0, SPEED - 1))
+    b = Thing("vehicle", (3.0, 30.0, 0.7), "truck", (-2.0, SPEED - 2))
+    found, _ = watch([a, b], drive(75, curvature=0.0), seed, missed=0.1, false=0.0, wrong=0.1)
+    assert len(found) == 2
+    for thing in (a, b):
+        (mine,) = (track for track in found if track.label == thing.label)
+        error = float(np.linalg.norm(mine.place[:2] - thing.at(mine.last_s)[:2]))
+        assert error < min(1.5, 4 * mine.deviation)
+        assert float(np.linalg.norm(mine.velocity - thing.velocity)) < 2.0
+
+
+def test_tracker__false_sightings_alone_are_nothing() -> None:
+    found, _ = watch([], drive(), seed=1, false=0.6)
+    assert [track for track in found if track.confidence > 0.3] == []
+
+
+def test_tracker__a_gap_is_bridged_and_counted() -> None:
+    thing = Thing("sign", (4.0, 40.0, 2.0))
+    tracker = Tracker(end=12)
+    for index, pose in enumerate(drive(60, curvature=0.0)):
+        place = pose.to_vehicle(thing.at(0)[None])[0]
+        sightings = [] if 20 <= index < 30 else [Sighting("sign", place, covariance_of(place), 0.8)]
+        tracker.update(sightings, pose, index / FPS, visible)
+        assert tracker.ended() == []
+    (track,) = tracker.ended(everything=True)
+    assert (track.hits, track.missed) == (50, 10)
+    assert track.confidence == pytest.approx(50 * 0.8 / 60)
+
+
+def test_tracker__out_of_view_is_not_missed_and_ends() -> None:
+    thing = Thing("sign", (4.0, 20.0, 2.0))
+    tracker = Tracker(end=12)
+    ended = []
+    for index, pose in enumerate(drive(100, curvature=0.0)):
+        place = pose.to_vehicle(thing.at(0)[None])[0]
+        sightings = [Sighting("sign", place, covariance_of(place), 0.8)] if visible(place[None])[0] else []
+        tracker.update(sightings, pose, index / FPS, visible)
+        ended += [(index, track) for track in tracker.ended()]
+    ((index, track),) = ended
+    assert track.missed == 0
+    assert track.confidence == pytest.approx(0.8)
+    assert index / FPS == pytest.approx(track.last_s + 12 / FPS)
+
+
+def test_tracker__confirms_after_three_and_forgets_single_ones() -> None:
+    place = np.array([2.0, 20.0, 1.0])
+    one = Sighting("sign", place, covariance_of(place), 0.9)
+    tracker = Tracker()
+    owners = [tracker.update(seen, Pose(), index / FPS) for index, seen in enumerate([[one], [one], [one]])]
+    assert [each[0] is not None for each in owners] == [False, False, True]
+    tracker = Tracker()
+    for index, seen in enumerate([[one], [], []]):
+        tracker.update(seen, Pose(), index / FPS)
+    assert tracker.ended() == []
+    assert tracker.tracks == []
+
+
+def test_pose__turns_there_and_back() -> None:
+    rng = np.random.default_rng(0)
+    pose, places = Pose(3.0, -2.0, 0.7), rng.normal(size=(5, 3))
+    np.testing.assert_allclose(pose.to_vehicle(pose.to_local(places)), places, atol=1e-12)
+    # Heading to the right: what lies ahead lies to the right of where it lay.
+    np.testing.assert_allclose(Pose(0, 0, math.pi / 2).to_local(np.array([[0.0, 1.0]])), [[1.0, 0.0]], atol=1e-12)
+
+
+# ---- lines
+
+
+def seen_line(
+    offset: float, pose: Pose, curvature: float, rng: np.random.Generator, near: float = 5.0, far: float = 28.0
+):
+    """Points of a line beside an arc, in the vehicle's frame, with noise that grows with the distance."""
+    start = pose.heading / curvature
+    s = np.arange(start + near, start + far, 1.5)
+    turn = curvature * s
+    local = np.stack(
+        [(1 - np.cos(turn)) / curvature + offset * np.cos(turn), np.sin(turn) / curvature - offset * np.sin(turn)],
+        axis=1,
+    )
+    points = pose.to_vehicle(local)
+    points[:, 0] += rng.normal(0, 0.004, len(points)) * points[:, 1]
+    return points
+
+
+def off_arc(points: np.ndarray, curvature: float) -> np.ndarray:
+    """Metres to the right of the arc through the origin."""
+    radius = 1 / curvature
+    return radius - np.hypot(points[:, 0] - radius, points[:, 1])
+
+
+def test_lines__one_for_each_line_of_the_road() -> None:
+    curvature, rng = 0.006, np.random.default_rng(4)
+    offsets = {"solid": -1.8, "dashed": 1.7, "kerb": 2.9}
+    tracker = LineTracker()
+    for index, pose in enumerate(drive(100, curvature)):
+        lines, labels = [], []
+        for label, offset in offsets.items():
+            if rng.random() < 0.2:
+                continue
+            line = seen_line(offset, pose, curvature, rng)
+            pieces = [line] if rng.random() < 0.7 else [line[:7], line[9:]]
+            lines += pieces
+            labels += [label if rng.random() > 0.1 else "double"] * len(pieces)
+        tracker.update(lines, labels, [0.9] * len(lines), pose, index / FPS)
+    found = tracker.ended(everything=True)
+    assert sorted(track.label for track in found) == sorted(offsets)
+    for track in found:
+        assert track.hits > 60
+        assert track.confidence == pytest.approx(0.9)
+        assert len(track.points) > 60  # 48 m driven and 28 seen ahead
+        error = off_arc(track.points, curvature) - offsets[track.label]
+        assert np.abs(error[:45]).max() < 0.12
+        steps = np.linalg.norm(np.diff(track.points, axis=0), axis=1)
+        assert steps.max() < 2.5  # a line, not a zigzag
+
+
+def test_lines__end_when_they_are_not_seen() -> None:
+    tracker = LineTracker(end=5)
+    line = np.array([[1.5, 5.0], [1.5, 20.0]])
+    for index in range(4):
+        tracker.update([line], ["solid"], [0.9], Pose(y=0.5 * index), index / FPS)
+    for index in range(4, 9):
+        assert tracker.ended() == []
+        tracker.update([], [], [], Pose(y=0.5 * index), index / FPS)
+    (track,) = tracker.ended()
+    assert (track.label, track.first_s, track.last_s) == ("solid", 0.0, 3 / FPS)
+    np.testing.assert_allclose(track.points[:, 0], 1.5, atol=1e-9)
+
+
+def test_lines__resample_takes_what_lies_ahead() -> None:
+    points = np.array([[0.0, 40.0], [0.0, 10.0], [1.0, 4.0], [np.inf, 2.0], [3.0, -1.0]])
+    got = resample(points)
+    np.testing.assert_allclose(got[:, 1], np.arange(4, 31))
+    np.testing.assert_allclose(got[0], [1.0, 4.0])
+    assert resample(points[:1]).shape == (0, 2)
+
+
+def test_area__is_as_wide_as_the_road() -> None:
+    curvature, rng = 0.005, np.random.default_rng(5)
+    tracker = AreaTracker()
+    for index, pose in enumerate(drive(60, curvature)):
+        left, right = (seen_line(offset, pose, curvature, rng) for offset in (-3.5, 5.0))
+        tracker.update([np.concatenate([left, right[::-1]])] if rng.random() > 0.1 else [], pose, index / FPS)
+    half = len(tracker.ring) // 2
+    assert half > 45
+    offsets = off_arc(tracker.ring, curvature)
+    assert np.abs(offsets[: half - 8] + 3.5).max() < 0.15
+    assert np.abs(offsets[half + 8 :] - 5.0).max() < 0.15
+
+
+def test_area__of_nothing_is_empty() -> None:
+    tracker = AreaTracker()
+    tracker.update([], Pose(), 0.0)
+    assert tracker.ring.shape == (0, 2)
