@@ -300,7 +300,7 @@ def measure(case: Case, rounds: int) -> dict[str, Any]:
     case.same(case.spec.decode(case.outputs, case.frame), case.usual())
     native = _core.ArrayDecoder(case.spec.family, case.spec.native_options())
     tensors = [(name, array, 0, None, 0.0, 0) for name, array in case.outputs.items()]
-    placed = decoders.place(None, case.frame)
+    placed = decoders.batch_item(None, case.frame)
     slots = [(placed.to_frame, *placed.net_size, *placed.frame_size, 0)]
     flat = [array.reshape(-1).view(np.uint8) for array in case.outputs.values()]
     whole = [array[: len(array) // 8 * 8].view(np.uint64) for array in flat]

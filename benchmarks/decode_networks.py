@@ -248,7 +248,7 @@ def values_of(found: Any) -> Found:
 
 def to_frame(found: Found, image: ImageSpec, size: tuple[int, int], classes: bool) -> Found:
     """The same in pixels of the frame."""
-    matrix = np.reshape(decoders.place(image, size).to_frame, (3, 3))
+    matrix = np.reshape(decoders.batch_item(image, size).to_frame, (3, 3))
     values = np.array(found[0], np.float64)
     pixels = values[:, :-1] if classes else values
     pixels[:, 0::2] = pixels[:, 0::2] * matrix[0, 0] + matrix[0, 2]

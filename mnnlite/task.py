@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core, results
-from mnnlite.decoders import Decoder, Function, Placed, Raw, as_decoder
+from mnnlite.decoders import BatchItem, Decoder, Function, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
 from mnnlite.model import Arena, Model
@@ -190,7 +190,7 @@ class Task:
     ) -> int:
         """Let the decoders in Python add their results. Returns nanoseconds."""
         begin = time.perf_counter_ns()
-        items = [Placed(each[0], each[1:3], each[3:5], each[5]) for each in placed]
+        items = [BatchItem(each[0], each[1:3], each[3:5], each[5]) for each in placed]
         for name, (function, chosen) in self._functions.items():
             # Without a slot nothing has run, and the outputs are of another frame.
             arrays = {output: raw[output] if items else raw[output][:0] for output in chosen}

@@ -12,7 +12,7 @@ from mnnlite import ImageSpec, decoders, results
 from mnnlite.errors import ArgumentError, DecoderError, DTypeError, TensorNotFoundError
 from mnnlite.reference.decode import classification, detections, fastestdet, nms, segmentation
 from mnnlite.reference.decode import math as reference_math
-from mnnlite.reference.decode.place import Item
+from mnnlite.reference.decode.frame_box import Item
 
 
 class Letterbox:
@@ -23,7 +23,7 @@ class Letterbox:
 
 
 def items_for(image, frame_size, n):
-    placed = decoders.place(image, frame_size)
+    placed = decoders.batch_item(image, frame_size)
     return [Item(placed.to_frame, placed.net_size, placed.frame_size, slot) for slot in range(n)]
 
 
@@ -125,16 +125,16 @@ def test_every_family_is_native_and_named_after_its_class():
     ],
 )
 def test_place_maps_network_pixels_to_the_frame(image, frame, point, expected):
-    m = np.reshape(decoders.place(image, frame).to_frame, (3, 3))
+    m = np.reshape(decoders.batch_item(image, frame).to_frame, (3, 3))
     x, y, w = m @ [*point, 1]
     assert (x / w, y / w) == pytest.approx(expected, abs=1e-9)
 
 
 def test_place_refuses_what_it_cannot_use():
     with pytest.raises(ArgumentError, match="frame_size"):
-        decoders.place(None, (0, 480))
+        decoders.batch_item(None, (0, 480))
     with pytest.raises(ArgumentError, match="3x3"):
-        decoders.place(np.zeros((3, 3)), (640, 480))
+        decoders.batch_item(np.zeros((3, 3)), (640, 480))
 
 
 # ---- the numbers underneath

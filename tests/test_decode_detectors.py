@@ -134,7 +134,7 @@ def test_yolo_end2end_gives_back_what_was_encoded():
 
 def test_end2end_rows_go_to_the_slot_they_name():
     rows = np.array([[0, 0, 0, 9, 9, 0, 0.9], [1, 5, 5, 20, 20, 1, 0.8]], np.float32)
-    placed = decoders.place(None, (64, 64))
+    placed = decoders.batch_item(None, (64, 64))
     items = [placed._replace(item=10), placed._replace(item=20)]
     found = decoders.Yolo(version="end2end").decode({"y": rows}, (64, 64), items=items)
     np.testing.assert_array_equal(found.items, [10, 20])
@@ -349,7 +349,7 @@ def test_mediapipe_faces_give_back_what_was_encoded():
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_ssd_equals_its_definition(image, nms, activation, multi_label):
     layout = {"strides": (48, 96), "aspect_ratios": (1, 2)}
-    size = decoders.place(image, FRAME).net_size
+    size = decoders.batch_item(image, FRAME).net_size
     anchors = ssd.make_anchors(input_size=size, **layout)
     scores = random(2, len(anchors), 3, seed=8) if activation != "none" else scores_of(2, len(anchors), 3)
     deltas = random(2, len(anchors), 4 + 4, seed=9)
@@ -449,7 +449,7 @@ def test_nanodet_gives_back_what_was_encoded():
 @pytest.mark.parametrize("image", [Letterbox((128, 96)), Letterbox((100, 70), "stretch")])
 @pytest.mark.parametrize("sigmoid", [False, True])
 def test_nanodet_equals_its_definition(image, sigmoid):
-    placed = decoders.place(image, FRAME)
+    placed = decoders.batch_item(image, FRAME)
     cells = sum(-(-placed.net_size[0] // s) * -(-placed.net_size[1] // s) for s in (8, 16, 32, 64))
     scores = random(2, cells, 5) if sigmoid else scores_of(2, cells, 5)
     head = np.concatenate([scores, random(2, cells, 32, seed=4)], axis=2)

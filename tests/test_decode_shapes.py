@@ -179,7 +179,7 @@ def test_ctc_gives_back_what_was_encoded():
     np.testing.assert_allclose(found.points[0], [[0, 0], [64, 0], [64, 32], [0, 32]])
     assert found.to_json()[0]["text"] == "aab 路é"
     turned = np.array([[0, -1, 50], [1, 0, 10], [0, 0, 1]])  # a crop turned by 90 degrees
-    placed = decoders.Placed(tuple(turned.ravel().tolist()), (30, 20), (64, 64), 3)
+    placed = decoders.BatchItem(tuple(turned.ravel().tolist()), (30, 20), (64, 64), 3)
     found = decoders.Ctc(keys=keys, space=True).decode({"y": steps}, (64, 64), items=[placed])
     np.testing.assert_allclose(found.points[0], [[50, 10], [50, 40], [30, 40], [30, 10]])
     assert found.items.tolist() == [3]
@@ -219,7 +219,7 @@ def test_ctc_with_time_first():
     steps = np.zeros((6, 1, 3), np.float32)
     steps[[0, 1, 2, 3, 4, 5], 0, [1, 0, 2, 2, 0, 1]] = 0.9
     assert decoders.Ctc(keys=("x", "y"), first_axis="time").decode(
-        {"y": steps}, (9, 9), items=[decoders.place(None, (9, 9))]
+        {"y": steps}, (9, 9), items=[decoders.batch_item(None, (9, 9))]
     ).text == ["xyx"]
 
 

@@ -74,7 +74,7 @@ def picture(seed: int = 0, width: int = 75, height: int = 43) -> Frame:
 
 
 def expected(heat: np.ndarray, frame: Frame) -> list[float]:
-    placed = decoders.place(SPEC, (frame.width, frame.height))
+    placed = decoders.batch_item(SPEC, (frame.width, frame.height))
     row, column = np.unravel_index(heat[0, 0].argmax(), heat[0, 0].shape)
     x, y, _ = np.reshape(placed.to_frame, (3, 3)) @ np.array([[column, column + 1], [row, row + 1], [1, 1]])
     return [x[0], y[0], x[1], y[1]]
@@ -199,7 +199,7 @@ def frame_line_of(result) -> dict:
 
 
 def test_on_crops_of_another_tasks_boxes(module, two: Path, open_shape: Path) -> None:
-    seen: list[list[decoders.Placed]] = []
+    seen: list[list[decoders.BatchItem]] = []
 
     def look(outputs, items):
         seen.append(items)

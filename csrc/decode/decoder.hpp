@@ -17,7 +17,7 @@ class Decoder {
 
   // Check shapes and dtypes (data may be null) and say what decode needs for at most max_items slots.
   // May allocate; call again when a shape changes. The frame size in `needs` is the caller's.
-  virtual Status plan(const TensorView* like, int n, int max_items, mnnlite_needs& needs) noexcept = 0;
+  virtual Status plan(const TensorView* desc, int n, int max_items, mnnlite_needs& needs) noexcept = 0;
 
   // The work, on tensors of the planned shapes. Allocates nothing. `sink` has the planned capacities and
   // comes with its counts at 0; `scratch` is 64-byte aligned. On failure the rows in `sink` mean nothing.

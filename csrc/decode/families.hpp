@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "decode/decoder.hpp"
-#include "decode/options.hpp"
+#include "decode/common/options.hpp"
 
 namespace mnnlite {
 

@@ -25,11 +25,11 @@ class Plugin final : public Decoder {
 
   const char* name() const noexcept override { return table_.name; }
 
-  Status plan(const TensorView* like, int n, int max_items, mnnlite_needs& needs) noexcept override {
+  Status plan(const TensorView* desc, int n, int max_items, mnnlite_needs& needs) noexcept override {
     mnnlite_needs asked{};
     asked.frame_width = needs.frame_width;
     asked.frame_height = needs.frame_height;
-    const int code = table_.plan(self_, like, n, max_items, &asked);
+    const int code = table_.plan(self_, desc, n, max_items, &asked);
     if (code != 0) return failed(name(), "plan", code, asked.error);
     if (asked.kind < MNNLITE_RAW || asked.kind > MNNLITE_EMBEDDINGS)
       return Status::error(Code::decoder, "%s: plan asked for the unknown kind of result %d", name(),
@@ -40,7 +40,7 @@ class Plugin final : public Decoder {
                            static_cast<int>(asked.chars), static_cast<int>(asked.pixels), asked.scratch);
     needs_ = asked;
     max_items_ = max_items;
-    MNNLITE_TRY(try_once(like, n, asked));
+    MNNLITE_TRY(try_once(desc, n, asked));
     needs = asked;
     return {};
   }
@@ -63,7 +63,7 @@ class Plugin final : public Decoder {
  private:
   // Decode zeros in memory with a guard behind each pool: what is wrong with a plug-in shows when it is planned, not at
   // the first frame of a camera.
-  Status try_once(const TensorView* like, int n, const mnnlite_needs& needs) const noexcept {
+  Status try_once(const TensorView* desc, int n, const mnnlite_needs& needs) const noexcept {
     constexpr size_t kGuard = 64;
     constexpr unsigned char kMark = 0xa5;
     const size_t sizes[5] = {static_cast<size_t>(needs.rows) * sizeof(mnnlite_row), static_cast<size_t>(needs.values) * sizeof(float),
@@ -75,12 +75,12 @@ class Plugin final : public Decoder {
     }
     Block zeros;
     size_t largest = 1;
-    for (int i = 0; i < n; ++i) largest = std::max(largest, stored_bytes(like[i]));
+    for (int i = 0; i < n; ++i) largest = std::max(largest, stored_bytes(desc[i]));
     std::unique_ptr<TensorView[]> tensors(new (std::nothrow) TensorView[static_cast<size_t>(n) + 1]);
     if (!zeros.reserve(largest) || !tensors) return Status::error(Code::out_of_memory, "%s: no memory to try it", name());
     std::memset(zeros.data(), 0, largest);
     for (int i = 0; i < n; ++i) {
-      tensors[static_cast<size_t>(i)] = like[i];
+      tensors[static_cast<size_t>(i)] = desc[i];
       tensors[static_cast<size_t>(i)].data = zeros.data();
     }
     mnnlite_item item{};

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/memory.hpp"
-#include "decode/nms.hpp"
-#include "decode/reader.hpp"
+#include "decode/common/nms.hpp"
+#include "decode/common/reader.hpp"
 #include "decode/registry.hpp"
 #include "decode/sink.hpp"
 #include "python/decoders.hpp"

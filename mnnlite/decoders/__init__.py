@@ -4,13 +4,13 @@ One class per family of heads, none per network. Each option is described once, 
 constructors and pipeline files, what ``mnnlite inspect --decoders`` lists and what the documentation shows.
 """
 
-from mnnlite.decoders.areas import Lanes, Segmentation
 from mnnlite.decoders.base import Decoder, Raw
+from mnnlite.decoders.dense import Lanes, Segmentation
 from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2, nms
-from mnnlite.decoders.features import Classification, Embedding, Keypoints
 from mnnlite.decoders.function import Function
+from mnnlite.decoders.geometry import BatchItem, batch_item
+from mnnlite.decoders.heads import Classification, Embedding, Keypoints
 from mnnlite.decoders.options import Option
-from mnnlite.decoders.placing import Placed, place
 from mnnlite.decoders.plugin import Plugin, get_include
 from mnnlite.decoders.registry import as_decoder, families, from_dict, options_of
 from mnnlite.decoders.ssd import Ssd
@@ -36,12 +36,12 @@ __all__ = [
     "Plugin",
     "Function",
     "Option",
-    "Placed",
+    "BatchItem",
     "as_decoder",
     "get_include",
     "families",
     "from_dict",
     "nms",
     "options_of",
-    "place",
+    "batch_item",
 ]

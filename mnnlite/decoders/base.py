@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from mnnlite import _core, results
+from mnnlite.decoders.geometry import BatchItem, batch_item
 from mnnlite.decoders.options import checked, names_from, option
-from mnnlite.decoders.placing import Placed, place
 from mnnlite.errors import DTypeError, TensorNotFoundError
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Decoder:
         frame_size: tuple[int, int],
         image: Any = None,
         *,
-        items: Sequence[Placed] | None = None,
+        items: Sequence[BatchItem] | None = None,
         out: results.Results | None = None,
     ) -> results.Results:
         """Decode arrays, without a model.
@@ -131,8 +131,8 @@ class Decoder:
         frame_size : (width, height)
             Pixels of the frame that results are in.
         image : ImageSpec, (3, 3) array or None
-            How the frame got into the network, see `place`. None: stretched.
-        items : sequence of Placed, optional
+            How the frame got into the network, see `batch_item`. None: stretched.
+        items : sequence of BatchItem, optional
             One per slot of the batch, instead of `frame_size` and `image` for all of them.
         out : Results, optional
             What an earlier call returned: its memory is used again, and it is what is returned. It holds as many rows
@@ -158,7 +158,7 @@ class Decoder:
         """
         chosen = {name: native_array(name, value) for name, value in self.select(outputs).items()}
         if items is None:
-            where = place(image, frame_size)
+            where = batch_item(image, frame_size)
             items = [where._replace(item=slot) for slot in range(self._slots(chosen))]
         tensors = [(name, array, 0, None, 0.0, 0) for name, array in chosen.items()]
         slots = [(*entry[:1], *entry.net_size, *entry.frame_size, entry.item) for entry in items]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mnnlite import results
-from mnnlite.decoders.outside import Outside
-from mnnlite.decoders.placing import Placed, place
+from mnnlite.decoders.external import External
+from mnnlite.decoders.geometry import BatchItem, batch_item
 from mnnlite.errors import ArgumentError, DecoderError
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-class Function(Outside):
+class Function(External):
     """A decoder in Python: outputs as arrays go to a function, with the GIL and its price.
 
     Parameters
     ----------
     decoder : callable or str
-        Called with ``({name: array}, items)``, where `items` is a list of `Placed`, one per slot of the batch; or
+        Called with ``({name: array}, items)``, where `items` is a list of `BatchItem`, one per slot of the batch; or
         ``"package.module:attribute"`` that names it. Returns `Results` (see their ``from_arrays`` and ``from_points``;
         points of the network become those of the frame by ``items[k].to_frame``) or anything else, which a task hands
         out as it is.
@@ -56,7 +56,7 @@ class Function(Outside):
         found: Callable[..., Any] = self.__dict__["_function"]
         return found
 
-    def call(self, outputs: Mapping[str, NDArray[Any]], items: Sequence[Placed]) -> Any:
+    def call(self, outputs: Mapping[str, NDArray[Any]], items: Sequence[BatchItem]) -> Any:
         """Call the function on outputs.
 
         Raises
@@ -81,7 +81,7 @@ class Function(Outside):
         frame_size: tuple[int, int],
         image: Any = None,
         *,
-        items: Sequence[Placed] | None = None,
+        items: Sequence[BatchItem] | None = None,
         out: results.Results | None = None,
     ) -> Any:
         """Decode arrays, without a model; the arguments of `Decoder.decode`, but for `out`."""
@@ -89,6 +89,6 @@ class Function(Outside):
             raise ArgumentError(f"out: decoder {self.title} makes its own results; out= is for native decoders")
         arrays = {name: np.asarray(value) for name, value in self.select(outputs).items()}
         if items is None:
-            where = place(image, frame_size)
+            where = batch_item(image, frame_size)
             items = [where._replace(item=slot) for slot in range(self._slots(arrays))]
         return self.call(arrays, items)

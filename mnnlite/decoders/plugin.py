@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mnnlite import _core
-from mnnlite.decoders.outside import Outside
+from mnnlite.decoders.external import External
 from mnnlite.errors import DecoderABIError
 
 
-class Plugin(Outside):
+class Plugin(External):
     """A native decoder from outside: an object with ``__mnnlite_decoder__``, or where to find one.
 
     Parameters

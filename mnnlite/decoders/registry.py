@@ -7,13 +7,13 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from mnnlite.decoders.areas import Lanes, Segmentation
 from mnnlite.decoders.base import Decoder, Raw
+from mnnlite.decoders.dense import Lanes, Segmentation
 from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2
-from mnnlite.decoders.features import Classification, Embedding, Keypoints
+from mnnlite.decoders.external import load
 from mnnlite.decoders.function import Function
+from mnnlite.decoders.heads import Classification, Embedding, Keypoints
 from mnnlite.decoders.options import Option, unknown
-from mnnlite.decoders.outside import load
 from mnnlite.decoders.plugin import Plugin
 from mnnlite.decoders.ssd import Ssd
 from mnnlite.decoders.texts import Ctc, DbText

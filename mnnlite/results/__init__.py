@@ -10,8 +10,8 @@ from mnnlite.results.embeddings import Embedding, Embeddings
 from mnnlite.results.keypoints import Keypoints, Skeleton
 from mnnlite.results.masks import Mask, Masks
 from mnnlite.results.native import KINDS, buffer_of, check_out, from_native
+from mnnlite.results.polygons import Polygons, Polylines, Shape
 from mnnlite.results.texts import Text, Texts
-from mnnlite.results.vectors import Polygons, Polylines, Shape
 
 __all__ = [
     "Results",

@@ -9,8 +9,8 @@ from mnnlite.results.detections import Detections
 from mnnlite.results.embeddings import Embeddings
 from mnnlite.results.keypoints import Keypoints
 from mnnlite.results.masks import Masks
+from mnnlite.results.polygons import Polygons, Polylines
 from mnnlite.results.texts import Texts
-from mnnlite.results.vectors import Polygons, Polylines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "decode/math.hpp"
-#include "decode/reader.hpp"
+#include "decode/common/math.hpp"
+#include "decode/common/reader.hpp"
 #include "decode_harness.hpp"
 
 using namespace mnnlite;

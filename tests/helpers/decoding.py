@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnnlite import decoders
-from mnnlite.reference.decode.place import Item
+from mnnlite.reference.decode.frame_box import Item
 
 if TYPE_CHECKING:
     from mnnlite import results
@@ -25,7 +25,7 @@ QUAD = np.array([[1.5, 0.2, -30], [-0.1, 1.2, 5], [1e-4, 0, 1]])
 
 
 def items_for(image, frame_size, n):
-    placed = decoders.place(image, frame_size)
+    placed = decoders.batch_item(image, frame_size)
     return [Item(placed.to_frame, placed.net_size, placed.frame_size, slot) for slot in range(n)]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mnnlite.reference.decode import geometry, place
+from mnnlite.reference.decode import frame_box, geometry
 from mnnlite.reference.decode.segmentation import map_to_frame
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def mean_inside(probability: NDArray[np.float32], corners: NDArray[np.float64]) 
 
 def decode(
     output: NDArray[np.float32],
-    items: Sequence[place.Item],
+    items: Sequence[frame_box.Item],
     *,
     threshold: float = 0.3,
     score: float = 0.6,
@@ -67,6 +67,6 @@ def decode(
             if mean < np.float32(score):
                 continue
             grow = rectangle.width * rectangle.height * unclip / (2 * (rectangle.width + rectangle.height))
-            corners = np.array([place.apply(to_frame, float(x), float(y)) for x, y in rectangle.corners(grow)])
+            corners = np.array([frame_box.apply(to_frame, float(x), float(y)) for x, y in rectangle.corners(grow)])
             found.append(TextArea(np.clip(corners, 0, item.frame_size).astype(np.float32), mean, item.item))
     return found

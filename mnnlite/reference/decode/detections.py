@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mnnlite.reference.decode import frame_box
 from mnnlite.reference.decode import nms as _nms
-from mnnlite.reference.decode import place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Candidates(NamedTuple):
 
 
 def emit(
-    slots: list[tuple[place.Item, Candidates]],
+    slots: list[tuple[frame_box.Item, Candidates]],
     *,
     score: float = 0.0,
     iou: float = 0.45,
@@ -84,7 +84,7 @@ def emit(
             left = _nms.Survivors(index, scores[index], boxes[index], None if points is None else points[index])
         written = 0
         for n, survivor in enumerate(left.which.tolist()):
-            corners_xyxy = place.box(item, left.boxes[n], clip)
+            corners_xyxy = frame_box.box(item, left.boxes[n], clip)
             if corners_xyxy is None:
                 continue
             found += 1
@@ -96,7 +96,7 @@ def emit(
             if left.points is not None:
                 mapped = left.points[n].copy()
                 for point in mapped:
-                    point[:2] = place.apply(item.to_frame, float(point[0]), float(point[1]))
+                    point[:2] = frame_box.apply(item.to_frame, float(point[0]), float(point[1]))
             rows.append((corners_xyxy, left.scores[n], int(class_ids[survivor]), item.item, mapped))
     return Found(
         np.array([row[0] for row in rows], np.float32).reshape(-1, 4),

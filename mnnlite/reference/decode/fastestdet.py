@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnnlite.reference.decode.place import Item
+    from mnnlite.reference.decode.frame_box import Item
 
 _F = np.float32
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnnlite.reference.decode import math, place
+from mnnlite.reference.decode import frame_box, math
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def _shift(before: float, top: float, after: float, subpixel: str) -> float:
 
 def regressed(
     output: NDArray[np.float32],
-    items: Sequence[place.Item],
+    items: Sequence[frame_box.Item],
     *,
     values: int = 2,
     relative: bool = False,
@@ -41,7 +41,7 @@ def regressed(
     for slot, item in enumerate(items):
         for k, point in enumerate(np.reshape(output[slot], (-1, values)).astype(np.float64)):
             width, height = item.net_size if relative else (1, 1)
-            result[slot, k, :2] = place.apply(item.to_frame, point[0] * width, point[1] * height)
+            result[slot, k, :2] = frame_box.apply(item.to_frame, point[0] * width, point[1] * height)
             if confidence and values > 2:
                 last = np.float32(point[-1])
                 result[slot, k, 2] = math.sigmoid(last) if sigmoid else last
@@ -49,7 +49,7 @@ def regressed(
 
 
 def decode(
-    output: NDArray[np.float32], items: Sequence[place.Item], *, subpixel: str = "parabola"
+    output: NDArray[np.float32], items: Sequence[frame_box.Item], *, subpixel: str = "parabola"
 ) -> NDArray[np.float32]:
     """(N, P, 3) of x, y in pixels of the frame and the height of the peak, from maps (N, P, rows, columns).
 
@@ -68,5 +68,5 @@ def decode(
             if 0 < row < rows - 1:
                 y += _shift(float(heat[row - 1, column]), top, float(heat[row + 1, column]), subpixel)
             scaled = x * (item.net_size[0] / columns), y * (item.net_size[1] / rows)
-            result[slot, k] = *place.apply(item.to_frame, *scaled), top
+            result[slot, k] = *frame_box.apply(item.to_frame, *scaled), top
     return result

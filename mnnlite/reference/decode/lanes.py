@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mnnlite.reference.decode import geometry, math, place
+from mnnlite.reference.decode import frame_box, geometry, math
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,7 @@ def decode(
             lines.append((length, line[0].runs[0].class_id, mean, points))
     found = []
     for _, class_id, mean, points in sorted(lines, key=lambda line: -line[0])[:max_lines]:
-        placed = np.array([place.apply(to_frame, float(x), float(y)) for x, y in points])
+        placed = np.array([frame_box.apply(to_frame, float(x), float(y)) for x, y in points])
         kept = geometry.simplify_line(placed, tolerance)
         if len(kept) >= 2:
             found.append(Line(kept.astype(np.float32), class_id, mean))
@@ -183,7 +183,7 @@ def decode(
 
 
 def decode_rows(
-    output: NDArray[np.float32], item: place.Item, row_anchors: Sequence[float], *, min_points: int = 3
+    output: NDArray[np.float32], item: frame_box.Item, row_anchors: Sequence[float], *, min_points: int = 3
 ) -> list[Line]:
     """(cells + 1, rows, lanes) logits of one slot: for each lane and row the mean cell of the softmax.
 
@@ -204,7 +204,7 @@ def decode_rows(
             powers = math.exp(logits - most).astype(np.float64)
             total = np.cumsum(powers[:-1])[-1]
             mean = np.cumsum(powers[:-1] * np.arange(cells))[-1] / total
-            points.append(place.apply(item.to_frame, (mean + 0.5) * step, float(row_anchors[row])))
+            points.append(frame_box.apply(item.to_frame, (mean + 0.5) * step, float(row_anchors[row])))
             confidences.append(float(np.float32(total / (total + powers[-1]))))
         if len(points) >= min_points:
             found.append(

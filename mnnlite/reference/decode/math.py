@@ -1,4 +1,4 @@
-"""exp and what is made of it, in float32 operations of a fixed order: the same bits as csrc/decode/math.hpp."""
+"""exp and what is made of it, in float32 operations of a fixed order: the same bits as csrc/decode/common/math.hpp."""
 
 from __future__ import annotations
 

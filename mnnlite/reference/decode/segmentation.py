@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mnnlite.reference.decode import geometry, math, place
+from mnnlite.reference.decode import frame_box, geometry, math
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +49,10 @@ def class_map(
     return classes, np.where(classes == 1, one, np.float32(1) - one).astype(np.float64), mode
 
 
-def map_to_frame(item: place.Item, width: int, height: int) -> tuple[float, ...]:
+def map_to_frame(item: frame_box.Item, width: int, height: int) -> tuple[float, ...]:
     """Pixel of a width x height map -> frame pixel."""
     scale = (item.net_size[0] / width, 0.0, 0.0, 0.0, item.net_size[1] / height, 0.0, 0.0, 0.0, 1.0)
-    return place.compose(item.to_frame, scale)
+    return frame_box.compose(item.to_frame, scale)
 
 
 def _at_centres(m: tuple[float, ...], width: int, height: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -96,7 +96,7 @@ def linear_over_frame(
 
 def pixel_area(m: tuple[float, ...], width: int, height: int) -> float:
     """Frame pixels squared that one pixel of the map covers, the mean over the map."""
-    corners = [place.apply(m, x, y) for x, y in ((0, 0), (width, 0), (width, height), (0, height))]
+    corners = [frame_box.apply(m, x, y) for x, y in ((0, 0), (width, 0), (width, height), (0, height))]
     twice = 0.0
     for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
         twice += x1 * y2 - x2 * y1
@@ -105,7 +105,7 @@ def pixel_area(m: tuple[float, ...], width: int, height: int) -> float:
 
 def decode(
     outputs: NDArray[Any],
-    items: Sequence[place.Item],
+    items: Sequence[frame_box.Item],
     *,
     size: str = "network",
     resize: str = "nearest",
@@ -146,7 +146,7 @@ def decode(
             if c in (UNSEEN, skip) or area < min_area:
                 continue
             extent = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
-            corners = place.box(item._replace(to_frame=m), extent)
+            corners = frame_box.box(item._replace(to_frame=m), extent)
             if corners is not None:
                 rows.append(
                     Area(
@@ -174,7 +174,7 @@ class Outline(NamedTuple):
 
 def polygons(
     outputs: NDArray[Any],
-    items: Sequence[place.Item],
+    items: Sequence[frame_box.Item],
     *,
     tolerance: float = 1.0,
     background: int = -2,
@@ -202,7 +202,7 @@ def polygons(
                 continue
             if ring.parent >= 0 and not holes:
                 continue
-            placed = np.array([place.apply(m, float(x), float(y)) for x, y in ring.corners])
+            placed = np.array([frame_box.apply(m, float(x), float(y)) for x, y in ring.corners])
             points = geometry.simplify_ring(placed, tolerance).astype(np.float32)
             row_of[index] = len(rows)
             parent = row_of[ring.parent] if ring.parent >= 0 else -1

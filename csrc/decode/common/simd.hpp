@@ -1,0 +1,51 @@
+// As many floats at a time as a register holds, in the compiler's vector extension: bodies are templates over Narrow
+// (SSE2, NEON) or Wide (AVX2). Only comparisons and selections, so every instruction set gives the same bits. Wider
+// vectors than the registers would compile too, but into scalar selections.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "decode/common/isa.hpp"
+
+namespace mnnlite {
+
+struct Narrow {
+  static constexpr int kWidth = 4;
+  typedef float F __attribute__((vector_size(16)));
+  typedef int32_t I __attribute__((vector_size(16)));
+  typedef uint64_t U __attribute__((vector_size(16)));
+  static MNNLITE_INLINE uint64_t fold(const U& words) noexcept { return words[0] | words[1]; }
+};
+
+#if MNNLITE_DECODE_AVX2
+struct Wide {
+  static constexpr int kWidth = 8;
+  typedef float F __attribute__((vector_size(32)));
+  typedef int32_t I __attribute__((vector_size(32)));
+  typedef uint64_t U __attribute__((vector_size(32)));
+  static MNNLITE_INLINE uint64_t fold(const U& words) noexcept { return words[0] | words[1] | words[2] | words[3]; }
+};
+#endif
+
+// By reference: a vector returned by value would depend on the ABI of the instruction set.
+template <class V>
+MNNLITE_INLINE void load(V& vector, const float* from) noexcept {
+  std::memcpy(&vector, from, sizeof vector);
+}
+template <class T, class V>
+MNNLITE_INLINE void store(T* to, const V& vector) noexcept {
+  std::memcpy(to, &vector, sizeof vector);
+}
+// Bits that are all 0 if and only if every value is finite.
+template <class I, class F>
+MNNLITE_INLINE void note_finite(I& bad, const F& values) noexcept {
+  const F zeros = values - values;  // NaN for what is not finite
+  bad |= (I)zeros;                  // between vector types a cast keeps the bits
+}
+template <class S>
+MNNLITE_INLINE bool any(const typename S::I& bits) noexcept {
+  return S::fold((typename S::U)bits) != 0;
+}
+
+}  // namespace mnnlite

@@ -1,0 +1,153 @@
+// Key points: coordinates that the network regresses, or one heat map a point with the peak found below a pixel.
+// Definition: mnnlite/reference/decode/keypoints.py. Source of "parabola": Zhang et al. 2020 (DARK), section 3.1 — the
+// logarithm of a Gaussian is a parabola, so three samples of it give its top — here for each axis; of "quarter": Xiao et
+// al. 2018 (Simple Baselines), a quarter of a pixel towards the higher neighbour.
+#include <algorithm>
+#include <cmath>
+
+#include "decode/families.hpp"
+#include "decode/common/math.hpp"
+#include "decode/common/frame_box.hpp"
+#include "decode/common/reader.hpp"
+#include "decode/common/row_max.hpp"
+
+namespace mnnlite {
+namespace {
+
+constexpr const char* kModes[] = {"heatmap", "regressed", nullptr};
+constexpr const char* kSubpixels[] = {"parabola", "quarter", "none", nullptr};
+constexpr const char* kUnits[] = {"relative", "pixels", nullptr};
+constexpr const char* kActivations[] = {"none", "sigmoid", nullptr};
+constexpr const char* kLayouts[] = {"own", "NCHW", "NHWC", nullptr};
+enum { kParabola, kQuarter, kNone };
+
+class Keypoints final : public BuiltIn {
+ public:
+  explicit Keypoints(Options& options) : BuiltIn("keypoints", 1, 1) {
+    regressed_ = options.choice("mode", kModes, 0) == 1;
+    subpixel_ = options.choice("subpixel", kSubpixels, kParabola);
+    pixels_ = options.choice("units", kUnits, 1) == 1;
+    sigmoid_ = options.choice("activation", kActivations, 0) == 1;
+    layout_ = options.choice("layout", kLayouts, 0);
+    per_point_ = options.integer("values", 2, 2, 16);
+    confident_ = options.flag("confidence", true) && (!regressed_ || per_point_ > 2);
+    score_ = static_cast<float>(options.number("score", 0, -1e30, 1e30));
+  }
+
+ private:
+  TensorView named(const TensorView& tensor) const noexcept {
+    TensorView view = tensor;
+    if (layout_ != 0 && pack_of(layout_of(tensor)) == 1) view.layout = layout_ == 1 ? MNNLITE_NCHW : MNNLITE_NHWC;
+    return view;
+  }
+
+  Status prepare(const TensorView* desc, int, Plan& plan) override {
+    char text[96];
+    const TensorView view = named(desc[0]);
+    if (regressed_) {
+      MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan));
+      if (reader_.per_slot() % per_point_ != 0)
+        return Status::error(Code::decoder, "keypoints: output \"%s\" is %s, which is not %d numbers a point", view.name, describe(view, text),
+                             static_cast<int>(per_point_));
+      count_ = reader_.per_slot() / per_point_;
+    } else {
+      if (view.rank != 4 || !image_dims(view, dims_))
+        return Status::error(Code::decoder, "keypoints: output \"%s\" is %s, heat maps [N, points, rows, columns] are wanted", view.name,
+                             describe(view, text));
+      MNNLITE_TRY(reader_.plan(name(), view, Order::chw, plan));
+      count_ = dims_.channels;
+    }
+    plan.kind(MNNLITE_KEYPOINTS);
+    plan.rows(plan.max_items());
+    plan.values(int64_t{3} * count_ * plan.max_items());
+    return {};
+  }
+
+  Status run(const Call& call) const noexcept override {
+    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
+    return {};
+  }
+
+  Status run_slot(const Call& call, int slot) const noexcept {
+    const TensorView view = named(call.tensors[0]);
+    const mnnlite_item& item = call.items[slot];
+    mnnlite_sink& sink = call.sink;
+    if ((!regressed_ || !pixels_) && (item.net_width < 1 || item.net_height < 1))
+      return Status::error(Code::decoder, "keypoints needs the size of the network's input; give the decoder an image spec");
+    const float* data = reader_.read(call, view, slot);
+    MNNLITE_TRY(check_finite(view, slot, data, reader_.per_slot()));
+    const Mapping mapping = mapping_of(item);
+    float* values = sink.values + sink.value_count;
+    double total = 0, x1 = 1e300, y1 = 1e300, x2 = -1e300, y2 = -1e300;
+    for (int32_t k = 0; k < count_; ++k) {
+      double x, y;
+      float confidence;
+      if (regressed_) {
+        const float* point = data + int64_t{k} * per_point_;
+        x = static_cast<double>(point[0]) * (pixels_ ? 1 : item.net_width);
+        y = static_cast<double>(point[1]) * (pixels_ ? 1 : item.net_height);
+        confidence = confident_ ? point[per_point_ - 1] : 1.0f;
+      } else {
+        confidence = peak(data + int64_t{k} * dims_.height * dims_.width, x, y);
+        x *= static_cast<double>(item.net_width) / dims_.width;
+        y *= static_cast<double>(item.net_height) / dims_.height;
+      }
+      if (sigmoid_ && confident_) confidence = sigmoid_f32(confidence);
+      mapping.apply(x, y, x, y);
+      values[3 * k] = static_cast<float>(x);
+      values[3 * k + 1] = static_cast<float>(y);
+      values[3 * k + 2] = confidence;
+      if (!std::isfinite(values[3 * k]) || !std::isfinite(values[3 * k + 1]))
+        return Status::error(Code::decoder, "keypoints: output \"%s\" has a point that is not finite at index %d", view.name, static_cast<int>(k));
+      total += confidence;
+      x1 = std::min(x1, x), y1 = std::min(y1, y), x2 = std::max(x2, x), y2 = std::max(y2, y);
+    }
+    mnnlite_row row{};
+    row.item = item.item;
+    row.class_id = row.parent = -1;
+    row.score = static_cast<float>(total / count_);
+    if (!(row.score >= score_) || !std::isfinite(row.score)) return {};
+    row.box[0] = static_cast<float>(x1), row.box[1] = static_cast<float>(y1);
+    row.box[2] = static_cast<float>(x2), row.box[3] = static_cast<float>(y2);
+    row.first_value = sink.value_count;
+    row.value_count = 3 * count_;
+    sink.value_count += row.value_count;
+    sink.rows[sink.row_count++] = row;
+    ++sink.found;
+    return {};
+  }
+
+  // Where the map is highest, in map pixels (pixel i covers [i, i+1)), and how high.
+  float peak(const float* map, double& x, double& y) const noexcept {
+    const RowMax best = row_max(map, dims_.height * dims_.width);
+    const int32_t column = best.index % dims_.width, row = best.index / dims_.width;
+    x = column + 0.5;
+    y = row + 0.5;
+    if (column > 0 && column + 1 < dims_.width) x += shift(map[best.index - 1], best.value, map[best.index + 1]);
+    if (row > 0 && row + 1 < dims_.height) y += shift(map[best.index - dims_.width], best.value, map[best.index + dims_.width]);
+    return best.value;
+  }
+
+  double shift(float before, float top, float after) const noexcept {
+    if (subpixel_ == kNone || before == after) return 0;
+    if (subpixel_ == kQuarter) return after > before ? 0.25 : -0.25;
+    double a = before, b = top, c = after;
+    if (before > 0 && after > 0) a = std::log(a), b = std::log(b), c = std::log(c);
+    const double bend = a - 2 * b + c;
+    // The top is the largest of the three, so the shift is at most half a pixel.
+    return bend < 0 ? std::min(std::max((a - c) / (2 * bend), -0.5), 0.5) : 0;
+  }
+
+  bool regressed_, pixels_, sigmoid_, confident_;
+  int subpixel_, layout_;
+  int32_t per_point_, count_ = 0;
+  float score_;
+  ImageDims dims_;
+  Reader reader_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> make_keypoints(Options& options) { return std::make_unique<Keypoints>(options); }
+
+}  // namespace mnnlite

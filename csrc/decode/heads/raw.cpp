@@ -1,0 +1,24 @@
+// Nothing is decoded: the task hands the outputs to its caller as arrays.
+#include "decode/families.hpp"
+#include "decode/common/family.hpp"
+
+namespace mnnlite {
+namespace {
+
+class Raw final : public BuiltIn {
+ public:
+  Raw() noexcept : BuiltIn("raw", 0, INT32_MAX) {}
+
+ private:
+  Status prepare(const TensorView*, int, Plan& plan) override {
+    plan.kind(MNNLITE_RAW);
+    return {};
+  }
+  Status run(const Call&) const noexcept override { return {}; }
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> make_raw(Options&) { return std::make_unique<Raw>(); }
+
+}  // namespace mnnlite

@@ -1,0 +1,140 @@
+// YOLOv8, v9, v11: no objectness; one channel a number, the candidates side by side: 4 of the box, C classes, then key
+// points or an angle. Source: ultralytics, nn/modules/head.py Detect, Pose and OBB (their exported output) and
+// utils/ops.py xywhr2xyxyxyxy.
+#include <algorithm>
+#include <cmath>
+
+#include "decode/common/channel_argmax.hpp"
+#include "decode/common/math.hpp"
+#include "decode/common/reader.hpp"
+#include "decode/common/row_max.hpp"
+#include "decode/heads/yolo.hpp"
+
+namespace mnnlite {
+namespace {
+
+class YoloPlanes final : public YoloHead {
+ public:
+  explicit YoloPlanes(const YoloOptions& options) noexcept : YoloHead(options, 1), sigmoid_(options.sigmoid(false)) {
+    cut_ = sigmoid_ ? logit_of(options_.score) : options_.score;
+  }
+
+ private:
+  static constexpr int32_t kBlock = 1024;  // candidates looked at together
+
+  Status prepare(const TensorView* desc, int, Plan& plan) override {
+    const TensorView& tensor = desc[0];
+    // Axes of 1 after the first mean nothing.
+    int32_t axes[MNNLITE_MAX_RANK], n = 0;
+    for (int axis = 1; axis < tensor.rank; ++axis)
+      if (tensor.dims[axis] > 1 || (tensor.rank == 3)) axes[n++] = tensor.dims[axis];
+    const int32_t extra = yolo_.rotated ? 1 : points_.total();
+    char text[96];
+    if (n == 2) {
+      last_ = yolo_.transposed == 0 ? axes[1] < axes[0] : yolo_.transposed == 1;
+      channels_ = last_ ? axes[1] : axes[0];
+      count_ = last_ ? axes[0] : axes[1];
+      classes_ = channels_ - 4 - extra;
+    }
+    if (n != 2 || classes_ < 1)
+      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, %d + classes, candidates] is wanted (or its last two axes "
+                           "swapped; say so by channels)", tensor.name, describe(tensor, text), static_cast<int>(4 + extra));
+    MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, plan));
+    best_ = plan.scratch<float>(kBlock);
+    index_ = plan.scratch<int32_t>(kBlock);
+    hits_ = plan.scratch<int32_t>(kBlock);
+    plan_detections(plan, count_);
+    return {};
+  }
+
+  Status run(const Call& call) const noexcept override {
+    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
+    return {};
+  }
+
+  Status run_slot(const Call& call, int slot) const noexcept {
+    const TensorView& tensor = call.tensors[0];
+    float width, height;
+    MNNLITE_TRY(units(call.items[slot], width, height));
+    const float* head = reader_.read(call, tensor, slot);
+    Candidate* found = candidates(call);
+    int32_t count = 0;
+    if (last_) {
+      for (int32_t i = 0; i < count_; ++i) {
+        const RowMax best = row_max(head + int64_t{i} * channels_ + 4, classes_, cut_);
+        if (!best.finite) return not_finite(tensor, slot, head + int64_t{i} * channels_ + 4, classes_);
+        if (best.value > cut_) add(head, i, best.value, best.index, width, height, found[count++]);
+      }
+      return emit(call, slot, tensor, count);
+    }
+    float* best = call.at<float>(best_);
+    int32_t *index = call.at<int32_t>(index_), *hits = call.at<int32_t>(hits_);
+    for (int32_t start = 0; start < count_; start += kBlock) {
+      const int32_t n = std::min(kBlock, count_ - start);
+      const float* scores = head + int64_t{4} * count_ + start;
+      if (!channel_argmax(scores, classes_, count_, n, best, index))
+        return not_finite(tensor, slot, head + int64_t{4} * count_, int64_t{classes_} * count_);
+      const int32_t n_hits = above(best, n, cut_, hits);
+      for (int32_t k = 0; k < n_hits; ++k)
+        add(head, start + hits[k], best[hits[k]], index[hits[k]], width, height, found[count++]);
+    }
+    return emit(call, slot, tensor, count);
+  }
+
+  float at(const float* head, int32_t i, int32_t channel) const noexcept {
+    return last_ ? head[int64_t{i} * channels_ + channel] : head[int64_t{channel} * count_ + i];
+  }
+
+  void add(const float* head, int32_t i, float score, int32_t class_id, float width, float height, Candidate& out) const noexcept {
+    out = {sigmoid_ ? sigmoid_f32(score) : score, class_id, i, {}};
+    if (yolo_.rotated) {
+      float corners[8];
+      corners_of(head, i, width, height, corners);
+      for (int d = 0; d < 2; ++d) {
+        out.box[d] = std::min(std::min(corners[d], corners[2 + d]), std::min(corners[4 + d], corners[6 + d]));
+        out.box[2 + d] = std::max(std::max(corners[d], corners[2 + d]), std::max(corners[4 + d], corners[6 + d]));
+      }
+      if (!std::isfinite(corners[0] + corners[1] + corners[2] + corners[3])) out.box[0] = NAN;  // min and max lose NaN
+      return;
+    }
+    const float cx = at(head, i, 0), cy = at(head, i, 1), w = at(head, i, 2), h = at(head, i, 3);
+    out.box[0] = (cx - w * 0.5f) * width, out.box[1] = (cy - h * 0.5f) * height;
+    out.box[2] = (cx + w * 0.5f) * width, out.box[3] = (cy + h * 0.5f) * height;
+  }
+
+  // Top-left, top-right, bottom-right, bottom-left of the box before it is turned by its angle (radians, from x to y).
+  void corners_of(const float* head, int32_t i, float width, float height, float* corners) const noexcept {
+    const double angle = at(head, i, channels_ - 1);
+    const double cosine = std::cos(angle), sine = std::sin(angle);
+    const double cx = at(head, i, 0), cy = at(head, i, 1), w = at(head, i, 2) / 2, h = at(head, i, 3) / 2;
+    constexpr int kSides[4][2] = {{-1, -1}, {1, -1}, {1, 1}, {-1, 1}};
+    for (int k = 0; k < 4; ++k) {
+      corners[2 * k] = static_cast<float>((cx + kSides[k][0] * w * cosine - kSides[k][1] * h * sine) * width);
+      corners[2 * k + 1] = static_cast<float>((cy + kSides[k][0] * w * sine + kSides[k][1] * h * cosine) * height);
+    }
+  }
+
+  void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
+    const float* head = reader_.again(call, call.tensors[0], slot);
+    const mnnlite_item& item = call.items[slot];
+    const float width = yolo_.relative ? static_cast<float>(item.net_width) : 1.0f;
+    const float height = yolo_.relative ? static_cast<float>(item.net_height) : 1.0f;
+    if (yolo_.rotated) return corners_of(head, candidate.index, width, height, values);
+    for (int32_t k = 0; k < points_.total(); ++k) {
+      const int32_t part = k % points_.values;
+      values[k] = at(head, candidate.index, 4 + classes_ + k) * (part == 0 ? width : part == 1 ? height : 1.0f);
+    }
+  }
+
+  bool sigmoid_, last_ = false;
+  float cut_;
+  Reader reader_;
+  int32_t channels_ = 0, count_ = 0, classes_ = 0;
+  size_t best_ = 0, index_ = 0, hits_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> make_yolo_planes(const YoloOptions& options) { return std::make_unique<YoloPlanes>(options); }
+
+}  // namespace mnnlite

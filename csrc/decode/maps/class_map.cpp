@@ -1,0 +1,224 @@
+#include "decode/maps/class_map.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "decode/common/channel_argmax.hpp"
+#include "decode/common/math.hpp"
+
+namespace mnnlite {
+namespace {
+
+constexpr const char* kModes[] = {"auto", "argmax", "binary", "classes", nullptr};
+constexpr const char* kActivations[] = {"none", "sigmoid", nullptr};
+constexpr const char* kLayouts[] = {"own", "NCHW", "NHWC", nullptr};
+
+// Returns the index of the first value that is no class, or -1.
+template <class T>
+int64_t copy_classes(const T* source, int64_t count, uint8_t* map) noexcept {
+  for (int64_t i = 0; i < count; ++i) {
+    const T value = source[i];
+    if (!(value >= 0 && static_cast<double>(value) <= 255) || static_cast<T>(static_cast<uint8_t>(value)) != value) return i;
+    map[i] = static_cast<uint8_t>(value);
+  }
+  return -1;
+}
+
+// Where the run of equal bytes that begins at x ends; eight at a time.
+int32_t run_end(const uint8_t* row, int32_t x, int32_t width) noexcept {
+  const uint64_t value = row[x] * uint64_t{0x0101010101010101};
+  for (++x; x + 8 <= width; x += 8) {
+    uint64_t here;
+    std::memcpy(&here, row + x, 8);
+    if (here != value) break;
+  }
+  while (x < width && row[x] == static_cast<uint8_t>(value)) ++x;
+  return x;
+}
+
+bool inside(const mnnlite_item& item, double x, double y) noexcept {
+  return x >= 0 && y >= 0 && x < item.frame_width && y < item.frame_height;
+}
+
+}  // namespace
+
+void ClassMapper::read(Options& options) noexcept {
+  wanted_ = options.choice("mode", kModes, kAuto);
+  activation_ = options.choice("activation", kActivations, 0);
+  layout_ = options.choice("layout", kLayouts, 0);
+  threshold_ = static_cast<float>(options.number("threshold", 0.5, -1e30, 1e30));
+  if (activation_ == 1 && !(threshold_ >= 0 && threshold_ <= 1))
+    options.fail(Status::error(Code::argument, "%s: with activation \"sigmoid\" the threshold must be in [0, 1], got %g",
+                               options.family(), static_cast<double>(threshold_)));
+  scores_ = options.flag("scores", false);
+  cut_ = activation_ == 1 ? logit_of(threshold_) : threshold_;
+}
+
+TensorView ClassMapper::named(const TensorView& tensor) const noexcept {
+  TensorView view = tensor;
+  if (layout_ != 0 && pack_of(layout_of(tensor)) == 1) view.layout = layout_ == 1 ? MNNLITE_NCHW : MNNLITE_NHWC;
+  return view;
+}
+
+Status ClassMapper::plan(const char* family, const TensorView& desc, Plan& plan) noexcept {
+  const TensorView view = named(desc);
+  char text[96];
+  if (!image_dims(view, dims_))
+    return Status::error(Code::decoder, "%s: output \"%s\" is %s, an image of rank 4 or a map [N, H, W] is wanted", family,
+                         desc.name, describe(view, text));
+  const DType dtype = dtype_of(view);
+  const bool whole = dtype != DType::f32 && dtype != DType::f16 && view.scale == 0;
+  mode_ = wanted_ != kAuto ? wanted_ : dims_.channels > 1 ? kArgmax : whole ? kClasses : kBinary;
+  const bool fits = mode_ == kArgmax ? dims_.channels > 1 && dims_.channels < 256 : dims_.channels == 1;
+  if (!fits)
+    return Status::error(Code::decoder, "%s: output \"%s\" is %s; mode \"%s\" wants %s", family, desc.name,
+                         describe(view, text), kModes[mode_], mode_ == kArgmax ? "2 to 255 channels" : "one channel");
+  return reader_.plan(family, view, Order::chw, plan);
+}
+
+Status ClassMapper::run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map) const noexcept {
+  const TensorView view = named(tensor);
+  const int64_t count = int64_t{dims_.height} * dims_.width;
+  if (mode_ == kClasses) {
+    int64_t wrong = -1;
+    const size_t first = static_cast<size_t>(slot) * static_cast<size_t>(count);
+    if (dtype_of(view) == DType::u8 && reader_.per_slot() == count && pack_of(layout_of(view)) == 1)
+      std::memcpy(map, static_cast<const uint8_t*>(view.data) + first, static_cast<size_t>(count));
+    else if (dtype_of(view) == DType::i32 && pack_of(layout_of(view)) == 1)
+      wrong = copy_classes(static_cast<const int32_t*>(view.data) + first, count, map);
+    else
+      wrong = copy_classes(reader_.read(call, view, slot), count, map);
+    if (wrong >= 0)
+      return Status::error(Code::decoder, "%s: output \"%s\" holds a value that is no class (0 to 255) at index %lld of slot %d",
+                           family, tensor.name, static_cast<long long>(wrong), slot);
+    return {};
+  }
+  const float* values = reader_.read(call, view, slot);
+  if (mode_ == kArgmax) {
+    if (!channel_argmax_bytes(values, dims_.channels, count, count, map))
+      return not_finite(tensor, slot, values, count * dims_.channels);
+    return {};
+  }
+  MNNLITE_TRY(check_finite(tensor, slot, values, count));
+  for (int64_t i = 0; i < count; ++i) map[i] = values[i] > cut_ ? 1 : 0;
+  return {};
+}
+
+double ClassMapper::probability(const float* values, int64_t pixel, int32_t class_id) const noexcept {
+  if (mode_ == kBinary) {
+    const float one = activation_ == 1 ? sigmoid_f32(values[pixel]) : values[pixel];
+    return class_id ? one : 1.0f - one;
+  }
+  const int64_t count = int64_t{dims_.height} * dims_.width;
+  const float best = values[class_id * count + pixel];
+  double sum = 0;
+  for (int32_t c = 0; c < dims_.channels; ++c) sum += exp_f32(values[c * count + pixel] - best);
+  return 1 / sum;
+}
+
+void ClassMapper::sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
+                             double* sums) const noexcept {
+  std::fill(sums, sums + 256, 0.0);
+  const int64_t count = int64_t{dims_.height} * dims_.width;
+  const float* values = reader_.again(call, named(tensor), slot);
+  for (int64_t i = 0; i < count; ++i)
+    if (map[i] != kIgnoreLabel) sums[map[i]] += mode_ == kClasses ? 1 : probability(values, i, map[i]);
+}
+
+double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
+                                    int32_t class_id) const noexcept {
+  if (mode_ == kClasses) return count;
+  const float* values = reader_.again(call, named(tensor), slot);
+  double sum = 0;
+  for (int64_t i = first; i < first + count; ++i) sum += probability(values, i, class_id);
+  return sum;
+}
+
+Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t height) noexcept {
+  Mapping mapping;
+  std::copy(item.to_frame, item.to_frame + 9, mapping.m);
+  if (item.net_width < 1 || item.net_height < 1) return mapping;
+  return Mapping::compose(mapping, Mapping::scale_shift(static_cast<double>(item.net_width) / width,
+                                                        static_cast<double>(item.net_height) / height, 0, 0));
+}
+
+void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height, uint8_t* map) noexcept {
+  // A projective image of a convex quadrilateral is convex, so the frame holds every pixel if it holds the corners.
+  bool all = true;
+  for (double y : {0.5, height - 0.5})
+    for (double x : {0.5, width - 0.5}) {
+      double u, v;
+      to_frame.apply(x, y, u, v);
+      all = all && inside(item, u, v);
+    }
+  if (all) return;
+  for (int32_t y = 0; y < height; ++y)
+    for (int32_t x = 0; x < width; ++x) {
+      double u, v;
+      to_frame.apply(x + 0.5, y + 0.5, u, v);
+      if (!inside(item, u, v)) map[int64_t{y} * width + x] = kIgnoreLabel;
+    }
+}
+
+void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height,
+                       const uint8_t* map, int32_t* columns, uint8_t* frame) noexcept {
+  const auto index = [](double position, int32_t extent) {
+    return position >= 0 && position < extent ? static_cast<int32_t>(position) : -1;
+  };
+  if (back.axis_aligned()) {
+    double u, v;
+    for (int32_t x = 0; x < item.frame_width; ++x) {
+      back.apply(x + 0.5, 0.5, u, v);
+      columns[x] = index(u, width);
+    }
+    for (int32_t y = 0; y < item.frame_height; ++y, frame += item.frame_width) {
+      back.apply(0.5, y + 0.5, u, v);
+      const int32_t row = index(v, height);
+      if (row < 0) {
+        std::memset(frame, kIgnoreLabel, static_cast<size_t>(item.frame_width));
+        continue;
+      }
+      const uint8_t* line = map + int64_t{row} * width;
+      for (int32_t x = 0; x < item.frame_width; ++x) frame[x] = columns[x] < 0 ? kIgnoreLabel : line[columns[x]];
+    }
+    return;
+  }
+  for (int32_t y = 0; y < item.frame_height; ++y)
+    for (int32_t x = 0; x < item.frame_width; ++x) {
+      double u, v;
+      back.apply(x + 0.5, y + 0.5, u, v);
+      const int32_t column = index(u, width), row = index(v, height);
+      *frame++ = column < 0 || row < 0 ? kIgnoreLabel : map[int64_t{row} * width + column];
+    }
+}
+
+void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents) noexcept {
+  std::fill(extents, extents + 256, ClassExtent{0, INT32_MAX, INT32_MAX, 0, 0});
+  for (int32_t y = 0; y < height; ++y, map += width)
+    for (int32_t x = 0; x < width;) {
+      // Run by run: neighbours are mostly of one class.
+      const uint8_t value = map[x];
+      const int32_t end = run_end(map, x, width);
+      ClassExtent& extent = extents[value];
+      extent.count += end - x;
+      extent.x1 = std::min(extent.x1, x);
+      extent.x2 = std::max(extent.x2, end);
+      extent.y1 = std::min(extent.y1, y);
+      extent.y2 = y + 1;
+      x = end;
+    }
+}
+
+double pixel_area(const Mapping& to_frame, int32_t width, int32_t height) noexcept {
+  double x[4], y[4];
+  to_frame.apply(0, 0, x[0], y[0]);
+  to_frame.apply(width, 0, x[1], y[1]);
+  to_frame.apply(width, height, x[2], y[2]);
+  to_frame.apply(0, height, x[3], y[3]);
+  double twice = 0;
+  for (int i = 0; i < 4; ++i) twice += x[i] * y[(i + 1) % 4] - x[(i + 1) % 4] * y[i];
+  return std::fabs(twice) / 2 / (static_cast<double>(width) * height);
+}
+
+}  // namespace mnnlite

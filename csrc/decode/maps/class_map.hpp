@@ -1,0 +1,83 @@
+// A class map: one byte a pixel, 255 where the network saw nothing of the frame. Made by segmentation heads, read by
+// everything that turns areas into rows, polygons or lines.
+#pragma once
+
+#include <cstdint>
+
+#include "core/mapping.hpp"
+#include "decode/common/family.hpp"
+#include "decode/common/options.hpp"
+#include "decode/common/reader.hpp"
+
+namespace mnnlite {
+
+constexpr uint8_t kIgnoreLabel = 255;
+
+// Turns one output into class maps at the output's own size: argmax over channels, a threshold, or integers as they are.
+class ClassMapper {
+ public:
+  void read(Options& options) noexcept;
+  Status plan(const char* family, const TensorView& desc, Plan& plan) noexcept;
+  // Fills width() * height() bytes.
+  Status run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map) const noexcept;
+  // Per class (256 entries) the sum of the probability of its pixels, if asked for by `scores` or for binary maps.
+  bool scored() const noexcept { return scores_ || mode_ == kBinary; }
+  void sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map, double* sums) const noexcept;
+
+  // The probability of `class_id` summed over `count` pixels from index `first` of the map that was last run; of maps of
+  // integers it is 1 each.
+  double sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
+                         int32_t class_id) const noexcept;
+
+  // Scores that have something between them, as integers that are classes have not: [channels(), height(), width()] of
+  // the map that was last run, and what one channel is compared with.
+  bool has_scores() const noexcept { return mode_ != kClasses; }
+  const float* scores(const Call& call, const TensorView& tensor, int slot) const noexcept {
+    return reader_.again(call, named(tensor), slot);
+  }
+  int32_t channels() const noexcept { return dims_.channels; }
+  float cut() const noexcept { return cut_; }
+
+  int32_t width() const noexcept { return dims_.width; }
+  int32_t height() const noexcept { return dims_.height; }
+  // Classes that are possible: 256 for maps of integers.
+  int32_t classes() const noexcept { return mode_ == kArgmax ? dims_.channels : mode_ == kBinary ? 2 : 255; }
+  // Two-class maps: class 0 is the background.
+  bool binary() const noexcept { return mode_ == kBinary || (mode_ == kArgmax && dims_.channels == 2); }
+
+ private:
+  enum Mode { kAuto, kArgmax, kBinary, kClasses };
+  TensorView named(const TensorView& tensor) const noexcept;
+  double probability(const float* values, int64_t pixel, int32_t class_id) const noexcept;
+
+  int wanted_ = kAuto, mode_ = kAuto;
+  int activation_ = 0, layout_ = 0;
+  float threshold_ = 0.5f;
+  bool scores_ = false;
+  float cut_ = 0;
+  ImageDims dims_;
+  Reader reader_;
+};
+
+// Pixel of a width x height map -> frame pixel.
+Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t height) noexcept;
+
+// Pixels of the map whose centre lies outside the frame (a letterbox's bars) become kIgnoreLabel.
+void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height, uint8_t* map) noexcept;
+
+// Nearest pixel of the map for each pixel of the frame; kIgnoreLabel where the map does not reach. `columns` is scratch of
+// frame_width numbers; `back`: frame pixel -> map pixel.
+void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height,
+                       const uint8_t* map, int32_t* columns, uint8_t* frame) noexcept;
+
+struct ClassExtent {
+  int64_t count;
+  int32_t x1, y1, x2, y2;  // half-open
+};
+// For each of 256 classes how many pixels it has and where.
+void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents) noexcept;
+
+// Frame pixels squared that one pixel of the map covers; the mean over the map where the mapping is projective.
+double pixel_area(const Mapping& to_frame, int32_t width, int32_t height) noexcept;
+
+}  // namespace mnnlite

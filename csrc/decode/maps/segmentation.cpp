@@ -1,0 +1,157 @@
+// Segmentation: a class map per slot and one row per class that is in it.
+// Definition: mnnlite/reference/decode/segmentation.py
+#include <algorithm>
+
+#include "decode/maps/class_map.hpp"
+#include "decode/families.hpp"
+#include "decode/maps/upsample_bilinear.hpp"
+#include "decode/common/frame_box.hpp"
+#include "decode/maps/segmentation.hpp"
+
+namespace mnnlite {
+namespace {
+
+constexpr const char* kSizes[] = {"network", "frame", nullptr};
+constexpr const char* kResizes[] = {"nearest", "linear", nullptr};
+
+class Segmentation final : public BuiltIn {
+ public:
+  Segmentation(Options& options, const SegmentationOptions& common) : BuiltIn("segmentation", 1, 1), common_(common) {
+    mapper_.read(options);
+    over_frame_ = options.choice("size", kSizes, 0) == 1;
+    linear_ = options.choice("resize", kResizes, 0) == 1;
+    if (linear_ && !over_frame_)
+      options.fail(Status::error(Code::argument, "segmentation: resize \"linear\" makes maps as large as the frame; it needs size \"frame\""));
+  }
+
+ private:
+  static constexpr int32_t kValues = 9;   // the matrix of a row
+
+  Status prepare(const TensorView* desc, int, Plan& plan) override {
+    MNNLITE_TRY(mapper_.plan(name(), desc[0], plan));
+    const int64_t area = int64_t{mapper_.width()} * mapper_.height();
+    skip_ = common_.skipped(mapper_);
+    extents_ = plan.scratch<ClassExtent>(256);
+    sums_ = plan.scratch<double>(256);
+    int64_t pixels = area;
+    if (over_frame_) {
+      plan.depends_on_frame();
+      pixels = int64_t{plan.frame_width()} * plan.frame_height();
+      frame_pixels_ = pixels;
+      frame_width_ = plan.frame_width();
+      map_ = plan.scratch<uint8_t>(area);
+      columns_ = plan.scratch<int32_t>(plan.frame_width());
+    }
+    if (linear_) {
+      if (!mapper_.has_scores())
+        return Status::error(Code::decoder, "segmentation: output \"%s\" holds classes, and there is nothing between two classes; "
+                             "resize \"linear\" wants scores", desc[0].name);
+      spread_.plan(mapper_.channels(), mapper_.width(), mapper_.height(), plan);
+    }
+    const int64_t rows = int64_t{mapper_.classes()} * plan.max_items();
+    plan.kind(MNNLITE_MASKS);
+    plan.rows(rows);
+    plan.values(int64_t{kValues} * plan.max_items());
+    plan.pixels(pixels * plan.max_items());
+    return {};
+  }
+
+  Status run(const Call& call) const noexcept override {
+    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
+    return {};
+  }
+
+  Status run_slot(const Call& call, int slot) const noexcept {
+    const TensorView& tensor = call.tensors[0];
+    const mnnlite_item& item = call.items[slot];
+    mnnlite_sink& sink = call.sink;
+    const int32_t width = mapper_.width(), height = mapper_.height();
+    uint8_t* pixels = sink.pixels + sink.pixel_count;
+    uint8_t* map = over_frame_ ? call.at<uint8_t>(map_) : pixels;
+    MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map));
+    Mapping to_frame = map_to_frame(item, width, height);
+    hide_outside(to_frame, item, width, height, map);
+    double* sums = call.at<double>(sums_);
+    if (mapper_.scored()) mapper_.sum_scores(call, tensor, slot, map, sums);
+    ClassExtent* extents = call.at<ClassExtent>(extents_);
+    measure_classes(map, width, height, extents);
+    // Mean scores are of the network's own pixels, also when the map is spread over the frame.
+    if (mapper_.scored())
+      for (int c = 0; c < 256; ++c) sums[c] = extents[c].count > 0 ? sums[c] / static_cast<double>(extents[c].count) : 0;
+    int32_t out_width = width, out_height = height;
+    if (over_frame_) {
+      if (item.frame_width > frame_width_ || int64_t{item.frame_width} * item.frame_height > frame_pixels_)
+        return Status::error(Code::decoder, "%s was planned for frames of up to %lld pixels and %d columns, got %dx%d; plan again",
+                             name(), static_cast<long long>(frame_pixels_), static_cast<int>(frame_width_),
+                             static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
+      Mapping back;
+      if (!to_frame.inverse(back)) return Status::error(Code::decoder, "%s: the mapping of item %d cannot be inverted", name(), slot);
+      if (!linear_) {
+        spread_over_frame(back, item, width, height, map, call.at<int32_t>(columns_), pixels);
+      } else if (!spread_.run(call, mapper_.scores(call, tensor, slot), mapper_.cut(), back, item, pixels)) {
+        return Status::error(Code::decoder, "%s: scores of output \"%s\" are too far apart to interpolate", name(), tensor.name);
+      }
+      out_width = item.frame_width;
+      out_height = item.frame_height;
+      to_frame = Mapping{};
+      measure_classes(pixels, out_width, out_height, extents);
+    }
+    write_rows(call, item, to_frame, extents, sums, out_width, out_height);
+    return {};
+  }
+
+  void write_rows(const Call& call, const mnnlite_item& item, const Mapping& to_frame, const ClassExtent* extents,
+                  const double* scores, int32_t width, int32_t height) const noexcept {
+    mnnlite_sink& sink = call.sink;
+    const double unit = pixel_area(to_frame, width, height);
+    const int32_t first_value = sink.value_count;
+    for (int i = 0; i < kValues; ++i) sink.values[first_value + i] = static_cast<float>(to_frame.m[i]);
+    bool any = false;
+    for (int32_t c = 0; c < mapper_.classes(); ++c) {
+      const ClassExtent& extent = extents[c];
+      const double area = static_cast<double>(extent.count) * unit;
+      if (c == skip_ || extent.count == 0 || area < common_.min_area || !(area < 1e30)) continue;
+      const float box[4] = {static_cast<float>(extent.x1), static_cast<float>(extent.y1), static_cast<float>(extent.x2),
+                            static_cast<float>(extent.y2)};
+      mnnlite_row row{};
+      if (!box_in_frame(to_frame, item, box, true, row.box)) continue;
+      any = true;
+      row.item = item.item;
+      row.class_id = c;
+      row.score = mapper_.scored() ? static_cast<float>(scores[c]) : 1.0f;
+      row.area = static_cast<float>(area);
+      row.parent = -1;
+      row.first_value = first_value;
+      row.value_count = kValues;
+      row.first_pixel = sink.pixel_count;
+      row.width = width;
+      row.height = height;
+      sink.rows[sink.row_count++] = row;
+      ++sink.found;
+    }
+    if (!any) return;  // a map that no row shows takes no room
+    sink.value_count += kValues;
+    sink.pixel_count += width * height;
+  }
+
+  SegmentationOptions common_;
+  ClassMapper mapper_;
+  BilinearUpsampler spread_;
+  bool over_frame_ = false, linear_ = false;
+  int32_t skip_ = -1;
+  int64_t frame_pixels_ = 0;
+  int32_t frame_width_ = 0;
+  size_t extents_ = 0, sums_ = 0, map_ = 0, columns_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> make_segmentation(Options& options) {
+  static constexpr const char* kOutputs[] = {"masks", "polygons", nullptr};
+  SegmentationOptions common;
+  common.read(options);
+  if (options.choice("output", kOutputs, 0) == 1) return make_segmentation_polygons(options, common);
+  return std::make_unique<Segmentation>(options, common);
+}
+
+}  // namespace mnnlite
