@@ -125,6 +125,15 @@ def test_demo__writes_pictures_and_observations(ran: tuple[list[dict[str, Any]],
     assert {"Point", "LineString"} <= {feature["geometry"]["type"] for feature in features}
 
 
+def test_demo__prints_the_summary_first() -> None:
+    """A reader has the figures at the top, and no frame's elements unless he asks for them."""
+    lines = mnnlite("demo", "--frames", "10", "--all-frames").out.splitlines()
+    assert lines[0].startswith("10 frames at ")
+    assert not any(line.startswith("frame 0 at ") for line in lines)
+    assert any(line.startswith("of ") and "standing objects" in line for line in lines)
+    assert len(lines) < 80
+
+
 def test_demo__without_the_pack_is_one_line(tmp_path: Path) -> None:
     code = """
         import sys

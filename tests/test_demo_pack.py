@@ -113,8 +113,8 @@ def test_scene_network__one_branch_alone_gives_the_same() -> None:
 # ---- the measurement itself
 
 
-def thing(kind: str, box: tuple[int, int, int, int], clear: bool = True) -> demo.Thing:
-    return demo.Thing(1, kind, demo.OBJECTS.index(kind), box, (0.0, 10.0), 1.0, clear, "", "")
+def scene_object(kind: str, box: tuple[int, int, int, int], clear: bool = True) -> demo.SceneObject:
+    return demo.SceneObject(1, kind, demo.OBJECTS.index(kind), box, (0.0, 10.0), 1.0, clear, "", "")
 
 
 def test_average_precision__known_values() -> None:
@@ -126,9 +126,9 @@ def test_average_precision__known_values() -> None:
 
 
 def test_match__a_thing_is_found_once_and_unclear_ones_do_not_count() -> None:
-    things = [thing("sign", (10, 10, 30, 30)), thing("sign", (100, 10, 104, 14), clear=False)]
+    objects = [scene_object("sign", (10, 10, 30, 30)), scene_object("sign", (100, 10, 104, 14), clear=False)]
     boxes = np.array([(11, 10, 30, 30), (10, 10, 30, 29), (100, 10, 104, 14), (200, 10, 220, 30)], np.float32)
-    hits = metrics.match(boxes, np.array([0.6, 0.9, 0.8, 0.7], np.float32), things)
+    hits = metrics.match(boxes, np.array([0.6, 0.9, 0.8, 0.7], np.float32), objects)
     assert hits == [(pytest.approx(0.9), True), (pytest.approx(0.7), False), (pytest.approx(0.6), False)]
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from mnnlite import results
 from mnnlite.demo import LANES, OBJECTS, clip
-from mnnlite.demo.footage import Shot, Standing
+from mnnlite.demo.footage import FrameTruth, TruthObject
 from mnnlite.demo.truth import score
-from mnnlite.mapping.measurement import sighting, visible
+from mnnlite.mapping.measurement import measure, visible
 from mnnlite.mapping.observer import Found, Observer
 from mnnlite.mapping.pinhole import PinholeCamera
 from mnnlite.mapping.tracker import Pose
@@ -33,8 +33,8 @@ def box_of(place: tuple[float, float, float], width: float, height: float) -> tu
 
 
 @pytest.mark.parametrize("place", [(2.5, 12.0, 2.0), (-3.0, 25.0, 1.6), (6.0, 40.0, 2.2)])
-def test_sighting__of_a_sign_is_where_its_size_says(place: tuple[float, float, float]) -> None:
-    seen = sighting(CAMERA, "sign", box_of(place, 0.79, 0.79), 0.9, "stop", "STOP")
+def test_measure__of_a_sign_is_where_its_size_says(place: tuple[float, float, float]) -> None:
+    seen = measure(CAMERA, "sign", box_of(place, 0.79, 0.79), 0.9, "stop", "STOP")
     assert seen is not None
     assert (seen.kind, seen.score, seen.label, seen.text) == ("sign", 0.9, "stop", "STOP")
     np.testing.assert_allclose(seen.place, (place[0], place[1], place[2] + 0.395), rtol=0.02, atol=0.1)
@@ -45,18 +45,18 @@ def test_sighting__of_a_sign_is_where_its_size_says(place: tuple[float, float, f
 
 @pytest.mark.parametrize("kind", ["vehicle", "cone", "arrow"])
 @pytest.mark.parametrize("place", [(1.5, 8.0, 0.0), (-2.0, 22.0, 0.0)])
-def test_sighting__of_what_stands_on_the_road_is_at_its_foot(kind: str, place: tuple[float, float, float]) -> None:
-    seen = sighting(CAMERA, kind, box_of(place, 0.6, 0.8), 0.9)
+def test_measure__of_what_stands_on_the_road_is_at_its_foot(kind: str, place: tuple[float, float, float]) -> None:
+    seen = measure(CAMERA, kind, box_of(place, 0.6, 0.8), 0.9)
     assert seen is not None
     np.testing.assert_allclose(seen.place, place, atol=0.01)  # the upper corners widen the box a little
     # Further away a pixel is more metres.
     assert seen.covariance[1, 1] > seen.covariance[0, 0]
 
 
-def test_sighting__refuses_what_it_cannot_place() -> None:
-    assert sighting(CAMERA, "sign", (600, 100, 640, 140), 0.9) is None  # cut off by the edge of the frame
-    assert sighting(CAMERA, "vehicle", (300, 100, 340, 150), 0.9) is None  # in the sky
-    assert sighting(CAMERA, "crosswalk", (0, 250, 640, 300), 0.9) is not None
+def test_measure__refuses_what_it_cannot_place() -> None:
+    assert measure(CAMERA, "sign", (600, 100, 640, 140), 0.9) is None  # cut off by the edge of the frame
+    assert measure(CAMERA, "vehicle", (300, 100, 340, 150), 0.9) is None  # in the sky
+    assert measure(CAMERA, "crosswalk", (0, 250, 640, 300), 0.9) is not None
 
 
 def test_visible__is_what_lies_in_the_picture() -> None:
@@ -66,16 +66,16 @@ def test_visible__is_what_lies_in_the_picture() -> None:
 
 def found_of(truth, rng: np.random.Generator, missed: float, noise: float) -> Found:
     """What good networks would find: the truth, with noise and gaps."""
-    things = [thing for thing in truth.things if thing.clear and rng.random() >= missed]
-    boxes = np.array([thing.box for thing in things], float).reshape(-1, 4)
+    objects = [obj for obj in truth.objects if obj.clear and rng.random() >= missed]
+    boxes = np.array([obj.box for obj in objects], float).reshape(-1, 4)
     boxes += rng.normal(0, noise, boxes.shape)
     rows = [row for row in range(200, 360, 4) if truth.drivable[row].any()]
     left = [(float(np.flatnonzero(truth.drivable[row])[0]), row + 0.5) for row in rows]
     right = [(float(np.flatnonzero(truth.drivable[row])[-1] + 1), row + 0.5) for row in rows]
     return Found(
-        results.Detections.from_arrays(boxes, [0.8] * len(things), [thing.class_id for thing in things], names=OBJECTS),
-        {index: (thing.name, 0.9) for index, thing in enumerate(things) if thing.kind == "sign"},
-        {index: (thing.text, 0.9) for index, thing in enumerate(things) if thing.text},
+        results.Detections.from_arrays(boxes, [0.8] * len(objects), [obj.class_id for obj in objects], names=OBJECTS),
+        {index: (obj.name, 0.9) for index, obj in enumerate(objects) if obj.kind == "sign"},
+        {index: (obj.text, 0.9) for index, obj in enumerate(objects) if obj.text},
         results.Polylines.from_points(
             [lane.points for lane in truth.lanes],
             [0.9] * len(truth.lanes),
@@ -88,27 +88,27 @@ def found_of(truth, rng: np.random.Generator, missed: float, noise: float) -> Fo
 
 
 @pytest.fixture(scope="module")
-def drive() -> tuple[list[dict], list[Shot], list[list]]:
+def drive() -> tuple[list[dict], list[FrameTruth], list[list]]:
     """A second and a half of seed 7 at twice the usual speed."""
     rng, observer = np.random.default_rng(1), Observer(CAMERA)
-    features, shots, elements = [], [], []
+    features, truths, elements = [], [], []
     for _, truth in clip(7, 36, speed=28.0):
         pose = Pose(*truth.pose)
         elements.append(observer.update(found_of(truth, rng, missed=0.1, noise=0.7), pose, truth.time_s))
         features += observer.features()
-        things = tuple(
-            Standing(each.id, each.kind, each.box, each.place, each.clear, each.name, each.text)
-            for each in truth.things
+        objects = tuple(
+            TruthObject(each.id, each.kind, each.box, each.place, each.clear, each.name, each.text)
+            for each in truth.objects
         )
-        shots.append(Shot(truth.time_s, pose, things, truth.surface))
-    return features + observer.features(everything=True), shots, elements
+        truths.append(FrameTruth(truth.time_s, pose, objects, truth.surface))
+    return features + observer.features(everything=True), truths, elements
 
 
 def test_observer__finds_what_stands_there_once(drive) -> None:
-    features, shots, _ = drive
-    found = score(features, shots, ["vehicle"])
-    assert found.things >= 5
-    assert found.found == found.things
+    features, truths, _ = drive
+    found = score(features, truths, ["vehicle"])
+    assert found.objects >= 5
+    assert found.found == found.objects
     assert found.named == found.names >= 1
     assert found.read == found.texts >= 1
     assert found.false <= 2
@@ -116,15 +116,15 @@ def test_observer__finds_what_stands_there_once(drive) -> None:
 
 
 def test_observer__features_are_geojson_in_metres(drive) -> None:
-    features, shots, _ = drive
+    features, truths, _ = drive
     assert {feature["geometry"]["type"] for feature in features} == {"Point", "LineString", "Polygon"}
     for feature in features:
         assert feature["type"] == "Feature"
         properties = feature["properties"]
         assert properties["reference"].startswith("local: metres")
-        assert 0 <= properties["first_seen_s"] <= properties["captured_s"] <= shots[-1].time_s
+        assert 0 <= properties["first_seen_s"] <= properties["captured_s"] <= truths[-1].time_s
         assert 0 < properties["confidence"] <= 1
-        assert 1 <= properties["frames_seen"] <= len(shots)
+        assert 1 <= properties["frames_seen"] <= len(truths)
     (area,) = (feature for feature in features if feature["geometry"]["type"] == "Polygon")
     assert area["properties"]["label"] == "wet"
     (ring,) = area["geometry"]["coordinates"]
@@ -178,8 +178,8 @@ def test_observer__a_frame_without_anything_is_fine() -> None:
 
 
 def test_score__counts_what_is_not_there_and_what_is_wrong() -> None:
-    stop = Standing(1, "sign", (0, 0, 9, 9), (3.0, 20.0), True, "stop", "STOP")
-    shots = [Shot(0.0, Pose(), (stop,), "dry")] * 10
+    stop = TruthObject(1, "sign", (0, 0, 9, 9), (3.0, 20.0), True, "stop", "STOP")
+    truths = [FrameTruth(0.0, Pose(), (stop,), "dry")] * 10
 
     def point(x: float, y: float, label: str) -> dict:
         return {
@@ -187,11 +187,11 @@ def test_score__counts_what_is_not_there_and_what_is_wrong() -> None:
             "properties": {"element": "sign", "label": label, "text": "STOP"},
         }
 
-    right = score([point(3.3, 20.4, "stop")], shots, [])
+    right = score([point(3.3, 20.4, "stop")], truths, [])
     assert right[:7] == (1, 1, 1, 1, 1, 1, 0)
     assert right.off_m == pytest.approx(0.5)
-    wrong = score([point(3.0, 20.0, "danger"), point(-9.0, 30.0, "stop")], shots, [])
+    wrong = score([point(3.0, 20.0, "danger"), point(-9.0, 30.0, "stop")], truths, [])
     assert wrong[:7] == (1, 1, 0, 1, 1, 1, 1)
-    nothing = score([], shots, [])
+    nothing = score([], truths, [])
     assert nothing[:7] == (1, 0, 0, 0, 0, 0, 0)
     assert math.isnan(nothing.off_m)

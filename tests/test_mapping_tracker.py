@@ -1,5 +1,5 @@
-"""Trackers against exact truth: drives along an arc past things whose places are known, seen with noise, misses and
-things that are not there."""
+"""Trackers against exact truth: drives along an arc past objects whose places are known, seen with noise, misses and
+objects that are not there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from mnnlite.mapping.polyline_tracker import AreaTracker, LineTracker, resample
-from mnnlite.mapping.tracker import Bearing, Pose, Sighting, Track, Tracker
+from mnnlite.mapping.polyline_tracker import AreaTracker, PolylineTracker, resample
+from mnnlite.mapping.tracker import Bearing, Measurement, ObjectTrack, Pose, Tracker
 from mnnlite.mapping.triangulation import triangulate
 
 FPS = 25.0
@@ -34,7 +34,7 @@ def visible(places: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class Thing:
+class SceneObject:
     kind: str
     place: tuple[float, float, float]
     label: str = ""
@@ -54,73 +54,78 @@ def covariance_of(place: np.ndarray, along: float = 0.12, across: float = 0.004)
 
 
 def watch(
-    things: list[Thing], poses: list[Pose], seed: int, missed: float = 0.2, false: float = 0.3, wrong: float = 0.15
-) -> tuple[list[Track], Tracker]:
+    objects: list[SceneObject],
+    poses: list[Pose],
+    seed: int,
+    missed: float = 0.2,
+    false: float = 0.3,
+    wrong: float = 0.15,
+) -> tuple[list[ObjectTrack], Tracker]:
     """Drive by, and give the tracks that ended and those at the end."""
     rng = np.random.default_rng(seed)
     tracker = Tracker(moving=["vehicle"])
-    done: list[Track] = []
+    done: list[ObjectTrack] = []
     for index, pose in enumerate(poses):
         time_s = index / FPS
-        sightings = []
-        for thing in things:
-            place = pose.to_vehicle(thing.at(time_s)[None])[0]
+        measurements = []
+        for obj in objects:
+            place = pose.to_vehicle(obj.at(time_s)[None])[0]
             if not visible(place[None])[0] or rng.random() < missed:
                 continue
-            covariance = covariance_of(place, 0.05 if thing.kind == "vehicle" else 0.12)  # these stand on the ground
+            covariance = covariance_of(place, 0.05 if obj.kind == "vehicle" else 0.12)  # these stand on the ground
             seen = rng.multivariate_normal(place, covariance)
-            label = "other" if thing.label and rng.random() < wrong else thing.label
-            sightings.append(Sighting(thing.kind, seen, covariance, float(rng.uniform(0.6, 0.95)), label))
+            label = "other" if obj.label and rng.random() < wrong else obj.label
+            measurements.append(Measurement(obj.kind, seen, covariance, float(rng.uniform(0.6, 0.95)), label))
         for _ in range(int(rng.poisson(false))):
             y = rng.uniform(6, 45)
             place = np.array([rng.uniform(-FOV, FOV) * y, y, rng.uniform(0, 3)])
-            sightings.append(Sighting("sign", place, covariance_of(place), 0.4, "other"))
-        rng.shuffle(sightings)  # type: ignore[arg-type]
-        tracker.update(sightings, pose, time_s, visible)
+            measurements.append(Measurement("sign", place, covariance_of(place), 0.4, "other"))
+        rng.shuffle(measurements)  # type: ignore[arg-type]
+        tracker.update(measurements, pose, time_s, visible)
         done += tracker.ended()
     return done + tracker.ended(everything=True), tracker
 
 
 SIGNS = [
-    Thing("sign", (5.0, 30.0, 2.0), "stop"),
-    Thing("sign", (5.0, 30.0, 2.9), "keep right"),  # on the same pole
-    Thing("sign", (-4.5, 45.0, 2.1), "give way"),
-    Thing("cone", (2.5, 36.0, 0.4)),
-    Thing("cone", (2.6, 38.5, 0.4)),
-    Thing("speed camera", (6.0, 55.0, 2.5)),
+    SceneObject("sign", (5.0, 30.0, 2.0), "stop"),
+    SceneObject("sign", (5.0, 30.0, 2.9), "keep right"),  # on the same pole
+    SceneObject("sign", (-4.5, 45.0, 2.1), "give way"),
+    SceneObject("cone", (2.5, 36.0, 0.4)),
+    SceneObject("cone", (2.6, 38.5, 0.4)),
+    SceneObject("speed camera", (6.0, 55.0, 2.5)),
 ]
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_tracker__one_observation_for_each_thing(seed: int) -> None:
+def test_tracker__one_observation_for_each_object(seed: int) -> None:
     found, _ = watch(SIGNS, drive(), seed)
     believed = [track for track in found if track.confidence > 0.3]
     assert len(believed) == len(SIGNS)
-    for thing in SIGNS:
+    for obj in SIGNS:
         mine = min(
-            (track for track in believed if track.kind == thing.kind),
-            key=lambda track: float(np.linalg.norm(track.place - thing.place)),
+            (track for track in believed if track.kind == obj.kind),
+            key=lambda track: float(np.linalg.norm(track.place - obj.place)),
         )
-        error = float(np.linalg.norm(mine.place - thing.place))
-        assert error < 0.5, (thing, mine.place)
+        error = float(np.linalg.norm(mine.place - obj.place))
+        assert error < 0.5, (obj, mine.place)
         assert error < 5 * max(float(np.sqrt(np.trace(mine.covariance[:3, :3]))), 0.02)  # it knows how well it knows
-        assert mine.label == thing.label
+        assert mine.label == obj.label
         assert mine.hits > 30
 
 
 def test_tracker__nearest_frames_decide() -> None:
     """A place from 40 m away is off by metres, the last one by decimetres."""
-    thing = Thing("sign", (4.0, 42.0, 2.0), "stop")
+    obj = SceneObject("sign", (4.0, 42.0, 2.0), "stop")
     rng = np.random.default_rng(3)
     tracker = Tracker()
     errors = []
     for index, pose in enumerate(drive(75, curvature=0.0)):
-        place = pose.to_vehicle(thing.at(0)[None])[0]
+        place = pose.to_vehicle(obj.at(0)[None])[0]
         covariance = covariance_of(place)
         tracker.update(
-            [Sighting("sign", rng.multivariate_normal(place, covariance), covariance, 0.9)], pose, index / FPS
+            [Measurement("sign", rng.multivariate_normal(place, covariance), covariance, 0.9)], pose, index / FPS
         )
-        errors.append(float(np.linalg.norm(tracker.tracks[0].place - thing.place)))
+        errors.append(float(np.linalg.norm(tracker.tracks[0].place - obj.place)))
     assert errors[-1] < 0.15
     assert errors[-1] < errors[0] / 4
 
@@ -129,24 +134,24 @@ def test_tracker__nearest_frames_decide() -> None:
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
 def test_tracker__driving_past_tells_what_sizes_do_not(seed: int, factor: float) -> None:
     """All ranges are wrong by one factor, as of a sign of another size than usual; bearings have noise."""
-    thing, rng = Thing("sign", (4.0, 50.0, 2.5)), np.random.default_rng(seed)
+    obj, rng = SceneObject("sign", (4.0, 50.0, 2.5)), np.random.default_rng(seed)
     tracker, camera = Tracker(), np.array([0.0, 0.0, 1.4])
     for index, pose in enumerate(drive(75, curvature=0.003)):
-        off = pose.to_vehicle(thing.at(0)[None])[0] - camera
+        off = pose.to_vehicle(obj.at(0)[None])[0] - camera
         distance = float(np.linalg.norm(off))
         ray = off / distance + rng.normal(0, 0.003, 3)
         ray /= np.linalg.norm(ray)
         place = camera + ray * distance * factor
         bearing = Bearing(camera, ray, 0.003, distance * factor)
-        tracker.update([Sighting("sign", place, covariance_of(place, 0.25), 0.9, bearing=bearing)], pose, index / FPS)
+        tracker.update(
+            [Measurement("sign", place, covariance_of(place, 0.25), 0.9, bearing=bearing)], pose, index / FPS
+        )
     (track,) = tracker.ended(everything=True)
-    assert float(np.linalg.norm(track.place - thing.place)) < min(
-        1.0, 4 * math.sqrt(np.trace(track.covariance[:3, :3]))
-    )
+    assert float(np.linalg.norm(track.place - obj.place)) < min(1.0, 4 * math.sqrt(np.trace(track.covariance[:3, :3])))
 
 
 def test_triangulate__of_hardly_any_parallax_believes_the_size() -> None:
-    """Eleven sightings over 6 m of something 60 m ahead: the lines of sight meet anywhere, above all at the camera."""
+    """Eleven measurements over 6 m of something 60 m ahead: the lines of sight meet anywhere, above all at the camera."""
     rng = np.random.default_rng(0)
     origins = np.column_stack([np.zeros(11), 0.56 * np.arange(11), np.full(11, 1.4)])
     off = np.array([3.0, 60.0, 6.0]) - origins
@@ -163,15 +168,15 @@ def test_triangulate__of_hardly_any_parallax_believes_the_size() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_tracker__things_that_cross_keep_their_identity(seed: int) -> None:
     """Two vehicles change places across the road: each keeps its track, its velocity and its votes."""
-    a = Thing("vehicle", (-3.0, 24.0, 0.7), "car", (2.0, SPEED - 1))
-    b = Thing("vehicle", (3.0, 30.0, 0.7), "truck", (-2.0, SPEED - 2))
+    a = SceneObject("vehicle", (-3.0, 24.0, 0.7), "car", (2.0, SPEED - 1))
+    b = SceneObject("vehicle", (3.0, 30.0, 0.7), "truck", (-2.0, SPEED - 2))
     found, _ = watch([a, b], drive(75, curvature=0.0), seed, missed=0.1, false=0.0, wrong=0.1)
     assert len(found) == 2
-    for thing in (a, b):
-        (mine,) = (track for track in found if track.label == thing.label)
-        error = float(np.linalg.norm(mine.place[:2] - thing.at(mine.last_s)[:2]))
+    for obj in (a, b):
+        (mine,) = (track for track in found if track.label == obj.label)
+        error = float(np.linalg.norm(mine.place[:2] - obj.at(mine.last_s)[:2]))
         assert error < min(1.5, 4 * mine.deviation)
-        assert float(np.linalg.norm(mine.velocity - thing.velocity)) < 2.0
+        assert float(np.linalg.norm(mine.velocity - obj.velocity)) < 2.0
 
 
 def test_tracker__false_sightings_alone_are_nothing() -> None:
@@ -180,12 +185,12 @@ def test_tracker__false_sightings_alone_are_nothing() -> None:
 
 
 def test_tracker__a_gap_is_bridged_and_counted() -> None:
-    thing = Thing("sign", (4.0, 40.0, 2.0))
+    obj = SceneObject("sign", (4.0, 40.0, 2.0))
     tracker = Tracker(end=12)
     for index, pose in enumerate(drive(60, curvature=0.0)):
-        place = pose.to_vehicle(thing.at(0)[None])[0]
-        sightings = [] if 20 <= index < 30 else [Sighting("sign", place, covariance_of(place), 0.8)]
-        tracker.update(sightings, pose, index / FPS, visible)
+        place = pose.to_vehicle(obj.at(0)[None])[0]
+        measurements = [] if 20 <= index < 30 else [Measurement("sign", place, covariance_of(place), 0.8)]
+        tracker.update(measurements, pose, index / FPS, visible)
         assert tracker.ended() == []
     (track,) = tracker.ended(everything=True)
     assert (track.hits, track.missed) == (50, 10)
@@ -193,13 +198,13 @@ def test_tracker__a_gap_is_bridged_and_counted() -> None:
 
 
 def test_tracker__out_of_view_is_not_missed_and_ends() -> None:
-    thing = Thing("sign", (4.0, 20.0, 2.0))
+    obj = SceneObject("sign", (4.0, 20.0, 2.0))
     tracker = Tracker(end=12)
     ended = []
     for index, pose in enumerate(drive(100, curvature=0.0)):
-        place = pose.to_vehicle(thing.at(0)[None])[0]
-        sightings = [Sighting("sign", place, covariance_of(place), 0.8)] if visible(place[None])[0] else []
-        tracker.update(sightings, pose, index / FPS, visible)
+        place = pose.to_vehicle(obj.at(0)[None])[0]
+        measurements = [Measurement("sign", place, covariance_of(place), 0.8)] if visible(place[None])[0] else []
+        tracker.update(measurements, pose, index / FPS, visible)
         ended += [(index, track) for track in tracker.ended()]
     ((index, track),) = ended
     assert track.missed == 0
@@ -209,7 +214,7 @@ def test_tracker__out_of_view_is_not_missed_and_ends() -> None:
 
 def test_tracker__confirms_after_three_and_forgets_single_ones() -> None:
     place = np.array([2.0, 20.0, 1.0])
-    one = Sighting("sign", place, covariance_of(place), 0.9)
+    one = Measurement("sign", place, covariance_of(place), 0.9)
     tracker = Tracker()
     owners = [tracker.update(seen, Pose(), index / FPS) for index, seen in enumerate([[one], [one], [one]])]
     assert [each[0] is not None for each in owners] == [False, False, True]
@@ -256,7 +261,7 @@ def off_arc(points: np.ndarray, curvature: float) -> np.ndarray:
 def test_lines__one_for_each_line_of_the_road() -> None:
     curvature, rng = 0.006, np.random.default_rng(4)
     offsets = {"solid": -1.8, "dashed": 1.7, "kerb": 2.9}
-    tracker = LineTracker()
+    tracker = PolylineTracker()
     for index, pose in enumerate(drive(100, curvature)):
         lines, labels = [], []
         for label, offset in offsets.items():
@@ -280,7 +285,7 @@ def test_lines__one_for_each_line_of_the_road() -> None:
 
 
 def test_lines__end_when_they_are_not_seen() -> None:
-    tracker = LineTracker(end=5)
+    tracker = PolylineTracker(end=5)
     line = np.array([[1.5, 5.0], [1.5, 20.0]])
     for index in range(4):
         tracker.update([line], ["solid"], [0.9], Pose(y=0.5 * index), index / FPS)

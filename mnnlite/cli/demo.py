@@ -37,8 +37,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "demo",
         help="four small road networks on a rendered drive, without any download",
         description="Render a drive from a seed, play it like a camera at 25 frames a second, and run the networks that come "
-        "with the package on it: objects, lanes and road area, kinds of signs, texts. Shows what was found in each frame, "
-        "in pixels and metres; at the end the observations, one for each element, and what it cost.",
+        "with the package on it: objects, lanes and road area, kinds of signs, texts. Prints what the drive cost, how much of "
+        "the truth was found, and the observations, one for each element; --elements adds what each frame shows.",
     )
     parser.add_argument("--seed", type=_seed, default=SEED, metavar="N", help="of the drive, %(default)s by default")
     parser.add_argument("--frames", type=_frames, default=100, metavar="N", help="%(default)s by default")
@@ -50,6 +50,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         type=Path,
         metavar="DIR",
         help="write annotated frames, demo.png with a map, observations.jsonl, and with PyAV a video",
+    )
+    parser.add_argument(
+        "--elements", action="store_true", help="print what was found in each frame, in pixels and metres, as it comes"
     )
     parser.add_argument(
         "--plot", action="store_true", help="draw frame times and memory into DIR/plot.png (matplotlib)"
@@ -113,9 +116,10 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             apart = pool.submit(lambda: (costs.memory(file, together=True), costs.memory(file, together=False)))
             footage = stack.enter_context(Footage(args.seed, args.frames, FPS))
             memory = apart.result()
-        drive = _drive(file, footage, output, args.json, paced=not args.all_frames)
+        print("playing it like a camera, 25 frames a second", file=sys.stderr)
+        drive = _drive(file, footage, output, args)
         branches = costs.branches(Path(pipeline.load(file).tasks[pack.SCENE].model), pack.BRANCHES)
-        compared = truth.score(drive.features, footage.shots, MOVING)
+        compared = truth.score(drive.features, footage.truths, MOVING)
         summary = _summary(drive, memory, branches, compared)
         output.json({"summary": summary}) if args.json else output.text(*_report(drive, summary))
         if args.save is not None:
@@ -130,8 +134,9 @@ def _folder(folder: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
-def _drive(file: Path, footage: Footage, output: Output, as_json: bool, paced: bool) -> Drive:
+def _drive(file: Path, footage: Footage, output: Output, args: argparse.Namespace) -> Drive:
     """Play the clip at its own speed, as a camera would, and follow what is found."""
+    paced = not args.all_frames
     from mnnlite.demo.pack import found_in
     from mnnlite.mapping.observer import Observer
 
@@ -146,8 +151,8 @@ def _drive(file: Path, footage: Footage, output: Output, as_json: bool, paced: b
         for result in stream:
             taken = time.perf_counter()
             number = int(result.meta["frame"])
-            shot = footage.shots[number]
-            elements = observer.update(found_in(result), shot.pose, shot.time_s)
+            frame_truth = footage.truths[number]
+            elements = observer.update(found_in(result), frame_truth.pose, frame_truth.time_s)
             drive.features += observer.features()
             drive.frame_ms.append(result.elapsed_ns / 1e6)
             drive.observe_ms.append(1000 * (time.perf_counter() - taken))
@@ -158,10 +163,10 @@ def _drive(file: Path, footage: Footage, output: Output, as_json: bool, paced: b
             drive.elements.append(elements)
             if result.errors:
                 raise next(iter(result.errors.values()))
-            if as_json:
-                output.json(_frame_line(number, shot.time_s, elements, drive.frame_ms[-1]))
-            else:
-                output.text(*_frame_text(number, shot.time_s, elements))
+            if args.json:
+                output.json(_frame_line(number, frame_truth.time_s, elements, drive.frame_ms[-1]))
+            elif args.elements:
+                output.text(*_frame_text(number, frame_truth.time_s, elements))
         drive.seconds = time.perf_counter() - begun
         drive.dropped = stream.dropped
     drive.features += observer.features(everything=True)
@@ -235,10 +240,27 @@ def _summary(drive: Drive, memory: tuple[int, int], branches: dict[str, float], 
 
 
 def _report(drive: Drive, summary: dict[str, Any]) -> list[str]:
-    lines = [
-        "",
-        f"{summary['observations']} observations; metres: x to the right, y forward of the first frame's vehicle",
+    return [*_costs(summary), "", *_found(drive, summary)]
+
+
+def _costs(summary: dict[str, Any]) -> list[str]:
+    frame, scene = summary["frame_ms"], dict(summary["scene_ms"])
+    whole = scene.pop("whole")
+    alone = ", ".join(f"{name} alone {spent} ms ({1 - spent / whole:.0%} saved)" for name, spent in scene.items())
+    return [
+        f"{summary['frames']} frames at {summary['frames_per_second']} a second, {summary['dropped']} dropped",
+        f"frame time, camera to results: p50 {frame['p50']} ms, p99 {frame['p99']} ms",
+        *(f"  {name}: p50 {each['p50']} ms, p99 {each['p99']} ms" for name, each in summary["task_ms"].items()),
+        f"  and the observations, in Python: p50 {summary['observe_ms']['p50']} ms, p99 {summary['observe_ms']['p99']} ms",
+        f"memory of the networks: {summary['networks_together_mib']} MiB in one runtime, "
+        f"{summary['networks_apart_mib']} MiB in one each; the whole process at most {summary['peak_rss_mib']} MiB resident",
+        f"the scene network: {whole} ms with both branches; {alone}",
+        f"(rendering, in a process of its own before: {summary['render_ms']} ms a frame, at most {summary['render_rss_mib']} MiB)",
     ]
+
+
+def _found(drive: Drive, summary: dict[str, Any]) -> list[str]:
+    found = summary["truth"]
     rows = [("element", "what", "confidence", "frames", "x, y")]
     for feature in drive.features:
         properties, geometry = feature["properties"], feature["geometry"]
@@ -251,28 +273,13 @@ def _report(drive: Drive, summary: dict[str, Any]) -> list[str]:
         rows.append(
             (properties["element"], what, f"{properties['confidence']:.2f}", str(properties["frames_seen"]), where)
         )
-    lines += [f"  {line}" for line in columns(rows, right=(2, 3))]
-    found = summary["truth"]
-    lines.append(
-        f"of {found['things']} standing things that came within 40 m {found['found']} were found, "
+    return [
+        f"of {found['objects']} standing objects that came within 40 m {found['found']} were found, "
         f"{found['named']} of {found['names']} signs with their kind, {found['read']} of {found['texts']} texts read, "
-        f"{found['false']} that are not there; {found['off_m']} m off in the median"
-    )
-    frame, scene = summary["frame_ms"], dict(summary["scene_ms"])
-    whole = scene.pop("whole")
-    alone = ", ".join(f"{name} alone {spent} ms ({1 - spent / whole:.0%} saved)" for name, spent in scene.items())
-    lines += [
-        "",
-        f"{summary['frames']} frames at {summary['frames_per_second']} a second, {summary['dropped']} dropped",
-        f"frame time, camera to results: p50 {frame['p50']} ms, p99 {frame['p99']} ms",
-        *(f"  {name}: p50 {each['p50']} ms, p99 {each['p99']} ms" for name, each in summary["task_ms"].items()),
-        f"  and the observations, in Python: p50 {summary['observe_ms']['p50']} ms, p99 {summary['observe_ms']['p99']} ms",
-        f"memory of the networks: {summary['networks_together_mib']} MiB in one runtime, "
-        f"{summary['networks_apart_mib']} MiB in one each; the whole process at most {summary['peak_rss_mib']} MiB resident",
-        f"the scene network: {whole} ms with both branches; {alone}",
-        f"(rendering, in a process of its own before: {summary['render_ms']} ms a frame, at most {summary['render_rss_mib']} MiB)",
+        f"{found['false']} that are not there; {found['off_m']} m off in the median",
+        f"{summary['observations']} observations; metres: x to the right, y forward of the first frame's vehicle",
+        *(f"  {line}" for line in columns(rows, right=(2, 3))),
     ]
-    return lines
 
 
 def _fullest(drive: Drive) -> list[int]:
@@ -290,11 +297,11 @@ def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, a
     for feature in drive.features:
         lines.write(feature)
     lines.close()
-    poses = [shot.pose for shot in drive.footage.shots]
+    poses = [frame_truth.pose for frame_truth in drive.footage.truths]
 
     def annotated() -> Iterator[NDArray[np.uint8]]:
         for number, elements, ms in zip(drive.frames, drive.elements, drive.frame_ms, strict=True):
-            status = [f"{drive.footage.shots[number].time_s:.2f} s   {ms:.1f} ms"]
+            status = [f"{drive.footage.truths[number].time_s:.2f} s   {ms:.1f} ms"]
             picture = pictures.annotate(drive.footage.image(number), elements, status)
             video.write_picture(folder / f"{number:06}.png", picture)
             yield picture

@@ -6,7 +6,7 @@ Only the command line imports this package; what a user needs to make a map is i
 from __future__ import annotations
 
 from mnnlite.demo.classes import LANES, OBJECTS, SIGNS, SURFACES, SYMBOLS
-from mnnlite.demo.render import Lane, Thing, Truth
+from mnnlite.demo.render import Lane, SceneObject, SceneTruth
 from mnnlite.demo.scenes import clip, scene
 
-__all__ = ["LANES", "OBJECTS", "SIGNS", "SURFACES", "SYMBOLS", "Lane", "Thing", "Truth", "clip", "scene"]
+__all__ = ["LANES", "OBJECTS", "SIGNS", "SURFACES", "SYMBOLS", "Lane", "SceneObject", "SceneTruth", "clip", "scene"]

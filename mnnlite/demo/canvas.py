@@ -173,7 +173,7 @@ class Canvas(_Painter):
         alpha: float = 1.0,
         flat: bool = False,
     ) -> None:
-        """`flat` things lie on the ground and keep its depth; without an owner they are painted on what is there."""
+        """`flat` objects lie on the ground and keep its depth; without an owner they are painted on what is there."""
         if alpha != 1.0:
             coverage = coverage * np.float32(alpha)
         part = self.rgb[:, rows, columns]

@@ -34,5 +34,5 @@ SYMBOLS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 SPEEDS = ("10", "20", "30", "40", "50", "60", "70", "80", "90", "100", "110", "120", "130")
 
-# Standing things and marks on the road that are drawn but not detected.
+# Standing objects and marks on the road that are drawn but not detected.
 KINDS = (*OBJECTS, "billboard", "shop sign", "tree", "lamp", "house", "gantry")

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-__all__ = ["Footage", "Shot", "Standing"]
+__all__ = ["Footage", "FrameTruth", "TruthObject"]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A thing that is really there, in one frame; as `mnnlite.demo.Thing` without its pixels."""
+class TruthObject:
+    """An object that is really there, in one frame; as `mnnlite.demo.SceneObject` without its pixels."""
 
     id: int
     kind: str
@@ -44,7 +44,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Shot:
+class FrameTruth:
     """The truth about a frame.
 
     Parameters
@@ -52,13 +52,13 @@ class Shot:
     time_s : float
         Since the clip began.
     pose : Pose
-    things : tuple of Standing
+    objects : tuple of TruthObject
     surface : str
     """
 
     time_s: float
     pose: Pose
-    things: tuple[Standing, ...]
+    objects: tuple[TruthObject, ...]
     surface: str
 
 
@@ -73,7 +73,7 @@ class Footage:
     Attributes
     ----------
     camera : PinholeCamera
-    shots : tuple of Shot
+    truths : tuple of FrameTruth
     fps : float
     render_ms : float
         What a frame took to render, on average.
@@ -99,11 +99,11 @@ class Footage:
             self.close()
             raise
         self.camera = PinholeCamera(**made["camera"])
-        self.shots = tuple(_shot(each) for each in made["shots"])
+        self.truths = tuple(_frame_truth(each) for each in made["truths"])
         self.render_ms, self.render_rss = float(made["ms"]), int(made["rss"])
 
     def __len__(self) -> int:
-        return len(self.shots)
+        return len(self.truths)
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, RGB: a frame, read from the file."""
@@ -130,7 +130,7 @@ class Footage:
             due = start + round(index / self.fps * 1e9)
             while paced and (left := due - time.monotonic_ns()) > 0:
                 time.sleep(left / 1e9)
-            meta = {"frame": index, "time_ms": self.shots[index].time_s * 1000}
+            meta = {"frame": index, "time_ms": self.truths[index].time_s * 1000}
             yield Frame(image, "RGB", timestamp_ns=time.monotonic_ns(), meta=meta)
 
     def close(self) -> None:
@@ -144,42 +144,42 @@ class Footage:
         self.close()
 
 
-def _shot(made: dict[str, Any]) -> Shot:
-    things = tuple(
-        Standing(**{**each, "box": tuple(each["box"]), "place": tuple(each["place"])}) for each in made["things"]
+def _frame_truth(made: dict[str, Any]) -> FrameTruth:
+    objects = tuple(
+        TruthObject(**{**each, "box": tuple(each["box"]), "place": tuple(each["place"])}) for each in made["objects"]
     )
-    return Shot(made["time_s"], Pose(*made["pose"]), things, made["surface"])
+    return FrameTruth(made["time_s"], Pose(*made["pose"]), objects, made["surface"])
 
 
 def render(request: dict[str, Any]) -> dict[str, Any]:
     """In the child: paint the clip into the file, and give the truth."""
-    shots, camera = [], PinholeCamera()
+    truths, camera = [], PinholeCamera()
     start = time.perf_counter()
     try:
         with open(request["path"], "wb") as file:
             for image, truth in clip(request["seed"], request["frames"], fps=request["fps"]):
                 file.write(image.data)
                 camera = truth.camera
-                things = [
+                objects = [
                     {
-                        "id": thing.id,
-                        "kind": thing.kind,
-                        "box": [int(value) for value in thing.box],
-                        "place": [float(value) for value in thing.place],
-                        "clear": bool(thing.clear),
-                        "name": thing.name,
-                        "text": thing.text,
+                        "id": obj.id,
+                        "kind": obj.kind,
+                        "box": [int(value) for value in obj.box],
+                        "place": [float(value) for value in obj.place],
+                        "clear": bool(obj.clear),
+                        "name": obj.name,
+                        "text": obj.text,
                     }
-                    for thing in truth.things
+                    for obj in truth.objects
                 ]
                 pose = [float(value) for value in truth.pose]
-                shots.append({"time_s": truth.time_s, "pose": pose, "things": things, "surface": truth.surface})
+                truths.append({"time_s": truth.time_s, "pose": pose, "objects": objects, "surface": truth.surface})
     except OSError as error:
         raise OutputError(f"cannot keep the clip in {request['path']}: {error.strerror}") from None
     spent = time.perf_counter() - start
     return {
         "camera": asdict(camera),
-        "shots": shots,
-        "ms": 1000 * spent / max(len(shots), 1),
+        "truths": truths,
+        "ms": 1000 * spent / max(len(truths), 1),
         "rss": high_water() or process().rss,
     }

@@ -34,7 +34,7 @@ def random_world(
     seed : int
         Kept with the world; what is random while it is painted comes from it.
     near, far : float
-        Where things stand, in metres along the road.
+        Where objects stand, in metres along the road.
     crowd : float
         How many there are; 1 is right for the 66 metres of the defaults.
     """
@@ -173,7 +173,7 @@ def random_tint(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 class _Maker:
-    """Puts things along a road. What it asks of `rng`, and in which order, is part of what a seed means."""
+    """Puts objects along a road. What it asks of `rng`, and in which order, is part of what a seed means."""
 
     def __init__(self, rng: np.random.Generator, road: Road, near: float, far: float, crowd: float) -> None:
         self.rng, self.road, self.near, self.far, self.crowd = rng, road, near, far, crowd

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnnlite.demo.render import Thing, Truth
+    from mnnlite.demo.render import SceneObject, SceneTruth
     from mnnlite.specs import TaskSpec
 
-    Scene = tuple[NDArray[np.uint8], Truth]
+    Scene = tuple[NDArray[np.uint8], SceneTruth]
 
 __all__ = ["BARS", "TEST_SEED", "measure", "specs_of", "fresh_scenes"]
 
@@ -101,17 +101,17 @@ def average_precision(hits: Sequence[tuple[float, bool]], wanted: int) -> float:
 
 
 def match(
-    boxes: NDArray[Any], scores: NDArray[Any], things: Sequence[Thing], least: float = 0.5
+    boxes: NDArray[Any], scores: NDArray[Any], objects: Sequence[SceneObject], least: float = 0.5
 ) -> list[tuple[float, bool]]:
-    """Which of a scene's boxes of one class are right, best first; a thing is found once.
+    """Which of a scene's boxes of one class are right, best first; an object is found once.
 
-    Boxes on things that are not `clear` (too small, hidden, cut off) count neither way.
+    Boxes on objects that are not `clear` (too small, hidden, cut off) count neither way.
     """
     if not len(boxes):
         return []
-    places = np.array([thing.box for thing in things], np.float64).reshape(-1, 4)
-    clear = np.array([thing.clear for thing in things], bool)
-    taken = np.zeros(len(things), bool)
+    places = np.array([obj.box for obj in objects], np.float64).reshape(-1, 4)
+    clear = np.array([obj.clear for obj in objects], bool)
+    taken = np.zeros(len(objects), bool)
     hits = []
     for index in np.argsort(-scores, kind="stable"):
         ratio = overlaps(boxes[index].astype(np.float64), places)
@@ -140,14 +140,14 @@ class _Tally:
         self.texts: list[tuple[str, str]] = []
         self.chain = np.zeros(3, np.int64)  # signs that are clear, of these found, of these named right
 
-    def objects(self, found: Any, truth: Truth) -> None:
+    def objects(self, found: Any, truth: SceneTruth) -> None:
         for class_id, kind in enumerate(OBJECTS):
-            things = [thing for thing in truth.things if thing.kind == kind]
+            objects = [obj for obj in truth.objects if obj.kind == kind]
             mine = found.class_ids == class_id
-            self.hits[kind] += match(found.boxes_xyxy[mine], found.scores[mine], things)
-            self.wanted[kind] += sum(thing.clear for thing in things)
+            self.hits[kind] += match(found.boxes_xyxy[mine], found.scores[mine], objects)
+            self.wanted[kind] += sum(obj.clear for obj in objects)
 
-    def maps(self, lanes: NDArray[Any], drivable: NDArray[Any], truth: Truth) -> None:
+    def maps(self, lanes: NDArray[Any], drivable: NDArray[Any], truth: SceneTruth) -> None:
         for class_id in range(len(LANES)):
             found, wanted = (map_ > 0 if class_id == 0 else map_ == class_id for map_ in (lanes, truth.lane_map))
             self.lanes[class_id] += [np.count_nonzero(each) for each in (found & wanted, found, wanted)]
@@ -184,7 +184,7 @@ def measure(
     tasks: Mapping[str, Callable[[Frame], Any]],
     scenes: Iterable[Scene],
     paddings: Mapping[str, float],
-    prior: Sequence[Truth],
+    prior: Sequence[SceneTruth],
 ) -> dict[str, Score]:
     """Run networks on scenes and compare with the truth.
 
@@ -195,7 +195,7 @@ def measure(
     scenes : iterable of (image, truth)
     paddings : dict
         Of the crops of ``signs`` and ``texts``.
-    prior : sequence of Truth
+    prior : sequence of SceneTruth
         Of other scenes: what baselines know.
 
     Returns
@@ -247,41 +247,41 @@ def _read_crops(
     tally: _Tally,
     tasks: Mapping[str, Callable[[Frame], Any]],
     frame: Frame,
-    truth: Truth,
+    truth: SceneTruth,
     found: Any,
     paddings: Mapping[str, float],
 ) -> None:
-    for thing in truth.things:
-        side = min(thing.box[2] - thing.box[0], thing.box[3] - thing.box[1])
-        if thing.kind == "sign" and thing.clear and thing.visible > 0.9 and side >= LEAST_SIGN:
-            tally.signs.append((tasks["signs"](_crop(frame, thing.box, paddings["signs"])).labels[0], thing.name))
+    for obj in truth.objects:
+        side = min(obj.box[2] - obj.box[0], obj.box[3] - obj.box[1])
+        if obj.kind == "sign" and obj.clear and obj.visible > 0.9 and side >= LEAST_SIGN:
+            tally.signs.append((tasks["signs"](_crop(frame, obj.box, paddings["signs"])).labels[0], obj.name))
             tally.chain[0] += 1
             likely = found[(found.class_ids == OBJECTS.index("sign")) & (found.scores > 0.3)]
             if len(likely):
-                ratio = overlaps(np.array(thing.box, np.float64), likely.boxes_xyxy.astype(np.float64))
+                ratio = overlaps(np.array(obj.box, np.float64), likely.boxes_xyxy.astype(np.float64))
                 if ratio.max() >= 0.5:
                     crop = _crop(frame, likely.boxes_xyxy[int(ratio.argmax())], paddings["signs"])
                     tally.chain[1] += 1
-                    tally.chain[2] += tasks["signs"](crop).labels[0] == thing.name
-        if thing.legible:
-            read = tasks["texts"](_crop(frame, thing.box, paddings["texts"])).text
-            tally.texts.append((read[0] if read else "", thing.text))
+                    tally.chain[2] += tasks["signs"](crop).labels[0] == obj.name
+        if obj.legible:
+            read = tasks["texts"](_crop(frame, obj.box, paddings["texts"])).text
+            tally.texts.append((read[0] if read else "", obj.text))
 
 
 class _Usual:
     """What someone would say who knows the training set and does not look at the picture."""
 
-    def __init__(self, prior: Sequence[Truth]) -> None:
-        things = [thing for truth in prior for thing in truth.things if thing.clear]
-        kinds = [kind for kind in OBJECTS if any(thing.kind == kind for thing in things)]
+    def __init__(self, prior: Sequence[SceneTruth]) -> None:
+        objects = [obj for truth in prior for obj in truth.objects if obj.clear]
+        kinds = [kind for kind in OBJECTS if any(obj.kind == kind for obj in objects)]
         # The middle box of each class, in every picture.
-        middle = [np.median([thing.box for thing in things if thing.kind == kind], axis=0) for kind in kinds]
+        middle = [np.median([obj.box for obj in objects if obj.kind == kind], axis=0) for kind in kinds]
         self.boxes_xyxy = np.array(middle, np.float32).reshape(-1, 4)
         self.class_ids = np.array([OBJECTS.index(kind) for kind in kinds], np.int32)
         self.scores = np.ones(len(kinds), np.float32)
         self.surface = Counter(truth.surface for truth in prior).most_common(1)[0][0]
-        self.sign = Counter([thing.name for thing in things if thing.kind == "sign"] or [SIGNS[0]]).most_common(1)[0][0]
-        self.text = Counter([thing.text for thing in things if thing.text] or [""]).most_common(1)[0][0]
+        self.sign = Counter([obj.name for obj in objects if obj.kind == "sign"] or [SIGNS[0]]).most_common(1)[0][0]
+        self.text = Counter([obj.text for obj in objects if obj.text] or [""]).most_common(1)[0][0]
         road = np.mean([truth.drivable for truth in prior], axis=0)
         self.drivable = (road > 0.5).astype(np.uint8)
         line = np.mean([truth.lane_map > 0 for truth in prior], axis=0)

@@ -50,11 +50,11 @@ def facts() -> dict[str, dict[str, Any]]:
 
 def found_in(result: FrameResult) -> Found:
     """What the networks found in a frame; nothing where a task was left out."""
-    things = result.get(OBJECTS)
+    objects = result.get(OBJECTS)
     scene = result.get(SCENE) or {}
     surfaces = scene.get(SURFACE)
     return Found(
-        results.Detections.from_arrays([], []) if things is None else things,
+        results.Detections.from_arrays([], []) if objects is None else objects,
         {row.item: (row.label, row.score) for row in result.get(SIGNS) or ()},
         {row.item: (row.text, row.score) for row in result.get(TEXTS) or ()},
         scene.get(LANES) or results.Polylines.from_points([]),

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     F32 = NDArray[np.float32]
 
-__all__ = ["Lane", "Thing", "Truth", "render"]
+__all__ = ["Lane", "SceneObject", "SceneTruth", "render"]
 
-SEEN = (2.6, 78.0)  # metres along the road between which things are painted
+SEEN = (2.6, 78.0)  # metres along the road between which objects are painted
 FLAT = ("arrow", "crosswalk")
 LEAST = {"arrow": (8, 7), "crosswalk": (16, 7)}  # width and height from which a box is held against a detector
 LEAST_OTHER = (9, 9)
 
 
 @dataclass(frozen=True)
-class Thing:
+class SceneObject:
     """One object of `classes.OBJECTS` in the frame.
 
     Attributes
@@ -92,7 +92,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Truth:
+class SceneTruth:
     """What is in a frame.
 
     Attributes
@@ -103,7 +103,7 @@ class Truth:
     pose : (x, y, heading)
         Where the camera is, in metres and radians to the right, in the ground coordinates of the clip's first frame.
     surface, light, weather : str
-    things : list of Thing
+    objects : list of SceneObject
         From far to near.
     lanes : list of Lane
     drivable : (H, W) bool
@@ -111,7 +111,7 @@ class Truth:
     lane_map : (H, W) uint8
         Class of the line at each pixel, gaps of dashes included, what hides it not; see `classes.LANES`.
     owner : (H, W) int16
-        Which of `things` a pixel shows: its index + 1; 0 and less is none.
+        Which of `objects` a pixel shows: its index + 1; 0 and less is none.
     """
 
     time_s: float
@@ -120,7 +120,7 @@ class Truth:
     surface: str
     light: str
     weather: str
-    things: list[Thing]
+    objects: list[SceneObject]
     lanes: list[Lane]
     drivable: NDArray[np.bool_]
     lane_map: NDArray[np.uint8]
@@ -129,7 +129,7 @@ class Truth:
 
 def render(
     world: World, camera: PinholeCamera, start: float = 0.0, time_s: float = 0.0
-) -> tuple[NDArray[np.uint8], Truth]:
+) -> tuple[NDArray[np.uint8], SceneTruth]:
     """Paint a frame.
 
     Parameters
@@ -144,7 +144,7 @@ def render(
     Returns
     -------
     image : (H, W, 3) uint8, RGB
-    truth : Truth
+    truth : SceneTruth
     """
     rng = np.random.default_rng((world.seed, round(time_s * 1000)))
     canvas = Canvas(camera.width, camera.height)
@@ -158,8 +158,8 @@ def render(
             here.append((s, item))
     # Marks on the road first, then from far to near.
     here.sort(key=lambda entry: (entry[1].kind not in FLAT, -entry[0]))
-    objects = [(s, item) for s, item in here if item.kind in OBJECTS]
-    numbers = {id(item): index + 1 for index, (_, item) in enumerate(objects)}
+    labelled = [(s, item) for s, item in here if item.kind in OBJECTS]
+    numbers = {id(item): index + 1 for index, (_, item) in enumerate(labelled)}
     crosswalks = [(numbers[id(item)], item) for _, item in here if item.kind == "crosswalk"]
     ground = paint_ground(canvas, world, camera, start, crosswalks)
     painter = Painter(canvas, camera, arc)
@@ -179,28 +179,28 @@ def render(
                 full = np.maximum(painter.high - painter.low, 1.0)
                 inside = (box[2] - box[0]) * (box[3] - box[1]) / float(full[0] * full[1])
             drawn[number] = (box, pixels, inside)
-    counts = np.bincount(np.maximum(canvas.owner, 0).reshape(-1), minlength=len(objects) + 1)
-    things: list[Thing] = []
+    counts = np.bincount(np.maximum(canvas.owner, 0).reshape(-1), minlength=len(labelled) + 1)
+    objects: list[SceneObject] = []
     owner = np.full_like(canvas.owner, NOTHING)
     owner[canvas.owner == GROUND] = GROUND
-    for number, (s, item) in enumerate(objects, 1):
+    for number, (s, item) in enumerate(labelled, 1):
         if number in drawn:
-            things.append(_thing(item, arc.place(s, item.d)[:2], *drawn[number], int(counts[number])))
-            owner[canvas.owner == number] = len(things)
-    flat = np.array([True, *(item.kind in FLAT for _, item in objects), False])  # the last is for NOTHING
+            objects.append(_scene_object(item, arc.place(s, item.d)[:2], *drawn[number], int(counts[number])))
+            owner[canvas.owner == number] = len(objects)
+    flat = np.array([True, *(item.kind in FLAT for _, item in labelled), False])  # the last is for NOTHING
     open_ground = flat[canvas.owner]
     ground.lanes[~open_ground] = 0
     image = _expose(canvas, world, camera, rng, ground.road & open_ground)
     look = world.look
     lanes = _lanes(world, camera)
-    truth = Truth(
+    truth = SceneTruth(
         time_s,
         camera,
         pose,
         world.road.surface,
         look.light,
         look.weather,
-        things,
+        objects,
         lanes,
         ground.road & open_ground,
         ground.lanes,
@@ -209,13 +209,13 @@ def render(
     return image, truth
 
 
-def _thing(
+def _scene_object(
     item: Item, place: tuple[float, float], box: tuple[int, int, int, int], drawn: int, inside: float, left: int
-) -> Thing:
+) -> SceneObject:
     visible = left / drawn
     least = LEAST.get(item.kind, LEAST_OTHER)
     clear = box[2] - box[0] >= least[0] and box[3] - box[1] >= least[1] and visible >= 0.5 and inside >= 0.5
-    return Thing(item.id, item.kind, OBJECTS.index(item.kind), box, place, visible, clear, item.name, item.text)
+    return SceneObject(item.id, item.kind, OBJECTS.index(item.kind), box, place, visible, clear, item.name, item.text)
 
 
 def _lanes(world: World, camera: PinholeCamera) -> list[Lane]:
@@ -271,7 +271,7 @@ def _paint_sky(canvas: Canvas, world: World, camera: PinholeCamera, heading: flo
 def _expose(
     canvas: Canvas, world: World, camera: PinholeCamera, rng: np.random.Generator, road: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """From colours of things to what the sensor saw: reflections, light, haze, drops, glare, blur and noise."""
+    """From colours of objects to what the sensor saw: reflections, light, haze, drops, glare, blur and noise."""
     look, rgb = world.look, canvas.rgb
     if world.road.surface == "wet":
         _reflect(rgb, camera, road)

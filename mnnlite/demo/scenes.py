@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnnlite.demo.generator import random_world
-from mnnlite.demo.render import Truth, render, varied
+from mnnlite.demo.render import SceneTruth, render, varied
 from mnnlite.errors import ArgumentError
 from mnnlite.mapping.pinhole import PinholeCamera
 
@@ -22,7 +22,7 @@ __all__ = ["VERSION", "clip", "scene"]
 VERSION = 1
 
 
-def scene(seed: int) -> tuple[NDArray[np.uint8], Truth]:
+def scene(seed: int) -> tuple[NDArray[np.uint8], SceneTruth]:
     """A scene of its own: road, light, weather and camera are made up from the seed.
 
     Parameters
@@ -33,7 +33,7 @@ def scene(seed: int) -> tuple[NDArray[np.uint8], Truth]:
     Returns
     -------
     image : (360, 640, 3) uint8, RGB
-    truth : Truth
+    truth : SceneTruth
     """
     rng = np.random.default_rng(_checked("seed", seed))
     world = random_world(rng, seed)
@@ -42,8 +42,8 @@ def scene(seed: int) -> tuple[NDArray[np.uint8], Truth]:
 
 def clip(
     seed: int, frames: int, *, fps: float = 25.0, speed: float = 14.0
-) -> Iterator[tuple[NDArray[np.uint8], Truth]]:
-    """A drive along one road; things keep their `id` from frame to frame.
+) -> Iterator[tuple[NDArray[np.uint8], SceneTruth]]:
+    """A drive along one road; objects keep their `id` from frame to frame.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def clip(
     Yields
     ------
     image : (360, 640, 3) uint8, RGB
-    truth : Truth
+    truth : SceneTruth
     """
     count = _checked("frames", frames)
     if not fps > 0 or not speed >= 0:

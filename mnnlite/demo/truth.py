@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnnlite.demo.footage import Shot
+    from mnnlite.demo.footage import FrameTruth
 
 __all__ = ["Score", "score"]
 
@@ -20,11 +20,11 @@ OFF = 4.0  # metres: an observation further off is of nothing
 
 
 class Score(NamedTuple):
-    """How observations of standing things compare with the truth.
+    """How observations of standing objects compare with the truth.
 
     Parameters
     ----------
-    things : int
+    objects : int
         That stand there and came near enough.
     found : int
         Of these.
@@ -38,7 +38,7 @@ class Score(NamedTuple):
         Median distance of the found ones from their place on the ground, in metres.
     """
 
-    things: int
+    objects: int
     found: int
     named: int
     names: int
@@ -48,28 +48,28 @@ class Score(NamedTuple):
     off_m: float
 
 
-def score(features: Sequence[dict[str, Any]], shots: Sequence[Shot], moving: Sequence[str]) -> Score:
+def score(features: Sequence[dict[str, Any]], truths: Sequence[FrameTruth], moving: Sequence[str]) -> Score:
     """Compare observations with the truth of a clip; what moves is left out.
 
     Parameters
     ----------
     features : sequence of dict
         As `Observer.features` gives them.
-    shots : sequence of Shot
+    truths : sequence of FrameTruth
     moving : sequence of str
         Kinds that move.
     """
     clear: Counter[int] = Counter()
     seen, asked = {}, set()
-    for shot in shots:
-        for thing in shot.things:
-            if thing.kind in moving:
+    for frame_truth in truths:
+        for obj in frame_truth.objects:
+            if obj.kind in moving:
                 continue
-            (place,) = shot.pose.to_local(np.array([thing.place]))
-            seen[thing.id] = thing, place
-            clear[thing.id] += thing.clear
-            if thing.clear and thing.place[1] < NEAR:
-                asked.add(thing.id)
+            (place,) = frame_truth.pose.to_local(np.array([obj.place]))
+            seen[obj.id] = obj, place
+            clear[obj.id] += obj.clear
+            if obj.clear and obj.place[1] < NEAR:
+                asked.add(obj.id)
     asked = {number for number in asked if clear[number] >= FRAMES}
     points = [
         each for each in features if each["geometry"]["type"] == "Point" and each["properties"]["element"] not in moving
@@ -77,10 +77,10 @@ def score(features: Sequence[dict[str, Any]], shots: Sequence[Shot], moving: Seq
     pairs = sorted(
         (float(np.hypot(*(np.array(point["geometry"]["coordinates"][:2]) - place))), index, number)
         for index, point in enumerate(points)
-        for number, (thing, place) in seen.items()
-        if thing.kind == point["properties"]["element"]
+        for number, (obj, place) in seen.items()
+        if obj.kind == point["properties"]["element"]
     )
-    mine: dict[int, int] = {}  # thing -> observation
+    mine: dict[int, int] = {}  # object -> observation
     off = []
     for distance, index, number in pairs:
         if distance <= OFF and number not in mine and index not in mine.values():

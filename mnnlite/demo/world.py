@@ -1,4 +1,4 @@
-"""What a stretch of road is made of: its course, its lines, its surface, the light, and the things along it."""
+"""What a stretch of road is made of: its course, its lines, its surface, the light, and the objects along it."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Item:
-    """A thing at a place of the road. Metres; `d` is its middle, `z` its lower edge above the ground."""
+    """An object at a place of the road. Metres; `d` is its middle, `z` its lower edge above the ground."""
 
     id: int
     kind: str

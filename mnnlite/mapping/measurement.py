@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mnnlite.mapping.tracker import Bearing, Sighting
+from mnnlite.mapping.tracker import Bearing, Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["sighting", "visible"]
+__all__ = ["measure", "visible"]
 
 # Usual heights in metres of what hangs in the air; how far away it is follows from its box. All other kinds stand on the
 # road, where the lower edge of their box is.
 HEIGHTS = {"sign": 0.79, "board": 0.8, "speed camera": 0.77}
-# How far that can be believed: sizes differ by 10 to 20 per cent. More would not do for the filter that follows a thing: the
+# How far that can be believed: sizes differ by 10 to 20 per cent. More would not do for the filter that follows an object: the
 # camera must stay far outside of what it takes for possible.
 ALONG = 0.25
 PIXELS = 1.5  # by which an edge of a box is off, and a part of the box's height
@@ -32,9 +32,9 @@ EDGE = 3.0  # pixels: a box so near to the edge of the frame is cut off there
 RANGE = (4.0, 55.0)  # metres: between these something may be expected to be found
 
 
-def sighting(
+def measure(
     camera: PinholeCamera, kind: str, box: Sequence[float], score: float, label: str = "", text: str = ""
-) -> Sighting | None:
+) -> Measurement | None:
     """Place a detection.
 
     Parameters
@@ -44,13 +44,13 @@ def sighting(
     box : (x1, y1, x2, y2)
         Pixels of the frame.
     score, label, text
-        As in `Sighting`.
+        As in `Measurement`.
 
     Returns
     -------
-    Sighting or None
+    Measurement or None
         In metres from the camera's place on the road. None for boxes that are cut off by the edge of the frame, and for
-        things on the road whose foot is above the horizon.
+        objects on the road whose foot is above the horizon.
     """
     x1, y1, x2, y2 = (float(value) for value in box)
     if y1 < EDGE or y2 > camera.height - EDGE:
@@ -66,7 +66,7 @@ def sighting(
         place, covariance = _on_the_road(camera, (x1 + x2) / 2, y2, PIXELS + OF_HEIGHT * (y2 - y1), sideways)
     else:
         return None
-    return Sighting(kind, place, covariance, score, label, text, bearing)
+    return Measurement(kind, place, covariance, score, label, text, bearing)
 
 
 def _bearing(camera: PinholeCamera, u: float, v: float, pixels: float, metres: float) -> Bearing:
@@ -95,7 +95,7 @@ def _on_the_road(camera: PinholeCamera, u: float, v: float, deviation: float, si
 
 
 def visible(camera: PinholeCamera, places: Floats) -> NDArray[np.bool_]:
-    """Whether things at (N, 3) places in the vehicle's frame, in metres, should be found in the picture: (N,) bool."""
+    """Whether objects at (N, 3) places in the vehicle's frame, in metres, should be found in the picture: (N,) bool."""
     pixels, depths = camera.project(places)
     margin = 0.04 * camera.width
     inside = (pixels > margin).all(axis=1) & (pixels < (camera.width - margin, camera.height - margin)).all(axis=1)

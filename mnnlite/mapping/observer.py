@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mnnlite.mapping.measurement import sighting, visible
-from mnnlite.mapping.polyline_tracker import AreaTracker, LineTrack, LineTracker
-from mnnlite.mapping.tracker import Track, Tracker
+from mnnlite.mapping.measurement import measure, visible
+from mnnlite.mapping.polyline_tracker import AreaTracker, PolylineTrack, PolylineTracker
+from mnnlite.mapping.tracker import ObjectTrack, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ __all__ = ["Element", "Found", "Observer"]
 FRAME = "local: metres, x to the right and y forward of the vehicle at the first frame, z up from the road"
 MOVING = ("vehicle",)
 NO_SIGN = "other"  # what the classifier calls a sign that only looks like one
-BELIEVED = 0.25  # least confidence of an observation: mean score over the frames in which it should have been seen
+MIN_CONFIDENCE = 0.25  # of an observation: its mean score over the frames in which it should have been seen
 
 
 class Found(NamedTuple):
@@ -37,9 +37,9 @@ class Found(NamedTuple):
 
     Parameters
     ----------
-    things : Detections
+    objects : Detections
     labels, texts : dict of int to (str, float)
-        Of some rows of `things`: what kind of sign it is, and what stands on it, with a score.
+        Of some rows of `objects`: what kind of sign it is, and what stands on it, with a score.
     lanes : Polylines
     areas : Polygons
         Of what can be driven on.
@@ -47,7 +47,7 @@ class Found(NamedTuple):
         What the road is like, if that was asked in this frame.
     """
 
-    things: results.Detections
+    objects: results.Detections
     labels: Mapping[int, tuple[str, float]]
     texts: Mapping[int, tuple[str, float]]
     lanes: results.Polylines
@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Element:
-    """One thing or line in one frame.
+    """One object or line in one frame.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ class Element:
     box : (x1, y1, x2, y2)
         Pixels of the frame.
     points : (P, 2) float32
-        Of lines and areas, in pixels of the frame; empty for things.
+        Of lines and areas, in pixels of the frame; empty for objects.
     place : (P, 2 or 3) float64
-        In metres from the vehicle: x to the right, y forward, z up. One row for a thing; empty where it is not known.
+        In metres from the vehicle: x to the right, y forward, z up. One row for an object; empty where it is not known.
     observation : int
         Number of the observation it belongs to; 0 for none yet.
     """
@@ -110,7 +110,7 @@ class Observer:
 
     def __init__(self, camera: PinholeCamera) -> None:
         self.camera = camera
-        self._things, self._lanes, self._area = Tracker(moving=MOVING), LineTracker(), AreaTracker()
+        self._objects, self._lanes, self._area = Tracker(moving=MOVING), PolylineTracker(), AreaTracker()
         self._surfaces: Counter[str] = Counter()
         self._area_scores: list[float] = []
 
@@ -128,9 +128,9 @@ class Observer:
         Returns
         -------
         list of Element
-            What was found, with places in metres and, for things, the observation that each belongs to.
+            What was found, with places in metres and, for objects, the observation that each belongs to.
         """
-        elements = self._update_things(found, pose, time_s)
+        elements = self._update_objects(found, pose, time_s)
         metres = found.lanes.to_ground(self.camera.image_to_ground)
         scores = [float(score) for score in found.lanes.scores]
         self._lanes.update(metres, found.lanes.labels, scores, pose, time_s)
@@ -139,17 +139,17 @@ class Observer:
             elements.append(Element("lane", row.label, "", row.score, box, row.points, place))  # type: ignore[arg-type]
         return elements + self._update_area(found, pose, time_s)
 
-    def _update_things(self, found: Found, pose: Pose, time_s: float) -> list[Element]:
-        elements, placed, sightings = [], [], []
-        for index, row in enumerate(found.things):
+    def _update_objects(self, found: Found, pose: Pose, time_s: float) -> list[Element]:
+        elements, placed, measurements = [], [], []
+        for index, row in enumerate(found.objects):
             label, text = found.labels.get(index, ("", 0.0))[0], found.texts.get(index, ("", 0.0))[0]
-            seen = sighting(self.camera, row.label, row.box, row.score, label, text)
+            seen = measure(self.camera, row.label, row.box, row.score, label, text)
             elements.append(Element(row.label, label, text, row.score, row.box))
             if seen is not None:
                 placed.append(index)
-                sightings.append(seen)
-        tracks = self._things.update(sightings, pose, time_s, lambda places: visible(self.camera, places))
-        for index, seen, track in zip(placed, sightings, tracks, strict=True):
+                measurements.append(seen)
+        tracks = self._objects.update(measurements, pose, time_s, lambda places: visible(self.camera, places))
+        for index, seen, track in zip(placed, measurements, tracks, strict=True):
             old = elements[index]
             number = 0 if track is None else track.id
             elements[index] = Element(
@@ -185,12 +185,12 @@ class Observer:
         -------
         list of dict
             GeoJSON-shaped features. Coordinates are metres in the local frame, not degrees; ``properties.reference`` says
-            so. Points for things, LineStrings for lines, at the end a Polygon for the area driven on.
+            so. Points for objects, LineStrings for lines, at the end a Polygon for the area driven on.
         """
         features = [
-            _of_thing(track)
-            for track in self._things.ended(everything)
-            if track.confidence >= BELIEVED and track.label != NO_SIGN
+            _of_object(track)
+            for track in self._objects.ended(everything)
+            if track.confidence >= MIN_CONFIDENCE and track.label != NO_SIGN
         ]
         features += [_of_line(track) for track in self._lanes.ended(everything) if len(track.points) >= 3]
         if everything and len(self._area.ring) >= 3:
@@ -243,7 +243,7 @@ def _feature(
     return {"type": "Feature", "geometry": geometry, "properties": {**properties, **more}}
 
 
-def _of_thing(track: Track) -> dict[str, Any]:
+def _of_object(track: ObjectTrack) -> dict[str, Any]:
     more: dict[str, Any] = {"text": track.text, "deviation_m": round(track.deviation, 2), "observation": track.id}
     if track.moves:
         more["velocity_mps"] = np.round(track.velocity, 2).tolist()
@@ -258,7 +258,7 @@ def _of_thing(track: Track) -> dict[str, Any]:
     )
 
 
-def _of_line(track: LineTrack) -> dict[str, Any]:
+def _of_line(track: PolylineTrack) -> dict[str, Any]:
     length = float(np.linalg.norm(np.diff(track.points, axis=0), axis=1).sum()) if len(track.points) > 1 else math.nan
     return _feature(
         {"type": "LineString", "coordinates": np.round(track.points, 2).tolist()},

@@ -53,8 +53,8 @@ class PinholeCamera:
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         cp, sp = math.cos(self.pitch), math.sin(self.pitch)
         # Rows: to the right, downwards and forward as seen by the camera.
-        turn = np.array([[c, -s, 0.0], [-s * sp, -c * sp, -cp], [s * cp, c * cp, -sp]])
-        axes = np.concatenate([turn, -turn @ np.array([[0.0], [0.0], [self.above]])], axis=1)
+        rotation = np.array([[c, -s, 0.0], [-s * sp, -c * sp, -cp], [s * cp, c * cp, -sp]])
+        axes = np.concatenate([rotation, -rotation @ np.array([[0.0], [0.0], [self.above]])], axis=1)
         lens = np.array([[self.focal, 0.0, self.cx], [0.0, self.focal, self.cy], [0.0, 0.0, 1.0]])
         matrix: NDArray[np.float64] = lens @ axes
         return matrix

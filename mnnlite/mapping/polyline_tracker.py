@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["AreaTracker", "LineTrack", "LineTracker", "Odometer"]
+__all__ = ["AreaTracker", "PolylineTrack", "PolylineTracker", "Odometer"]
 
 SPACING = 1.0  # metres between the stations of a line
 NEAR, FAR = 3.0, 30.0  # metres ahead between which points are taken: nearer is out of view, further is guesswork
@@ -113,7 +113,7 @@ class Course:
 
 
 @dataclass(eq=False)
-class LineTrack:
+class PolylineTrack:
     """A line that is being followed, or was.
 
     Parameters
@@ -121,7 +121,7 @@ class LineTrack:
     id : int
         Counts from 1.
     first_s, last_s : float
-        Times of the first and last sighting, in seconds.
+        Times of the first and last measurement, in seconds.
     scores : dict of float to float
         Of each frame in which it was seen, by its time: the best score of its pieces.
     course : Course
@@ -172,8 +172,8 @@ class LineTrack:
         slope = np.polyfit(own, self.course.at(own)[0], 1)
         return abs(float((places[0] - (slope[0] * stations[0] + slope[1])) @ across))
 
-    def is_one_with(self, other: LineTrack, across: Floats) -> bool:
-        """Whether two tracks that one sighting fits are one line, seen in pieces at first."""
+    def is_one_with(self, other: PolylineTrack, across: Floats) -> bool:
+        """Whether two tracks that one measurement fits are one line, seen in pieces at first."""
         stations = other.course.stations
         common = stations[self.course.common(stations)]
         if not len(common):
@@ -181,8 +181,8 @@ class LineTrack:
         off = np.abs((self.course.at(common)[0] - other.course.at(common)[0]) @ across)
         return float(off.mean()) <= APART / 2
 
-    def absorb(self, other: LineTrack) -> None:
-        """Add another track's sightings to this one's."""
+    def absorb(self, other: PolylineTrack) -> None:
+        """Add another track's measurements to this one's."""
         stations = other.course.stations
         self.course.add(stations, *other.course.at(stations))
         self.first_s, self.last_s = min(self.first_s, other.first_s), max(self.last_s, other.last_s)
@@ -197,14 +197,14 @@ class LineTrack:
         self.unseen = 0
 
 
-class LineTracker:
+class PolylineTracker:
     """Follows lines over frames; `confirm` and `end` as in `Tracker`."""
 
     def __init__(self, confirm: int = 3, end: int = 12) -> None:
         self._confirm, self._end = confirm, end
         self._odometer = Odometer()
         self._made = 0
-        self.tracks: list[LineTrack] = []
+        self.tracks: list[PolylineTrack] = []
 
     def update(
         self, lines: Sequence[Floats], labels: Sequence[str], scores: Sequence[float], pose: Pose, time_s: float
@@ -221,7 +221,7 @@ class LineTracker:
         time_s : float
         """
         station = self._odometer.update(pose)
-        across = pose.turn[:, 0]
+        across = pose.rotation[:, 0]
         for track in self.tracks:
             track.unseen += 1
         seen: list[_Seen] = []
@@ -237,15 +237,15 @@ class LineTracker:
             track.labels[label] += len(stations) * score  # type: ignore[assignment]
             track.scores[time_s] = max(score, track.scores.get(time_s, 0.0))
 
-    def _assign(self, seen: Sequence[_Seen], across: Floats) -> dict[int, LineTrack]:
-        """The track of each sighting that has one, the nearest pairs first."""
+    def _assign(self, seen: Sequence[_Seen], across: Floats) -> dict[int, PolylineTrack]:
+        """The track of each measurement that has one, the nearest pairs first."""
         pairs = sorted(
             (min(track.offset(*one[:3], across), track.gap(*one[:2], across)), number, index)
             for number, track in enumerate(self.tracks)
             for index, one in enumerate(seen)
         )
         tracks = list(self.tracks)
-        owners: dict[int, LineTrack] = {}
+        owners: dict[int, PolylineTrack] = {}
         claimed: dict[int, set[int]] = {}  # pieces of a broken line are of one track, lines side by side are not
         for distance, number, index in pairs:
             track, stations = tracks[number], set(seen[index][0].tolist())
@@ -267,12 +267,12 @@ class LineTracker:
                 self.tracks.remove(track)
         return owners
 
-    def _begin(self, time_s: float) -> LineTrack:
+    def _begin(self, time_s: float) -> PolylineTrack:
         self._made += 1
-        self.tracks.append(LineTrack(self._made, time_s, time_s))
+        self.tracks.append(PolylineTrack(self._made, time_s, time_s))
         return self.tracks[-1]
 
-    def ended(self, everything: bool = False) -> list[LineTrack]:
+    def ended(self, everything: bool = False) -> list[PolylineTrack]:
         """Take out the confirmed tracks that have ended; see `Tracker.ended`."""
         over = [track for track in self.tracks if everything or track.unseen >= self._end]
         self.tracks = [track for track in self.tracks if all(track is not each for each in over)]
@@ -284,7 +284,7 @@ class AreaTracker:
 
     def __init__(self) -> None:
         self._odometer = Odometer()
-        self.left, self.right = LineTrack(1, math.inf, 0.0), LineTrack(2, math.inf, 0.0)
+        self.left, self.right = PolylineTrack(1, math.inf, 0.0), PolylineTrack(2, math.inf, 0.0)
         self.frames = 0
 
     def update(self, polygons: Sequence[Floats], pose: Pose, time_s: float, view: float = math.inf) -> None:

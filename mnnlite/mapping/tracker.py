@@ -1,9 +1,9 @@
-"""The same element over many frames is one observation: tracks of things at a place.
+"""The same element over many frames is one observation: tracks of objects at a place.
 
-A thing is followed in a *local* frame that does not move: metres, x to the right and y forward of the vehicle where it was
-at the first frame, z upwards from the road. Where the vehicle is comes from outside (`Pose`: odometry, GNSS). Each sighting
+An object is followed in a *local* frame that does not move: metres, x to the right and y forward of the vehicle where it was
+at the first frame, z upwards from the road. Where the vehicle is comes from outside (`Pose`: odometry, GNSS). Each measurement
 has a place in the vehicle's frame and a covariance that says how much that is worth: along the line of sight a camera knows
-little, across it much, and near things are known better than far ones. A Kalman filter (Kalman 1960) adds that up, so the
+little, across it much, and near objects are known better than far ones. A Kalman filter (Kalman 1960) adds that up, so the
 nearest frames decide.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Bearing", "Pose", "Sighting", "Track", "Tracker"]
+__all__ = ["Bearing", "Pose", "Measurement", "ObjectTrack", "Tracker"]
 
 # All but one in a million of a chi-square distribution with three degrees of freedom: what is further off is another.
 GATE = 30.66
@@ -41,7 +41,7 @@ class Pose(NamedTuple):
     heading: float = 0.0
 
     @property
-    def turn(self) -> Floats:
+    def rotation(self) -> Floats:
         """(2, 2): direction in the vehicle's frame -> direction in the local frame."""
         c, s = math.cos(self.heading), math.sin(self.heading)
         return np.array([[c, s], [-s, c]])
@@ -49,13 +49,13 @@ class Pose(NamedTuple):
     def to_local(self, points: Floats) -> Floats:
         """(N, 2 or 3) places in the vehicle's frame -> in the local frame."""
         moved = np.array(points, np.float64)
-        moved[:, :2] = moved[:, :2] @ self.turn.T + (self.x, self.y)
+        moved[:, :2] = moved[:, :2] @ self.rotation.T + (self.x, self.y)
         return moved
 
     def to_vehicle(self, points: Floats) -> Floats:
         """(N, 2 or 3) places in the local frame -> in the vehicle's frame."""
         moved = np.array(points, np.float64)
-        moved[:, :2] = (moved[:, :2] - (self.x, self.y)) @ self.turn
+        moved[:, :2] = (moved[:, :2] - (self.x, self.y)) @ self.rotation
         return moved
 
 
@@ -69,13 +69,13 @@ class Bearing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sighting:
+class Measurement:
     """One element in one frame.
 
     Parameters
     ----------
     kind : str
-        What it is; sightings of different kinds are never the same thing.
+        What it is; measurements of different kinds are never the same object.
     place : (3,) float64
         x to the right, y forward, z upwards, in metres from the vehicle.
     covariance : (3, 3) float64
@@ -84,7 +84,7 @@ class Sighting:
     label, text : str
         What else was recognised; "" if nothing was. The track takes a vote.
     bearing : Bearing, optional
-        For things whose range follows only from their size: tracks of such are placed by `triangulate`.
+        For objects whose range follows only from their size: tracks of such are placed by `triangulate`.
     """
 
     kind: str
@@ -97,13 +97,13 @@ class Sighting:
 
 
 @dataclass
-class Track:
-    """A thing that is being followed, or was.
+class ObjectTrack:
+    """An object that is being followed, or was.
 
     Parameters
     ----------
     id : int
-        Counts from 1, in the order of first sightings.
+        Counts from 1, in the order of first measurements.
     kind : str
     moves : bool
         Whether it may move.
@@ -111,11 +111,11 @@ class Track:
         x, y, z in metres and velocity along x and y in metres per second, in the local frame.
     covariance : (5, 5) float64
     first_s, last_s : float
-        Times of the first and last sighting, in seconds.
+        Times of the first and last measurement, in seconds.
     hits : int
         Frames in which it was seen.
     missed : int
-        Frames in which it should have been seen and was not, between sightings.
+        Frames in which it should have been seen and was not, between measurements.
     """
 
     id: int
@@ -128,7 +128,7 @@ class Track:
     hits: int = 0
     missed: int = 0
     confirmed: bool = False
-    unseen: int = 0  # frames since the last sighting
+    unseen: int = 0  # frames since the last measurement
     visible_unseen: int = 0  # those of them in which it was in view
     labels: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
@@ -140,7 +140,7 @@ class Track:
         """(3,) x, y, z in metres, in the local frame; while it is followed, by the filter."""
         return self.state[:3]
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Once it is over: place it by all its bearings, if it has any."""
         if not self.bearings:
             return
@@ -185,13 +185,13 @@ class Track:
         self.covariance = step @ self.covariance @ step.T + push @ push.T * ACCELERATION**2
 
     def distance(self, place: Floats, covariance: Floats) -> tuple[float, float]:
-        """Squared Mahalanobis distance of a sighting in the local frame, and its negative log-likelihood (doubled)."""
+        """Squared Mahalanobis distance of a measurement in the local frame, and its negative log-likelihood (doubled)."""
         off, together = place - self.state[:3], self.covariance[:3, :3] + covariance
         squared = float(off @ np.linalg.solve(together, off))
         return squared, squared + float(np.linalg.slogdet(together)[1])
 
-    def take(self, sighting: Sighting, place: Floats, covariance: Floats, time_s: float) -> None:
-        """Add a sighting, its place and covariance in the local frame."""
+    def take(self, measurement: Measurement, place: Floats, covariance: Floats, time_s: float) -> None:
+        """Add a measurement, its place and covariance in the local frame."""
         gain = np.linalg.solve(self.covariance[:3, :3] + covariance, self.covariance[:3]).T
         self.state = self.state + gain @ (place - self.state[:3])
         left = np.eye(5)
@@ -199,26 +199,26 @@ class Track:
         self.covariance = (
             left @ self.covariance @ left.T + gain @ covariance @ gain.T
         )  # stays symmetric (Joseph's form)
-        self.count(sighting, time_s)
+        self.count(measurement, time_s)
 
     def keep(self, bearing: Bearing, pose: Pose) -> None:
         """Keep a line of sight, given in the vehicle's frame."""
         (origin,) = pose.to_local(bearing.origin[None])
-        ray = np.concatenate([pose.turn @ bearing.ray[:2], bearing.ray[2:]])
+        ray = np.concatenate([pose.rotation @ bearing.ray[:2], bearing.ray[2:]])
         self.bearings.append(Bearing(origin, ray, bearing.sigma, bearing.range))
 
-    def count(self, sighting: Sighting, time_s: float) -> None:
-        """Count a sighting and its votes."""
+    def count(self, measurement: Measurement, time_s: float) -> None:
+        """Count a measurement and its votes."""
         self.last_s = time_s
         self.hits += 1
         self.missed += self.visible_unseen
         self.unseen = self.visible_unseen = 0
-        self.scores += sighting.score
-        weight = sighting.score / max(float(np.linalg.norm(sighting.place)), 1.0)
-        if sighting.label:
-            self.labels[sighting.label] += weight  # type: ignore[assignment]
-        if sighting.text:
-            self.texts[sighting.text] += weight  # type: ignore[assignment]
+        self.scores += measurement.score
+        weight = measurement.score / max(float(np.linalg.norm(measurement.place)), 1.0)
+        if measurement.label:
+            self.labels[measurement.label] += weight  # type: ignore[assignment]
+        if measurement.text:
+            self.texts[measurement.text] += weight  # type: ignore[assignment]
 
 
 def _winner(votes: Counter[str]) -> str:
@@ -226,7 +226,7 @@ def _winner(votes: Counter[str]) -> str:
 
 
 class Tracker:
-    """Follows things over frames.
+    """Follows objects over frames.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ class Tracker:
     confirm : int
         Sightings after which a track is believed. Until then it ends with the second frame without one.
     end : int
-        Frames without a sighting after which a track has ended.
+        Frames without a measurement after which a track has ended.
 
     Notes
     -----
@@ -248,20 +248,20 @@ class Tracker:
         self._confirm, self._end = confirm, end
         self._time_s: float | None = None
         self._made = 0
-        self.tracks: list[Track] = []
+        self.tracks: list[ObjectTrack] = []
 
     def update(
         self,
-        sightings: Sequence[Sighting],
+        measurements: Sequence[Measurement],
         pose: Pose,
         time_s: float,
         visible: Callable[[Floats], NDArray[np.bool_]] | None = None,
-    ) -> list[Track | None]:
+    ) -> list[ObjectTrack | None]:
         """Take a frame.
 
         Parameters
         ----------
-        sightings : sequence of Sighting
+        measurements : sequence of Measurement
         pose : Pose
         time_s : float
             Seconds; does not go back.
@@ -271,26 +271,26 @@ class Tracker:
 
         Returns
         -------
-        list of Track or None
-            For each sighting the confirmed track that it belongs to.
+        list of ObjectTrack or None
+            For each measurement the confirmed track that it belongs to.
         """
         passed = 0.0 if self._time_s is None else time_s - self._time_s
         self._time_s = time_s
-        turn = np.eye(3)
-        turn[:2, :2] = pose.turn
-        places = pose.to_local(np.array([each.place for each in sightings]).reshape(-1, 3))
-        covariances = [turn @ each.covariance @ turn.T for each in sightings]
+        rotation = np.eye(3)
+        rotation[:2, :2] = pose.rotation
+        places = pose.to_local(np.array([each.place for each in measurements]).reshape(-1, 3))
+        covariances = [rotation @ each.covariance @ rotation.T for each in measurements]
         for track in self.tracks:
             track.predict(passed)
             track.unseen += 1
-        owners = self._assign(sightings, places, covariances)
-        for index, (sighting, owner) in enumerate(zip(sightings, owners, strict=True)):
+        owners = self._assign(measurements, places, covariances)
+        for index, (measurement, owner) in enumerate(zip(measurements, owners, strict=True)):
             if owner is None:
-                owner = owners[index] = self._begin(sighting, places[index], covariances[index], time_s)
+                owner = owners[index] = self._begin(measurement, places[index], covariances[index], time_s)
             else:
-                owner.take(sighting, places[index], covariances[index], time_s)
-            if sighting.bearing is not None:
-                owner.keep(sighting.bearing, pose)
+                owner.take(measurement, places[index], covariances[index], time_s)
+            if measurement.bearing is not None:
+                owner.keep(measurement.bearing, pose)
         self._note_misses(pose, visible)
         for track in self.tracks:
             track.confirmed = track.confirmed or track.hits >= self._confirm
@@ -306,16 +306,16 @@ class Tracker:
             track.visible_unseen += bool(is_visible)
 
     def _assign(
-        self, sightings: Sequence[Sighting], places: Floats, covariances: Sequence[Floats]
-    ) -> list[Track | None]:
+        self, measurements: Sequence[Measurement], places: Floats, covariances: Sequence[Floats]
+    ) -> list[ObjectTrack | None]:
         pairs = []
         for number, track in enumerate(self.tracks):
-            for index, sighting in enumerate(sightings):
-                if track.kind == sighting.kind:
+            for index, measurement in enumerate(measurements):
+                if track.kind == measurement.kind:
                     squared, unlikely = track.distance(places[index], covariances[index])
                     if squared <= GATE:
                         pairs.append((unlikely, number, index))
-        owners: list[Track | None] = [None] * len(sightings)
+        owners: list[ObjectTrack | None] = [None] * len(measurements)
         taken: set[int] = set()
         for _, number, index in sorted(pairs):
             if owners[index] is None and number not in taken:
@@ -323,20 +323,20 @@ class Tracker:
                 taken.add(number)
         return owners
 
-    def _begin(self, sighting: Sighting, place: Floats, covariance: Floats, time_s: float) -> Track:
+    def _begin(self, measurement: Measurement, place: Floats, covariance: Floats, time_s: float) -> ObjectTrack:
         self._made += 1
-        moves = sighting.kind in self._moving
+        moves = measurement.kind in self._moving
         spread = np.zeros((5, 5))
         spread[:3, :3] = covariance
         spread[3, 3] = spread[4, 4] = SPEED**2 if moves else 0.0  # no doubt about 0: what stands never moves
         state = np.concatenate([place, np.zeros(2)])
-        track = Track(self._made, sighting.kind, moves, state, spread, time_s, time_s)
-        track.count(sighting, time_s)
+        track = ObjectTrack(self._made, measurement.kind, moves, state, spread, time_s, time_s)
+        track.count(measurement, time_s)
         self.tracks.append(track)
         return track
 
-    def ended(self, everything: bool = False) -> list[Track]:
-        """Take out the confirmed tracks that have ended since the last call, in the order of their first sightings.
+    def ended(self, everything: bool = False) -> list[ObjectTrack]:
+        """Take out the confirmed tracks that have ended since the last call, in the order of their first measurements.
 
         Parameters
         ----------
@@ -348,5 +348,5 @@ class Tracker:
         self.tracks = [track for track in self.tracks if id(track) not in gone]
         found = [track for track in over if track.confirmed]
         for track in found:
-            track.settle()
+            track.finalize()
         return found

@@ -29,7 +29,7 @@ def triangulate(
     origins : (N, 3) float64
         Where the camera was, in metres.
     rays : (N, 3) float64
-        Unit vectors from there to the thing.
+        Unit vectors from there to the object.
     sigmas : (N,) float64
         Standard deviations of the bearings, in radians.
     ranges : (N,) float64
@@ -50,7 +50,7 @@ def triangulate(
     for _ in range(STEPS):
         off = place - origins
         distance = np.maximum(np.linalg.norm(off, axis=1), 0.1)
-        seen = off / distance[:, None]  # where the thing would be seen, if it were there
+        seen = off / distance[:, None]  # where the object would be seen, if it were there
         across = seen - np.einsum("ij,ij->i", seen, rays)[:, None] * rays  # the sine of the angle to where it was seen
         weight = 1 / (sigmas * sigmas)
         # A direction changes only by what is across it: the projection that takes off the rest is the slope of `seen`.

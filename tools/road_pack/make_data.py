@@ -14,7 +14,7 @@ import numpy as np
 from specs import GALLERY, LARGE, MARKED, ROAD, SIGN, SIGN_PADDING, TEXT, TEXT_PADDING, TRAIN
 
 from mnnlite import Frame
-from mnnlite.demo import SIGNS, SURFACES, Truth, scene
+from mnnlite.demo import SIGNS, SURFACES, SceneTruth, scene
 from mnnlite.demo.canvas import Canvas
 from mnnlite.demo.classes import SPEEDS
 from mnnlite.demo.generator import random_text, random_tint, random_world
@@ -48,15 +48,15 @@ def cover_of(lanes: np.ndarray, drivable: np.ndarray) -> tuple[np.ndarray, np.nd
     return kind, cover, road
 
 
-def boxes_of(truth: Truth) -> np.ndarray:
+def boxes_of(truth: SceneTruth) -> np.ndarray:
     """(MOST, 6): x1, y1, x2, y2 in pixels of road_objects' picture, class, and 1 if it counts; class -1 is none."""
     table = np.full((MOST, 6), -1, np.float32)
     cut = (truth.camera.height - LARGE.size[1]) / 2
-    chosen = sorted(truth.things, key=lambda thing: not thing.clear)[:MOST]
-    for row, thing in zip(table, chosen, strict=False):
-        top, bottom = np.clip(np.array(thing.box[1::2]) - cut, 0, LARGE.size[1])
+    chosen = sorted(truth.objects, key=lambda obj: not obj.clear)[:MOST]
+    for row, obj in zip(table, chosen, strict=False):
+        top, bottom = np.clip(np.array(obj.box[1::2]) - cut, 0, LARGE.size[1])
         if bottom - top >= 1:
-            row[:] = (thing.box[0], top, thing.box[2], bottom, thing.class_id, thing.clear)
+            row[:] = (obj.box[0], top, obj.box[2], bottom, obj.class_id, obj.clear)
     return table
 
 
@@ -128,9 +128,7 @@ def gallery(seed: int) -> tuple[np.ndarray, list[tuple[tuple[int, ...], str, str
             items.append(Item(number, "shop sign" if shop else "billboard", s, d, wide, high, name="other", **common))
     world = World(seed, world.road, world.look, (*items, *[item for item in world.items if item.kind == "tree"][:2]))
     image, truth = render(world, camera)
-    seen = [
-        (thing.box, thing.name or "other", thing.text) for thing in truth.things if thing.clear and thing.visible > 0.85
-    ]
+    seen = [(obj.box, obj.name or "other", obj.text) for obj in truth.objects if obj.clear and obj.visible > 0.85]
     for item in items:
         if item.name == "other" and item.kind != "sign":
             canvas = Canvas(camera.width, camera.height)
@@ -163,9 +161,9 @@ def make_crops(first: int, count: int) -> dict[str, np.ndarray]:
         else:
             image, truth = scene(seed)
             seen = [
-                (thing.box, thing.name if thing.kind == "sign" else "other", thing.text)
-                for thing in truth.things
-                if thing.clear and thing.visible > 0.85 and (thing.kind in ("sign", "board") or rng.random() < 0.2)
+                (obj.box, obj.name if obj.kind == "sign" else "other", obj.text)
+                for obj in truth.objects
+                if obj.clear and obj.visible > 0.85 and (obj.kind in ("sign", "board") or rng.random() < 0.2)
             ]
             for _ in range(1):  # nothing in particular
                 wide, high = 12 + rng.random(2) * 60

@@ -159,7 +159,7 @@ LOSS = {"road_objects": objects_loss, "road_scene": scene_loss, "sign_class": cl
 
 
 CROP = (320, 192)  # width and height
-WHOLE_EVERY, WHOLE_BATCH = 4, 5  # whole pictures now and then: what is large, and where things usually are
+WHOLE_EVERY, WHOLE_BATCH = 4, 5  # whole pictures now and then: what is large, and where objects usually are
 WINDOW = 256  # columns of road_scene's pictures: half of one, and twice as many steps for the time
 # At the end nothing but whole pictures, because in a crop half a crosswalk looks like one.
 WHOLE_LAST = {"road_objects": 1000, "road_scene": 900}
