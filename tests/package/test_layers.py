@@ -39,7 +39,7 @@ LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in mod
 
 
 def includes(room: Path) -> Iterator[tuple[Path, str]]:
-    for path in sorted(room.iterdir()):
+    for path in sorted(each for each in room.rglob("*") if each.is_file()):
         for line in path.read_text().splitlines():
             if found := re.match(r'\s*#\s*include\s+(["<][^">]+)', line):
                 yield path, found[1]
