@@ -36,8 +36,9 @@ _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mnnlite import decoders, draw, mapping, observe, pipeline, results, video
+    from mnnlite import decoders, descriptions, draw, mapping, observe, pipeline, results, video
     from mnnlite.decoders import get_include
+    from mnnlite.descriptions import describe
     from mnnlite.frame import Frame
     from mnnlite.model import Arena, Model
     from mnnlite.runtime import FrameResult, Runtime
@@ -57,9 +58,10 @@ _HOMES = {
     "Task": "mnnlite.task",
     "TaskSpec": "mnnlite.specs",
     "TensorInfo": "mnnlite.specs",
+    "describe": "mnnlite.descriptions",
     "get_include": "mnnlite.decoders",
 }
-_MODULES = ("decoders", "draw", "mapping", "observe", "pipeline", "results", "video")
+_MODULES = ("decoders", "descriptions", "draw", "mapping", "observe", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -97,6 +99,8 @@ __all__ = [
     "UnsupportedModelError",
     "__version__",
     "decoders",
+    "describe",
+    "descriptions",
     "draw",
     "get_include",
     "mapping",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import _core, results
+from mnnlite import _core, descriptions, results
 from mnnlite.decoders import BatchItem, Decoder, Function, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
@@ -14,8 +15,6 @@ from mnnlite.model import Arena, Model
 from mnnlite.specs import ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
-    import os
-
     from typing_extensions import Self
 
 __all__ = ["Task", "load_model"]
@@ -29,9 +28,10 @@ class Task:
     Parameters
     ----------
     spec : TaskSpec, Model or path
-        What to run. A `Model` stays the caller's; otherwise the task loads its own and closes it.
+        What to run. A `Model` stays the caller's; otherwise the task loads its own and closes it. A path alone is used as
+        the file says, see `mnnlite.describe`.
     image, decoder
-        As in `TaskSpec`, for a model or a path.
+        As in `TaskSpec`, for a model or a path; with one of them nothing is taken from what the file says.
     arena : Arena, optional
         Share a runtime with other tasks.
 
@@ -65,12 +65,14 @@ class Task:
             self.spec, model = spec, _model
         elif isinstance(spec, Model):
             self.spec, model = TaskSpec(None, image, "raw" if decoder is None else decoder), spec
+        elif image is None and decoder is None:
+            self.spec, model = _by_path(spec, arena)
         else:
             self.spec, model = TaskSpec(spec, image, "raw" if decoder is None else decoder), None
         if self.spec.feed:
             raise ArgumentError("feed: takes what other tasks give, so it needs a mnnlite.Runtime; add the task to one")
         images = _images(self.spec.image)
-        self._owns_model = model is None
+        self._owns_model = model is None or isinstance(spec, (str, os.PathLike))
         self.model = load_model(self.spec, arena) if model is None else model
         try:
             self._native: _core.Task | None = self._make(images)
@@ -334,6 +336,20 @@ def _decoder(decoder: Any) -> Decoder | dict[str, Decoder]:
                 raise ArgumentError(f"decoder {name!r} of several: wanted a decoder, not {decoder[name]!r}")
         return several  # type: ignore[return-value]
     return as_decoder(decoder)
+
+
+def _by_path(path: str | os.PathLike[str], arena: Arena | None) -> tuple[TaskSpec, Model | None]:
+    """The task that a file describes, and the model where it had to be loaded to tell."""
+    said = descriptions.SelfDescription(path)
+    spec = said.task_spec()
+    if spec is not None:
+        return spec, None
+    model = Model(said.path, arena=arena, _images=said.image_sizes())
+    try:
+        return said.read(model).one(), model
+    except BaseException:
+        model.close()
+        raise
 
 
 def load_model(spec: TaskSpec, arena: Arena | None) -> Model:

@@ -185,7 +185,7 @@ def test_wrong_uses_say_so(two):
     with pytest.raises(mnnlite.ClosedError):
         task(frame)
     task.close()
-    with Task(two) as task, pytest.raises(mnnlite.ArgumentError, match="no image spec"):
+    with Task(two, decoder="raw") as task, pytest.raises(mnnlite.ArgumentError, match="no image spec"):
         task(frame)
     with Model(two) as model:
         task = Task(model, image=SPEC)

@@ -176,3 +176,27 @@ def content_shapes(folder: Path) -> Path:
     """Shapes that depend on the input's content: how many elements are not zero."""
     node = helper.make_node("NonZero", ["x"], ["where"])
     return save(folder, "content_shapes", [node], [], {"x": [4, 4]}, {"where": [2, "n"]}, integers=("where",))
+
+
+def outputs(path: Path, size: tuple[int, ...], shapes: dict[str, tuple[int, ...]], last: str = "") -> Path:
+    """A network with one input of this size (-1 is open) and outputs of these shapes, that depend on it a little; `last` is
+    the operator before them, such as ``"Softmax"`` or ``"Sigmoid"``."""
+    rng = np.random.default_rng(3)
+    nodes, constants = [helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=0)], []
+    for name, shape in shapes.items():
+        constants.append(numpy_helper.from_array(rng.random(shape, np.float32), f"{name}_base"))
+        nodes.append(helper.make_node("Mul", [f"{name}_base", "mean"], [f"{name}_raw" if last else name]))
+        if last:
+            nodes.append(helper.make_node(last, [f"{name}_raw"], [name]))
+    dims = [f"open{axis}" if extent < 0 else extent for axis, extent in enumerate(size)]
+    graph = helper.make_graph(
+        nodes,
+        "outputs",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, dims)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    onnx.save(model, path)
+    return path

@@ -21,12 +21,13 @@ ROOMS = {
 FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 
 # A module may import modules of lower levels and of its own, without circles.
-# cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> {model, decoders, results, frame} -> {specs, errors}
+# cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors"},
     {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image"},
     {"draw", "reference"},
     {"model", "decoders", "results", "frame"},
+    {"descriptions"},
     {"task", "meter", "cost", "ledger", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},

@@ -1,0 +1,10 @@
+"""What a network says of itself, and what its tensors show: how to use it, with nothing but its path.
+
+`describe` reads the descriptions that exporters leave in a file or beside it and gives a `TaskSpec` with the source of each
+part. Where there is more than one reading it lists them and asks.
+"""
+
+from mnnlite.descriptions.description import Description, Network, Reading
+from mnnlite.descriptions.reader import SelfDescription, describe, embed
+
+__all__ = ["Description", "Network", "Reading", "SelfDescription", "describe", "embed"]

@@ -1,0 +1,231 @@
+"""A network says how it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mnnlite
+from helpers import golden, networks, shared
+from mnnlite import ImageSpec, TaskSpec, decoders, descriptions
+from mnnlite.descriptions import mnnfile
+
+NAMES = {"0": "car", "1": "bus", "2": "sign"}
+YOLO = {"task": "detect", "stride": 32, "imgsz": [64, 96], "names": NAMES, "batch": 1, "channels": 3, "end2end": False}
+CELLS = 8 * 12 + 4 * 6 + 2 * 3  # of a 96x64 input at strides 8, 16, 32
+
+
+@pytest.fixture
+def made(tmp_path: Path):
+    """Make a network with these outputs, which says this of itself."""
+
+    def make(
+        outputs: dict[str, tuple[int, ...]], said: dict | None = None, size: tuple[int, ...] = (1, 3, 64, 96)
+    ) -> Path:
+        path = networks.convert(networks.outputs(tmp_path / "net.onnx", size, outputs))
+        if said is not None:
+            mnnfile.write(path, said)
+        return path
+
+    return make
+
+
+def test_describe__reads_what_the_exporter_says(made):
+    path = made({"output0": (1, 7, CELLS)}, YOLO)
+    found = mnnlite.describe(path)
+    assert found.question == ""
+    assert found.candidates == ()
+    image = ImageSpec(size=(96, 64), fit="letterbox", std=255, pad=114)
+    assert found.task_spec == TaskSpec(
+        str(path), image, decoders.Yolo("v8", score=0.25, iou=0.7, classes=("car", "bus", "sign"))
+    )
+    assert found.sources["image.size"] == "the exporter's description: imgsz"
+    assert found.sources["decoder.version"] == "output0 1x7x126"
+    assert "image.size: (96, 64) (the exporter's description: imgsz)" in found.lines()
+
+
+@pytest.mark.parametrize(
+    ("changes", "outputs", "wanted"),
+    [
+        ({}, (1, CELLS, 8), decoders.Yolo("v5", score=0.25, iou=0.7, classes=tuple(NAMES.values()))),
+        (
+            {"task": "pose", "kpt_shape": [5, 3]},
+            (1, 22, CELLS),
+            decoders.Yolo("v8", score=0.25, iou=0.7, classes=tuple(NAMES.values()), points=5, point_values=3),
+        ),
+        (
+            {"task": "obb"},
+            (1, 8, CELLS),
+            decoders.Yolo("v8", score=0.25, iou=0.7, classes=tuple(NAMES.values()), rotated=True),
+        ),
+        ({"end2end": True}, (1, 300, 6), decoders.Yolo("end2end", score=0.25, iou=0.7, classes=tuple(NAMES.values()))),
+        ({"task": "classify"}, (1, 3), decoders.Classification(activation="none", classes=tuple(NAMES.values()))),
+    ],
+)
+def test_describe__heads(made, changes, outputs, wanted):
+    path = made({"output0": outputs}, {**YOLO, **changes})
+    spec = mnnlite.describe(path).one()
+    assert spec.decoder == wanted
+    assert spec.image.fit == ("crop" if changes.get("task") == "classify" else "letterbox")
+
+
+@pytest.mark.parametrize(
+    ("changes", "outputs", "said"),
+    [
+        ({}, (1, 9, CELLS), r"net\.mnn: .* 3 names, so 7 numbers, but output output0 is 1x9x126"),
+        ({"imgsz": [64, 64]}, (1, 7, CELLS), r"net\.mnn: .* imgsz \[64, 64\], but input input is 1x3x64x96"),
+        ({"imgsz": "wide"}, (1, 7, CELLS), r"imgsz 'wide'; wanted \[height, width\]"),
+        ({"names": {"0": "a", "2": "b"}}, (1, 7, CELLS), "not numbered from 0"),
+        ({"task": "pose"}, (1, 7, CELLS), "kpt_shape None; wanted"),
+        ({"task": "grasp"}, (1, 7, CELLS), "task 'grasp'; there is no decoder for it yet"),
+        ({"channels": 5}, (1, 7, CELLS), "channels 5; wanted 3 or 1"),
+    ],
+)
+def test_describe__contradictions_are_one_line(made, changes, outputs, said):
+    path = made({"output0": outputs}, {**YOLO, **changes})
+    with pytest.raises(mnnlite.ArgumentError, match=said) as caught:
+        mnnlite.describe(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_describe__silence_is_a_question(made):
+    path = made({"odd": (1, 11, 13)})
+    found = mnnlite.describe(path)
+    assert found.task_spec is None
+    assert "odd 1x11x13" in found.question
+    with pytest.raises(mnnlite.ArgumentError, match=r"net\.mnn: it does not say how it is used"):
+        mnnlite.Task(path)
+
+
+def test_task__by_its_path_alone(made):
+    with mnnlite.Task(made({"output0": (1, 7, CELLS)}, YOLO)) as task:
+        assert isinstance(task.spec.decoder, decoders.Yolo)
+        found = task(mnnlite.Frame(np.zeros((64, 96, 3), np.uint8), "BGR"))
+        assert isinstance(found, mnnlite.results.Detections)
+        assert found.names == ("car", "bus", "sign")
+    assert task.model.closed
+
+
+def test_task__open_shapes_take_the_described_size(made):
+    path = made({"output0": (1, 7, CELLS)}, YOLO, size=(1, 3, -1, -1))
+    with mnnlite.Task(path) as task:
+        assert task.model.inputs["input"].shape == (1, 3, 64, 96)
+
+
+# ---- mnnlite's own
+
+
+def test_embed__keeps_the_exporters_and_adds_its_own(made):
+    path = made({"output0": (1, 7, CELLS)}, YOLO)
+    spec = replace(
+        mnnlite.describe(path).one(), decoder=decoders.Yolo("v8", score=0.6, classes=("a", "b", "c")), precision="high"
+    )
+    descriptions.embed(path, spec)
+    said = mnnfile.read(path)
+    assert said["task"] == "detect"
+    assert said["mnnlite"]["version"] == 1
+    found = mnnlite.describe(path)
+    assert found.task_spec == spec
+    assert "net.mnn" in found.sources["decoder"]
+    with mnnlite.Task(path) as task:
+        assert task.spec == spec
+
+
+def test_embed__the_network_stays_what_it_was(made):
+    path = made({"output0": (1, 7, CELLS)}, YOLO)
+    frame = mnnlite.Frame(np.random.default_rng(1).integers(0, 256, (64, 96, 3), np.uint8), "BGR")
+    with mnnlite.Task(path, image=ImageSpec(), decoder="raw") as task:
+        before = task(frame)["output0"]
+    for score in (0.1, 0.2):
+        descriptions.embed(path, TaskSpec(None, ImageSpec(), decoders.Yolo(score=score)))
+        with mnnlite.Task(path, image=ImageSpec(), decoder="raw") as task:
+            assert np.array_equal(task(frame)["output0"], before)
+
+
+def test_embed__names_are_in_the_file(made, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("car\nbus\nsign\n")
+    path = made({"output0": (1, 7, CELLS)})
+    descriptions.embed(path, TaskSpec(None, ImageSpec(std=255), decoders.Yolo(classes=str(names))))
+    names.unlink()
+    assert mnnlite.describe(path).one().decoder.names == ("car", "bus", "sign")
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({}, "has no version"),
+        ([], "has no version"),
+        ({"version": 2}, "is of version 2, this mnnlite reads up to 1; update mnnlite"),
+        ({"version": 1, "model": "/etc/passwd"}, "unknown part 'model'"),
+        ({"version": 1, "decoder": {"family": "os:system"}}, "there is no built-in family 'os:system'"),
+        ({"version": 1, "decoder": {"family": "yolo", "classes": "/etc/passwd"}}, "wanted a list of names, got a path"),
+        ({"version": 1, "image": {"color": "RGB", "std": 0}}, "wanted a number other than 0"),
+        ({"version": 1, "image": {"color": "RGB", "sizes": [1, 2]}}, "sizes"),
+        ({"version": 1, "decoder": [1]}, "wanted a table with 'family'"),
+    ],
+)
+def test_own__is_not_believed(made, said, wanted):
+    path = made({"output0": (1, 7, CELLS)}, {"mnnlite": said})
+    with pytest.raises(mnnlite.ArgumentError, match=wanted) as caught:
+        mnnlite.Task(path)
+    assert "net.mnn" in str(caught.value)
+
+
+def test_mnnfile__damage_is_an_error_never_a_crash(made, tmp_path):
+    whole = made({"output0": (1, 7, CELLS)}, YOLO).read_bytes()
+    rng = np.random.default_rng(7)
+    broken = tmp_path / "broken.mnn"
+    for _ in range(300):
+        data = bytearray(whole)
+        for at in rng.integers(0, 64, 3):
+            data[at] = rng.integers(0, 256)
+        broken.write_bytes(data[: rng.integers(1, len(data))])
+        with contextlib.suppress(mnnlite.ModelFormatError):
+            mnnfile.read(broken)
+    for content in (b"", b"abc", json.dumps(YOLO).encode()):
+        broken.write_bytes(content)
+        with pytest.raises(mnnlite.ModelFormatError, match=r"broken\.mnn"):
+            mnnfile.read(broken)
+    with pytest.raises(mnnlite.ModelNotFoundError, match=r"nowhere\.mnn"):
+        mnnfile.read(tmp_path / "nowhere.mnn")
+
+
+# ---- the exporter's own files, each by its path alone
+
+
+@pytest.mark.parametrize("name", ["yolov5n", "yolov8n", "yolov8n-pose", "yolo26n-e2e", "yolov8n-cls", "yolo26n-sem"])
+def test_exports__give_the_exporters_rows(name, checkout):
+    folder = shared.models(checkout) / "ultralytics"
+    wanted = np.load(folder / f"{name}.golden.npz")
+    picture = mnnlite.Frame(np.asarray(Image.open(folder / "picture.png").convert("RGB")), "RGB")
+    with mnnlite.Task(folder / f"{name}.mnn") as task:
+        spec = task.spec
+        if "probs" not in wanted and "classes" not in wanted:  # the golden's thresholds, nothing else
+            spec = replace(spec, decoder=replace(spec.decoder, score=float(wanted["conf"]), iou=0.6))
+    with mnnlite.Task(spec) as task:
+        found = task(picture)
+    if "probs" in wanted:
+        scores = np.zeros(len(wanted["probs"]), np.float32)
+        scores[found.class_ids] = found.scores
+        assert np.abs(scores - wanted["probs"])[found.class_ids].max() <= 1e-3
+        assert found.class_ids[0] == wanted["probs"].argmax()
+        assert found.names[0] == "thing 0"
+        return
+    if "classes" in wanted:
+        assert (found.class_map() == wanted["classes"]).mean() >= 0.999
+        return
+    rows = golden.matched(found.boxes_xyxy, found.class_ids, wanted["boxes"])
+    assert len(found) == len(wanted["boxes"])
+    assert np.abs(found.scores[rows] - wanted["boxes"][:, 4]).max() <= 1e-3
+    if "keypoints" in wanted:
+        # The exporter moves points outside the picture to its edge; here they stay where the network sees them.
+        points = found.points[rows]
+        assert np.abs(np.clip(points[..., :2], 0, (256, 192)) - wanted["keypoints"][..., :2]).max() <= 0.1
+        assert np.abs(points[..., 2] - wanted["keypoints"][..., 2]).max() <= 1e-3
