@@ -39,7 +39,7 @@ def convert(spec: ImageSpec, frame: Frame | Sequence[Frame], out: NDArray[Any] |
     slots = len(handles)
     if out is not None and getattr(out, "ndim", 0) > 0:
         slots = max(slots, int(out.shape[0]))
-    plan = _plan(spec, handles[0].sample_format, size, slots, _core.active_isa())
+    plan = _plan(spec, handles[0].sample_format, handles[0].bits, size, slots, _core.active_isa())
     if out is None:
         out = _aligned(plan.shape, plan.dtype)
     plan.run(handles, out)
@@ -71,6 +71,8 @@ def _aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
 
 
 @lru_cache(maxsize=64)
-def _plan(spec: ImageSpec, sample_format: int, size: tuple[int, int], slots: int, isa: str) -> _core.ImagePlan:
+def _plan(
+    spec: ImageSpec, sample_format: int, bits: int, size: tuple[int, int], slots: int, isa: str
+) -> _core.ImagePlan:
     """Plans are immutable, so one serves every thread. `isa` is only part of the key."""
-    return _core.ImagePlan(spec, sample_format, size[0], size[1], slots)
+    return _core.ImagePlan(spec, sample_format, bits, size[0], size[1], slots)

@@ -16,25 +16,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Frame"]
 
-# PyAV's names of formats: ours, bytes of a sample, whether the name itself says full range.
+# PyAV's names of formats: ours, bits of a sample, whether the name itself says full range.
 _AV_FORMATS = {
-    "rgb24": ("RGB", 1, False),
-    "bgr24": ("BGR", 1, False),
-    "rgba": ("RGBA", 1, False),
-    "bgra": ("BGRA", 1, False),
-    "gray": ("GRAY", 1, False),
-    "gray8": ("GRAY", 1, False),
-    "rgb48le": ("RGB", 2, False),
-    "bgr48le": ("BGR", 2, False),
-    "rgba64le": ("RGBA", 2, False),
-    "bgra64le": ("BGRA", 2, False),
-    "gray16le": ("GRAY", 2, False),
-    "nv12": ("NV12", 1, False),
-    "nv21": ("NV21", 1, False),
-    "yuv420p": ("I420", 1, False),
-    "yuvj420p": ("I420", 1, True),
-    "yuyv422": ("YUYV", 1, False),
-    "uyvy422": ("UYVY", 1, False),
+    "rgb24": ("RGB", 8, False),
+    "bgr24": ("BGR", 8, False),
+    "rgba": ("RGBA", 8, False),
+    "bgra": ("BGRA", 8, False),
+    "gray": ("GRAY", 8, False),
+    "gray8": ("GRAY", 8, False),
+    "rgb48le": ("RGB", 16, False),
+    "bgr48le": ("BGR", 16, False),
+    "rgba64le": ("RGBA", 16, False),
+    "bgra64le": ("BGRA", 16, False),
+    "gray10le": ("GRAY", 10, False),
+    "gray12le": ("GRAY", 12, False),
+    "gray14le": ("GRAY", 14, False),
+    "gray16le": ("GRAY", 16, False),
+    "nv12": ("NV12", 8, False),
+    "nv21": ("NV21", 8, False),
+    "yuv420p": ("I420", 8, False),
+    "yuvj420p": ("I420", 8, True),
+    "yuyv422": ("YUYV", 8, False),
+    "uyvy422": ("UYVY", 8, False),
 }
 # ITU-T H.273 MatrixCoefficients, as FFmpeg's AVColorSpace: 2 is "not said", 5 and 6 are both BT.601's.
 _AV_MATRICES = {0: "bt601", 1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601"}
@@ -48,9 +51,13 @@ class Frame:
     ----------
     array : (H, W, C) uint8 or uint16, or (H, W) for GRAY
         Anything with the buffer protocol, ``__array_interface__`` or DLPack. Rows may be strided (a crop of a larger
-        array is fine); pixels of a row must lie side by side. 16-bit values count in [0, 65535].
+        array is fine); pixels of a row must lie side by side. A 16-bit value v counts as p = v / 257, in [0, 255] as 8 bits.
     format : {"BGR", "RGB", "RGBA", "BGRA", "GRAY"}
         What the channels are. OpenCV gives BGR, PIL and PyAV mostly RGB. YUV: `nv12`, `nv21`, `i420`, `yuyv`, `uyvy`.
+    bits : int, optional
+        Of a uint16 array: how many bits of each value are in use, 10 to 16 (the default); a value v counts as
+        p = 255 v / (2**bits - 1). Industrial and thermal cameras give 10, 12 or 14; where they put them into the upper
+        bits, 16 is right.
     timestamp_ns : int, optional
         When the picture was taken; travels to the results. Deadlines count from it.
     meta : optional
@@ -75,8 +82,16 @@ class Frame:
 
     _handle: _core.FrameHandle
 
-    def __init__(self, array: ArrayLike, format: str, *, timestamp_ns: int | None = None, meta: object = None) -> None:
-        self._handle = _core.FrameHandle.packed(array, _word("format", format))
+    def __init__(
+        self,
+        array: ArrayLike,
+        format: str,
+        *,
+        bits: int | None = None,
+        timestamp_ns: int | None = None,
+        meta: object = None,
+    ) -> None:
+        self._handle = _core.FrameHandle.packed(array, _word("format", format), _bits(bits))
         self.timestamp_ns = _timestamp(timestamp_ns)
         self.meta = meta
 
@@ -190,7 +205,8 @@ class Frame:
         ----------
         video_frame : av.VideoFrame
             yuv420p, nv12, nv21, yuyv422, uyvy422, rgb24, bgr24, rgba, bgra, gray, and the 16-bit rgb48le, bgr48le,
-            rgba64le, bgra64le, gray16le. Its tags say matrix and range; where they are not set, BT.601 limited.
+            rgba64le, bgra64le, gray16le (and gray10le, gray12le, gray14le). Its tags say matrix and range; where they are
+            not set, BT.601 limited.
         timestamp_ns, meta
             As for `Frame`.
 
@@ -205,7 +221,7 @@ class Frame:
                 f"from_av: got a frame of {name!r}, wanted one of {', '.join(_AV_FORMATS)}; "
                 "convert it with video_frame.reformat(format='nv12')"
             )
-        format, itemsize, is_full = _AV_FORMATS[name]
+        format, bits, is_full = _AV_FORMATS[name]
         matrix, range = "bt601", "limited"
         if format in ("NV12", "NV21", "I420", "YUYV", "UYVY"):
             space, tagged = int(video_frame.colorspace), int(video_frame.color_range)
@@ -222,7 +238,8 @@ class Frame:
             [int(plane.line_size) for plane in planes],
             int(video_frame.width),
             int(video_frame.height),
-            itemsize,
+            1 if bits == 8 else 2,
+            bits,
             matrix,
             range,
         )
@@ -283,6 +300,11 @@ class Frame:
         return self._handle.format
 
     @property
+    def bits(self) -> int:
+        """Bits of a sample that are in use: 8, or 10 to 16 of a uint16 array."""
+        return self._handle.bits
+
+    @property
     def region(self) -> tuple[float, float]:
         """Width and height of the part that is meant, in frame pixels along its own sides."""
         return self._handle.region[:2]
@@ -290,7 +312,8 @@ class Frame:
     def __repr__(self) -> str:
         width, height = self.region
         part = "" if (width, height) == (self.width, self.height) else f", part of {width:g} x {height:g}"
-        return f"Frame({self.width} x {self.height} {self.format}{part})"
+        bits = "" if self.bits == 8 else f", {self.bits} bits"
+        return f"Frame({self.width} x {self.height} {self.format}{bits}{part})"
 
 
 def _word(name: str, value: object) -> str:
@@ -304,6 +327,14 @@ def _floats(name: str, values: Sequence[object]) -> list[float]:
         return [float(value) for value in values]  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise ArgumentError(f"{name}: got {tuple(values)!r:.120}, wanted numbers") from None
+
+
+def _bits(value: int | None) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 8 <= value <= 16:
+        raise ArgumentError(f"bits: got {value!r:.80}, wanted 10 to 16, or None for all bits of the array's elements")
+    return int(value)
 
 
 def _timestamp(value: int | None) -> int | None:

@@ -98,9 +98,9 @@ class ImageSpec:
         ``stretch`` ignores the aspect ratio; ``letterbox`` keeps it and fills the rest with `pad`; ``crop`` keeps it
         and drops what does not fit.
     color : {"RGB", "BGR", "RGBA", "BGRA", "GRAY"}
-        The order of channels the network was trained with. Alpha is 255 (65535) where the frame has none.
+        The order of channels the network was trained with. Alpha is 255 where the frame has none.
     mean, std : number or one per channel, in the order of `color`
-        ``y = (p - mean) / std`` with p in [0, 255]; 16-bit frames [0, 65535].
+        ``y = (p - mean) / std`` with p in [0, 255], whatever the bits of the frame: of 16 bits p is v / 257.
     filter : {"bilinear", "nearest", "area"}
         ``bilinear`` and ``nearest`` have half-pixel centres, as OpenCV's ``INTER_LINEAR`` and ``INTER_NEAREST_EXACT``.
         ``area`` averages what a network pixel covers, without aliasing; an axis that is enlarged is bilinear.
@@ -163,8 +163,8 @@ class ImageSpec:
             if value == 0 or not 1e-30 < abs(value) < 1e30:
                 raise ArgumentError(f"std[{index}]: got {value!r}, wanted a number other than 0: p is divided by it")
         for index, value in enumerate(self.pad_):
-            if not 0 <= value <= 65535:
-                raise ArgumentError(f"pad[{index}]: got {value!r}, wanted 0 to 255 (16-bit frames: 65535)")
+            if not 0 <= value <= 255:
+                raise ArgumentError(f"pad[{index}]: got {value!r}, wanted 0 to 255")
         put("multiple", _whole("multiple", self.multiple, 0, MAX_SIDE))
         if self.multiple:
             if self.fit != "letterbox" or self.size is None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import mnnlite
 from helpers.child import run_python
 from helpers.image_cases import PACKED, YUV, make, region_of
 from mnnlite import Frame, ImageSpec, _core
@@ -78,7 +79,58 @@ def test_16_bit(format, filter):
     for size in (1, 3, 8, 33):
         frame, image = make(rng, format, size, 40 - size, dtype=np.uint16, gap=size % 3)
         for color in ("RGB", "BGRA", "GRAY"):
-            same(ImageSpec(size=(17, 9), filter=filter, color=color, std=65535.0, pad=300), frame, image)
+            same(ImageSpec(size=(17, 9), filter=filter, color=color, std=255.0, pad=200), frame, image)
+
+
+@pytest.mark.parametrize("bits", [10, 11, 12, 13, 14, 15, 16])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int8"])
+def test_bits(bits, dtype):
+    rng = np.random.default_rng(bits)
+    for index, format in enumerate(PACKED):
+        frame, image = make(rng, format, 31 + index, 23, dtype=np.uint16, gap=index, bits=bits)
+        for part in (frame, frame.roi(3.3, -2, 20, 30), frame.quad([(5, 5), (25, 8), (22, 20), (3, 18)])):
+            for options in ({}, {"mean": (10.0,), "std": 58.5}, {"std": 255.0, "scale": 0.011, "zero_point": -3}):
+                for color in ("RGBA", "GRAY"):
+                    spec = ImageSpec(size=(17, 9), fit="letterbox", color=color, dtype=dtype, pad=114, **options)
+                    same(spec, part, image)
+
+
+@pytest.mark.parametrize("format", PACKED)
+@pytest.mark.parametrize("filter", ["bilinear", "nearest", "area"])
+def test_the_same_picture_with_8_and_with_16_bits(format, filter):
+    """v / 257: equal where pixels are taken as they are, within the roundings of the two scales where they are mixed."""
+    rng = np.random.default_rng(11)
+    frame, image = make(rng, format, 64, 48)
+    deep = Frame(image.planes[0].astype(np.uint16) * 257, format)
+    for size in ((64, 48), (23, 31)):
+        # (Grey and mixed values of 8 bits keep 7 fraction bits on the way, of 16 bits whole steps of 1/257.)
+        spec = ImageSpec(size=size, filter=filter, color="RGBA", mean=(123.675, 116.28, 103.53, 0), std=58.395)
+        exact = filter == "nearest" or size == (64, 48)
+        np.testing.assert_allclose(spec.apply(deep), spec.apply(frame), rtol=0, atol=1e-6 if exact else 2.5e-4)
+    whole = ImageSpec(size=(64, 48), color="RGB", dtype="uint8")
+    np.testing.assert_array_equal(whole.apply(deep), whole.apply(frame))
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_the_largest_value_of_the_bits_is_255(bits):
+    top = (1 << bits) - 1
+    array = np.array([[0, top // 3, top]], np.uint16)
+    frame = Frame(array, "GRAY", bits=bits)
+    assert frame.bits == bits
+    got = ImageSpec(size=(3, 1), color="RGBA").apply(frame)[0, :, 0]
+    np.testing.assert_allclose(got[0], [0, top // 3 * 255 / top, 255], rtol=1e-6)
+    np.testing.assert_allclose(got[3], 255, rtol=1e-6)
+    padded = ImageSpec(size=(3, 3), color="GRAY", fit="letterbox", pad=114).apply(frame)[0, 0]
+    np.testing.assert_allclose(padded[0], 114, atol=0.2 if bits == 10 else 0.02)
+
+
+def test_frames_of_other_bits_are_other_plans():
+    array = np.full((4, 4), 1023, np.uint16)
+    spec = ImageSpec(size=(4, 4), color="GRAY")
+    ten, sixteen = Frame(array, "GRAY", bits=10), Frame(array, "GRAY")
+    np.testing.assert_allclose([spec.apply(ten).max(), spec.apply(sixteen).max()], [255, 1023 / 257], rtol=1e-6)
+    with pytest.raises(mnnlite.ArgumentError, match="GRAY and GRAY, of 10 and 16 bits"):
+        spec.apply([ten, sixteen])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int8"])
@@ -188,9 +240,9 @@ def test_a_crop_keeps_the_part_its_anchor_says(anchor, left, top):
     """Of what is over in one direction nothing is over in the other, so each is seen with a frame of its own."""
     image = np.arange(40 * 80, dtype=np.uint16).reshape(40, 80)
     wide = ImageSpec(size=(40, 40), fit="crop", anchor=anchor, color="GRAY").apply(Frame(image, "GRAY"))[0, 0]
-    np.testing.assert_array_equal(wide, image[:, left : left + 40])
+    np.testing.assert_array_equal(np.rint(wide * 257), image[:, left : left + 40])
     flat = ImageSpec(size=(80, 20), fit="crop", anchor=anchor, color="GRAY").apply(Frame(image, "GRAY"))[0, 0]
-    np.testing.assert_array_equal(flat, image[top : top + 20])
+    np.testing.assert_array_equal(np.rint(flat * 257), image[top : top + 20])
 
 
 @pytest.mark.parametrize("size", [(50, 40), (131, 97), (200, 300), (224, 224), (33, 150)])

@@ -70,7 +70,11 @@ def fuzz(seconds, seed):
             rng,
             format,
             *(int(v) for v in rng.integers(1, 80, 2)),
-            dtype=np.uint16 if format in PACKED and rng.random() < 0.2 else np.uint8,
+            **(
+                {"dtype": np.uint16, "bits": int(rng.integers(10, 17))}
+                if format in PACKED and rng.random() < 0.2
+                else {}
+            ),
             gap=int(rng.integers(6)),
             offset=int(rng.integers(5)),
             matrix=str(rng.choice(["bt601", "bt709"])),

@@ -76,7 +76,7 @@ def test_a_spec_is_hashable_data():
         (
             lambda: ImageSpec(size=(4, 4)).apply([FRAME, Frame(np.zeros((4, 4, 3), np.uint8), "RGB")]),
             ArgumentError,
-            r"frames of BGR and RGB, wanted one format",
+            r"frames of BGR and RGB, of 8 and 8 bits, wanted one format",
         ),
         (
             lambda: ImageSpec(size=(4, 4), filter="area").apply(FRAME.quad([(1, 0), (8, 2), (7, 8), (0, 6)])),

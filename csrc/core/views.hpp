@@ -74,7 +74,7 @@ inline size_t stored_elements(const TensorView& tensor) noexcept {
 
 inline size_t stored_bytes(const TensorView& tensor) noexcept { return stored_elements(tensor) * size_of(dtype_of(tensor)); }
 
-// Pixel formats. The 16-bit ones hold native-endian uint16 with values in [0, 65535].
+// Pixel formats. The 16-bit ones hold native-endian uint16.
 enum class Format : int32_t {
   rgb, bgr, rgba, bgra, gray,
   rgb16, bgr16, rgba16, bgra16, gray16,
@@ -94,6 +94,7 @@ struct ImageView {
   ptrdiff_t stride[3] = {0, 0, 0};
   Matrix matrix = Matrix::bt601;  // YUV only
   Range range = Range::limited;   // YUV only
+  int32_t bits = 0;               // of a sample: 8, of 16-bit formats 10 to 16; 0: all that it has. 2^bits - 1 counts as 255
 };
 
 }  // namespace mnnlite

@@ -42,8 +42,13 @@ int32_t rows_of(Format format, int plane, int32_t height) noexcept {
   return samples_of(height, widest(info_of(format), plane).shift_y);
 }
 
+int32_t bits_of(const ImageView& view) noexcept { return view.bits != 0 ? view.bits : 8 * info_of(view.format).sample_bytes; }
+
 Status check_view(const ImageView& view) noexcept {
   const FormatInfo& info = info_of(view.format);
+  if (info.sample_bytes == 2 ? bits_of(view) < 10 || bits_of(view) > 16 : bits_of(view) != 8)
+    return Status::error(Code::argument, "bits: got %d, wanted %s", view.bits,
+                         info.sample_bytes == 2 ? "10 to 16" : "8 for samples of uint8: 10 to 16 bits come as uint16");
   if (view.width < 1 || view.height < 1)
     return Status::error(Code::argument, "the frame has no pixels: got %d x %d, wanted at least 1 x 1", view.width,
                          view.height);

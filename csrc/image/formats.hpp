@@ -35,6 +35,9 @@ constexpr int32_t samples_of(int32_t size, int shift) noexcept { return (size + 
 ptrdiff_t row_bytes(Format format, int plane, int32_t width) noexcept;
 int32_t rows_of(Format format, int plane, int32_t height) noexcept;
 
+// Of a sample: view.bits, or all that the format has.
+int32_t bits_of(const ImageView& view) noexcept;
+
 // Size, planes and strides make sense. Does not know how large the memory is: who makes the view does.
 Status check_view(const ImageView& view) noexcept;
 

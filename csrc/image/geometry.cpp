@@ -26,8 +26,8 @@ Status check_spec(const ImageSpec& spec) noexcept {
       return Status::error(Code::argument, "mean[%d]: got %g, wanted a finite number", c, spec.mean[c]);
     if (!(std::fabs(spec.std[c]) > 1e-30 && std::fabs(spec.std[c]) < 1e30))
       return Status::error(Code::argument, "std[%d]: got %g, wanted a number other than 0", c, spec.std[c]);
-    if (!(spec.pad[c] >= 0 && spec.pad[c] <= 65535))
-      return Status::error(Code::argument, "pad[%d]: got %g, wanted 0 to 255 (16-bit frames: 65535)", c, spec.pad[c]);
+    if (!(spec.pad[c] >= 0 && spec.pad[c] <= 255))
+      return Status::error(Code::argument, "pad[%d]: got %g, wanted 0 to 255", c, spec.pad[c]);
   }
   if (spec.scale != 0 && !(spec.scale > 1e-30 && spec.scale < 1e30))
     return Status::error(Code::argument, "scale: got %g, wanted a number greater than 0", spec.scale);

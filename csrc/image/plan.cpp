@@ -157,15 +157,16 @@ void take_values(PlanData& data) noexcept {
   const bool integer = dtype == DType::u8 || dtype == DType::i8;
   const double scale = !integer ? 1 : spec.scale > 0 ? spec.scale : data.like.scale > 0 ? data.like.scale : 1;
   const int32_t zero = !integer ? 0 : spec.has_zero_point ? spec.zero_point : data.like.scale > 0 ? data.like.zero_point : 0;
-  const double one = static_cast<double>(1 << data.bits);
-  bool exact = integer && scale == 1 && zero == 0;
+  const int32_t largest = (1 << data.sample_bits) - 1;  // what counts as p = 255
+  const double one = static_cast<double>(1 << data.bits) * (largest / 255.0);
+  bool exact = integer && scale == 1 && zero == 0 && data.info->sample_bytes == 1;
   for (int32_t c = 0; c < channels_of(spec.color); ++c) exact = exact && spec.mean[c] == 0 && spec.std[c] == 1;
   data.store = dtype == DType::f32   ? Store::f32
                : dtype == DType::f16 ? Store::f16
                : dtype == DType::u8  ? (exact ? Store::u8_exact : Store::u8)
                                      : (exact ? Store::i8_exact : Store::i8);
   const image::StoreRow store = image::kBaselineKernels.store[static_cast<int>(data.store)];
-  const int32_t top = (data.info->sample_bytes == 2 ? 65535 : 255) << data.bits;
+  const int32_t top = largest << data.bits;
   for (int32_t c = 0; c < std::min(data.stored, image::kMaxStored); ++c) {
     Channel& channel = data.channels[c];
     if (channel.source == image::kPackPadding) continue;  // zeros
@@ -194,12 +195,13 @@ void take_passes(PlanData& data) noexcept {
 }  // namespace
 
 Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& like, int32_t max_items, ImagePlan& out,
-                       const Isa* isa) noexcept {
+                       const Isa* isa, int32_t bits) noexcept {
   MNNLITE_TRY(check_spec(spec));
   PlanData data;
   data.spec = spec;
   data.format = format;
   data.info = &image::info_of(format);
+  data.sample_bits = bits != 0 ? bits : 8 * data.info->sample_bytes;
   Isa chosen = Isa::baseline;
   if (isa != nullptr)
     chosen = *isa;
@@ -244,6 +246,9 @@ Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, c
     return Status::error(Code::argument, "the frame is %s, this plan is for %s", image::info_of(view.format).name,
                          data_.info->name);
   MNNLITE_TRY(image::check_view(view));
+  if (image::bits_of(view) != data_.sample_bits)
+    return Status::error(Code::argument, "the frame has %d bits a sample, this plan is for %d", image::bits_of(view),
+                         data_.sample_bits);
   if (n < 0 || n > data_.max_items || n > out.dims[0])
     return Status::error(Code::argument, "got %d regions, wanted at most %d: the plan's max_items and the tensor's slots",
                          n, std::min(data_.max_items, out.dims[0]));

@@ -18,9 +18,10 @@ class ImagePlan {
   /// Work out everything that does not depend on the frame.
   /// @param like  the tensor: rank 4, dtype f32, f16, u8 or i8; `data` is not looked at. dims[0] is the number of slots.
   /// @param max_items  most regions of one call, at most dims[0]
+  /// @param bits  of a sample, see ImageView; 0: all that it has
   /// @return Code::argument, dtype, layout: what does not fit, and what to do
   static Status make(const ImageSpec& spec, Format format, const TensorView& like, int32_t max_items, ImagePlan& out,
-                     const Isa* isa = nullptr) noexcept;
+                     const Isa* isa = nullptr, int32_t bits = 0) noexcept;
 
   /// Bytes that `run` needs for frames up to this size, 64-byte aligned. Grows with frame_width for Filter::area only.
   size_t scratch_bytes(int32_t frame_width, int32_t frame_height) const noexcept;
@@ -38,6 +39,9 @@ class ImagePlan {
   int32_t width() const noexcept { return data_.width; }
   int32_t height() const noexcept { return data_.height; }
   Format format() const noexcept { return data_.format; }
+  bool fits(const ImageView& view) const noexcept {
+    return view.format == data_.format && image::bits_of(view) == data_.sample_bits;
+  }
 
  private:
   image::PlanData data_;

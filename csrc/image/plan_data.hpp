@@ -38,6 +38,7 @@ struct PlanData {
   ImageSpec spec;
   Format format = Format::bgr;
   const FormatInfo* info = nullptr;
+  int32_t sample_bits = 8;  // 2^sample_bits - 1 counts as p = 255
   const Kernels* kernels = nullptr;
   int32_t width = 0, height = 0;  // of the network
   int32_t max_items = 0;

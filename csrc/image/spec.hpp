@@ -25,7 +25,7 @@ struct ImageSpec {
   Color color = Color::rgb;  // the order of channels in the tensor
   Filter filter = Filter::bilinear;
   int32_t multiple = 0;  // letterbox: the tensor may be any multiple of this that holds the picture
-  // y = (p - mean) / std; all three in the order of `color`, p in [0, 255] or, of 16-bit frames, [0, 65535].
+  // y = (p - mean) / std; all three in the order of `color`, p in [0, 255] whatever the frame's bits.
   double mean[4] = {0, 0, 0, 0};
   double std[4] = {1, 1, 1, 1};
   double pad[4] = {0, 0, 0, 0};

@@ -41,7 +41,7 @@ void numbers_of(const py::handle& values, double (&out)[4]) {
 // A plan with the shape of the arrays it fills.
 class NativePlan {
  public:
-  NativePlan(const py::object& spec, int32_t format, int32_t width, int32_t height, int32_t items) {
+  NativePlan(const py::object& spec, int32_t format, int32_t bits, int32_t width, int32_t height, int32_t items) {
     const ImageSpec native = image_spec_from(spec);
     TensorView tensor{};
     tensor.name = "out";
@@ -53,7 +53,7 @@ class NativePlan {
     const std::array<int32_t, 4> dims = last ? std::array<int32_t, 4>{items, height, width, channels}
                                              : std::array<int32_t, 4>{items, channels, height, width};
     std::copy(dims.begin(), dims.end(), tensor.dims);
-    check(ImagePlan::make(native, static_cast<Format>(format), tensor, items, plan_), "preprocess");
+    check(ImagePlan::make(native, static_cast<Format>(format), tensor, items, plan_, nullptr, bits), "preprocess");
     tensor_ = tensor;
     array_ = tensor;
     if (const int32_t pack = pack_of(layout_of(tensor)); pack > 1) {  // as NumPy shows it
@@ -80,12 +80,10 @@ class NativePlan {
     for (size_t i = 0; i < count; ++i) {
       const auto& frame = py::cast<const FrameHandle&>(frames[i]);
       views[i] = frame.view();
-      if (views[i].format != views[0].format)
-        raise(Status::error(Code::argument, "apply: got frames of %s and %s%s, wanted one format in a call",
-                            image::info_of(views[0].format).name, frame.format(),
-                            image::info_of(views[0].format).sample_bytes != image::info_of(views[i].format).sample_bytes
-                                ? " with samples of different sizes"
-                                : ""));
+      if (!plan_.fits(views[i]))
+        raise(Status::error(Code::argument, "apply: got frames of %s and %s, of %d and %d bits, wanted one format in a call",
+                            image::info_of(views[0].format).name, frame.format(), image::bits_of(views[0]),
+                            image::bits_of(views[i])));
       regions[i] = frame.region();
     }
     HeldBuffer held;
@@ -119,7 +117,7 @@ class NativePlan {
   static bool same_image(const ImageView& a, const ImageView& b) noexcept {
     return a.plane[0] == b.plane[0] && a.width == b.width && a.height == b.height && a.stride[0] == b.stride[0] &&
            a.format == b.format && a.plane[1] == b.plane[1] && a.plane[2] == b.plane[2] && a.stride[1] == b.stride[1] &&
-           a.stride[2] == b.stride[2] && a.matrix == b.matrix && a.range == b.range;
+           a.stride[2] == b.stride[2] && a.matrix == b.matrix && a.range == b.range && a.bits == b.bits;
   }
 
   ImagePlan plan_;
@@ -164,10 +162,10 @@ ImageSpec image_spec_from(const py::handle& spec) {
 
 void bind_image(py::module_& module) {
   py::class_<FrameHandle>(module, "FrameHandle", py::is_final())
-      .def_static("packed", &FrameHandle::packed, py::arg("array"), py::arg("format"))
+      .def_static("packed", &FrameHandle::packed, py::arg("array"), py::arg("format"), py::arg("bits"))
       .def_static("yuv", &FrameHandle::yuv, py::arg("format"), py::arg("arrays"), py::arg("matrix"), py::arg("range"))
       .def_static("planes", &FrameHandle::planes, py::arg("format"), py::arg("buffers"), py::arg("strides"), py::arg("width"),
-                  py::arg("height"), py::arg("itemsize"), py::arg("matrix"), py::arg("range"))
+                  py::arg("height"), py::arg("itemsize"), py::arg("bits"), py::arg("matrix"), py::arg("range"))
       .def("roi", &FrameHandle::roi, py::arg("x"), py::arg("y"), py::arg("width"), py::arg("height"))
       .def("quad",
            [](const FrameHandle& frame, const std::array<double, 8>& points) {
@@ -182,11 +180,12 @@ void bind_image(py::module_& module) {
       .def_property_readonly("range", [](const FrameHandle& frame) { return frame.view().range == Range::full ? "full" : "limited"; })
       // With 8 and 16 bits told apart; for ImagePlan.
       .def_property_readonly("sample_format", [](const FrameHandle& frame) { return static_cast<int32_t>(frame.view().format); })
+      .def_property_readonly("bits", [](const FrameHandle& frame) { return image::bits_of(frame.view()); })
       .def_property_readonly("region", &region_of);
 
   py::class_<NativePlan>(module, "ImagePlan", py::is_final())
-      .def(py::init<const py::object&, int32_t, int32_t, int32_t, int32_t>(), py::arg("spec"), py::arg("format"),
-           py::arg("width"), py::arg("height"), py::arg("items"))
+      .def(py::init<const py::object&, int32_t, int32_t, int32_t, int32_t, int32_t>(), py::arg("spec"), py::arg("format"),
+           py::arg("bits"), py::arg("width"), py::arg("height"), py::arg("items"))
       .def_property_readonly("shape", &NativePlan::shape)
       .def_property_readonly("dtype", &NativePlan::dtype)
       .def("run", &NativePlan::run, py::arg("frames"), py::arg("out"));

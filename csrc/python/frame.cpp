@@ -224,9 +224,10 @@ void FrameHandle::finish() {
   region_.height = view_.height;
 }
 
-FrameHandle FrameHandle::packed(const py::object& array, const std::string& format) {
+FrameHandle FrameHandle::packed(const py::object& array, const std::string& format, int32_t bits) {
   auto held = std::make_shared<HeldArray>(array, "the frame");
   FrameHandle frame;
+  frame.view_.bits = bits;
   frame.view_.format = packed_format(format, held->itemsize);
   const image::FormatInfo& info = image::info_of(frame.view_.format);
   if (held->rank < 2 || held->rank > 3)
@@ -278,9 +279,10 @@ FrameHandle FrameHandle::yuv(const std::string& format, const py::sequence& arra
 }
 
 FrameHandle FrameHandle::planes(const std::string& format, const py::sequence& buffers, const std::vector<py::ssize_t>& strides,
-                                int32_t width, int32_t height, int itemsize, const std::string& matrix,
-                                const std::string& range) {
+                                int32_t width, int32_t height, int itemsize, int32_t bits,
+                                const std::string& matrix, const std::string& range) {
   FrameHandle frame;
+  frame.view_.bits = bits;
   const bool yuv = format == "NV12" || format == "NV21" || format == "I420" || format == "YUYV" || format == "UYVY";
   frame.view_.format = yuv ? yuv_format(format) : packed_format(format, itemsize);
   set_colors(frame.view_, matrix, range);

@@ -41,15 +41,15 @@ class HeldArray {
 // What mnnlite.Frame holds: an image, the part of it that is meant, and what keeps the memory alive. Immutable.
 class FrameHandle {
  public:
-  // RGB, BGR, RGBA, BGRA (H, W, C) or GRAY (H, W), uint8 or uint16.
-  static FrameHandle packed(const py::object& array, const std::string& format);
+  // RGB, BGR, RGBA, BGRA (H, W, C) or GRAY (H, W), uint8 or uint16; bits of a sample, 0: all of them.
+  static FrameHandle packed(const py::object& array, const std::string& format, int32_t bits);
   // NV12, NV21: y, uv; I420: y, u, v; YUYV, UYVY: one array.
   static FrameHandle yuv(const std::string& format, const py::sequence& arrays, const std::string& matrix,
                          const std::string& range);
   // Planes of bytes with the strides beside them, as video decoders give them.
   static FrameHandle planes(const std::string& format, const py::sequence& buffers, const std::vector<py::ssize_t>& strides,
-                            int32_t width, int32_t height, int itemsize, const std::string& matrix,
-                            const std::string& range);
+                            int32_t width, int32_t height, int itemsize, int32_t bits,
+                            const std::string& matrix, const std::string& range);
 
   // Frame pixels; the result shares the memory.
   FrameHandle roi(double x, double y, double width, double height) const;

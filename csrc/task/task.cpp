@@ -61,7 +61,7 @@ Status Task::replan() noexcept {
   for (Plans& each : images_) {  // a spec that does not fit the tensor is refused now, not at the first frame
     each.plans.clear();
     const ImagePlan* plan = nullptr;
-    MNNLITE_TRY(find_plan(each, Format::bgr, &plan));
+    MNNLITE_TRY(find_plan(each, ImageView{}, &plan));
   }
   for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
     MNNLITE_TRY(plan_decoder(decoder, largest_width_, largest_height_));
@@ -150,14 +150,14 @@ Status Task::exchange_results(size_t decoder, std::shared_ptr<SinkBuffer>& spare
   return Status::error(Code::out_of_memory, "no memory for results");
 }
 
-Status Task::find_plan(Plans& input, Format format, const ImagePlan** plan) noexcept try {
-  const auto found = std::find_if(input.plans.begin(), input.plans.end(), [&](const ImagePlan& each) { return each.format() == format; });
+Status Task::find_plan(Plans& input, const ImageView& view, const ImagePlan** plan) noexcept try {
+  const auto found = std::find_if(input.plans.begin(), input.plans.end(), [&](const ImagePlan& each) { return each.fits(view); });
   if (found != input.plans.end()) {
     *plan = &*found;
     return {};
   }
   ImagePlan made;
-  MNNLITE_TRY(ImagePlan::make(input.image.spec, format, session_->input(input.image.input), batch_, made));
+  MNNLITE_TRY(ImagePlan::make(input.image.spec, view.format, session_->input(input.image.input), batch_, made, nullptr, view.bits));
   input.plans.push_back(made);
   *plan = &input.plans.back();
   return {};
@@ -173,7 +173,7 @@ Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) no
   for (int32_t i = 0; i < n; ++i) {
     const TaskItem& item = items[i];
     const ImagePlan* plan = nullptr;
-    MNNLITE_TRY(find_plan(input, item.view.format, &plan));
+    MNNLITE_TRY(find_plan(input, item.view, &plan));
     if (!scratch_.reserve(plan->scratch_bytes(item.view.width, item.view.height)))
       return Status::error(Code::out_of_memory, "no memory for the scratch of an image plan");
     if (!filled) MNNLITE_TRY(plan->run(item.view, &item.region, 1, slots_from(whole, i), scratch_.data()));

@@ -142,7 +142,7 @@ class Task {
   Status run_batches(const TaskItem* items, int32_t n) noexcept;
   Status run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept;
   Status decode(size_t decoder, int32_t n, bool first) noexcept;
-  Status find_plan(Plans& input, Format format, const ImagePlan** plan) noexcept;
+  Status find_plan(Plans& input, const ImageView& view, const ImagePlan** plan) noexcept;
 
   std::shared_ptr<Session> session_;
   std::vector<Plans> images_;

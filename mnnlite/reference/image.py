@@ -63,12 +63,15 @@ class Image:
         (H, W), (H/2, W/2), (H/2, W/2); halves are rounded up. YUYV, UYVY: (H, W, 2).
     matrix : {"bt601", "bt709"}
     range : {"limited", "full"}
+    bits : int, optional
+        Bits of a sample that are in use; all of them if it is not said.
     """
 
     format: str
     planes: tuple[NDArray[Any], ...]
     matrix: str = "bt601"
     range: str = "limited"
+    bits: int | None = None
 
     @property
     def width(self) -> int:
@@ -79,6 +82,11 @@ class Image:
     def height(self) -> int:
         """Pixels."""
         return int(self.planes[0].shape[0])
+
+    @property
+    def top(self) -> int:
+        """The sample that counts as p = 255: 255, or of 16 bits 65535."""
+        return int((1 << (self.bits or 8 * self.planes[0].dtype.itemsize)) - 1)
 
     @property
     def is_yuv(self) -> bool:
@@ -349,7 +357,7 @@ def to_color(samples: Samples, image: Image, color: str) -> Samples:
         narrow = values >> (bits - kept)
         total = sum(weight * narrow[names.index(name)] for weight, name in zip(GRAY_RGB, "RGB", strict=True))
         values, bits, names = np.asarray(total)[None], kept + GRAY_BITS, ("Y",)
-    opaque = np.full(values.shape[1:], (65535 if is_16bit else 255) << bits, np.int64)
+    opaque = np.full(values.shape[1:], image.top << bits, np.int64)
     wanted = ("Y",) if color == "GRAY" else tuple(color)
     picked = []
     for name in wanted:
@@ -361,20 +369,23 @@ def to_color(samples: Samples, image: Image, color: str) -> Samples:
 
 
 def to_output(samples: Samples, spec: ImageSpec, dtype: str, scale: float, zero_point: int, top: int) -> NDArray[Any]:
-    """Normalise, quantise and store one (C, H, W) picture; `top` is the largest p.
+    """Normalise, quantise and store one (C, H, W) picture; `top` is the sample that counts as p = 255.
 
+    So p is ``v / (2**bits * top / 255)``: of 16-bit samples v / 257 beside the fraction bits.
     float32: ``float32(v) * k + b``, each operation rounded once; float16 rounds that (half to even). Integers: the
-    float32, rounded half to even and saturated; without any normalisation ``(v + half) >> bits``, exact.
+    float32, rounded half to even and saturated; of 8-bit samples without any normalisation ``(v + half) >> bits``, exact.
     """
-    one = 1 << samples.bits
-    pad = np.array([min(math.floor(value * one + 0.5), top * one) for value in spec.pad_], np.int64)
+    one = (1 << samples.bits) * (top / 255)  # v of p = 1
+    pad = np.array([min(math.floor(value * one + 0.5), top << samples.bits) for value in spec.pad_], np.int64)
     values = np.where(samples.inside, samples.values, pad[:, None, None])
     is_integer = dtype in ("uint8", "int8")
     if not is_integer:
         scale, zero_point = 1.0, 0
     limits = np.iinfo(dtype) if is_integer else None
-    if limits and all(m == 0 for m in spec.mean_) and all(s == 1 for s in spec.std_) and (scale, zero_point) == (1, 0):
-        exact: NDArray[Any] = np.clip((values + one // 2) >> samples.bits, limits.min, limits.max).astype(dtype)
+    is_plain = all(m == 0 for m in spec.mean_) and all(s == 1 for s in spec.std_) and (scale, zero_point) == (1, 0)
+    if limits and is_plain and top == 255:
+        half = 1 << (samples.bits - 1)
+        exact: NDArray[Any] = np.clip((values + half) >> samples.bits, limits.min, limits.max).astype(dtype)
         return exact
     k = np.array([1.0 / (s * scale * one) for s in spec.std_]).astype(np.float32)
     b = np.array([zero_point - m / (s * scale) for m, s in zip(spec.mean_, spec.std_, strict=True)]).astype(np.float32)
@@ -421,7 +432,6 @@ def convert(
     region = region or Region(float(image.width), float(image.height))
     width, height = size or network_size(spec, region)
     samples = to_color(sample(image, spec, region, width, height), image, spec.color)
-    top = 65535 if image.planes[0].dtype == np.uint16 else 255
     scale = 1.0 if spec.scale is None else spec.scale
-    planar = to_output(samples, spec, spec.dtype or "float32", scale, spec.zero_point or 0, top)
+    planar = to_output(samples, spec, spec.dtype or "float32", scale, spec.zero_point or 0, image.top)
     return pack(planar[None], spec.layout or "NCHW")

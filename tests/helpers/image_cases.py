@@ -37,13 +37,16 @@ def make(
     offset: int = 0,
     matrix: str = "bt601",
     range: str = "limited",
+    bits: int | None = None,
 ) -> tuple[mnnlite.Frame, Image]:
     """The same picture as a frame and as the reference takes it."""
     half = ((height + 1) // 2, (width + 1) // 2)
     if format in PACKED:
         shape = (height, width) if format == "GRAY" else (height, width, PACKED[format])
         array = strided(rng, shape, dtype, gap, offset)
-        return mnnlite.Frame(array, format), Image(format, (array,))
+        if bits is not None:
+            array &= (1 << bits) - 1
+        return mnnlite.Frame(array, format, bits=bits), Image(format, (array,), bits=bits)
     if format in ("YUYV", "UYVY"):
         array = strided(rng, (height, (width + 1) // 2 * 2, 2), np.uint8, gap, offset)
         make_one = mnnlite.Frame.yuyv if format == "YUYV" else mnnlite.Frame.uyvy
