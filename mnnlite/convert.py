@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mnnlite import descriptions
 from mnnlite.errors import (
     ArgumentError,
     EngineNotFoundError,
@@ -52,7 +53,7 @@ def convert(
     weight_bits: int | None = None,
     external: bool = False,
 ) -> Path:
-    """Convert a network.
+    """Convert a network. What the file says of itself, and the task that follows from it, are in the new file too.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ def convert(
             made = Path(folder) / target.name
             _run_converter(source, made, options)
             _check_whole(made, source)
+            descriptions.carry(source, made)
             weights = made.with_name(made.name + ".weight")
             if external and weights.exists():
                 _check_room(Path(folder), weights)

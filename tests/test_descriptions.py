@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 import mnnlite
 from helpers import golden, networks, shared
 from mnnlite import ImageSpec, TaskSpec, decoders, descriptions
+from mnnlite.convert import convert
 from mnnlite.descriptions import mnnfile
 
 NAMES = {"0": "car", "1": "bus", "2": "sign"}
@@ -229,3 +231,145 @@ def test_exports__give_the_exporters_rows(name, checkout):
         points = found.points[rows]
         assert np.abs(np.clip(points[..., :2], 0, (256, 192)) - wanted["keypoints"][..., :2]).max() <= 0.1
         assert np.abs(points[..., 2] - wanted["keypoints"][..., 2]).max() <= 1e-3
+
+
+# ---- what other files say
+
+
+def test_onnx__metadata_says_the_same(made, tmp_path):
+    path = made({"output0": (1, 7, CELLS)})
+    model = onnx.load(tmp_path / "net.onnx")
+    for key, value in YOLO.items():
+        model.metadata_props.add(key=key, value=str(value))
+    onnx.save(model, tmp_path / "net.onnx")
+    mnnfile.write(path, YOLO)
+    told, known = mnnlite.describe(tmp_path / "net.onnx"), mnnlite.describe(path)
+    assert told.sources == known.sources
+    assert replace(told.one(), model=None) == replace(known.one(), model=None)
+
+
+def test_onnx__damage_is_an_error(made, tmp_path):
+    made({"output0": (1, 7, CELLS)})
+    whole, broken = (tmp_path / "net.onnx").read_bytes(), tmp_path / "broken.onnx"
+    rng = np.random.default_rng(8)
+    for _ in range(200):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), 4):
+            data[at] = rng.integers(0, 256)
+        broken.write_bytes(data)
+        with contextlib.suppress(mnnlite.MnnliteError):
+            mnnlite.describe(broken)
+    for content in (b"", b"\xff" * 9, whole[:-3]):
+        broken.write_bytes(content)
+        with pytest.raises(mnnlite.ModelFormatError, match=r"broken\.onnx"):
+            mnnlite.describe(broken)
+
+
+def test_texts__symbols_of_the_exporter(made, tmp_path):
+    path = made({"out": (1, 40, 12)}, {"character": "\n".join("0123456789")}, size=(1, 3, 48, -1))
+    spec = mnnlite.describe(path).one()
+    assert spec.decoder == decoders.Ctc(keys=tuple("0123456789"), space=True)
+    assert (spec.image.size, spec.image.color, spec.image.anchor) == ((320, 48), "BGR", "top_left")
+    mnnfile.write(path, {"character": "0\n1\n2"})
+    with pytest.raises(mnnlite.ArgumentError, match="3 symbols, but output out is 1x40x12"):
+        mnnlite.describe(path)
+
+
+def test_hugging_face__what_lies_beside(made, tmp_path):
+    path = made({"logits": (1, 3)}, size=(1, 3, 32, 32))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"architectures": ["ResNetForImageClassification"], "id2label": NAMES})
+    )
+    processor = {"image_mean": [0.5, 0.25, 0.75], "image_std": [0.5, 0.5, 0.25], "size": {"height": 32, "width": 32}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+    found = mnnlite.describe(path)
+    spec = found.one()
+    assert spec.decoder == decoders.Classification(classes=tuple(NAMES.values()))
+    np.testing.assert_allclose(spec.image.mean, [127.5, 63.75, 191.25])
+    np.testing.assert_allclose(spec.image.std, [127.5, 127.5, 63.75])
+    assert found.sources["image.mean"] == "preprocessor_config.json"
+    assert found.sources["decoder.classes"] == "config.json: id2label"
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [1, 2], "image_std": [1, 2]}))
+    with pytest.raises(
+        mnnlite.ArgumentError, match=r"net\.mnn: its preprocessor_config\.json or config\.json cannot be used"
+    ):
+        mnnlite.describe(path)
+
+
+def test_archive__what_lies_beside(made, tmp_path):
+    path = made({"out": (1, 3)}, size=(1, 3, 32, 32))
+    steps = {"mean": [1, 2, 3], "scale": [4, 5, 6], "dai_type": "BGR888p"}
+    head = {"parser": "ClassificationParser", "metadata": {"classes": ["a", "b", "c"], "is_softmax": True}}
+    model = {"metadata": {"path": "net.onnx"}, "inputs": [{"preprocessing": steps}], "heads": [head]}
+    (tmp_path / "config.json").write_text(json.dumps({"model": model}))
+    spec = mnnlite.describe(path).one()
+    assert spec.decoder == decoders.Classification(classes=("a", "b", "c"), activation="none")
+    assert spec.image == ImageSpec(size=(32, 32), color="BGR", mean=(1, 2, 3), std=(4, 5, 6))
+    model["metadata"]["path"] = "other.onnx"  # of another network in the same folder
+    (tmp_path / "config.json").write_text(json.dumps({"model": model}))
+    assert mnnlite.describe(path).task_spec is None
+
+
+def test_tflite__metadata_of_the_task_library(checkout):
+    folder = shared.models(checkout) / "mp_selfie_segmentation"
+    spec = mnnlite.describe(folder / "selfie_segmentation_landscape.tflite").one()
+    assert spec.image == ImageSpec(size=(256, 144), color="RGB", mean=0.0, std=255.0)
+    assert isinstance(spec.decoder, decoders.Segmentation)
+
+
+def test_convert__the_description_goes_along(made, tmp_path):
+    made({"output0": (1, 7, CELLS)})
+    model = onnx.load(tmp_path / "net.onnx")
+    for key, value in YOLO.items():
+        model.metadata_props.add(key=key, value=str(value))
+    onnx.save(model, tmp_path / "net.onnx")
+    convert(tmp_path / "net.onnx", tmp_path / "all.mnn")
+    said = mnnfile.read(tmp_path / "all.mnn")
+    assert said["names"] == NAMES or said["names"] == {str(key): name for key, name in NAMES.items()}
+    assert said["mnnlite"]["decoder"]["classes"] == list(NAMES.values())
+    with mnnlite.Task(tmp_path / "all.mnn") as task:
+        assert task.spec == replace(mnnlite.describe(tmp_path / "net.onnx").one(), model=str(tmp_path / "all.mnn"))
+
+
+# ---- what tensors alone show
+
+SIZE = (1, 3, 128, 128)
+GRID = 16 * 16 + 8 * 8 + 4 * 4
+
+
+@pytest.mark.parametrize(
+    ("outputs", "last", "titles"),
+    [
+        ({"o": (1, 84, GRID)}, "", ["Yolo()", "Yolo(rotated=True)"]),
+        ({"o": (1, 3 * GRID, 9)}, "", ["Yolo(version='v5')"]),
+        ({"o": (1, 300, 6)}, "", ["Yolo(version='end2end')"]),
+        ({"o": (1, 40)}, "Softmax", ["Classification(activation='none')"]),
+        ({"o": (1, 41)}, "", ["Classification()", "Embedding()"]),
+        ({"s": (1, 99, 3), "b": (1, 99, 4)}, "", ["Ssd()", "Ssd(boxes='centers')"]),
+        ({"o": (1, 4, 128, 128)}, "", ["Segmentation()"]),
+        ({"a": (1, 2, 64, 64), "b": (1, 2, 64, 64)}, "", ["Segmentation()"]),
+        ({"o": (1, 1, 128, 128)}, "", ["Segmentation(mode='binary')", "DbText()"]),
+        ({"o": (1, 17, 32, 32)}, "", ["Segmentation()", "Keypoints()"]),
+        ({"a": (1, 1, 32, 32), "b": (1, 2, 32, 32), "c": (1, 2, 32, 32), "d": (1, 10, 32, 32)}, "", ["CenterFace()"]),
+        ({"r": (1, 896, 16), "c": (1, 896, 1)}, "", ["Ssd("]),
+        ({"o": (1, 7, 11)}, "", []),
+    ],
+)
+def test_tensors__every_reading_that_fits_and_no_other(made, outputs, last, titles):
+    path = networks.convert(networks.outputs(made({"x": (1, 1)}).with_name("n.onnx"), SIZE, outputs, last))
+    found = mnnlite.describe(path)
+    readings = [reading.title for reading in found.candidates] or ([] if found.task_spec is None else [found.title])
+    if len(readings) == 1:
+        assert readings[0].startswith(titles[0])
+    else:
+        assert readings == titles
+    assert (found.task_spec is None) == (found.question != "")
+
+
+def test_tensors__what_nobody_says_is_asked_for(made):
+    path = networks.convert(networks.outputs(made({"x": (1, 1)}).with_name("n.onnx"), SIZE, {"o": (1, 40)}, "Softmax"))
+    with pytest.raises(mnnlite.ArgumentError, match=r"n\.mnn: .* nothing says image.color, image.mean, image.std"):
+        mnnlite.Task(path)
+    reading = mnnlite.describe(path).candidates[0]
+    with mnnlite.Task(reading.task_spec) as task:  # to go on from
+        assert task.model.inputs["input"].shape == SIZE

@@ -5,6 +5,6 @@ part. Where there is more than one reading it lists them and asks.
 """
 
 from mnnlite.descriptions.description import Description, Network, Reading
-from mnnlite.descriptions.reader import SelfDescription, describe, embed
+from mnnlite.descriptions.reader import SelfDescription, carry, describe, embed
 
-__all__ = ["Description", "Network", "Reading", "SelfDescription", "describe", "embed"]
+__all__ = ["Description", "Network", "Reading", "SelfDescription", "carry", "describe", "embed"]

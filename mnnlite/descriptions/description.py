@@ -32,11 +32,14 @@ class Network:
         How messages call the file.
     inputs, outputs : tuple of TensorInfo
         -1 is an open axis.
+    makers : dict of str to str
+        The operator that makes an output, where it is known, such as ``"Softmax"``.
     """
 
     path: str
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    makers: Mapping[str, str] = field(default_factory=dict)
 
     def listed(self) -> str:
         """The outputs as messages show them."""
@@ -129,6 +132,11 @@ class Description:
         if self.task_spec is None:
             raise ArgumentError(f"{self.path}: {self.question}")
         return self.task_spec
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words; "" where that is the question."""
+        return "" if self.task_spec is None else Reading(self.task_spec).title
 
     def lines(self) -> list[str]:
         """Part, value and source as text, one a line; or the question and the candidates."""

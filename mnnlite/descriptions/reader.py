@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.descriptions import mnnfile, own, yolo
-from mnnlite.descriptions.description import Description, Network
+from mnnlite.descriptions import beside, mnnfile, onnxfile, own, texts, tflitefile, yolo
+from mnnlite.descriptions.description import Description, Network, Reading
+from mnnlite.descriptions.fits import NOT_SAID, Fit, fits, reading
+from mnnlite.descriptions.published import Published, published
+from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
 
 if TYPE_CHECKING:
@@ -15,7 +19,9 @@ if TYPE_CHECKING:
 
     from mnnlite.specs import TaskSpec
 
-__all__ = ["SelfDescription", "describe", "embed"]
+__all__ = ["SelfDescription", "carry", "describe", "embed", "network_of", "read_file"]
+
+_OTHER_FILES = {".onnx": "an ONNX", ".tflite": "a TFLite"}
 
 
 class SelfDescription:
@@ -32,7 +38,7 @@ class SelfDescription:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self.said = mnnfile.read(path)
+        self.said = {**beside.read(self.path), **mnnfile.read(path)}
 
     def task_spec(self) -> TaskSpec | None:
         """The task, if mnnlite wrote it into the file; None otherwise.
@@ -46,8 +52,12 @@ class SelfDescription:
 
     def image_sizes(self) -> list[tuple[str, int, int, int, int, str]]:
         """Sizes of inputs that the file leaves open, as `Model` takes them."""
-        size = yolo.size_of(self.said) if yolo.said_by_yolo(self.said) else None
-        return [] if size is None else [("", *size, "")]
+        size: tuple[int, ...] | None = None
+        if yolo.said_by_yolo(self.said):
+            size = yolo.size_of(self.said)
+        elif texts.said_by_text_exporter(self.said):
+            size = texts.size_of(self.said)
+        return [] if size is None else [("", *size, "")]  # type: ignore[list-item]
 
     def read(self, model: Model) -> Description:
         """The description of the loaded network.
@@ -57,15 +67,83 @@ class SelfDescription:
         ArgumentError
             What the file says contradicts its tensors.
         """
-        network = Network(self.path, tuple(model.inputs.values()), tuple(model.outputs.values()))
         spec = self.task_spec()
         if spec is not None:
             where = f"mnnlite's description in {Path(self.path).name}"
             parts = [part for part in own.PARTS if part in self.said[own.KEY]]
             return Description(self.path, spec, dict.fromkeys(parts, where))
-        if yolo.said_by_yolo(self.said):
-            return Description.of(network, [yolo.yolo(network, self.said, "the exporter's description")])
-        return Description.of(network, [])
+        return _read(network_of(self.path, model), self.said)
+
+
+def network_of(path: str, model: Model) -> Network:
+    """A loaded network's tensors."""
+    outputs = tuple(model.outputs.values())
+    names = {info.name for info in outputs}
+    makers = {name: kind for name, kind, _ in model.operators() if name in names}
+    return Network(path, tuple(model.inputs.values()), outputs, makers)
+
+
+def _read(network: Network, said: Mapping[str, Any]) -> Description:
+    if yolo.said_by_yolo(said):
+        return Description.of(network, [yolo.yolo(network, said, "the exporter's description")])
+    if texts.said_by_text_exporter(said):
+        return Description.of(network, [texts.recognition(network, said, "the exporter's description")])
+    return _by_tensors(network, published(said, network.path))
+
+
+def _by_tensors(network: Network, known: Published) -> Description:
+    found = fits(network, known.names)
+    if known.families:
+        found = [fit for fit in found if isinstance(fit.decoder, known.families)]
+        if not found:
+            raise ArgumentError(
+                f"{network.path}: {known.meant_by}, but no such decoder fits {network.listed()}; say what holds with image= "
+                "and decoder=, in Python or in a pipeline file"
+            )
+    readings = [_reading(network, fit, known) for fit in found]
+    if len(readings) != 1:
+        return Description.of(network, readings)
+    missing = [part for part, why in readings[0].sources.items() if why == NOT_SAID]
+    question = ""
+    if missing:
+        question = (
+            f"its outputs are read by {readings[0].title}, but nothing says {', '.join(missing)}: what its trainer fed; say it "
+            "with image=ImageSpec(...) and decoder=..., in Python or in a pipeline file"
+        )
+    return Description.of(network, readings, question)
+
+
+def _reading(network: Network, fit: Fit, known: Published) -> Reading:
+    options = {
+        name: value
+        for name, value in known.options.items()
+        if not isinstance(fit.decoder, dict) and name in {entry.name for entry in fields(fit.decoder)}
+    }
+    if options and not isinstance(fit.decoder, dict):
+        fit = replace(fit, decoder=replace(fit.decoder, **options))
+    found = reading(network, fit, known.image, known.where)
+    sources = dict(found.sources)
+    if known.names and getattr(fit.decoder, "classes", None):
+        sources["decoder.classes"] = known.names_from
+    if known.meant_by:
+        sources["decoder"] = f"{known.meant_by}; {sources['decoder']}"
+    return Reading(found.task_spec, sources)
+
+
+def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Network]:
+    """What an .onnx or .tflite file and the files beside it say, and its tensors.
+
+    Raises
+    ------
+    ModelNotFoundError, ModelFormatError
+    """
+    makers: dict[str, str] = {}
+    if Path(path).suffix.lower() == ".onnx":
+        said, inputs, outputs, makers = onnxfile.read(path)
+    else:
+        said, inputs, outputs = tflitefile.read(path)
+    network = Network(os.fspath(path), tuple(inputs), tuple(outputs), makers)
+    return {**beside.read(network.path), **said}, network
 
 
 def describe(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int]] | None = None) -> Description:
@@ -74,9 +152,9 @@ def describe(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int]
     Parameters
     ----------
     path : path
-        An ``.mnn`` file.
+        An ``.mnn``, ``.onnx`` or ``.tflite`` file. What is described of the latter two is how the converted network is used.
     shapes : dict of str to tuple of int, optional
-        Shapes of inputs that the file leaves open and does not describe.
+        Shapes of inputs that an .mnn file leaves open and does not describe.
 
     Returns
     -------
@@ -92,22 +170,27 @@ def describe(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int]
 
     Notes
     -----
-    Loads the network once, to see its tensors, and closes it. Nothing is executed, and no code that a file names.
+    Reads the exporter's words in ``bizCode``, ``metadata_props`` or a zip behind the file, the TFLite task library's
+    metadata, and ``config.json`` and ``preprocessor_config.json`` beside it. Loads an .mnn once, to see its tensors, and
+    closes it. Nothing is executed, and no code that a file names.
     """
-    said = SelfDescription(path)
-    with Model(said.path, shapes=shapes, _images=() if shapes else said.image_sizes()) as model:
-        return said.read(model)
+    if Path(path).suffix.lower() in _OTHER_FILES:
+        said, network = read_file(path)
+        return _read(network, said)
+    found = SelfDescription(path)
+    with Model(found.path, shapes=shapes, _images=() if shapes else found.image_sizes()) as model:
+        return found.read(model)
 
 
-def embed(path: str | os.PathLike[str], spec: TaskSpec, said: Mapping[str, Any] | None = None) -> None:
+def embed(path: str | os.PathLike[str], spec: TaskSpec | None, said: Mapping[str, Any] | None = None) -> None:
     """Write a task into an .mnn file, so that the file is all a board needs.
 
     Parameters
     ----------
     path : path
         An ``.mnn`` file; it is replaced when the new one is whole. What its exporter said stays.
-    spec : TaskSpec
-        How it is used; the model in it does not matter.
+    spec : TaskSpec, optional
+        How it is used; the model in it does not matter. None: only `said` is written.
     said : dict, optional
         What an exporter said of the network elsewhere, as in the file it was converted from.
 
@@ -117,5 +200,33 @@ def embed(path: str | os.PathLike[str], spec: TaskSpec, said: Mapping[str, Any] 
         A decoder from outside, which a file must not name; or the file has no room for a description.
     ModelNotFoundError, ModelFormatError, OutputError
     """
-    known = mnnfile.read(path)
-    mnnfile.write(path, {**known, **(said or {}), own.KEY: own.to_dict(spec)})
+    mine = {} if spec is None else {own.KEY: own.to_dict(spec)}
+    mnnfile.write(path, {**mnnfile.read(path), **(said or {}), **mine})
+
+
+def carry(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Description | None:
+    """Take what a file says of itself into the .mnn that was converted from it, with the task that follows.
+
+    Parameters
+    ----------
+    source : path
+        An ``.onnx`` or ``.tflite`` file.
+    target : path
+        The ``.mnn`` file; it is rewritten in place.
+
+    Returns
+    -------
+    Description or None
+        What the converted file now says; None where it cannot be told, as with open shapes that nobody says. A question,
+        or words that contradict the tensors, are no error here: the converted network is whole.
+    """
+    said, _ = read_file(source)
+    if said:
+        embed(target, None, said)
+    try:
+        found = describe(target)
+    except ArgumentError:
+        return None
+    if found.task_spec is not None and not any(why == NOT_SAID for why in found.sources.values()):
+        embed(target, found.task_spec)
+    return found
