@@ -1,0 +1,131 @@
+"""When a video was begun, against the clock of a track."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnnlite.errors import SourceError
+from mnnlite.mapping.logs import gpmf
+from mnnlite.mapping.logs.log import utc_of
+
+if TYPE_CHECKING:
+    import os
+
+    from mnnlite.mapping.logs import Log
+
+__all__ = ["Start", "check_covers", "start_of", "text"]
+
+GIVEN, OWN, CONTAINER, UNKNOWN = 0.02, 0.05, 1.5, 3.0  # seconds: how well a start is known, by what says it
+ZONE = 900  # seconds: time zones differ by whole quarters of an hour
+NEAR_ZONE = 120  # how far from such a difference a clock may be off beside it
+
+
+@dataclass
+class Start:
+    """UTC of a video's first frame, seconds since 1970, its deviation, and what was taken for granted."""
+
+    start: float
+    sigma: float
+    notes: list[str] = field(default_factory=list)
+
+
+def text(utc: float) -> str:
+    """A time for people."""
+    if not math.isfinite(utc) or abs(utc) > 2.5e11:
+        return str(utc)
+    return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=utc)).strftime("%Y-%m-%d %H:%M:%S UTC")  # noqa: DTZ001
+
+
+def start_of(
+    video: str | os.PathLike[str],
+    first: float,
+    last: float,
+    log: Log,
+    offset: float | None,
+    seconds: float | None = None,
+) -> Start:
+    """Find out when the first frame of a video was.
+
+    Parameters
+    ----------
+    video : path
+    first, last : float
+        UTC of the track's ends.
+    log : Log
+        The track's; one that was read from this very video knows the answer.
+    offset : float or None
+    seconds : float, optional
+        How long the video is, where that is known already.
+
+    Raises
+    ------
+    SourceError
+        The track is of another time.
+    """
+    created, length = _container(Path(video))
+    length = seconds if seconds is not None else length
+    if log.video_start is not None and Path(log.name) == Path(video):
+        return Start(log.video_start + (offset or 0.0), OWN if offset is None else GIVEN)
+    metadata = gpmf.read_video(str(video), Path(video)) if Path(video).suffix.lower() in (".mp4", ".mov") else None
+    if metadata is not None and metadata.video_start is not None:
+        start = Start(metadata.video_start + (offset or 0.0), OWN if offset is None else GIVEN)
+    elif created is not None:
+        start = Start(created + (offset or 0.0), CONTAINER if offset is None else GIVEN)
+    else:
+        start = Start(first + (offset or 0.0), UNKNOWN if offset is None else GIVEN)
+        if offset is None:
+            start.notes.append(
+                "the video does not say when it was begun: taken to begin with the track, give or take 3 s"
+            )
+    check_covers(start.start, length, first, last, log.name)
+    return start
+
+
+def check_covers(start: float, seconds: float | None, first: float, last: float, name: str) -> None:
+    """Refuse a track that is of another time than the video.
+
+    Raises
+    ------
+    SourceError
+    """
+    end = start + (seconds or 0.0)
+    if first - CONTAINER * 2 <= end and start <= last + CONTAINER * 2:
+        return
+    said = f"the video is from {text(start)} to {text(end)}, the track {name} from {text(first)} to {text(last)}"
+    away = (first + last) / 2 - (start + end) / 2
+    zones = round(away / ZONE)
+    if 0 < abs(zones) <= 14 * 3600 / ZONE and abs(away - zones * ZONE) < NEAR_ZONE + max(last - first, end - start):
+        hours = zones * ZONE / 3600
+        raise SourceError(
+            f"{said}: {hours:+g} h apart, so one of them may be in local time; if so give --offset {zones * ZONE}"
+        )
+    raise SourceError(f"{said}: they do not belong together; if a clock was wrong give --offset SECONDS")
+
+
+def _container(path: Path) -> tuple[float | None, float | None]:
+    """When a video says that it was begun, and how many seconds it has."""
+    from mnnlite.video import pyav
+
+    av = pyav.load()
+    try:
+        with av.open(f"file:{path}") as container:
+            created = container.metadata.get("creation_time") or next(
+                (
+                    stream.metadata["creation_time"]
+                    for stream in container.streams
+                    if "creation_time" in stream.metadata
+                ),
+                "",
+            )
+            seconds = container.duration / 1e6 if container.duration else None
+    except (OSError, ValueError) as error:
+        raise SourceError(f"cannot read {path}: {pyav.reason(error)}") from None
+    try:
+        utc = utc_of(created)
+    except ValueError:
+        return None, seconds
+    return (utc if utc > 0 else None), seconds  # 1904 or 1970: the clock was never set

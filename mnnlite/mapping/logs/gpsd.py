@@ -1,0 +1,150 @@
+"""gpsd's JSON: live from its socket, or as ``gpspipe -w`` wrote it to a file."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite.errors import ArgumentError, SourceError
+from mnnlite.mapping.logs.log import Log, columns, utc_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Self
+
+__all__ = ["Gpsd", "read", "row_of"]
+
+PORT = 2947
+LONGEST = 1 << 20  # bytes of a line: more is not gpsd
+_STATUS = {2: 2, 3: 4, 4: 5, 5: 6}  # of a TPV -> quality as in GGA
+
+
+class Gpsd:
+    """A live connection to gpsd; iterating gives its ``TPV`` reports as dicts, in the order they come.
+
+    Parameters
+    ----------
+    address : str
+        ``HOST``, ``HOST:PORT`` or ``gpsd://HOST:PORT``; 2947 is gpsd's port.
+    timeout_s : float
+        How long to wait for a line.
+
+    Raises
+    ------
+    SourceError
+        Nobody listens there; while iterating: it fell silent, or is not gpsd.
+    """
+
+    def __init__(self, address: str = "localhost", timeout_s: float = 10.0) -> None:
+        host, _, port = address.removeprefix("gpsd://").strip("/").partition(":")
+        if port and not port.isdigit():
+            raise ArgumentError(f"gpsd is at {address!r}; wanted HOST or HOST:PORT")
+        self.name = f"gpsd at {host or 'localhost'}:{port or PORT}"
+        try:
+            self._socket = socket.create_connection((host or "localhost", int(port or PORT)), timeout_s)
+            self._socket.sendall(b'?WATCH={"enable":true,"json":true};\n')
+        except OSError as error:
+            raise SourceError(f"cannot reach {self.name}: {error.strerror or error}") from None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        waiting = b""
+        while True:
+            try:
+                received = self._socket.recv(65536)
+            except OSError as error:
+                raise SourceError(f"{self.name} fell silent: {error.strerror or error}") from None
+            if not received:
+                return
+            *lines, waiting = (waiting + received).split(b"\n")
+            if len(waiting) > LONGEST:
+                raise SourceError(f"{self.name} writes no lines: it is not gpsd")
+            for line in lines:
+                report = _report(line)
+                if report is not None:
+                    yield report
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _report(line: bytes) -> dict[str, Any] | None:
+    if b'"TPV"' not in line:
+        return None
+    try:
+        report = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return report if isinstance(report, dict) and report.get("class") == "TPV" else None
+
+
+def row_of(report: dict[str, Any]) -> tuple[float, ...] | None:
+    """UTC, latitude, longitude, height, speed, course, sigma and quality of a TPV; None without time and place.
+
+    The deviation per axis is the root mean square of ``epx`` and ``epy``, which gpsd gives as bounds for 95 % (its man page
+    gpsd_json(5)), so divided by 1.96.
+    """
+
+    def number(*names: str) -> float:
+        for name in names:
+            value = report.get(name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                return float(value)
+        return math.nan
+
+    try:
+        utc = utc_of(str(report["time"]))
+    except (KeyError, ValueError):
+        return None
+    if number("mode") < 2 or math.isnan(number("lat")) or math.isnan(number("lon")):
+        return None
+    sigma = math.hypot(number("epx"), number("epy")) / math.sqrt(2) / 1.96
+    quality = _STATUS.get(int(report.get("status") or 1), 1)
+    height = number("altHAE") if number("mode") >= 3 else math.nan
+    return utc, number("lat"), number("lon"), height, number("speed"), number("track"), sigma, quality
+
+
+def read(name: str, content: bytes) -> Log:
+    """Read lines of JSON; what is no TPV with a time and a place is left out.
+
+    Raises
+    ------
+    SourceError
+        None of them is.
+    """
+    merged: dict[float, tuple[float, ...]] = {}
+    for line in content.splitlines():
+        report = _report(line)
+        row = None if report is None else row_of(report)
+        if row is not None:  # gpsd reports a time several times, as it comes to know more of it
+            before = merged.get(row[0], row)
+            known = [new if not math.isnan(new) else old for new, old in zip(row, before, strict=True)]
+            merged[row[0]] = tuple(known)
+    if not merged:
+        raise SourceError(f"{name} has no report (TPV) of gpsd with a time and a place in it")
+    utc, latitude, longitude, height, speed, course, sigma, quality = columns(list(merged.values()), 8)
+    unknown = np.full(len(utc), np.nan)
+    return Log(
+        name,
+        utc,
+        latitude,
+        longitude,
+        height,
+        speed,
+        course,
+        sigma,
+        unknown,
+        quality.astype(np.int8),
+        vertical="ellipsoid",
+    )
