@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import meter
+from mnnlite import memory_probe
 from mnnlite.errors import ArgumentError, ModelNotFoundError
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ def of(
     """
     path = Path(source)
     pictures = [list(image) for image in images]  # as JSON has them
-    options = meter.model_options(outputs, shapes, external, arena_options, resizable=bool(resizable), images=pictures)
+    options = memory_probe.model_options(
+        outputs, shapes, external, arena_options, resizable=bool(resizable), images=pictures
+    )
     try:
         key = _digest(path) + json.dumps(options, sort_keys=True)
     except OSError as error:
@@ -170,12 +172,12 @@ def _digest(path: Path) -> str:
 
 
 def _measure(path: Path, options: dict[str, Any]) -> Cost:
-    found = meter.measure(path, options, run=False)
+    found = memory_probe.measure(path, options, run=False)
     terms = found.terms
     buffer = terms["file"]
     weights = terms["static"] - terms["outputs"]
     loaded = found["release model buffer"].anonymous
-    peaks = [found[stage].peak for stage in meter.LOADING]
+    peaks = [found[stage].peak for stage in memory_probe.LOADING]
     if all(peak is not None for peak in peaks):
         transient = max(peak for peak in peaks if peak is not None) - buffer - weights - terms["inputs"]
     else:  # the kernel does not measure peaks: the weights once more, which is more than was ever seen

@@ -13,7 +13,7 @@ from mnnlite.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_folder", "whole"]
+__all__ = ["check_folder", "atomic_write"]
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -33,7 +33,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a path of the same suffix to write to; at the end it takes the place of `path`.
 
     Raises

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from mnnlite.files import whole
+from mnnlite.files import atomic_write
 
 if TYPE_CHECKING:
     import os
@@ -93,7 +93,7 @@ class TraceWriter:
         OutputError
         """
         target = Path(path)
-        with whole(target) as made:
+        with atomic_write(target) as made:
             made.write_text(json.dumps(self.to_dict()), encoding="utf-8")
         return target
 

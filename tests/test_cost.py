@@ -10,7 +10,7 @@ import pytest
 import mnnlite
 from helpers import models as helper_models
 from helpers import networks
-from mnnlite import cost, meter, observe
+from mnnlite import cost, memory_probe, observe
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def test_errors_are_those_of_loading(tmp_path, models):
 
 
 def test_a_child_that_dies_is_an_error(models, monkeypatch):
-    monkeypatch.setattr(meter.sys, "path", [])
+    monkeypatch.setattr(memory_probe.sys, "path", [])
     cost.forget()
     with pytest.raises(mnnlite.EngineError, match="no answer"):
         cost.of(models / "tiny.mnn")
@@ -101,13 +101,13 @@ def test_a_model_that_keeps_its_buffer_holds_it(two):
 def test_kernels_that_measure_no_peaks_get_a_bound(two, monkeypatch):
     measured = cost.of(two)
     cost.forget()
-    whole = meter.measure
+    whole = memory_probe.measure
 
     def without_peaks(*args, **kwargs):
         found = whole(*args, **kwargs)
         readings = tuple(dataclasses.replace(each, peak=None) for each in found.readings)
         return dataclasses.replace(found, readings=readings)
 
-    monkeypatch.setattr(meter, "measure", without_peaks)
+    monkeypatch.setattr(memory_probe, "measure", without_peaks)
     assert cost.of(two).loading >= measured.loading
     cost.forget()

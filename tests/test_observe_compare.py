@@ -15,7 +15,7 @@ from helpers import models, networks
 from helpers.cli import mnnlite as command
 from mnnlite import observe
 from mnnlite.observe.matching import base_name
-from mnnlite.observe.measures import difference
+from mnnlite.observe.metrics import difference
 
 CHANNELS = 8
 
@@ -226,10 +226,10 @@ def test_dump__of_a_faulty_device_is_fed_to_the_reference(clean, tmp_path):
 
 def test_dump__of_a_frameworks_hook(clean, tmp_path):
     """Names and arrays, as ten lines of a hook write them."""
-    from mnnlite.observe.references import OnnxSide
+    from mnnlite.observe.references import OnnxModel
 
     image = np.random.default_rng(2).random((1, 3, 24, 20), np.float32)
-    run = OnnxSide(clean).record("", {"image": image})
+    run = OnnxModel(clean).record("", {"image": image})
     path = tmp_path / "hook.npz"
     np.savez(path, **{"inputs/image": image}, **{tensor.name: tensor.value for tensor in run.tensors})
     found = observe.compare(clean.with_suffix(".mnn"), path)
@@ -238,10 +238,10 @@ def test_dump__of_a_frameworks_hook(clean, tmp_path):
 
 
 def test_dump__whose_names_say_nothing_is_matched_by_value(clean, tmp_path):
-    from mnnlite.observe.references import OnnxSide
+    from mnnlite.observe.references import OnnxModel
 
     image = np.random.default_rng(2).random((1, 3, 24, 20), np.float32)
-    run = OnnxSide(clean).record("", {"image": image})
+    run = OnnxModel(clean).record("", {"image": image})
     path = tmp_path / "hook.npz"
     modules = {f"module{number}": tensor.value for number, tensor in enumerate(run.tensors)}
     np.savez(path, **{"inputs/image": image}, **modules)

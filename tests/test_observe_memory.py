@@ -13,7 +13,7 @@ from helpers import models, networks
 from helpers.child import run_python
 from helpers.cli import mnnlite as command
 from mnnlite import observe
-from mnnlite.observe.life import STAGES
+from mnnlite.observe.memory_curve import STAGES
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +128,8 @@ with mnnlite.Arena() as arena:
     models = {"heavy": mnnlite.Model(heavy, arena=arena), "big": mnnlite.Model(big, arena=arena)}
     for model in models.values():
         model.run(borrow=True)
-    found = observe.ledger(models, before)
-    first, second = found.accounts
+    found = observe.memory_report(models, before)
+    first, second = found.models
     assert (first.model, second.model) == ("heavy", "big")
     assert first.model_buffer == second.model_buffer == 0
     assert first.weights > 8 << 20 > second.weights
@@ -142,11 +142,11 @@ with mnnlite.Arena() as arena:
     assert abs(found.unexplained) < 0.05 * found.growth + (1 << 20), found
     assert sum(found.categories.values()) == found.growth - found.unexplained
     kept = mnnlite.Model(big, resizable=True)
-    assert observe.ledger(kept, before).accounts[0].model_buffer > 0
+    assert observe.memory_report(kept, before).models[0].model_buffer > 0
 """
 
 
-def test_ledger__explains_the_growth_of_the_process(heavy):
+def test_memory_report__explains_the_growth_of_the_process(heavy):
     run_python(LEDGER, str(heavy), str(models.path("big")))
 
 
@@ -188,18 +188,18 @@ assert found["process"]["anonymous"] > found["growth"]
 """
 
 
-def test_runtime_memory__is_a_ledger(heavy):
+def test_runtime_memory__is_a_memory_report(heavy):
     run_python(RUNTIME, str(heavy), str(models.path("big")))
 
 
-def test_ledger__of_a_task_has_its_scratch():
+def test_memory_report__of_a_task_has_its_scratch():
     before = observe.process()
     spec = mnnlite.TaskSpec(
         models.path("branches"), mnnlite.ImageSpec(size=(32, 32)), mnnlite.decoders.Classification(tensors=("score",))
     )
     with mnnlite.Task(spec) as task:
         task(mnnlite.Frame(np.zeros((40, 50, 3), np.uint8), "BGR"))
-        (found,) = observe.ledger({"a": task}, before).accounts
+        (found,) = observe.memory_report({"a": task}, before).models
     assert found.scratch > 0
     assert found.total > found.scratch
 
@@ -277,14 +277,14 @@ def test_options__that_are_not_for_it_are_refused(heavy, tmp_path):
         observe.curve(tmp_path / "p.toml")
 
 
-def test_ledger__refuses_what_is_no_model_and_what_is_closed():
+def test_memory_report__refuses_what_is_no_model_and_what_is_closed():
     before = observe.process()
     with pytest.raises(mnnlite.ArgumentError, match=r"models\['a'\]"):
-        observe.ledger({"a": 3}, before)
+        observe.memory_report({"a": 3}, before)
     model = mnnlite.Model(models.path("tiny"))
     model.close()
     with pytest.raises(mnnlite.ClosedError):
-        observe.ledger(model, before)
+        observe.memory_report(model, before)
 
 
 def test_command__gives_the_keys_that_others_rely_on(heavy, life):

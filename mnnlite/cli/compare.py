@@ -158,7 +158,7 @@ def _dumped(args: argparse.Namespace) -> dict[str, NDArray[Any]] | None:
     """The inputs of the picture's run in a dump, if one side is a dump of it."""
     for path in (args.b, args.a):
         if Path(path).suffix.lower() == ".npz":
-            dump = observe.DumpSide(path)
+            dump = observe.DumpedModel(path)
             if "input" in dump.cases():
                 return dump.inputs("input")
     return None

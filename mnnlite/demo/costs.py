@@ -10,7 +10,7 @@ import numpy as np
 
 from mnnlite import pipeline
 from mnnlite.frame import Frame
-from mnnlite.meter import run_in_child
+from mnnlite.memory_probe import run_in_child
 from mnnlite.model import Arena, Model
 from mnnlite.proc import process, trim
 from mnnlite.task import Task

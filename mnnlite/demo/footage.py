@@ -18,7 +18,7 @@ from mnnlite.errors import OutputError
 from mnnlite.frame import Frame
 from mnnlite.mapping.pinhole import PinholeCamera
 from mnnlite.mapping.tracker import Pose
-from mnnlite.meter import run_in_child
+from mnnlite.memory_probe import run_in_child
 from mnnlite.proc import high_water, process
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.descriptions.flat import root
 from mnnlite.errors import ArgumentError, ModelFormatError, ModelNotFoundError
-from mnnlite.files import whole
+from mnnlite.files import atomic_write
 
 if TYPE_CHECKING:
     import os
@@ -84,6 +84,6 @@ def write(path: str | os.PathLike[str], said: dict[str, Any]) -> None:
         raise ArgumentError(f"{path} has no room for a description: convert it anew with mnnlite convert")
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
     at = len(content) + -len(content) % 4
-    with whole(path) as made, made.open("wb") as file:
+    with atomic_write(path) as made, made.open("wb") as file:
         file.write(content[:place] + struct.pack("<I", at - place) + content[place + 4 :])
         file.write(bytes(at - len(content)) + struct.pack("<I", len(text)) + text + bytes(4 - len(text) % 4))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mnnlite.ledger import Account, Ledger, ledger
+from mnnlite.memory_report import MemoryReport, ModelMemory, memory_report
 from mnnlite.observe.comparison import CaseResult, Comparison, Deviation, OperatorDifference, compare
 from mnnlite.observe.decoded import Agreement, DecodedComparison, compare_decoded
-from mnnlite.observe.dumps import DumpSide, dump
+from mnnlite.observe.dumps import DumpedModel, dump
 from mnnlite.observe.inputs import InputFinding, check_preprocessing, compare_inputs
-from mnnlite.observe.life import Curve, Stage
-from mnnlite.observe.measures import Difference, difference
 from mnnlite.observe.memory import curve, predict
+from mnnlite.observe.memory_curve import Curve, Stage
+from mnnlite.observe.metrics import Difference, difference
 from mnnlite.observe.pipelines import PipelinePrediction
 from mnnlite.observe.planned import Plan, PlannedOperator, plan
 from mnnlite.observe.plots import check_picture, plot_curves, plot_trace
@@ -21,17 +21,17 @@ from mnnlite.perfetto import TraceWriter
 from mnnlite.proc import Process, process
 
 __all__ = [
-    "Account",
+    "ModelMemory",
     "Agreement",
     "CaseResult",
     "Comparison",
     "Curve",
     "DecodedComparison",
     "Deviation",
-    "DumpSide",
+    "DumpedModel",
     "Difference",
     "InputFinding",
-    "Ledger",
+    "MemoryReport",
     "Operator",
     "OperatorDifference",
     "OperatorTensor",
@@ -55,7 +55,7 @@ __all__ = [
     "curve",
     "difference",
     "dump",
-    "ledger",
+    "memory_report",
     "plan",
     "plot_curves",
     "plot_trace",

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
 from mnnlite.observe.cases import make_cases
-from mnnlite.observe.dumps import DumpSide
+from mnnlite.observe.dumps import DumpedModel
 from mnnlite.observe.matching import Match, base_name, match
-from mnnlite.observe.measures import Difference, difference
-from mnnlite.observe.recording import MnnSide, Recording, Side
-from mnnlite.observe.references import OnnxSide, TfliteSide
+from mnnlite.observe.metrics import Difference, difference
+from mnnlite.observe.recording import ComparedModel, MnnModel, Recording
+from mnnlite.observe.references import OnnxModel, TfliteModel
 from mnnlite.observe.sources import source_of
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def compare(
     """
     if not tolerance > 0:
         raise ArgumentError(f"tolerance is {tolerance!r}; wanted a number above 0")
-    with _side(a, shapes, options) as tested, _side(reference, shapes, reference_options) as wanted:
+    with _opened(a, shapes, options) as tested, _opened(reference, shapes, reference_options) as wanted:
         cases = tuple(
             _compare_case(case, tested, wanted, values, tolerance)
             for case, values in _cases(tested, wanted, input, seed).items()
@@ -254,9 +254,11 @@ def compare(
 
 
 @contextlib.contextmanager
-def _side(what: Any, shapes: Mapping[str, Sequence[int]] | None, options: Mapping[str, Any] | None) -> Iterator[Side]:
+def _opened(
+    what: Any, shapes: Mapping[str, Sequence[int]] | None, options: Mapping[str, Any] | None
+) -> Iterator[ComparedModel]:
     if isinstance(what, Model):
-        yield MnnSide(what, repr(what))
+        yield MnnModel(what, repr(what))
         return
     if not isinstance(what, (str, os.PathLike)):
         raise ArgumentError(f"got a {type(what).__name__}, wanted a path or a mnnlite.Model")
@@ -266,21 +268,21 @@ def _side(what: Any, shapes: Mapping[str, Sequence[int]] | None, options: Mappin
         raise ArgumentError(f"{', '.join(options)}: only an .mnn file takes options, not {name}")
     if suffix == ".mnn":
         with Model(name, shapes=shapes, **(options or {})) as model:
-            yield MnnSide(model, name)
+            yield MnnModel(model, name)
     elif suffix == ".onnx":
-        yield OnnxSide(name, {key: tuple(dims) for key, dims in (shapes or {}).items()})
+        yield OnnxModel(name, {key: tuple(dims) for key, dims in (shapes or {}).items()})
     elif suffix == ".tflite":
-        yield TfliteSide(name)
+        yield TfliteModel(name)
     elif suffix == ".npz":
-        yield DumpSide(name)
+        yield DumpedModel(name)
     else:
         raise ArgumentError(f"{name} ends in {suffix!r}; wanted .mnn, .onnx, .tflite or a dump .npz")
 
 
 def _cases(
-    tested: Side, wanted: Side, given: float | Mapping[str, NDArray[Any]] | None, seed: int
+    tested: ComparedModel, wanted: ComparedModel, given: float | Mapping[str, NDArray[Any]] | None, seed: int
 ) -> dict[str, dict[str, NDArray[Any]]]:
-    dumps = [side for side in (tested, wanted) if isinstance(side, DumpSide)]
+    dumps = [side for side in (tested, wanted) if isinstance(side, DumpedModel)]
     if not dumps:
         return make_cases(tested.input_shapes(), given, seed)
     shared = [case for case in dumps[0].cases() if all(case in each.cases() for each in dumps)]
@@ -292,12 +294,12 @@ def _cases(
     return cases
 
 
-def _paired(inputs: Mapping[str, NDArray[Any]], side: Side) -> dict[str, NDArray[Any]]:
+def _paired(inputs: Mapping[str, NDArray[Any]], side: ComparedModel) -> dict[str, NDArray[Any]]:
     """The same values under the side's names and in its order of axes."""
     import numpy as np
 
     shapes = side.input_shapes()
-    if isinstance(side, DumpSide):
+    if isinstance(side, DumpedModel):
         return dict(inputs)
     pairs = {name: name for name in shapes if name in inputs}
     if len(pairs) < len(shapes) and len(shapes) == len(inputs) == 1:
@@ -311,9 +313,9 @@ def _paired(inputs: Mapping[str, NDArray[Any]], side: Side) -> dict[str, NDArray
     for name, (shape, dtype) in shapes.items():
         value = inputs[pairs[name]]
         if value.shape != shape and len(shape) == value.ndim == 4:
-            for turn in ((0, 3, 1, 2), (0, 2, 3, 1)):
-                if tuple(value.shape[axis] for axis in turn) == shape:
-                    value = value.transpose(turn)
+            for perm in ((0, 3, 1, 2), (0, 2, 3, 1)):
+                if tuple(value.shape[axis] for axis in perm) == shape:
+                    value = value.transpose(perm)
                     break
         if value.shape != shape and any(extent != 1 for extent in shape) and value.size != int(np.prod(shape)):
             raise ArgumentError(f"{side.name}: input {name!r} has shape {shape}, the values have {value.shape}")
@@ -322,19 +324,19 @@ def _paired(inputs: Mapping[str, NDArray[Any]], side: Side) -> dict[str, NDArray
 
 
 def _compare_case(
-    case: str, tested: Side, wanted: Side, values: Mapping[str, NDArray[Any]], tolerance: float
+    case: str, tested: ComparedModel, wanted: ComparedModel, values: Mapping[str, NDArray[Any]], tolerance: float
 ) -> CaseResult:
     found = tested.record(case, _paired(values, tested))
     reference = wanted.record(case, _paired(values, wanted))
     # Feeding operators needs an engine in this process. If only the reference is one, its operators are fed with the
     # tested side's tensors: what differs then is the same.
-    swapped = not isinstance(tested, MnnSide) and (
-        isinstance(wanted, MnnSide) or (reference.is_engine and not found.is_engine)
+    swapped = not isinstance(tested, MnnModel) and (
+        isinstance(wanted, MnnModel) or (reference.is_engine and not found.is_engine)
     )
     live, other = (reference, found) if swapped else (found, reference)
     side = wanted if swapped else tested
     matches, unmatched = match(live, other)
-    own = _own(side, live, matches, swapped) if isinstance(side, MnnSide) else {}
+    own = _own(side, live, matches, swapped) if isinstance(side, MnnModel) else {}
     operators = []
     for each in matches:
         theirs = each.wanted(each.reference.value)
@@ -360,7 +362,7 @@ def _compare_case(
     return CaseResult(case, tuple(operators), outputs, tuple(each.name for each in unmatched), deviation)
 
 
-def _own(side: MnnSide, live: Recording, matches: Sequence[Match], swapped: bool) -> dict[int, Difference]:
+def _own(side: MnnModel, live: Recording, matches: Sequence[Match], swapped: bool) -> dict[int, Difference]:
     """What each operator adds by itself: run again with every matched tensor replaced once it was copied."""
     import numpy as np
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Arena
-from mnnlite.observe.measures import difference
+from mnnlite.observe.metrics import difference
 from mnnlite.results import Classes, Embeddings, Masks, Results, Texts
 from mnnlite.task import Task
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError, ModelFormatError, ModelNotFoundError
-from mnnlite.files import whole
+from mnnlite.files import atomic_write
 from mnnlite.observe.cases import make_cases
-from mnnlite.observe.recording import MnnSide, Recorded, Recording
+from mnnlite.observe.recording import MnnModel, Recording, TensorRecord
 from mnnlite.observe.tracing import trace_run
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mnnlite.model import Model
     from mnnlite.observe.tracing import TracedRun
 
-__all__ = ["DumpSide", "dump"]
+__all__ = ["DumpedModel", "dump"]
 
 _AT_ONCE = 64 << 20  # bytes of values held in memory while a dump is written
 
@@ -70,13 +70,13 @@ def dump(
     if target.suffix != ".npz":
         raise ArgumentError(f"the dump {target} ends in {target.suffix!r}; wanted .npz")
     meta: dict[str, Any] = {"format": 1, "cases": {}}
-    with whole(target) as made, zipfile.ZipFile(made, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with atomic_write(target) as made, zipfile.ZipFile(made, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
 
         def put(name: str, value: NDArray[Any]) -> None:
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.ascontiguousarray(value))
 
-        for case, inputs in make_cases(MnnSide(model, "").input_shapes(), input, seed).items():
+        for case, inputs in make_cases(MnnModel(model, "").input_shapes(), input, seed).items():
             for name, value in inputs.items():
                 put(f"{case}/inputs/{name}", value)
             listed: list[dict[str, Any]] = []
@@ -117,7 +117,7 @@ def _elements(shape: tuple[int, ...] | None) -> int:
     return count
 
 
-class DumpSide:
+class DumpedModel:
     """A dump as one side of a comparison.
 
     Parameters
@@ -161,7 +161,7 @@ class DumpSide:
     def record(self, case: str, inputs: Mapping[str, NDArray[Any]]) -> Recording:
         """Give what was dumped for `case`."""
         tensors = tuple(
-            Recorded(each["name"], each["type"], each["backend"], self._values[each["key"]])
+            TensorRecord(each["name"], each["type"], each["backend"], self._values[each["key"]])
             for each in self._lists[case]
         )
         outputs = self._group(case, "outputs")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
-from mnnlite.observe.measures import Difference, difference
+from mnnlite.observe.metrics import Difference, difference
 from mnnlite.reference.image import Image, convert
 from mnnlite.video import to_rgb
 

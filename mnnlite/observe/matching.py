@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnnlite.observe.recording import Recorded, Recording
+    from mnnlite.observe.recording import Recording, TensorRecord
 
 __all__ = ["Match", "match"]
 
@@ -27,8 +27,8 @@ _ADDED = re.compile(r"__[A-Za-z]\w*$")  # what the converter appends: __before_t
 _CLOSE = 1e-4  # of the largest value: near enough to be called the same tensor where the name is lost
 
 # Axes of a reference that has the channels elsewhere: NHWC to NCHW and back come first.
-_TURNS = {rank: [p for p in permutations(range(rank)) if p != tuple(range(rank))] for rank in (2, 3)}
-_TURNS[4] = [(0, 3, 1, 2), (0, 2, 3, 1)]
+_PERMS = {rank: [p for p in permutations(range(rank)) if p != tuple(range(rank))] for rank in (2, 3)}
+_PERMS[4] = [(0, 3, 1, 2), (0, 2, 3, 1)]
 
 
 @dataclass(frozen=True)
@@ -37,27 +37,27 @@ class Match:
 
     Parameters
     ----------
-    tensor : Recorded
-    reference : Recorded
+    tensor : TensorRecord
+    reference : TensorRecord
         Where operators were fused, the last of them.
-    turn : tuple of int, optional
+    perm : tuple of int, optional
         Axes of the reference that give it the tensor's order, where they differ.
     by : {"name", "place", "value"}
-        ``place``: the copy that the engine makes of an operator's input, which is where it joins, pads and turns tensors.
+        ``place``: the copy that the engine makes of an operator's input, which is where it joins, pads and transposes tensors.
     covers : tuple of str
         The reference's tensors that were fused into this one, in order.
     """
 
-    tensor: Recorded
-    reference: Recorded
-    turn: tuple[int, ...] | None
+    tensor: TensorRecord
+    reference: TensorRecord
+    perm: tuple[int, ...] | None
     by: str
     covers: tuple[str, ...]
 
     def wanted(self, value: NDArray[Any]) -> NDArray[Any]:
         """Give a value of the reference's tensor in the tensor's shape."""
-        turned = value if self.turn is None else value.transpose(self.turn)
-        return turned.reshape(self.tensor.value.shape)
+        permuted = value if self.perm is None else value.transpose(self.perm)
+        return permuted.reshape(self.tensor.value.shape)
 
 
 def base_name(name: str) -> str:
@@ -68,14 +68,14 @@ def base_name(name: str) -> str:
     return plain
 
 
-def match(found: Recording, reference: Recording) -> tuple[list[Match], list[Recorded]]:
+def match(found: Recording, reference: Recording) -> tuple[list[Match], list[TensorRecord]]:
     """Match tensors by name, then by shape and value where only one fits.
 
     Returns
     -------
     list of Match
         In order of execution of `found`. A reference's tensor may appear twice: before and after a copy.
-    list of Recorded
+    list of TensorRecord
         Tensors of `found` that have no partner.
     """
     chains: dict[str, tuple[str, ...]]
@@ -86,7 +86,7 @@ def match(found: Recording, reference: Recording) -> tuple[list[Match], list[Rec
     by_name = {tensor.name: tensor for tensor in reference.tensors}
     finals = _finals(found.tensors)
     matches: list[Match] = []
-    rest: list[Recorded] = []
+    rest: list[TensorRecord] = []
     for tensor in found.tensors:
         made = _by_name(tensor, by_name, chains, finals)
         (rest if made is None else matches).append(tensor if made is None else made)  # type: ignore[arg-type]
@@ -98,17 +98,17 @@ def match(found: Recording, reference: Recording) -> tuple[list[Match], list[Rec
     free = [tensor for tensor in reference.tensors if tensor.name not in taken | covered]
     unmatched = []
     for tensor in rest:
-        fitting = [(each, turn) for each in free for turn in _same(tensor.value, each.value)]
+        fitting = [(each, perm) for each in free for perm in _same(tensor.value, each.value)]
         if len(fitting) == 1:
-            each, turn = fitting[0]
-            matches.append(Match(tensor, each, turn, "value", (each.name,)))
+            each, perm = fitting[0]
+            matches.append(Match(tensor, each, perm, "value", (each.name,)))
         else:
             unmatched.append(tensor)
     order = {id(tensor): number for number, tensor in enumerate(found.tensors)}
     return sorted(matches, key=lambda each: order[id(each.tensor)]), unmatched
 
 
-def _finals(tensors: Sequence[Recorded]) -> dict[str, str]:
+def _finals(tensors: Sequence[TensorRecord]) -> dict[str, str]:
     """By base name the engine's name of the tensor that has the operator's own value.
 
     Copies that feed an operator carry its name and a number and come before it; where the operator is nothing but
@@ -123,7 +123,10 @@ def _finals(tensors: Sequence[Recorded]) -> dict[str, str]:
 
 
 def _by_name(
-    tensor: Recorded, references: dict[str, Recorded], chains: dict[str, tuple[str, ...]], finals: dict[str, str]
+    tensor: TensorRecord,
+    references: dict[str, TensorRecord],
+    chains: dict[str, tuple[str, ...]],
+    finals: dict[str, str],
 ) -> Match | None:
     name = tensor.name
     if name not in references:
@@ -134,16 +137,16 @@ def _by_name(
     chain = chains.get(name, (name,))
     for last in range(len(chain), 0, -1):
         partner = references[chain[last - 1]]
-        turns = _turns(tensor.value.shape, partner.value.shape)
-        if turns:
+        perms = _perms(tensor.value.shape, partner.value.shape)
+        if perms:
             # A square leaves more than one way to lie: the nearest is it.
-            turn = turns[0] if len(turns) == 1 else min(turns, key=lambda each: _distance(tensor, partner, each))
-            return Match(tensor, partner, turn, "name", chain[:last])
+            perm = perms[0] if len(perms) == 1 else min(perms, key=lambda each: _distance(tensor, partner, each))
+            return Match(tensor, partner, perm, "name", chain[:last])
     return None
 
 
 def _by_place(
-    found: Recording, reference: Recording, matches: Sequence[Match], rest: Sequence[Recorded]
+    found: Recording, reference: Recording, matches: Sequence[Match], rest: Sequence[TensorRecord]
 ) -> list[Match]:
     """Match what an operator reads, where each network has one tensor there that has no partner yet."""
     by_name = {tensor.name: tensor for tensor in reference.tensors}
@@ -192,23 +195,23 @@ def _chains_by_order(reference: Recording, known: set[str]) -> dict[str, tuple[s
     return chains
 
 
-def _turns(shape: tuple[int, ...], other: tuple[int, ...]) -> list[tuple[int, ...] | None]:
+def _perms(shape: tuple[int, ...], other: tuple[int, ...]) -> list[tuple[int, ...] | None]:
     """Ways to lay out a tensor of shape `other` as `shape`: as it is, or with its axes turned; axes of 1 do not count."""
     plain = tuple(extent for extent in shape if extent != 1)
     ways: list[tuple[int, ...] | None] = []
     if plain == tuple(extent for extent in other if extent != 1):
         ways.append(None)
-    if len(other) in _TURNS and len(plain) > 1:
+    if len(other) in _PERMS and len(plain) > 1:
         ways += [
-            turn for turn in _TURNS[len(other)] if tuple(other[axis] for axis in turn if other[axis] != 1) == plain
+            perm for perm in _PERMS[len(other)] if tuple(other[axis] for axis in perm if other[axis] != 1) == plain
         ]
     return ways
 
 
-def _distance(tensor: Recorded, partner: Recorded, turn: tuple[int, ...] | None) -> float:
+def _distance(tensor: TensorRecord, partner: TensorRecord, perm: tuple[int, ...] | None) -> float:
     import numpy as np
 
-    value = partner.value if turn is None else partner.value.transpose(turn)
+    value = partner.value if perm is None else partner.value.transpose(perm)
     apart = np.abs(tensor.value.astype(np.float64).ravel() - value.astype(np.float64).ravel())
     return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
 
@@ -222,8 +225,8 @@ def _same(value: NDArray[Any], other: NDArray[Any]) -> list[tuple[int, ...] | No
     scale = float(np.abs(other).max(initial=0.0))
     if scale == 0 or float(np.ptp(other)) == 0:
         return []  # a constant equals any other
-    for turn in _turns(value.shape, other.shape):
-        turned = other if turn is None else other.transpose(turn)
-        if float(np.abs(value.ravel() - turned.ravel()).max()) <= _CLOSE * scale:
-            return [turn]
+    for perm in _perms(value.shape, other.shape):
+        permuted = other if perm is None else other.transpose(perm)
+        if float(np.abs(value.ravel() - permuted.ravel()).max()) <= _CLOSE * scale:
+            return [perm]
     return []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import cost, meter
+from mnnlite import cost, memory_probe
 from mnnlite.errors import ArgumentError
-from mnnlite.observe.life import Curve, curve_of
+from mnnlite.observe.memory_curve import Curve, curve_of
 from mnnlite.observe.pipelines import PipelinePrediction, pipeline_curve, predict_pipeline
 from mnnlite.observe.prediction import Prediction, prediction_of
 from mnnlite.pipeline import Pipeline
@@ -63,7 +63,9 @@ def curve(
         _refuse(source, given)
         return pipeline_curve(source, frames)
     _refuse(source, {"frames": frames})
-    return curve_of(meter.measure(source, meter.model_options(outputs, shapes, external, arena_options), run=True))
+    return curve_of(
+        memory_probe.measure(source, memory_probe.model_options(outputs, shapes, external, arena_options), run=True)
+    )
 
 
 def predict(

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import meter, pipeline, video
+from mnnlite import memory_probe, pipeline, video
 from mnnlite.frame import Frame
 from mnnlite.model import memory_options
-from mnnlite.observe.life import Curve, curve_of
+from mnnlite.observe.memory_curve import Curve, curve_of
 from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, prediction_of
 from mnnlite.proc import MIB
 from mnnlite.runtime.budget import Budget, Share, held, most
@@ -119,7 +119,9 @@ def pipeline_curve(source: str | os.PathLike[str] | Pipeline, frames: str | os.P
     pipeline.load(source)  # what is wrong with it is said here
     name = os.fspath(source)
     return curve_of(
-        meter.run_of(meter.run_in_child("mnnlite.observe.pipelines", "life_of_pipeline", request, name, None))
+        memory_probe.run_of(
+            memory_probe.run_in_child("mnnlite.observe.pipelines", "life_of_pipeline", request, name, None)
+        )
     )
 
 
@@ -133,7 +135,7 @@ def life_of_pipeline(request: dict[str, Any]) -> dict[str, Any]:
         frames = [Frame(noise, "BGR"), Frame(noise, "BGR")]
     else:
         frames = [frame for frame, _ in zip(video.open_source(request["frames"]), range(2), strict=False)]
-    measured = meter.Meter()
+    measured = memory_probe.MemoryProbe()
     runtime = spec.open(_on_task=lambda name: measured.stage(f"load {name}"))
     for stage, frame in zip(("run", "second run"), (frames[0], frames[-1]), strict=True):
         for error in runtime.process(frame).errors.values():

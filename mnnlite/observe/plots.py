@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError, MissingExtraError
-from mnnlite.files import whole
+from mnnlite.files import atomic_write
 from mnnlite.perfetto import TraceWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mnnlite.observe.life import Curve
+    from mnnlite.observe.memory_curve import Curve
     from mnnlite.observe.pipelines import PipelinePrediction
     from mnnlite.observe.prediction import Prediction
 
@@ -76,7 +76,7 @@ def plot_curves(
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_title(title)
     axes.legend()
-    with whole(target) as made:
+    with atomic_write(target) as made:
         figure.savefig(made, dpi=120)
     return target
 
@@ -153,7 +153,7 @@ def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathL
     figure.legend(
         *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(7, len(names) + 1), fontsize=8
     )
-    with whole(target) as made:
+    with atomic_write(target) as made:
         figure.savefig(made, dpi=120)
     return target
 

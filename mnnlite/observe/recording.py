@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from mnnlite.model import Model
 
-__all__ = ["MnnSide", "Recorded", "Recording", "Side"]
+__all__ = ["MnnModel", "TensorRecord", "Recording", "ComparedModel"]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class TensorRecord:
     """A tensor that an operator computed.
 
     Parameters
@@ -52,12 +52,12 @@ class Recording:
 
     inputs: Mapping[str, NDArray[Any]]
     outputs: Mapping[str, NDArray[Any]]
-    tensors: tuple[Recorded, ...]
+    tensors: tuple[TensorRecord, ...]
     is_engine: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Side(Protocol):
+class ComparedModel(Protocol):
     """One of the two that are compared."""
 
     name: str
@@ -72,7 +72,7 @@ class Side(Protocol):
         """Run on `inputs`, or give what was recorded for `case`."""
 
 
-class MnnSide:
+class MnnModel:
     """A model in this process.
 
     Parameters
@@ -109,6 +109,6 @@ class MnnSide:
                 if out.values is not None:
                     name = op.name if number == 0 else f"{op.name}:{number}"
                     place = (op.index, number)
-                    tensors.append(Recorded(name, op.type, op.backend, out.values, (), place, out.id, source_ids))
+                    tensors.append(TensorRecord(name, op.type, op.backend, out.values, (), place, out.id, source_ids))
         fed = {name: np.array(self.model.input(name)) for name in self.model.inputs}
         return Recording(fed, run.outputs, tuple(tensors), True, {"unfitting": run.unfitting})

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import MissingExtraError, ModelFormatError, ModelNotFoundError, UnsupportedModelError
-from mnnlite.observe.recording import Recorded, Recording
+from mnnlite.observe.recording import Recording, TensorRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["OnnxSide", "TfliteSide"]
+__all__ = ["OnnxModel", "TfliteModel"]
 
 _MISSING = 'comparing with {} needs {}; install it with: pip install "mnnlite[compare]"'
 
@@ -26,7 +26,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-class OnnxSide:
+class OnnxModel:
     """An ONNX file on ONNX Runtime's CPU provider, without its optimisations.
 
     Parameters
@@ -95,7 +95,7 @@ class OnnxSide:
         except Exception as error:
             raise UnsupportedModelError(f"ONNX Runtime cannot run {self.name}: {error}") from None
         tensors = [
-            Recorded(name, node.op_type, "onnxruntime", values[name], tuple(node.input))
+            TensorRecord(name, node.op_type, "onnxruntime", values[name], tuple(node.input))
             for node in self._model.graph.node
             for name in node.output
             if name in values and hasattr(values[name], "shape")
@@ -111,7 +111,7 @@ def _open_shape(value: Any, given: tuple[int, ...] | None) -> tuple[tuple[int, .
     return given or tuple(axis.dim_value if axis.dim_value > 0 else 1 for axis in kind.shape.dim), dtype
 
 
-class TfliteSide:
+class TfliteModel:
     """A TFLite file on LiteRT's reference interpreter, without delegates.
 
     Parameters
@@ -175,7 +175,7 @@ class TfliteSide:
                 scale, zero = detail["quantization"]
                 if scale and value.dtype.kind in "iu":
                     value = (value.astype(np.float32) - zero) * np.float32(scale)
-                tensors.append(Recorded(detail["name"], op["op_name"], "litert", value, sources))
+                tensors.append(TensorRecord(detail["name"], op["op_name"], "litert", value, sources))
         outputs = {
             each["name"]: np.array(self._interpreter.get_tensor(each["index"]))
             for each in self._interpreter.get_output_details()

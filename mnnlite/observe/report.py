@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnnlite.files import whole
+from mnnlite.files import atomic_write
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +47,7 @@ def write_report(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
     OutputError
     """
     target = Path(path)
-    with whole(target) as made:
+    with atomic_write(target) as made:
         made.write_text(_page(comparison), encoding="utf-8")
     return target
 

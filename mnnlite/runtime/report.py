@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite._engine import engine_bytes
 from mnnlite.errors import ClosedError
-from mnnlite.ledger import accounts_of, ledger
+from mnnlite.memory_report import memory_report, models_memory
 from mnnlite.proc import files
 from mnnlite.runtime.cores import shown
 
@@ -85,9 +85,9 @@ def _memory_of(roster: Roster, entries: list[Entry]) -> dict[str, Any]:
         if owner != entry.name:  # counted there
             terms.update(dict.fromkeys(("model_buffer", "static", "inputs", "outputs", "mapped"), 0), shares=owner)
         tasks[entry.name] = terms
-    found_ledger = _ledger(roster, {entry.name: entry.task for entry in entries})
-    for account in found_ledger.pop("models"):
-        tasks[account.pop("model")].update(account)
+    held = _memory_report(roster, {entry.name: entry.task for entry in entries})
+    for each in held.pop("models"):
+        tasks[each.pop("model")].update(each)
     lanes = []
     for lane in roster.lanes:
         mine = [entry for entry in entries if entry.lane is lane]
@@ -108,7 +108,7 @@ def _memory_of(roster: Roster, entries: list[Entry]) -> dict[str, Any]:
         "lanes": lanes,
         "total": sum(lane["static"] - lane["mapped"] + lane["dynamic"] + lane["inputs"] for lane in lanes),
         "engine": engine_bytes(),
-        **found_ledger,
+        **held,
     }
     inodes = {inode for entry in entries for inode in entry.task.model.native.weight_files()}
     if inodes:
@@ -116,12 +116,12 @@ def _memory_of(roster: Roster, entries: list[Entry]) -> dict[str, Any]:
     return found if roster.store is None else {**found, "budget": roster.store.summary()}
 
 
-def _ledger(roster: Roster, tasks: dict[str, Task]) -> dict[str, Any]:
-    """Accounts, and the process beside them; accounts alone where the kernel does not say."""
+def _memory_report(roster: Roster, tasks: dict[str, Task]) -> dict[str, Any]:
+    """What each task holds, and the process beside it; the former alone where the kernel does not say."""
     shared = sum(lane.inputs.bytes for lane in roster.lanes)
     if roster.since is not None:
-        return ledger(tasks, roster.since, shared).to_dict()
-    return {"models": [{**asdict(each), "total": each.total} for each in accounts_of(tasks)], "shared_inputs": shared}
+        return memory_report(tasks, roster.since, shared).to_dict()
+    return {"models": [{**asdict(each), "total": each.total} for each in models_memory(tasks)], "shared_inputs": shared}
 
 
 def stats_of(flights: Flights) -> dict[str, Any]:

@@ -28,7 +28,7 @@ LEVELS = [
     {"draw", "reference"},
     {"model", "decoders", "results", "frame"},
     {"descriptions"},
-    {"task", "meter", "cost", "ledger", "video", "convert"},
+    {"task", "memory_probe", "cost", "memory_report", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},
     {"mapping"},

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mnnlite import meter
+from mnnlite import memory_probe
 from mnnlite.proc import MIB
 
 __all__ = ["STAGES", "Curve", "Stage", "curve_of"]
 
-STAGES = meter.STAGES
+STAGES = memory_probe.STAGES
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Curve:
         return asdict(self)
 
 
-def curve_of(run: meter.Run) -> Curve:
+def curve_of(run: memory_probe.Run) -> Curve:
     """Make a curve of what a child measured."""
     stages = tuple(
         Stage(each.name, each.anonymous / MIB, each.rss / MIB, max(each.anonymous, each.peak or 0) / MIB)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Final
 
-__all__ = ["LOADING", "STAGES", "Meter", "Reading", "Run", "measure", "model_options", "run_in_child", "run_of"]
+__all__ = ["LOADING", "STAGES", "MemoryProbe", "Reading", "Run", "measure", "model_options", "run_in_child", "run_of"]
 
 LOADING: Final = ("load", "session", "release model buffer")
 STAGES: Final = ("start", *LOADING, "input", "run", "second run", "close")
@@ -77,7 +77,7 @@ class Run:
         return next(each for each in self.readings if each.name == stage)
 
 
-class Meter:
+class MemoryProbe:
     """Reads memory between stages, relative to its own start."""
 
     def __init__(self) -> None:
@@ -158,13 +158,15 @@ def measure(source: str | os.PathLike[str], options: Mapping[str, Any], run: boo
         The child ended without an answer: the file crashes the engine.
     """
     request = {"source": os.path.abspath(source), "options": dict(options), "run": run}
-    return run_of(run_in_child("mnnlite.meter", "life_of", request, os.fspath(source), None if run else _TIMEOUT_S))
+    return run_of(
+        run_in_child("mnnlite.memory_probe", "life_of", request, os.fspath(source), None if run else _TIMEOUT_S)
+    )
 
 
 def run_in_child(module: str, function: str, request: Any, what: str, timeout_s: float | None) -> dict[str, Any]:
     """Call ``module.function(request)`` in a fresh Python process; give its answer, or raise what it raised."""
     code = "import json, sys; request, path = json.load(sys.stdin); sys.path[:] = path\n"
-    code += f"from mnnlite.meter import answer; from {module} import {function}; answer({function}, request)"
+    code += f"from mnnlite.memory_probe import answer; from {module} import {function}; answer({function}, request)"
     try:
         words = json.dumps([request, sys.path])
     except TypeError as error:
@@ -190,7 +192,7 @@ def run_in_child(module: str, function: str, request: Any, what: str, timeout_s:
 
 
 def run_of(answer: Mapping[str, Any]) -> Run:
-    """Make a `Run` of what a child's `Meter.result` gave."""
+    """Make a `Run` of what a child's `MemoryProbe.result` gave."""
     return Run(**{**answer, "readings": tuple(Reading(**each) for each in answer["readings"])})
 
 
@@ -210,22 +212,22 @@ def life_of(request: dict[str, Any]) -> dict[str, Any]:
     np.zeros(1)
     options = dict(request["options"])
     images = [tuple(image) for image in options.pop("images", ())]
-    meter = Meter()
-    model = Model(request["source"], **options, _images=images, _on_stage=lambda stage: meter.stage(_STAGE_OF[stage]))
+    probe = MemoryProbe()
+    model = Model(request["source"], **options, _images=images, _on_stage=lambda stage: probe.stage(_STAGE_OF[stage]))
     before = model.memory()["inputs"]
     for name, info in model.inputs.items():
         model.input(name)[...] = _INPUT if info.dtype.startswith("float") else 0
-    meter.stage("input")
+    probe.stage("input")
     terms = {**model.memory(), "file": int(model.facts()["file_bytes"]), "inputs": before}
     terms["multiply_adds"] = int(1e6 * model.mflops)
     terms["staging"] = model.memory()["inputs"] - before
     if request["run"]:
         for name in ("run", "second run"):
             model.run(borrow=True)
-            meter.stage(name)
+            probe.stage(name)
         model.close()
-        meter.stage("close")
-    return meter.result(terms)
+        probe.stage("close")
+    return probe.result(terms)
 
 
 def _touch_mapped_files() -> None:

@@ -1,4 +1,4 @@
-"""The memory ledger: what each loaded model or task holds, beside what the process has grown by."""
+"""The memory report: what each loaded model or task holds, beside what the process has grown by."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from mnnlite.model import Arena
 
-__all__ = ["Account", "Ledger", "accounts_of", "ledger"]
+__all__ = ["ModelMemory", "MemoryReport", "models_memory", "memory_report"]
 
 
 @dataclass(frozen=True)
-class Account:
+class ModelMemory:
     """What one model holds, in bytes.
 
     Parameters
@@ -39,7 +39,7 @@ class Account:
     feature_maps_owner : str
         The model whose need made the buffer as large as it is.
     inputs, outputs : int
-        Tensors at the borders. Input memory that tasks of a lane share is no task's: see `Ledger.shared_inputs`.
+        Tensors at the borders. Input memory that tasks of a lane share is no task's: see `MemoryReport.shared_inputs`.
     scratch : int
         Of a task: memory of image plans and decoders, and room for results.
     """
@@ -63,24 +63,24 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """Accounts of models beside the process.
+class MemoryReport:
+    """What loaded models hold, beside the process.
 
     Parameters
     ----------
-    accounts : tuple of Account
+    models : tuple of ModelMemory
     shared_inputs : int
         Bytes of input memory that tasks of a lane share: as large as the largest needs.
     now, since : Process
         The process now, and when counting began.
     heap : int
-        Bytes of malloc handed out since then beyond the accounts: the engine's own structures, Python's objects. -1
+        Bytes of malloc handed out since then beyond what the models hold: the engine's own structures, Python's objects. -1
         where the C library does not say.
     free : int
         Bytes that malloc holds free and that have pages: of networks that went, and of loading.
     """
 
-    accounts: tuple[Account, ...]
+    models: tuple[ModelMemory, ...]
     shared_inputs: int
     now: Process
     since: Process
@@ -96,11 +96,11 @@ class Ledger:
     def categories(self) -> dict[str, int]:
         """The same as the field's four sources of memory, in bytes."""
         return {
-            "model buffer": sum(each.model_buffer for each in self.accounts),
+            "model buffer": sum(each.model_buffer for each in self.models),
             "feature maps": self.shared_inputs
-            + sum(each.feature_maps_share + each.inputs + each.outputs for each in self.accounts),
-            "parameters": sum(each.weights - each.mapped for each in self.accounts),
-            "heap and stack": max(0, self.heap) + self.free + sum(each.scratch for each in self.accounts),
+            + sum(each.feature_maps_share + each.inputs + each.outputs for each in self.models),
+            "parameters": sum(each.weights - each.mapped for each in self.models),
+            "heap and stack": max(0, self.heap) + self.free + sum(each.scratch for each in self.models),
         }
 
     @property
@@ -119,7 +119,7 @@ class Ledger:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
-            "models": [{**asdict(each), "total": each.total} for each in self.accounts],
+            "models": [{**asdict(each), "total": each.total} for each in self.models],
             "shared_inputs": self.shared_inputs,
             "categories": self.categories,
             "process": asdict(self.now),
@@ -130,7 +130,9 @@ class Ledger:
         }
 
 
-def ledger(models: Model | Task | Mapping[str, Model | Task], since: Process, shared_inputs: int = 0) -> Ledger:
+def memory_report(
+    models: Model | Task | Mapping[str, Model | Task], since: Process, shared_inputs: int = 0
+) -> MemoryReport:
     """Account for the memory of loaded models.
 
     Parameters
@@ -144,7 +146,7 @@ def ledger(models: Model | Task | Mapping[str, Model | Task], since: Process, sh
 
     Returns
     -------
-    Ledger
+    MemoryReport
         Feature maps and outputs are counted as if each model had run: their pages appear with the first run.
 
     Raises
@@ -155,19 +157,19 @@ def ledger(models: Model | Task | Mapping[str, Model | Task], since: Process, sh
         Memory cannot be measured on this system.
     """
     named = {"model": models} if isinstance(models, (Model, Task)) else dict(models)
-    accounts = accounts_of(named)
+    found = models_memory(named)
     now = process()
-    known = sum(each.total - each.mapped for each in accounts) + shared_inputs
+    known = sum(each.total - each.mapped for each in found) + shared_inputs
     heap, free = -1, 0
     if now.malloc_used >= 0:
         heap = max(0, now.malloc_used - since.malloc_used - known)
         # What malloc holds free has pages or not; no more than is left over has.
         free = min(now.malloc_free, max(0, now.anonymous - since.anonymous - known - heap))
-    return Ledger(accounts, shared_inputs, now, since, heap, free)
+    return MemoryReport(found, shared_inputs, now, since, heap, free)
 
 
-def accounts_of(named: Mapping[str, Model | Task]) -> tuple[Account, ...]:
-    """One account each, without a look at the process."""
+def models_memory(named: Mapping[str, Model | Task]) -> tuple[ModelMemory, ...]:
+    """What each holds, without a look at the process."""
     for name, each in named.items():
         if not isinstance(each, (Model, Task)):
             raise ArgumentError(f"models[{name!r}] is a {type(each).__name__}, wanted a mnnlite.Model or Task")
@@ -180,14 +182,14 @@ def accounts_of(named: Mapping[str, Model | Task]) -> tuple[Account, ...]:
             arenas.setdefault(model.arena, []).append(name)
         else:
             terms[name] = dict.fromkeys(terms[name], 0)
-    accounts = []
+    found = []
     for name, model in models.items():
         own, mates, each = terms[name], arenas[model.arena], named[name]
         owner = max(mates, key=lambda mate: terms[mate]["dynamic"])
         together = sum(terms[mate]["dynamic"] for mate in mates)
         share = terms[owner]["dynamic"] * own["dynamic"] // together if together else 0
-        accounts.append(
-            Account(
+        found.append(
+            ModelMemory(
                 model=name,
                 model_buffer=own["model_buffer"],
                 weights=own["static"] - own["outputs"],
@@ -200,4 +202,4 @@ def accounts_of(named: Mapping[str, Model | Task]) -> tuple[Account, ...]:
                 scratch=each.native.scratch_bytes if isinstance(each, Task) else 0,
             )
         )
-    return tuple(accounts)
+    return tuple(found)
