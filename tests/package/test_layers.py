@@ -56,6 +56,11 @@ def test_rooms__include_only_what_lies_below(room: str, checkout: Path) -> None:
             assert other in {room, "mnnlite", *ROOMS[room]}, f"{path}: {included} is not below {room}"
 
 
+def test_decode__common_knows_no_family(checkout: Path) -> None:
+    for path, included in includes(checkout / "csrc" / "decode" / "common"):
+        assert not re.match(r'"decode/(heads|maps|text)/', included), f"{path}: {included} is of a family"
+
+
 def test_rooms__are_all_known(checkout: Path) -> None:
     assert {path.name for path in (checkout / "csrc").iterdir()} == {*ROOMS, "include"}
 
