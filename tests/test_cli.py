@@ -235,10 +235,19 @@ def inside(capfd: pytest.CaptureFixture[str], *args: object) -> Ran:
     return Ran(code, captured.out.encode(), captured.err.encode())
 
 
-def test_an_empty_pipe_has_no_frames_and_is_no_error(folder: Path) -> None:
+def test_a_source_that_ends_before_its_first_frame_is_an_error(folder: Path, tmp_path: Path) -> None:
     ran = mnnlite("run", folder / "p.toml", "-", "--raw", "NV12:8x8", "--json")
-    assert (ran.code, ran.out) == (0, "")
-    assert ran.err.startswith("0 frames in")
+    assert ran.error() == "mnnlite: error: standard input ended before the first frame"
+    assert ran.out == ""
+    path = make_video(tmp_path / "v.avi", 5, noisy=True)
+    path.write_bytes(path.read_bytes()[:6000])
+    assert "cut off before its first frame" in mnnlite("run", folder / "p.toml", path, "--json").error()
+
+
+def test_alone_it_is_its_help(capfd: pytest.CaptureFixture[str]) -> None:
+    alone, asked = inside(capfd), inside(capfd, "--help")
+    assert (alone.code, alone.out, alone.err) == (0, asked.out, "")
+    assert "130 interrupted (Ctrl-C)" in " ".join(alone.out.split())
 
 
 def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -249,7 +258,6 @@ def test_bad_input_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path, cap
     (tmp_path / "text.mp4").write_text("no video\n" * 99)
     (tmp_path / "text.mnn").write_text("no model\n" * 99)
     for args, message in {
-        (): "COMMAND",
         ("fly",): "invalid choice: 'fly'",
         ("run", p): "SOURCE",
         ("run", p, v, "--frames", "0"): "--frames",
@@ -292,14 +300,30 @@ def test_a_video_that_breaks_off_keeps_the_frames_before(folder: Path, tmp_path:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     ran = mnnlite("run", folder / "p.toml", path, "--out", tmp_path / "r.jsonl", "--json")
-    assert ran.code == 2
+    assert ran.code == 1
     *summary, error = ran.err.splitlines()
-    assert "is damaged after frame" in error
+    assert "is cut off after frame" in error
     assert error.startswith("mnnlite: error: ")
     assert summary[0].startswith(f"{len(ran.lines)} frames in")
     assert [line["frame"] for line in ran.lines] == list(range(len(ran.lines)))
     assert 10 < len(ran.lines) < 50
     assert (tmp_path / "r.jsonl").read_text() == ran.out
+
+
+def test_pictures_that_cannot_be_read_cost_themselves_and_exit_code_1(folder: Path, tmp_path: Path) -> None:
+    for index in range(1, 12):
+        video.write_picture(tmp_path / f"{index}.png", noisy_picture(40, 30))
+    for index in range(3, 11):
+        (tmp_path / f"{index}.png").write_text("not a picture")
+    ran = mnnlite("run", folder / "p.toml", tmp_path, "--json")
+    assert ran.code == 1
+    assert [line["file"] for line in ran.lines] == ["1.png", "2.png", "11.png"]
+    summary, *errors = ran.err.splitlines()[0], *ran.err.splitlines()[-6:]
+    assert summary.startswith("3 frames in")
+    assert [error.split(": ")[2] for error in errors] == [
+        *(f"cannot read {tmp_path}/{index}.png" for index in range(3, 8)),
+        "and 3 more files",
+    ]
 
 
 def test_a_full_disk_leaves_whole_lines(folder: Path, tmp_path: Path) -> None:

@@ -61,3 +61,10 @@ def test_snippets__fail_with_a_command(tmp_path: Path) -> None:
     (block,) = snippets.blocks("```console\n$ mnnlite inspect nothing.mnn\n```\n")
     with pytest.raises(AssertionError, match=r"there is no file|No such file|nothing\.mnn"):
         snippets.Page("page", tmp_path).run(block)
+
+
+def test_docs_list_the_exit_codes(checkout: Path) -> None:
+    from mnnlite.cli.exit_codes import MEANINGS
+
+    text = (checkout / "docs" / "command-line.md").read_text()
+    assert "".join(f"| {code} | {meaning} |\n" for code, meaning in MEANINGS.items()) in text

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import struct
 import sys
 import threading
+import zlib
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -235,14 +237,184 @@ def test_damage_in_the_middle_costs_only_what_follows(tmp_path: Path, suffix: st
         np.testing.assert_array_equal(frame, before)
 
 
-def test_a_damaged_picture_in_a_folder_is_named(tmp_path: Path) -> None:
+def test_a_damaged_picture_in_a_folder_costs_itself_alone(tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "c.png"):
         video.write_picture(tmp_path / name, noisy_picture(64, 64))
     (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:2000])
-    seen = []
-    with pytest.raises(mnnlite.SourceError, match=r"b\.png"):
-        seen.extend(frame.meta["file"] for frame in video.open_source(tmp_path))
-    assert seen == ["a.png"]
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7 made by macOS")
+    source = video.open_source(tmp_path)
+    for _ in range(2):
+        assert [(frame.meta["frame"], frame.meta["file"]) for frame in source] == [(0, "a.png"), (1, "c.png")]
+        assert [type(error) for error in source.errors] == [mnnlite.SourceError] * 2
+        assert [str(error).split(": ")[0] for error in source.errors] == [
+            f"cannot read {tmp_path}/{name}" for name in ("._a.png", "b.png")
+        ]
+    for name in ("a.png", "c.png"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(mnnlite.SourceError, match=r"none of the 4 files of .* can be read: cannot read"):
+        list(video.open_source(tmp_path))
+
+
+def test_several_files_come_in_natural_order(tmp_path: Path) -> None:
+    for name in ("10/a.png", "2/a10.png", "2/a9.png", "2/a09.png", "2/b.png", "1/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        video.write_picture(tmp_path / name, noisy_picture(4, 4))
+    found = [frame.meta["file"] for frame in video.open_source(tmp_path / "*" / "*.png")]
+    assert found in (
+        ["a.png", "a9.png", "a09.png", "a10.png", "b.png", "a.png"],
+        ["a.png", "a09.png", "a9.png", "a10.png", "b.png", "a.png"],
+    )
+
+
+# Which sources there are: the name, the codec, with sound, options of the container.
+CUT = [
+    ("a.mp4", "libx264", False, {}),
+    ("faststart.mp4", "libx264", False, {"movflags": "faststart"}),
+    ("fragments.mp4", "libx264", False, {"movflags": "frag_keyframe+empty_moov"}),
+    ("a.mov", "mpeg4", False, {}),
+    ("a.mkv", "libx264", False, {}),
+    ("sound.mkv", "libx264", True, {}),
+    ("a.webm", "libvpx", False, {}),
+    ("a.avi", "mpeg4", False, {}),
+    ("mjpeg.avi", "mjpeg", False, {}),
+    ("a.ts", "libx264", False, {}),
+    ("sound.ts", "libx264", True, {}),
+    ("a.mpg", "mpeg2video", False, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "sound", "options"), CUT, ids=[each[0] for each in CUT])
+def test_a_file_that_is_cut_off_ends_in_our_error(tmp_path: Path, name: str, codec: str, sound: bool, options) -> None:
+    """At any length: the good frames, then `SourceError`, which says where it ended."""
+    path = tmp_path / name
+    try:
+        write_moving(path, codec, sound, options)
+    except av.error.EncoderNotFoundError:
+        pytest.skip(f"this PyAV has no encoder {codec}")
+    good = [video.to_rgb(frame) for frame in video.open_source(path)]
+    assert len(good) == 40
+    whole = path.read_bytes()
+    cut = path.with_name("cut" + path.suffix)
+    lengths = np.random.default_rng(5).integers(0, len(whole) - 8, 12)
+    for length in (*map(int, lengths), 0, 1, 7, 188, len(whole) // 2):
+        cut.write_bytes(whole[:length])
+        seen: list[mnnlite.Frame] = []
+        with pytest.raises(mnnlite.SourceError) as caught:
+            seen.extend(video.open_source(cut))
+        text = str(caught.value)
+        assert "frame -1" not in text
+        assert (f"after frame {len(seen) - 1};" in text) if seen else text.startswith(f"cannot read {cut}: ")
+        # By their times: one that others are predicted from is stored before them, and shown without them.
+        times = [round((frame.meta["time_ms"] or 0) / 40) for frame in seen]
+        assert times == sorted(times)
+        assert times[:-4] == list(range(len(times) - 4)) or len(times) < 4
+        for time, frame in list(zip(times, seen, strict=True))[:-1]:
+            np.testing.assert_array_equal(video.to_rgb(frame), good[time])
+
+
+def write_moving(path: Path, codec: str, sound: bool, options: dict[str, str]) -> None:
+    """Forty frames, each another noise of large squares."""
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = 160, 96
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        spoken = container.add_stream("aac", rate=44100) if sound else None
+        for index in range(40):
+            squares = noisy_picture(20, 12, index).repeat(8, 0).repeat(8, 1)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(squares, "rgb24")))
+            if spoken is not None:
+                silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+                silence.sample_rate, silence.pts = 44100, 1024 * index
+                container.mux(spoken.encode(silence))
+        container.mux(stream.encode(None))
+        if spoken is not None:
+            container.mux(spoken.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.ts", "libx264"), ("a.ts", "mpeg2video"), ("a.mkv", "mpeg4"), ("a.mpg", "mpeg1video"), ("a.avi", "mjpeg")],
+)
+def test_no_frame_is_lost_where_the_resolution_changes(tmp_path: Path, name: str, codec: str) -> None:
+    sizes = [(160, 96), (320, 192), (160, 96)]
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    with av.open(str(tmp_path / name), "w") as container:
+        try:
+            stream = container.add_stream(codec, rate=25)
+        except av.error.EncoderNotFoundError:
+            pytest.skip(f"this PyAV has no encoder {codec}")
+        stream.width, stream.height, stream.pix_fmt = *sizes[0], pixels
+        for part, size in enumerate(sizes):
+            encoder = av.CodecContext.create(codec, "w")
+            encoder.width, encoder.height, encoder.pix_fmt = *size, pixels
+            encoder.time_base, encoder.framerate = Fraction(1, 25), 25
+            for index in range(10):
+                picture = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), 20 * index + 20, np.uint8), "rgb24")
+                picture.pts, picture.time_base = 10 * part + index, Fraction(1, 25)
+                for packet in encoder.encode(picture):
+                    packet.stream = stream
+                    container.mux(packet)
+            for packet in encoder.encode(None):
+                packet.stream = stream
+                container.mux(packet)
+    frames = list(video.open_source(tmp_path / name))
+    assert [(frame.width, frame.height) for frame in frames] == [size for size in sizes for _ in range(10)]
+    np.testing.assert_allclose([gray_of(frame) for frame in frames], 3 * [20 * i + 20 for i in range(10)], atol=6)
+
+
+def with_orientation(data: bytes, suffix: str, orientation: int, order: str) -> bytes:
+    """The file with EXIF data that say how it is to be shown."""
+    exif = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(
+        order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0
+    )
+    if suffix == ".png":
+        chunk = b"eXIf" + exif
+        chunk = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        return data[:33] + chunk + data[33:]  # behind the signature and IHDR
+    segment = b"Exif\0\0" + exif
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(segment)) + segment + data[2:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_picture_is_shown_as_its_exif_data_say(tmp_path: Path, suffix: str, orientation: int) -> None:
+    """Where row 0 and column 0 of the stored picture are to be seen; CIPA DC-008, 4.6.4 A."""
+    picture = np.zeros((96, 160, 3), np.uint8)
+    picture[:48, :80, 0] = picture[:48, 80:, 1] = picture[48:, :80, 2] = 220
+    video.write_picture(tmp_path / f"plain{suffix}", picture)
+    stored = video.to_rgb(next(iter(video.open_source(tmp_path / f"plain{suffix}")))).astype(int)
+    wanted = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.transpose(1, 0, 2),
+        6: np.rot90(stored, -1),
+        7: stored[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(stored, 1),
+    }[orientation]
+    data = (tmp_path / f"plain{suffix}").read_bytes()
+    for order in "<>":
+        (tmp_path / f"turned{suffix}").write_bytes(with_orientation(data, suffix, orientation, order))
+        (frame,) = video.open_source(tmp_path / f"turned{suffix}")
+        np.testing.assert_allclose(video.to_rgb(frame).astype(int), wanted, atol=1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_exif_data_turn_nothing_and_raise_nothing(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    video.write_picture(tmp_path / "a.jpg", noisy_picture(32, 16))
+    data = with_orientation((tmp_path / "a.jpg").read_bytes(), ".jpg", 6, "<")
+    for _ in range(50):
+        damaged = bytearray(data)
+        at = int(rng.integers(2, 44))
+        damaged[at : at + int(rng.integers(1, 5))] = rng.integers(0, 256, int(rng.integers(0, 5)), np.uint8).tobytes()
+        (tmp_path / "b.jpg").write_bytes(damaged)
+        try:
+            (frame,) = video.open_source(tmp_path / "b.jpg")
+        except mnnlite.SourceError:
+            continue
+        assert (frame.width, frame.height) in ((32, 16), (16, 32))
 
 
 RAW = {"NV12": 1.5, "NV21": 1.5, "I420": 1.5, "YUYV": 2, "UYVY": 2, "RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
@@ -289,6 +461,12 @@ def test_raw_frames_from_a_pipe(monkeypatch: pytest.MonkeyPatch, format: str) ->
 def test_raw_frames_of_odd_size(monkeypatch: pytest.MonkeyPatch) -> None:
     standard_input(monkeypatch, bytes(2 * (5 * 3 + 3 * 2 * 2)))
     assert [(frame.width, frame.height) for frame in video.open_source("-", "I420:5x3")] == [(5, 3)] * 2
+
+
+def test_a_pipe_that_ends_before_the_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    standard_input(monkeypatch, b"")
+    with pytest.raises(mnnlite.SourceError, match="standard input ended before the first frame"):
+        list(video.open_source("-", "GRAY:64x32"))
 
 
 def test_a_pipe_that_ends_within_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ from typing import NoReturn
 
 import mnnlite
 from mnnlite.cli import compare, convert, demo, dump, info, inspect, memory, profile, run
+from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT
 from mnnlite.cli.output import Output
 from mnnlite.errors import MnnliteError
 
 __all__ = ["main"]
 
-FINE, BAD_INPUT, OWN_FAULT, INTERRUPTED = 0, 2, 3, 130
 COMMANDS = (run, demo, inspect, convert, memory, profile, compare, dump, info)
 
 
@@ -28,11 +28,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mnnlite",
         description=mnnlite.__doc__,
-        epilog="Exit codes: 0 fine, 1 a finding, 2 bad input, 3 a fault of mnnlite itself, 130 interrupted. "
+        epilog=f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in MEANINGS.items())}. "
         "MNNLITE_DEBUG=1 shows where an error came from.",
     )
     parser.add_argument("--version", action="version", version=f"mnnlite {mnnlite.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
     return parser
@@ -49,9 +49,13 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0 fine, 1 a finding, 2 bad input, 3 a fault of mnnlite itself, 130 interrupted.
+        The exit code, one of `mnnlite.cli.exit_codes`.
     """
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if "command" not in args:
+        parser.print_help()
+        return FINE
     with Output() as output:
         try:
             return int(args.command(args, output))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.output import columns
 from mnnlite.errors import StateError
 from mnnlite.proc import MIB, high_water, process
@@ -17,10 +18,13 @@ from mnnlite.proc import MIB, high_water, process
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mnnlite.errors import SourceError
     from mnnlite.runtime import FrameResult
+    from mnnlite.video import Source
 
 __all__ = ["Figures", "memory_mib"]
 
+_NAMED = 5  # files that could not be read: more are counted
 _KEPT = 1 << 16  # the last so many times of a stage: a run may last for days
 
 
@@ -34,6 +38,7 @@ class Figures:
         self._runs: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._late = 0
+        self._source: list[str] = []
 
     def add(self, result: FrameResult) -> None:
         """Take a frame's times and what went wrong with it."""
@@ -59,11 +64,23 @@ class Figures:
             for (task, stage), kept in self._times.items()
         ]
 
+    def source_ended(self, error: SourceError) -> None:
+        """Keep what was wrong with the source; what it gave before counts."""
+        self._source.append(str(error))
+
+    def left_out(self, source: Source) -> None:
+        """Keep which of a source's files could not be read, or not to their end."""
+        self._source += [str(error) for error in source.errors[:_NAMED]]
+        if len(source.errors) > _NAMED:
+            self._source.append(f"and {len(source.errors) - _NAMED} more files")
+
     def report_failures(self) -> int:
         """Say what failed, and give the exit code: 1 if anything did."""
+        for text in self._source:
+            print(f"mnnlite: error: {text}", file=sys.stderr)
         for error, count in self._errors.items():
             print(f"mnnlite: on {count} of {self.frames} frames: {error}", file=sys.stderr)
-        return int(bool(self._errors))
+        return FINDING if self._errors or self._source else FINE
 
     def show(self, dropped: int = 0, more: Sequence[str] = ()) -> None:
         """Write the summary to standard error, with more lines before its last."""

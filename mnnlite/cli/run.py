@@ -15,7 +15,7 @@ from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
 from mnnlite.cli.report import describe, draw, frame_line
 from mnnlite.cli.table import LiveTable, plain
-from mnnlite.errors import ArgumentError, OutputError
+from mnnlite.errors import ArgumentError, OutputError, SourceError
 
 if TYPE_CHECKING:
     from mnnlite.frame import Frame
@@ -92,10 +92,15 @@ def _run(args: argparse.Namespace, output: Output) -> int:
                     for sink in sinks:
                         sink(frame, result)
                     progress.step()
-        except BaseException:  # Ctrl-C, damage in the middle: what was done is reported first
+        except SourceError as error:
+            if not figures.frames:
+                raise
+            figures.source_ended(error)
+        except BaseException:  # Ctrl-C: what was done is reported first
             if figures.frames and not args.quiet:
                 figures.show(results.dropped, plain(runtime.stats()))
             raise
+        figures.left_out(source)
         if not args.quiet:  # while the networks are still there: their memory counts
             figures.show(results.dropped, plain(runtime.stats()))
     return figures.report_failures()

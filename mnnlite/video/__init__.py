@@ -10,8 +10,9 @@ from pathlib import Path
 from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.video import raw as _raw
 from mnnlite.video.camera import Camera
-from mnnlite.video.files import PICTURES, Files
+from mnnlite.video.files import Files, in_natural_order
 from mnnlite.video.pictures import to_rgb, write_picture, write_video
+from mnnlite.video.pyav import PICTURES
 from mnnlite.video.source import Source
 
 __all__ = ["Source", "open_source", "to_rgb", "write_picture", "write_video"]
@@ -24,7 +25,7 @@ def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Sourc
     ----------
     source : path or str
         A video, a picture, a folder of pictures, a glob pattern, a V4L2 device (``/dev/video0``), or ``"-"`` for raw
-        frames from standard input.
+        frames from standard input. Several files come in natural order: 1, 2, 10.
     raw : str, optional
         With ``"-"``: what the frames are, as ``FORMAT:WIDTHxHEIGHT``, e.g. ``"NV12:1920x1080"``. Formats are those of
         `Frame`; YUV is BT.601 limited range; rows have no padding.
@@ -37,7 +38,8 @@ def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Sourc
     Raises
     ------
     SourceError
-        Nothing there, or nothing that can be read. Also while iterating, after the last good frame.
+        Nothing there, or nothing that can be read. Also while iterating: where a file is damaged or cut off, after its
+        last good frame. One of several files that is so costs no more than its own frames, see `Source.errors`.
     MissingExtraError
         PyAV is not installed; raw frames do not need it.
     ArgumentError
@@ -54,14 +56,16 @@ def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Sourc
     if path.is_char_device():
         return Camera(path)
     if path.is_dir():
-        files = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in PICTURES and entry.is_file())
+        found = (entry for entry in path.iterdir() if entry.suffix.lower() in PICTURES and entry.is_file())
+        files = sorted(found, key=in_natural_order)
         if not files:
             raise SourceError(f"no pictures in the folder {text}; wanted files that end in {', '.join(PICTURES)}")
         return Files(text, files)
     if path.exists():
         return Files(text, [path])
     if glob.has_magic(text):
-        files = sorted(Path(found) for found in glob.glob(text, recursive=True) if Path(found).is_file())
+        files = [Path(found) for found in glob.glob(text, recursive=True) if Path(found).is_file()]
+        files.sort(key=in_natural_order)
         if not files:
             raise SourceError(f"no file matches {text!r}")
         return Files(text, files)

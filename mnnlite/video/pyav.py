@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mnnlite.errors import ArgumentError, MissingExtraError, SourceError
 from mnnlite.frame import Frame
+from mnnlite.video.exif import orientation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-__all__ = ["Upright", "load", "reason", "to_frame"]
+__all__ = ["PICTURES", "Upright", "is_picture", "load", "reason", "to_frame"]
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 # Where a conversion keeps more than rgb24 would.
 _CONVERTED = {"rgb48be": "rgb48le", "rgba64be": "rgba64le", "gray16be": "gray16le", "ya8": "rgba"}
+
+
+def is_picture(file: Path) -> bool:
+    """Whether a file is one picture, by its name."""
+    return file.suffix.lower() in PICTURES
 
 
 def load() -> ModuleType:
@@ -46,21 +55,27 @@ def reason(error: BaseException) -> str:
 class Upright:
     """Turns pictures the way their file says they are to be shown: telephones film sideways."""
 
-    # Counter-clockwise degrees that the picture is to be turned by, and what FFmpeg calls that.
-    _TURNS: ClassVar[dict[int, tuple[tuple[str, ...], ...]]] = {
-        90: (("transpose", "cclock"),),
-        180: (("hflip",), ("vflip",)),
-        270: (("transpose", "clock"),),
+    # The upper left 2x2 of the display matrix (ISO/IEC 14496-12, 6.2.2), by sign, and what FFmpeg calls that: all eight
+    # orientations of EXIF. A point (x, y) is shown at (a x + c y, b x + d y).
+    _TURNS: ClassVar[dict[tuple[int, int, int, int], tuple[tuple[str, ...], ...]]] = {
+        (-1, 0, 0, 1): (("hflip",),),
+        (-1, 0, 0, -1): (("transpose", "clock"), ("transpose", "clock")),
+        (1, 0, 0, -1): (("transpose", "clock"), ("transpose", "cclock_flip")),  # vflip turns the rows' stride round
+        (0, 1, 1, 0): (("transpose", "cclock_flip"),),
+        (0, 1, -1, 0): (("transpose", "clock"),),
+        (0, -1, -1, 0): (("transpose", "clock_flip"),),
+        (0, -1, 1, 0): (("transpose", "cclock"),),
     }
 
-    def __init__(self, av: ModuleType) -> None:
+    def __init__(self, av: ModuleType, file: Path) -> None:
         self._av = av
+        self._orientation = _BY_EXIF[orientation_of(file)] if is_picture(file) else None
         self._key: tuple[Any, ...] = ()
         self._graph: Any = None
 
     def __call__(self, picture: Any) -> Any:
         """The picture itself, or a turned one."""
-        turns = self._TURNS.get(round(getattr(picture, "rotation", 0)) % 360)
+        turns = self._TURNS.get(self._orientation or _by_matrix(picture))
         if turns is None:
             return picture
         key = (turns, picture.width, picture.height, picture.format.name)
@@ -80,6 +95,36 @@ class Upright:
         graph.link_nodes(source, *(graph.add(*turn) for turn in turns), graph.add("buffersink"))
         graph.configure()
         return graph
+
+
+# Of EXIF's orientations 1 to 8, as signs of a display matrix.
+_BY_EXIF = (
+    (1, 0, 0, 1),
+    (1, 0, 0, 1),
+    (-1, 0, 0, 1),
+    (-1, 0, 0, -1),
+    (1, 0, 0, -1),
+    (0, 1, 1, 0),
+    (0, 1, -1, 0),
+    (0, -1, -1, 0),
+    (0, -1, 1, 0),
+)
+# Where PyAV gives the turn alone, in degrees counter-clockwise.
+_BY_ROTATION = {90: (0, -1, 1, 0), 180: (-1, 0, 0, -1), 270: (0, 1, -1, 0)}
+
+
+def _by_matrix(picture: Any) -> tuple[int, int, int, int]:
+    """Signs of the display matrix; those of the identity where there is none, or one that is no quarter turn."""
+    upright = _BY_EXIF[1]
+    turn = round(getattr(picture, "rotation", 0)) % 360
+    try:
+        data = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # it has data of a kind that this PyAV does not know
+        return _BY_ROTATION.get(turn, upright)
+    a, b, c, d = struct.unpack("=2i4x2i", bytes(data)[:20]) if data is not None else upright
+    if (a == 0) != (d == 0) or (b == 0) != (c == 0) or (a == 0) == (b == 0):
+        return upright
+    return ((a > 0) - (a < 0), (b > 0) - (b < 0), (c > 0) - (c < 0), (d > 0) - (d < 0))
 
 
 def to_frame(picture: Any, file: Path, meta: dict[str, Any], timestamp_ns: int | None = None) -> Frame:

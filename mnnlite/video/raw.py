@@ -39,6 +39,8 @@ class Raw(Source):
             buffer = np.empty(sum(sizes), np.uint8)  # each frame has its own: results may be late
             got = self._read(buffer)
             if got == 0:
+                if index == 0:
+                    raise SourceError(f"{self.name} ended before the first frame")
                 return
             if got < len(buffer):
                 raise SourceError(f"{self.name} ends within frame {index}: {got} of {len(buffer)} bytes")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from mnnlite.errors import SourceError
     from mnnlite.frame import Frame
 
 __all__ = ["Source"]
@@ -24,12 +25,15 @@ class Source:
         For people.
     frames : int or None
         How many there are, where that is known.
+    errors : list of SourceError
+        Of a source of several files: what was wrong with those of which frames are missing, known when they were met.
     live : bool
         Whether frames come as time passes; then they cannot be had again.
     """
 
     name: str = ""
     frames: int | None = None
+    errors: Sequence[SourceError] = ()
     live: bool = False
 
     def __iter__(self) -> Iterator[Frame]:
