@@ -39,12 +39,26 @@ class Arena(metaclass=pybind11_type):
     def adopt(self) -> None: ...
     def shrink(self) -> None: ...
 
+# bind_files.cpp
+@final
+class ModelFile(metaclass=pybind11_type):
+    def __init__(self, path: bytes | str) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class WeightsFile(metaclass=pybind11_type):
+    def __init__(self, path: bytes | str) -> None: ...
+    @property
+    def descriptor(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
 @final
 class Model(metaclass=pybind11_type):
     def __init__(
         self,
-        source: str | bytes | bytearray | memoryview,
-        external: str | None,
+        source: ModelFile | bytes | bytearray | memoryview,
+        weights: WeightsFile | None,
         arena: Arena,
         outputs: list[str],
         shapes: dict[str, list[int]],

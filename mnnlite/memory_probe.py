@@ -95,8 +95,8 @@ class MemoryProbe:
         now, marked = process(), high_water() if self._counts_peaks else None
         peak = None
         if marked is not None:
-            # While a file is being read it is mapped too, which is not anonymous memory.
-            peak = now.anonymous if name == "load" else max(now.anonymous, marked - now.file_backed)
+            # While a file is loaded it is there twice: as it was read and verified, and the engine's copy.
+            peak = max(now.anonymous, marked - now.file_backed)
             peak -= self._start.anonymous
         growth = (now.anonymous - self._start.anonymous, now.rss - self._start.rss)
         self._readings.append(Reading(name, *growth, peak))

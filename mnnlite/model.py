@@ -12,6 +12,7 @@ import numpy as np
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError, ClosedError
+from mnnlite.integrity import open_model
 from mnnlite.specs import TensorInfo
 
 if TYPE_CHECKING:
@@ -185,6 +186,9 @@ class Model:
     external : path, optional
         The file with the weights of a model saved with ``--saveExternalData``. By default ``source + ".weight"`` if
         there is one.
+    sha256, weights_sha256 : str, optional
+        What the model and the file with its weights must hash to, in hexadecimal digits; ``mnnlite lock`` writes them
+        into a pipeline file.
     arena : Arena, optional
         Share a runtime with other models. Without it the model has its own, made from `arena_options`.
     fallback : {None, "cpu"}
@@ -197,7 +201,8 @@ class Model:
     Raises
     ------
     ModelNotFoundError, ModelFormatError
-        There is no such file; or it is empty, damaged or not an MNN model.
+        There is no such file; or it is empty, damaged, not an MNN model, or has another hash. Every model is verified
+        before the engine gets it: what it refers to is there, and each operator has what the engine needs of it.
     UnsupportedModelError
         The engine cannot execute it: an unknown operator, or shapes that depend on the content of the input.
     TensorNotFoundError
@@ -218,6 +223,8 @@ class Model:
         shapes: Mapping[str, Sequence[int]] | None = None,
         resizable: bool = False,
         external: str | os.PathLike[str] | None = None,
+        sha256: str | None = None,
+        weights_sha256: str | None = None,
         arena: Arena | None = None,
         fallback: str | None = None,
         _images: Sequence[tuple[str, int, int, int, int, str]] = (),
@@ -231,9 +238,10 @@ class Model:
             source = os.fspath(source)
         if isinstance(outputs, str):
             raise ArgumentError(f"outputs is the string {outputs!r}; pass a list of names")
+        model, weights = open_model(source, external, sha256, weights_sha256)
         self._native = _core.Model(
-            source,
-            external=None if external is None else os.fspath(external),
+            model,
+            weights,
             arena=self.arena.native,
             outputs=list(outputs or ()),
             shapes=_shapes(shapes),

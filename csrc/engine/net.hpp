@@ -7,6 +7,7 @@
 #include <MNN/Interpreter.hpp>
 
 #include "core/status.hpp"
+#include "engine/model_file.hpp"
 
 namespace mnnlite {
 
@@ -16,10 +17,9 @@ struct DestroyInterpreter {
 
 class Net {
  public:
-  // The file is mapped and copied once by the engine, so that the transient is one file and not two. `external` names
-  // the file with the weights; null: `path` + ".weight" if there is one.
-  static Status open_file(const char* path, const char* external, Net& result) noexcept;
-  static Status open_bytes(const void* bytes, size_t size, const char* external, Net& result) noexcept;
+  // Verifies the model, then has the engine copy it. `weights` is the open file with the weights, or one that is not
+  // open; the net keeps it until the buffer is released.
+  static Status open(const void* bytes, size_t size, WeightsFile weights, Net& result) noexcept;
 
   MNN::Interpreter& interpreter() const noexcept { return *interpreter_; }
   size_t buffer_bytes() const noexcept { return buffer_bytes_; }  // 0 once released
@@ -30,6 +30,7 @@ class Net {
 
  private:
   std::unique_ptr<MNN::Interpreter, DestroyInterpreter> interpreter_;
+  WeightsFile weights_;
   size_t buffer_bytes_ = 0, file_bytes_ = 0;
   char version_[32] = {};
 };

@@ -15,6 +15,7 @@
 #include "engine/prints.hpp"
 #include "errors.hpp"
 #include "model.hpp"
+#include "model_files.hpp"
 
 namespace mnnlite::python {
 namespace {
@@ -80,23 +81,27 @@ std::vector<InputImage> images_from(const py::list& images) {
   return result;
 }
 
+// Which file it was, before what was wrong with it.
+void name_file(Status& status, const std::string& path) {
+  char text[sizeof status.text];
+  std::memcpy(text, status.text, sizeof text);
+  std::snprintf(status.text, sizeof status.text, "%.100s: %.130s", path.c_str(), text);
+}
+
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
 
-NativeModel::NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
+NativeModel::NativeModel(const py::object& source, const py::object& weights, std::shared_ptr<Arena> arena,
                          const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images,
                          bool resizable, const py::object& on_stage) {
-  const bool from_file = py::isinstance<py::str>(source);
-  std::string path;
+  PyModelFile* const model_file = py::isinstance<PyModelFile>(source) ? &py::cast<PyModelFile&>(source) : nullptr;
+  WeightsFile weights_file;
+  if (!weights.is_none()) weights_file = std::move(py::cast<PyWeightsFile&>(weights).file);
   Py_buffer bytes{};
-  if (from_file) {
-    path = py::cast<std::string>(source);
-  } else if (PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) {
-    throw py::error_already_set();
-  }
+  if (!model_file && PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) throw py::error_already_set();
   SessionOptions options{outputs, shapes_from(shapes), images_from(images), resizable, {}};
   std::exception_ptr raised;  // no exception may pass through the engine room
   if (!on_stage.is_none())
@@ -119,11 +124,15 @@ NativeModel::NativeModel(const py::object& source, const std::optional<std::stri
     status = guard.status();
     const int64_t begin = now_ns();
     Net net;
-    const char* weights = external ? external->c_str() : nullptr;
     if (status.ok())
-      status = from_file ? Net::open_file(path.c_str(), weights, net)
-                         : Net::open_bytes(bytes.buf, static_cast<size_t>(bytes.len), weights, net);
-    times_.deserialize = now_ns() - begin;
+      status = model_file ? Net::open(model_file->file.data(), model_file->file.size(), std::move(weights_file), net)
+                          : Net::open(bytes.buf, static_cast<size_t>(bytes.len), std::move(weights_file), net);
+    if (model_file) {
+      model_file->file = ModelFile();  // the engine has its copy: the peak is two files, not three
+      times_.deserialize = model_file->read_ns;
+      if (!status.ok()) name_file(status, model_file->path);
+    }
+    times_.deserialize += now_ns() - begin;
     if (status.ok() && options.on_stage) options.on_stage("deserialize");
     if (status.ok()) status = MnnSession::load(std::move(net), std::move(arena), options, times_, session);
     if (!status.ok()) trim_heap();
@@ -405,9 +414,9 @@ void bind_engine(py::module_& module) {
       });
 
   py::class_<NativeModel>(module, "Model")
-      .def(py::init<const py::object&, const std::optional<std::string>&, std::shared_ptr<Arena>, const std::vector<std::string>&,
+      .def(py::init<const py::object&, const py::object&, std::shared_ptr<Arena>, const std::vector<std::string>&,
                     const py::dict&, const py::list&, bool, const py::object&>(),
-           py::arg("source"), py::arg("external"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"),
+           py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"),
            py::arg("on_stage") = py::none())
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })
       .def("outputs", [](const NativeModel& model) { return model.describe(false); })

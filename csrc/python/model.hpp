@@ -16,7 +16,8 @@ namespace py = pybind11;
 
 class __attribute__((visibility("hidden"))) NativeModel {
  public:
-  NativeModel(const py::object& source, const std::optional<std::string>& external, std::shared_ptr<Arena> arena,
+  // `source` is a ModelFile, whose memory is let go, or holds bytes; `weights` is a WeightsFile, which is taken, or None.
+  NativeModel(const py::object& source, const py::object& weights, std::shared_ptr<Arena> arena,
               const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images, bool resizable,
               const py::object& on_stage);
 

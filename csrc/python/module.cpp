@@ -4,6 +4,7 @@
 namespace mnnlite::python {
 void bind_core(pybind11::module_& module);
 void bind_engine(pybind11::module_& module);
+void bind_files(pybind11::module_& module);
 void bind_trace(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_decode(pybind11::module_& module);
@@ -15,6 +16,7 @@ PYBIND11_MODULE(_core, module) {
   module.doc() = "Native part of mnnlite. Private: use the package's own names.";
   module.attr("__version__") = MNNLITE_VERSION;
   mnnlite::python::bind_core(module);
+  mnnlite::python::bind_files(module);
   mnnlite::python::bind_engine(module);
   mnnlite::python::bind_trace(module);
   mnnlite::python::bind_image(module);

@@ -29,7 +29,7 @@ class Prediction:
     loaded_mib : float
         What is there once the model is loaded and its inputs are filled. The outputs have their place, but no page yet.
     reading_mib, session_mib, running_mib : float
-        The stages that can be the peak: the file is read; the session is made beside it; the model runs, with
+        The stages that can be the peak: the file is read and the engine copies it; the session is made beside the copy; the model runs, with
         feature maps and outputs, when the model buffer is gone. The terms are never all there at once.
     peak_mib : float
         The largest of the three.
@@ -67,7 +67,7 @@ def prediction_of(found: cost.Cost) -> Prediction:
         outputs_mib=found.outputs / MIB,
         load_transient_mib=found.load_transient / MIB,
         loaded_mib=found.loaded / MIB,
-        reading_mib=found.model_buffer / MIB,
+        reading_mib=2 * found.model_buffer / MIB,
         session_mib=found.loading / MIB,
         running_mib=found.running / MIB,
         peak_mib=found.peak / MIB,

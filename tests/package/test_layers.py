@@ -24,7 +24,7 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors"},
-    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image"},
+    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image", "integrity"},
     {"draw", "reference"},
     {"model", "decoders", "results", "frame"},
     {"descriptions"},

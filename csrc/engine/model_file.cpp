@@ -1,0 +1,102 @@
+#include "engine/model_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace mnnlite {
+namespace {
+
+// A regular file, open for reading. Opened without waiting: a pipe of that name would wait for its writer for ever.
+Status open_regular(const char* path, const char* what, int& descriptor, int64_t& size) {
+  descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) {
+    const int error = errno;
+    return Status::error(error == ENOENT || error == ENOTDIR ? Code::model_not_found : Code::model, "cannot open the %s %s: %s", what, path,
+                         std::strerror(error));
+  }
+  struct stat facts{};
+  if (::fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) return Status::error(Code::model, "%s is not a regular file", path);
+  size = facts.st_size;
+  return {};
+}
+
+// Reads up to `size` bytes; fewer only at the end of the file.
+Status read_all(int descriptor, char* to, size_t size, int64_t offset, size_t& got) {
+  got = 0;
+  while (got < size) {
+    const ssize_t part = ::pread(descriptor, to + got, size - got, offset + static_cast<int64_t>(got));
+    if (part < 0 && errno == EINTR) continue;
+    if (part < 0) return Status::error(Code::model, "cannot read: %s", std::strerror(errno));
+    if (part == 0) break;
+    got += static_cast<size_t>(part);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status ModelFile::read(const char* path, ModelFile& result) noexcept {
+  int descriptor = -1;
+  int64_t size = 0;
+  Status status = open_regular(path, "model file", descriptor, size);
+  const auto leave = [&](const Status& with) {
+    if (descriptor >= 0) ::close(descriptor);
+    return with;
+  };
+  if (!status.ok()) return leave(status);
+  if (size == 0) return leave(Status::error(Code::model_format, "the model file %s is empty", path));
+  if (size > INT_MAX) return leave(Status::error(Code::model_format, "the model file %s has %lld bytes; the engine takes at most %d", path,
+                                                 static_cast<long long>(size), INT_MAX));
+  ModelFile file;
+  file.size_ = static_cast<size_t>(size);
+  if (!file.content_.reserve(file.size_)) return leave(Status::error(Code::out_of_memory, "no memory for the model file %s (%zu bytes)", path, file.size_));
+  size_t got = 0;
+  status = read_all(descriptor, static_cast<char*>(file.content_.data()), file.size_, 0, got);
+  if (!status.ok()) return leave(Status::error(Code::model, "the model file %s: %.100s", path, status.text));
+  if (got != file.size_) return leave(Status::error(Code::model_format, "the model file %s changed while it was read: %zu bytes of %zu", path, got, file.size_));
+  result = std::move(file);
+  return leave({});
+}
+
+WeightsFile::WeightsFile(WeightsFile&& other) noexcept { *this = std::move(other); }
+
+WeightsFile& WeightsFile::operator=(WeightsFile&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_, other.size_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+WeightsFile::~WeightsFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Status WeightsFile::open(const char* path, WeightsFile& result) noexcept {
+  WeightsFile file;
+  MNNLITE_TRY(open_regular(path, "file of external weights", file.descriptor_, file.size_));
+  std::snprintf(file.path_, sizeof file.path_, "/proc/self/fd/%d", file.descriptor_);
+  result = std::move(file);
+  return {};
+}
+
+Status WeightsFile::check_written(int64_t bytes) const noexcept {
+  constexpr size_t kPart = 4096;
+  char part[kPart];
+  for (int64_t at = 0; at < bytes; at += static_cast<int64_t>(kPart)) {
+    size_t got = 0;
+    MNNLITE_TRY(read_all(descriptor_, part, static_cast<size_t>(std::min<int64_t>(kPart, bytes - at)), at, got));
+    for (size_t i = 0; i < got; ++i)
+      if (part[i] != 0) return {};
+  }
+  return Status::error(Code::model_format, "the file with the model's weights holds nothing but zeros: it was never written; copy it again");
+}
+
+}  // namespace mnnlite

@@ -1,0 +1,49 @@
+// Files of a model, each opened once: what is checked is what is loaded, whatever happens to the name meanwhile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/memory.hpp"
+#include "core/status.hpp"
+
+namespace mnnlite {
+
+// The content of a model file, read into memory of ours: a mapping would change under us when somebody writes the file.
+class ModelFile {
+ public:
+  static Status read(const char* path, ModelFile& result) noexcept;
+
+  const void* data() const noexcept { return content_.data(); }
+  size_t size() const noexcept { return size_; }
+
+ private:
+  Block content_;
+  size_t size_ = 0;
+};
+
+// The file with a model's weights, open. The engine opens it again by descriptor_path(), which leads to the same file
+// even if another one has taken its name.
+class WeightsFile {
+ public:
+  WeightsFile() = default;
+  WeightsFile(WeightsFile&& other) noexcept;
+  WeightsFile& operator=(WeightsFile&& other) noexcept;
+  ~WeightsFile();
+
+  static Status open(const char* path, WeightsFile& result) noexcept;
+
+  bool is_open() const noexcept { return descriptor_ >= 0; }
+  int descriptor() const noexcept { return descriptor_; }
+  int64_t size() const noexcept { return size_; }
+  const char* descriptor_path() const noexcept { return path_; }
+  // Whether the first `bytes` are nothing but zeros, as in a file whose blocks were never written.
+  Status check_written(int64_t bytes) const noexcept;
+
+ private:
+  int descriptor_ = -1;
+  int64_t size_ = 0;
+  char path_[40] = {};
+};
+
+}  // namespace mnnlite

@@ -1,0 +1,27 @@
+// Files of a model as Python holds them between their checks and the load.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+
+#include "engine/model_file.hpp"
+
+namespace mnnlite::python {
+
+namespace py = pybind11;
+
+struct __attribute__((visibility("hidden"))) PyModelFile {
+  explicit PyModelFile(const std::string& where);
+  std::string path;
+  ModelFile file;
+  int64_t read_ns = 0;
+};
+
+struct __attribute__((visibility("hidden"))) PyWeightsFile {
+  explicit PyWeightsFile(const std::string& where);
+  WeightsFile file;
+};
+
+}  // namespace mnnlite::python
