@@ -88,7 +88,10 @@ def test_run_writes_the_same_lines_to_a_file(folder: Path, tmp_path: Path) -> No
     ran = mnnlite("run", folder / "p.toml", folder / "v.mp4", "--out", tmp_path / "r.jsonl", "--json", "--quiet")
     assert (ran.code, ran.err) == (0, "")
     assert (tmp_path / "r.jsonl").read_text() == ran.out
-    alone = mnnlite("run", folder / "p.toml", folder / "v.mp4", "--out", tmp_path / "r.jsonl", "--quiet")
+    refused = mnnlite("run", folder / "p.toml", folder / "v.mp4", "--out", tmp_path / "r.jsonl", "--quiet")
+    assert "r.jsonl: it exists; --append goes on at its end, --overwrite begins it anew" in refused.error()
+    assert (tmp_path / "r.jsonl").read_text() == ran.out
+    alone = mnnlite("run", folder / "p.toml", folder / "v.mp4", "--out", tmp_path / "r.jsonl", "--quiet", "--overwrite")
     assert (alone.code, alone.out, alone.err) == (0, "", "")
     again = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
     assert [line["results"] for line in again] == [line["results"] for line in ran.lines]
@@ -182,6 +185,59 @@ def test_run_saves_annotated_frames(folder: Path, tmp_path: Path) -> None:
     assert (saved.width, saved.height) == (64, 48)
     shown = video.to_rgb(saved).astype(int)
     assert np.ptp(shown, axis=2).max() > 50  # the video is grey; what is drawn is not
+
+
+def test_a_run_goes_on_where_another_one_ended(folder: Path, tmp_path: Path) -> None:
+    """As a service that is started again, also after its power failed within a line."""
+    run = (
+        "run",
+        folder / "p.toml",
+        folder / "v.mp4",
+        "--frames",
+        2,
+        "--quiet",
+        "--out",
+        tmp_path / "r.jsonl",
+        "--append",
+    )
+    for begun in range(3):
+        ran = mnnlite(*run, "--save", tmp_path / "pictures")
+        assert (ran.code, ran.err) == (0, "")
+        *lines, rest = (tmp_path / "r.jsonl").read_bytes().split(b"\n")
+        assert rest == b""
+        whole = [json.loads(line)["frame"] for line in lines if line != b'{"frame": 7, "ti']
+        assert whole == [0, 1] * (begun + 1)
+        with (tmp_path / "r.jsonl").open("ab") as stream:
+            stream.write(b'{"frame": 7, "ti')
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == [f"{i:06}.jpg" for i in range(6)]
+    assert "--append needs --out" in mnnlite(*run[:3], "--append").error()
+    assert "not allowed with" in mnnlite(*run, "--overwrite").error()
+
+
+def test_devices_and_pipes_are_written_to_as_they_are(folder: Path, tmp_path: Path) -> None:
+    run = ("run", folder / "p.toml", folder / "v.mp4", "--frames", 2, "--quiet", "--out")
+    assert mnnlite(*run, "/dev/null").code == 0
+    assert [line["frame"] for line in mnnlite(*run, "-").lines] == [0, 1]
+    assert [line["frame"] for line in mnnlite(*run, "/dev/stdout").lines] == [0, 1]
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(command(*run, tmp_path / "pipe")) as process:
+        lines = (tmp_path / "pipe").read_text().splitlines()
+    assert process.returncode == 0
+    assert [json.loads(line)["frame"] for line in lines] == [0, 1]
+
+
+def test_run_saves_a_video(folder: Path, tmp_path: Path) -> None:
+    run = ("run", folder / "p.toml", folder / "v.mp4", "--every", 2, "--quiet", "--save", tmp_path / "out.mp4")
+    assert mnnlite(*run).code == 0
+    source = video.open_source(tmp_path / "out.mp4")
+    frames = list(source)
+    assert (source.rate, len(frames)) == (12.5, 6)
+    assert [frame.meta["time_ms"] for frame in frames] == [80.0 * i for i in range(6)]
+    assert (frames[0].width, frames[0].height) == (64, 48)
+    assert np.ptp(video.to_rgb(frames[3]).astype(int), axis=2).max() > 50  # the video is grey; what is drawn is not
+    assert "out.mp4: it exists; take another name, or --overwrite" in mnnlite(*run).error()
+    assert mnnlite(*run, "--overwrite").code == 0
+    assert len(list(video.open_source(tmp_path / "out.mp4"))) == 6
 
 
 def test_info_and_inspect_in_json(folder: Path) -> None:

@@ -119,6 +119,26 @@ def test_a_written_video_reads_back(tmp_path: Path) -> None:
         video.write_video(tmp_path / "none" / "a.mp4", iter(pictures), 25.0)
 
 
+def test_a_video_of_pictures_of_several_sizes(tmp_path: Path) -> None:
+    with video.VideoWriter(tmp_path / "a.mkv", 10) as writer:
+        for size in ((48, 64), (49, 65), (24, 32), (96, 128)):
+            writer.add(np.full((*size, 3), 100, np.uint8))
+    writer.close()
+    frames = list(video.open_source(tmp_path / "a.mkv"))
+    assert [(frame.width, frame.height, round(gray_of(frame), -1)) for frame in frames] == [(64, 48, 100)] * 4
+    video.VideoWriter(tmp_path / "none.mp4", 10).close()
+    assert not (tmp_path / "none.mp4").exists()
+
+
+def test_a_picture_is_written_beside_links_that_somebody_laid(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "a.png.part").symlink_to(tmp_path / "mine")
+    (tmp_path / "a.png").symlink_to(tmp_path / "mine")
+    video.write_picture(tmp_path / "a.png", noisy_picture(8, 8))
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "a.png").is_symlink()
+
+
 def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(mnnlite.OutputError, match="No such file"):
         video.write_picture(tmp_path / "none" / "a.png", noisy_picture(4, 4))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import pipeline, video
 from mnnlite.cli.output import JsonLines, Output, columns
-from mnnlite.errors import ArgumentError, OutputError
+from mnnlite.cli.saving import make_folder
+from mnnlite.errors import ArgumentError
 from mnnlite.proc import MIB, high_water, process
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             raise ArgumentError("--plot needs --save DIR, where the picture goes")
         plots.check()
     if args.save is not None:
-        _folder(args.save)
+        make_folder(args.save)
     with ExitStack() as stack:
         print(f"rendering {args.frames} frames of a drive (seed {args.seed})", file=sys.stderr)
         # Neither of these is timed, so they may run side by side.
@@ -125,13 +126,6 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         if args.save is not None:
             _save(args.save, drive, summary, output, args)
     return 0
-
-
-def _folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
 def _drive(file: Path, footage: Footage, output: Output, args: argparse.Namespace) -> Drive:
@@ -293,7 +287,7 @@ def _fullest(drive: Drive) -> list[int]:
 def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, args: argparse.Namespace) -> None:
     from mnnlite.demo import pictures, plots
 
-    lines = JsonLines(folder / "observations.jsonl")
+    lines = JsonLines(folder / "observations.jsonl", overwrite=True)
     for feature in drive.features:
         lines.write(feature)
     lines.close()

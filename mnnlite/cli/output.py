@@ -87,13 +87,32 @@ class Output:
 class JsonLines:
     """A file of one JSON object a line. Each line is in the file when `write` returns, and no part of a line ever stays."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], append: bool = False, overwrite: bool = False) -> None:
         self._path = os.fspath(path)
         self._end = self._count = 0
+        # A device or a pipe is what it is: nothing of it is lost by writing.
+        is_special = os.path.exists(path) and not os.path.isfile(path)
         try:
-            self._file = open(path, "wb", buffering=0)  # noqa: SIM115  closed by `close`
+            # Readable to see how it ends.
+            mode = "wb" if overwrite or is_special else "a+b" if append else "xb"
+            self._file = open(path, mode, buffering=0)  # noqa: SIM115  closed by `close`
+            if mode == "a+b":
+                self._go_on()
+        except FileExistsError:
+            raise OutputError(
+                f"cannot write {self._path}: it exists; --append goes on at its end, --overwrite begins it anew"
+            ) from None
         except OSError as error:
             raise OutputError(f"cannot write {self._path}: {error.strerror}") from None
+
+    def _go_on(self) -> None:
+        """Begin a line of its own, also behind one that was never ended."""
+        self._end = self._file.seek(0, os.SEEK_END)
+        if self._end:
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read(1) != b"\n":
+                self._file.write(b"\n")
+                self._end += 1
 
     def write(self, value: Any) -> None:
         """Append a line.

@@ -13,9 +13,10 @@ from mnnlite import pipeline, video
 from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
-from mnnlite.cli.report import describe, draw, frame_line
+from mnnlite.cli.report import describe, frame_line
+from mnnlite.cli.saving import saver
 from mnnlite.cli.table import LiveTable, plain
-from mnnlite.errors import ArgumentError, OutputError, SourceError
+from mnnlite.errors import ArgumentError, SourceError
 
 if TYPE_CHECKING:
     from mnnlite.frame import Frame
@@ -39,8 +40,22 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--raw", metavar="FORMAT:WxH", help="raw frames from standard input, e.g. NV12:1920x1080; SOURCE is -"
     )
-    parser.add_argument("--out", metavar="FILE", help="write one JSON object a frame to a file")
-    parser.add_argument("--save", metavar="DIR", type=Path, help="write annotated frames as DIR/000000.jpg and so on")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write one JSON object a frame to a new file, a device, a pipe, or - (standard output)",
+    )
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--append", action="store_true", help="go on at the end of --out's FILE, where it exists")
+    existing.add_argument(
+        "--overwrite", action="store_true", help="write over the files of --out and --save that exist"
+    )
+    parser.add_argument(
+        "--save",
+        metavar="DIR|VIDEO",
+        type=Path,
+        help="write annotated frames, as DIR/000000.jpg and so on after those that are there, or as a video (out.mp4)",
+    )
     parser.add_argument("--frames", type=_positive, metavar="N", help="stop after N processed frames")
     parser.add_argument("--every", type=_positive, metavar="N", default=1, help="process every Nth frame")
     parser.add_argument(
@@ -63,6 +78,10 @@ def _positive(text: str) -> int:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
+    if args.out in ("-", "/dev/stdout"):  # which `Output` keeps for results
+        args.out, args.json = None, True
+    if args.append and not args.out:
+        raise ArgumentError("--append needs --out FILE, the file to go on with")
     spec = pipeline.load(args.pipeline)
     for name, task in spec.tasks.items():
         if task.image is None and not task.feed:
@@ -72,7 +91,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         runtime = stack.enter_context(spec.open())
         if args.trace:
             stack.enter_context(runtime.trace(args.trace))
-        sinks = list(_sinks(args, output, stack))
+        sinks = list(_sinks(args, source, output, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out or args.table)
         hidden = args.quiet or (shows_lines and output.is_terminal)
@@ -133,10 +152,10 @@ def _expected(source: video.Source, args: argparse.Namespace) -> int | None:
 Sink = Callable[["Frame", "FrameResult"], None]
 
 
-def _sinks(args: argparse.Namespace, output: Output, stack: ExitStack) -> Iterator[Sink]:
+def _sinks(args: argparse.Namespace, source: video.Source, output: Output, stack: ExitStack) -> Iterator[Sink]:
     """Who gets each frame's results."""
     if args.out:
-        lines = JsonLines(args.out)
+        lines = JsonLines(args.out, append=args.append, overwrite=args.overwrite)
         stack.callback(lines.close)
         yield lambda frame, result: lines.write(frame_line(result))
     if args.json:
@@ -144,16 +163,4 @@ def _sinks(args: argparse.Namespace, output: Output, stack: ExitStack) -> Iterat
     elif not args.out and not args.quiet and not args.table:
         yield lambda frame, result: output.text(describe(result))
     if args.save:
-        yield _saver(args.save)
-
-
-def _saver(folder: Path) -> Sink:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
-
-    def save(frame: Frame, result: FrameResult) -> None:
-        video.write_picture(folder / f"{result.meta['frame']:06}.jpg", draw(frame, result))
-
-    return save
+        yield saver(args.save, source.rate and source.rate / args.every, args.overwrite, stack)

@@ -11,11 +11,12 @@ from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.video import raw as _raw
 from mnnlite.video.camera import Camera
 from mnnlite.video.files import Files, in_natural_order
-from mnnlite.video.pictures import to_rgb, write_picture, write_video
+from mnnlite.video.pictures import to_rgb, write_picture
 from mnnlite.video.pyav import PICTURES
 from mnnlite.video.source import Source
+from mnnlite.video.writer import VIDEOS, VideoWriter, write_video
 
-__all__ = ["Source", "open_source", "to_rgb", "write_picture", "write_video"]
+__all__ = ["VIDEOS", "Source", "VideoWriter", "open_source", "to_rgb", "write_picture", "write_video"]
 
 
 def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Source:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-__all__ = ["count_of", "pictures_of"]
+__all__ = ["length_of", "pictures_of"]
 
 
-def count_of(av: ModuleType, file: Path) -> int | None:
-    """How many frames a video says it has.
+def length_of(av: ModuleType, file: Path) -> tuple[int | None, float | None]:
+    """How many frames a video says it has, and how many a second.
 
     Raises
     ------
@@ -26,10 +26,10 @@ def count_of(av: ModuleType, file: Path) -> int | None:
     """
     with _open(av, file) as container:
         stream = container.streams.video[0]
-        if stream.frames:
-            return int(stream.frames)
-        rate = stream.average_rate  # Matroska says how long it is only
-        return round(container.duration / 1e6 * rate) if container.duration and rate else None
+        rate = stream.average_rate
+        if stream.frames or not (container.duration and rate):
+            return stream.frames or None, float(rate) if rate else None
+        return round(container.duration / 1e6 * rate), float(rate)  # Matroska says how long it is only
 
 
 def _open(av: ModuleType, file: Path) -> Any:

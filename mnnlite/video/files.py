@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import SourceError
 from mnnlite.video import pyav
-from mnnlite.video.decoding import count_of, pictures_of
+from mnnlite.video.decoding import length_of, pictures_of
 from mnnlite.video.source import Source
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Files(Source):
         counts = [1 if pyav.is_picture(file) else None for file in files]
         # Of several files, the broken ones are met in their turn; a pipe can be opened only once.
         if len(files) == 1 and counts[0] is None and files[0].is_file():
-            counts[0] = count_of(self._av, files[0])
+            counts[0], self.rate = length_of(self._av, files[0])
         known = [count for count in counts if count is not None]
         self.frames = sum(known) if len(known) == len(counts) else None
 

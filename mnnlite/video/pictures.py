@@ -16,13 +16,13 @@ from mnnlite.specs import ImageSpec
 from mnnlite.video import pyav
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from mnnlite.frame import Frame
 
-__all__ = ["to_rgb", "write_picture", "write_video"]
+__all__ = ["to_rgb", "write_picture"]
 
 
 def to_rgb(frame: Frame) -> NDArray[np.uint8]:
@@ -66,48 +66,13 @@ def write_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     data = _ENCODERS[path.suffix](np.ascontiguousarray(rgb))
     part = path.with_name(path.name + ".part")
     try:
-        part.write_bytes(data)
+        part.unlink(missing_ok=True)  # of a process that was killed; or a link that somebody laid there
+        with part.open("xb") as stream:
+            stream.write(data)
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from None
-
-
-def write_video(path: str | os.PathLike[str], pictures: Iterable[NDArray[np.uint8]], fps: float) -> None:
-    """Write a video file (MPEG-4).
-
-    Parameters
-    ----------
-    path : path
-        Ends in what says the container: ``.mp4``, ``.mkv``, ``.avi``.
-    pictures : iterable of (H, W, 3) uint8
-        RGB, all of one size, of even width and height.
-    fps : float
-        Pictures a second.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written.
-    MissingExtraError
-        PyAV is not installed.
-    """
-    av = pyav.load()
-    try:
-        with av.open(os.fspath(path), "w") as container:
-            stream = None
-            for rgb in pictures:
-                if stream is None:
-                    stream = container.add_stream(
-                        "mpeg4", rate=Fraction(fps).limit_denominator(1001), bit_rate=6_000_000
-                    )
-                    stream.width, stream.height, stream.pix_fmt = rgb.shape[1], rgb.shape[0], "yuv420p"
-                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-                container.mux(stream.encode(picture))
-            if stream is not None:
-                container.mux(stream.encode(None))
-    except (OSError, ValueError) as error:  # FFmpegError is one of these, by its code
-        raise OutputError(f"cannot write {path}: {pyav.reason(error)}") from None
 
 
 def _jpeg(rgb: NDArray[np.uint8]) -> bytes:

@@ -27,12 +27,15 @@ class Source:
         How many there are, where that is known.
     errors : list of SourceError
         Of a source of several files: what was wrong with those of which frames are missing, known when they were met.
+    rate : float or None
+        Frames a second, where that is known.
     live : bool
         Whether frames come as time passes; then they cannot be had again.
     """
 
     name: str = ""
     frames: int | None = None
+    rate: float | None = None
     errors: Sequence[SourceError] = ()
     live: bool = False
 
