@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnnlite import _core
-from mnnlite.errors import ArgumentError, ClosedError
+from mnnlite.errors import ArgumentError, ClosedError, EngineError, ModelError, ModelFormatError, ModelNotFoundError
 from mnnlite.integrity import open_model
 from mnnlite.specs import TensorInfo
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-__all__ = ["Arena", "Model"]
+__all__ = ["Arena", "Model", "check_kind"]
 
 _log = logging.getLogger("mnnlite.model")
 
@@ -238,17 +238,23 @@ class Model:
             source = os.fspath(source)
         if isinstance(outputs, str):
             raise ArgumentError(f"outputs is the string {outputs!r}; pass a list of names")
-        model, weights = open_model(source, external, sha256, weights_sha256)
-        self._native = _core.Model(
-            model,
-            weights,
-            arena=self.arena.native,
-            outputs=list(outputs or ()),
-            shapes=_shapes(shapes),
-            images=list(_images),
-            resizable=bool(resizable),
-            on_stage=_on_stage,
-        )
+        try:
+            check_kind(source)
+            model, weights = open_model(source, external, sha256, weights_sha256)
+            self._native = _core.Model(
+                model,
+                weights,
+                arena=self.arena.native,
+                outputs=list(outputs or ()),
+                shapes=_shapes(shapes),
+                images=list(_images),
+                resizable=bool(resizable),
+                on_stage=_on_stage,
+            )
+        except (ModelError, ArgumentError, EngineError) as error:  # of one file among many: say which
+            if isinstance(source, str) and error.args and source not in str(error.args[0]):
+                error.args = (f"{source}: {error.args[0]}", *error.args[1:])
+            raise
         self.arena._models.add(self._native)
 
     @property
@@ -470,6 +476,26 @@ def _shapes(shapes: Mapping[str, Sequence[int]] | None) -> dict[str, list[int]]:
         if any(not -(2**31) <= extent < 2**31 for extent in result[str(name)]):
             raise ArgumentError(f"the shape of {name!r} is {dims!r}; an axis does not fit 32 bits")
     return result
+
+
+_CONVERTED = {".onnx": "an ONNX file", ".tflite": "a TFLite file"}
+
+
+def check_kind(source: object) -> None:
+    """Refuse by its name what is no .mnn file, before the engine finds that it is damaged."""
+    if not isinstance(source, str):
+        return
+    suffix = os.path.splitext(source)[1].lower()
+    if "://" in source:
+        raise ModelNotFoundError(f"{source} is an address; models are files of this machine: download it first")
+    if suffix in _CONVERTED:
+        raise ModelFormatError(
+            f"{source} is {_CONVERTED[suffix]}, not an MNN model: convert it with mnnlite convert {source}"
+        )
+    if suffix == ".toml":
+        raise ModelFormatError(
+            f"{source} is a pipeline, not a model: mnnlite.pipeline.load reads it, mnnlite run runs it"
+        )
 
 
 def _dict(mapping: Mapping[str, Any] | None, what: str) -> dict[str, Any] | None:

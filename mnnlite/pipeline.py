@@ -23,7 +23,8 @@
 The keys of ``[[task]]`` are the fields of `TaskSpec` and the arguments of `Runtime.add` (``every``, ``after``,
 ``deadline_ms`` and so on), those of ``[runtime]`` the arguments of `Runtime`, those of ``image`` the fields of
 `ImageSpec`, those of a decoder the options of its family. A network with several images takes a table of tables:
-``image = { left = { ... }, ... }``.
+``image = { left = { ... }, ... }``. ``mnnlite new`` writes a pipeline for networks
+that say how they are used.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline", "dumps", "load", "save"]
 
 _RUNTIME = tuple(signature(Runtime).parameters)
+_NETWORKS = (".mnn", ".onnx", ".tflite")
 _PATHS = ("model", "external")  # the fields of TaskSpec that name files
 
 
@@ -146,6 +148,11 @@ def load(path: str | os.PathLike[str]) -> Pipeline:
         ``file``, ``line`` and ``key``.
     """
     file = os.fspath(path)
+    if os.path.splitext(file)[1].lower() in _NETWORKS:
+        raise PipelineError(
+            f"it is a network, not a pipeline: mnnlite new {file} -o pipeline.toml writes one, Task({file!r}) needs none",
+            file=file,
+        )
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:

@@ -15,6 +15,7 @@ from mnnlite.model import Arena, Model
 from mnnlite.specs import ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
 __all__ = ["Task", "load_model"]
@@ -113,6 +114,7 @@ class Task:
             else:
                 self._decoders[name] = each
                 entries.append((each.family, each.native_options(), chosen))
+        self._check_batch(images, raw)
         return _core.Task(
             self.model.native,
             images=list(images.items()),
@@ -121,6 +123,23 @@ class Task:
             state=list(self.spec.state.items()),
             batch=self.spec.batch,
         )
+
+    def _check_batch(self, images: dict[str, ImageSpec], raw: list[str]) -> None:
+        """A network that is fixed to a batch takes no other, though its input can be given any shape."""
+        batch = self.spec.batch
+        if batch == 1 or not images:
+            return
+        firsts = [info.shape[0] for info in self.model.outputs.values() if info.name not in raw and len(info.shape) > 2]
+        if firsts and batch not in firsts and all(first < batch for first in firsts):
+            raise ArgumentError(
+                f"batch is {batch}, but the network{self._file} is fixed to {max(firsts)}: its outputs stay "
+                f"{', '.join(f'{name} {info.shape}' for name, info in self.model.outputs.items())}; use batch={max(firsts)}, or "
+                "export it with an open first axis"
+            )
+
+    @property
+    def _file(self) -> str:
+        return f" {os.fspath(self.spec.model)}" if isinstance(self.spec.model, (str, os.PathLike)) else ""
 
     @property
     def native(self) -> _core.Task:
@@ -203,7 +222,8 @@ class Task:
 
     def __call__(
         self,
-        frame: Frame | Sequence[Frame] | None = None,
+        frame: Frame | NDArray[Any] | Sequence[Frame] | Sequence[NDArray[Any]] | None = None,
+        format: str | None = None,
         *,
         out: Any = None,
         borrow: bool = False,
@@ -212,9 +232,11 @@ class Task:
 
         Parameters
         ----------
-        frame : Frame, sequence of Frame, or None
+        frame : Frame, array with `format`, sequence of these, or None
             At most ``batch`` of the spec; rows of results say in ``item`` which one they come from. None for a task
             without an image spec, whose inputs were written through ``task.model.input(name)``.
+        format : str, optional
+            What an array is, as in `Frame`: ``"BGR"``, ``"RGB"``, ``"GRAY"`` and so on.
         out : Results, dict of str to Results, or dict of str to ndarray, optional
             What an earlier call returned: its memory is used again, and it becomes what is returned, so that
             ``found = task(frame, out=found)`` is a loop that allocates nothing. None, also in a dict, is new memory.
@@ -240,7 +262,7 @@ class Task:
             NaN or infinite scores, named with their tensor; what a decoder in Python raised.
         EngineError, OutOfMemoryError, BusyError, ClosedError
         """
-        frames = self._frames(frame)
+        frames = self._frames(frame, format)
         native = self.native
         kept, buffers, arrays = None, None, None
         if out is not None:
@@ -275,11 +297,19 @@ class Task:
                 results.check_out(given[name], kind)
         return {name: given.get(name) for name in self._decoders}
 
-    def _frames(self, frame: Frame | Sequence[Frame] | None) -> list[Frame]:
-        frames = [] if frame is None else [frame] if isinstance(frame, Frame) else list(frame)
+    def _frames(self, frame: Any, format: str | None) -> list[Frame]:
+        if format is not None:
+            if isinstance(frame, Frame):
+                raise ArgumentError(f"format is {format!r}, but a Frame says itself what it is; leave it out")
+            several = isinstance(frame, (list, tuple))
+            frames = [Frame(each, format) for each in (frame if several else [frame])]
+        else:
+            frames = [] if frame is None else [frame] if isinstance(frame, Frame) else list(frame)
         for each in frames:
             if not isinstance(each, Frame):
-                raise ArgumentError(f"got a {type(each).__name__}, wanted a mnnlite.Frame: Frame(array, 'BGR')")
+                raise ArgumentError(
+                    f"got a {type(each).__name__}, wanted a mnnlite.Frame, or an array and its format: task(array, 'BGR')"
+                )
         if frames and not self._takes_frames:
             raise ArgumentError("the task has no image spec, so it takes no frame; give it image=ImageSpec(...)")
         if not frames and self._takes_frames:

@@ -251,8 +251,8 @@ Status MnnSession::describe_input(Input& input) {
     if (input.view.dims[axis] < 1) {
       char shape[80];
       shape_text(input.view, shape, sizeof shape);
-      return Status::error(Code::argument, "input \"%.60s\" has no fixed shape (%s); say it with shapes={\"%.60s\": (...)}",
-                           input.name.c_str(), shape, input.name.c_str());
+      return Status::error(Code::argument, "input \"%.60s\" has no fixed shape (%s); say it with shapes={\"%.60s\": (...)}, on the command line with --shape %.60s=1x3x224x224",
+                           input.name.c_str(), shape, input.name.c_str(), input.name.c_str());
     }
   input.plain = input.view;
   if (is_packed(*input.tensor)) input.view.layout = MNNLITE_NC4HW4;

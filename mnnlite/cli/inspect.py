@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import decoders, observe
+from mnnlite import decoders, descriptions, observe
+from mnnlite.cli.networks import check_network
 from mnnlite.cli.options import shapes_of
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
@@ -25,7 +27,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="an .mnn file")
     parser.add_argument(
-        "--decoders", action="store_true", help="list the families of decoders and their options instead"
+        "--decoders",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="list the families of decoders and their options instead; with a name, that one's",
     )
     parser.add_argument(
         "--shape",
@@ -72,19 +78,24 @@ def _tensor(info: Any) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
-    if args.decoders == (args.model is not None):
-        raise ArgumentError("inspect takes either a MODEL or --decoders")
-    if args.decoders:
-        return _show_decoders(args.json, output)
-    with Model(args.model, outputs=args.output, shapes=shapes_of(args.shape), precision=args.precision) as model:
+    if (args.decoders is not None) == (args.model is not None):
+        raise ArgumentError("inspect takes either a MODEL or --decoders [NAME]")
+    if args.decoders is not None:
+        return _show_decoders(args.decoders, args.json, output)
+    check_network(args.model)
+    said = descriptions.SelfDescription(args.model)
+    shapes = shapes_of(args.shape)
+    sizes = [] if shapes else said.image_sizes()
+    with Model(args.model, outputs=args.output, shapes=shapes, precision=args.precision, _images=sizes) as model:
         known = facts(model)
+        used = _used(said, model)
         plan = observe.plan(model) if args.plan else None
     if args.json:
-        output.json({"model": args.model, **known, **({} if plan is None else {"plan": plan.to_dict()})})
+        output.json({"model": args.model, **known, "use": used, **({} if plan is None else {"plan": plan.to_dict()})})
     elif plan is not None:
         output.text(*_plan_lines(args.model, known, plan))
     else:
-        output.text(*_lines(args.model, known, args.operators))
+        output.text(*_lines(args.model, known, args.operators), *_use_lines(used))
     return 0
 
 
@@ -144,14 +155,43 @@ def _extents(shape: tuple[int, ...] | None) -> str:
     return "?" if shape is None else "x".join(str(extent) for extent in shape) or "scalar"
 
 
-def _show_decoders(as_json: bool, output: Output) -> int:
-    families = {family: decoders.options_of(family) for family in sorted(decoders.families())}
+def _used(said: descriptions.SelfDescription, model: Model) -> dict[str, Any]:
+    """How the network is used: what it says, or which decoders fit."""
+    try:
+        found = said.read(model)
+    except ArgumentError as error:
+        found = descriptions.Description(said.path, question=str(error).removeprefix(f"{said.path}: "))
+    if found.task_spec is not None:
+        return {"decoder": found.title, "sources": dict(found.sources), "fit": [], "question": ""}
+    fit = [{"decoder": each.title, "why": each.sources["decoder"]} for each in found.candidates]
+    return {"decoder": None, "sources": {}, "fit": fit, "question": found.question}
+
+
+def _use_lines(used: dict[str, Any]) -> list[str]:
+    if used["decoder"] is not None:
+        return ["used as", *columns([("", used["decoder"], used["sources"].get("decoder", ""))])]
+    if used["fit"]:
+        return ["decoders that fit", *columns([("", each["decoder"], each["why"]) for each in used["fit"]])]
+    return ["decoders that fit", f"  none: {used['question']}"]
+
+
+def _show_decoders(name: str, as_json: bool, output: Output) -> int:
+    known = decoders.families()
+    if name and name.lower() not in known:
+        close = get_close_matches(name.lower(), list(known), 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        raise ArgumentError(f"--decoders: no family is called {name!r}; {hint}")
+    chosen = [name.lower()] if name else sorted(known)
+    families = {family: decoders.options_of(family) for family in chosen}
     if as_json:
         output.json({family: [option._asdict() for option in options] for family, options in families.items()})
         return 0
     for family, options in families.items():
-        rows = [("", option.name, _values(option), option.doc) for option in options]
-        output.text(family, *columns(rows))
+        if name:  # what it reads, from its own documentation
+            output.text(f"{family}: {(known[family].__doc__ or '').splitlines()[0]}")
+        else:
+            output.text(family)
+        output.text(*columns([("", option.name, _values(option), option.doc) for option in options]))
     return 0
 
 
@@ -160,7 +200,7 @@ def _values(option: decoders.Option) -> str:
     default = json.dumps(option.default) if option.default not in (None, ()) else "-"
     if option.choices:
         return f"{default} of {', '.join(option.choices)}"
-    return f"{default} {option.type}"
+    return " ".join(part for part in (default, option.type, option.range) if part)
 
 
 def _lines(name: str, known: dict[str, Any], with_operators: bool) -> list[str]:

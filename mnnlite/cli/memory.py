@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import observe
+from mnnlite.cli.exit_codes import BAD_INPUT
+from mnnlite.cli.networks import is_pipeline
 from mnnlite.cli.options import DEFAULTS, add_model_options, model_options
 from mnnlite.cli.output import Output, columns
+from mnnlite.errors import MnnliteError
 from mnnlite.files import check_folder
 
 if TYPE_CHECKING:
@@ -41,22 +45,33 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         check_folder(args.plot)
     given = model_options(args)
     found: dict[str, Measured] = {}
+    failed: dict[str, str] = {}
     for path in args.models:
-        of_pipeline = path.suffix.lower() == ".toml"
+        of_pipeline = is_pipeline(path)
         options = {name: value for name, value in given.items() if not of_pipeline or value != DEFAULTS[name]}
-        prediction = observe.predict(path, **options)
         frames = {"frames": args.source} if of_pipeline and args.source else {}
-        found[str(path)] = (observe.curve(path, **frames, **options), prediction)
-    if args.plot:
+        try:
+            prediction = observe.predict(path, **options)
+            found[str(path)] = (observe.curve(path, **frames, **options), prediction)
+        except MnnliteError as error:
+            if len(args.models) == 1:
+                raise
+            text = " ".join(str(error).split())
+            failed[str(path)] = text if str(path) in text else f"{path}: {text}"
+            print(f"mnnlite: error: {failed[str(path)]}", file=sys.stderr)
+    if args.plot and found:
         named = {Path(name).name: each for name, each in found.items()}
         observe.plot_curves(named, args.plot, f"Life of {', '.join(named)}" if len(named) == 1 else "")
     if args.json:
         listed = [{"model": name, **_facts(*each)} for name, each in found.items()]
-        output.json(listed[0] if len(listed) == 1 else {"models": listed})
-        return 0
+        errors = [{"model": name, "error": text} for name, text in failed.items()]
+        output.json(
+            listed[0] if len(args.models) == 1 else {"models": listed, **({"errors": errors} if errors else {})}
+        )
+        return BAD_INPUT if failed else 0
     for number, (name, (curve, prediction)) in enumerate(found.items()):
         output.text(*([""] if number else []), *_lines(name, curve, prediction))
-    return 0
+    return BAD_INPUT if failed else 0
 
 
 def _facts(curve: observe.Curve, prediction: observe.Prediction | observe.PipelinePrediction) -> dict[str, Any]:

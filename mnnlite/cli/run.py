@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnnlite import pipeline, video
+from mnnlite import video
 from mnnlite.cli.figures import Figures
+from mnnlite.cli.networks import pipeline_of
+from mnnlite.cli.options import shapes_of
 from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
 from mnnlite.cli.report import describe, frame_line
@@ -27,11 +30,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "run",
-        help="run a pipeline on a video, pictures or a camera",
-        description="Run every task of a pipeline on every frame. Without --out and --json, one line a frame is shown.",
+        help="run a network or a pipeline on a video, pictures or a camera",
+        description="Run a network, or every task of a pipeline, on every frame. A network is used as its file says, see mnnlite new. Without --out and --json, one line a frame is shown.",
         epilog="Ctrl-C ends it with the summary.",
     )
-    parser.add_argument("pipeline", metavar="PIPELINE", help="a TOML file")
+    parser.add_argument(
+        "pipeline", metavar="MODEL|PIPELINE", help="an .mnn file that says how it is used, or a .toml file"
+    )
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -39,6 +44,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--raw", metavar="FORMAT:WxH", help="raw frames from standard input, e.g. NV12:1920x1080; SOURCE is -"
+    )
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="INPUT=1x3x224x224",
+        help="of a network: shape of an input that its file leaves open and does not describe; can be repeated",
     )
     parser.add_argument(
         "--out",
@@ -82,7 +94,9 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         args.out, args.json = None, True
     if args.append and not args.out:
         raise ArgumentError("--append needs --out FILE, the file to go on with")
-    spec = pipeline.load(args.pipeline)
+    spec, described = pipeline_of(args.pipeline, shapes_of(args.shape))
+    if described is not None and not args.quiet:
+        print(f"{args.pipeline}: {described.title} ({described.sources.get('decoder', 'its file')})", file=sys.stderr)
     for name, task in spec.tasks.items():
         if task.image is None and not task.feed:
             raise ArgumentError(f"task {name!r} has neither an image nor a feed, so nothing of a frame reaches it")

@@ -26,6 +26,25 @@ class Option(NamedTuple):
     high: float | None
     choices: tuple[str, ...]
 
+    @property
+    def range(self) -> str:
+        """Which numbers it takes, as text; "" where there is nothing to say."""
+        return span(self.low, self.high)
+
+
+_NO_LIMIT = 1e12  # bounds that only keep arithmetic finite are nothing to tell
+
+
+def span(low: float | None, high: float | None) -> str:
+    """Bounds as people read them: ``0 to 1``, ``at least 4``; "" for no bounds."""
+    least, most = (
+        None if bound is None or abs(bound) >= _NO_LIMIT else f"{bound:.0f}" if bound == int(bound) else f"{bound:g}"
+        for bound in (low, high)
+    )
+    if least is None:
+        return "" if most is None else f"at most {most}"
+    return f"at least {least}" if most is None else f"{least} to {most}"
+
 
 def option(
     default: Any,
@@ -71,8 +90,8 @@ def checked(where: str, value: Any, entry: Field[Any]) -> Any:
     if kind in ("number", "whole"):
         wanted = "a whole number" if kind == "whole" else "a number"
         if meta["low"] is not None or meta["high"] is not None:
-            low, high = meta["low"], meta["high"]
-            wanted += f" in [{low:g}, {high:g}]" if low is not None and high is not None else f" of at least {low:g}"
+            bounds = span(meta["low"], meta["high"])
+            wanted += f" in [{bounds.replace(' to ', ', ')}]" if " to " in bounds else f" of {bounds}" if bounds else ""
         if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(float(value)):
             raise ArgumentError(f"{where}: wanted {wanted}, got {value!r}")
         if kind == "whole" and not isinstance(value, numbers.Integral):

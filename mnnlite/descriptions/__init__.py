@@ -5,6 +5,18 @@ part. Where there is more than one reading it lists them and asks.
 """
 
 from mnnlite.descriptions.description import Description, Network, Reading
-from mnnlite.descriptions.reader import SelfDescription, carry, describe, embed
+from mnnlite.descriptions.fits import NOT_SAID, fits
+from mnnlite.descriptions.reader import SelfDescription, carry, describe, embed, network_of
 
-__all__ = ["Description", "Network", "Reading", "SelfDescription", "carry", "describe", "embed"]
+__all__ = [
+    "NOT_SAID",
+    "Description",
+    "Network",
+    "Reading",
+    "SelfDescription",
+    "carry",
+    "describe",
+    "embed",
+    "fits",
+    "network_of",
+]

@@ -18,10 +18,11 @@ from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
 if TYPE_CHECKING:
     from mnnlite.decoders import Decoder
 
-__all__ = ["Fit", "fits", "image_input", "reading"]
+__all__ = ["NOT_SAID", "Fit", "fits", "image_input", "reading"]
 
 # What their publishers feed; sources in the rules.
 _YOLO = {"fit": "letterbox", "color": "RGB", "std": 255.0, "pad": 114.0}
+NOT_SAID = "not said"  # the source of a part that nobody says
 _PARTS = ("color", "mean", "std")
 
 
@@ -94,9 +95,6 @@ def reading(network: Network, fit: Fit, known: dict[str, Any], where: dict[str, 
     if state:
         sources["state"] = "outputs of the same shape and a like name as inputs"
     return Reading(spec, sources)
-
-
-NOT_SAID = "not said"
 
 
 def _state(network: Network) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
+from mnnlite.descriptions import describe
 from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.runtime.rules import Rule
 from mnnlite.runtime.sharing import Shared, key_of, outputs_of
@@ -93,6 +95,11 @@ def _number(name: str, value: object, above: float | None) -> float:
     return number
 
 
+def as_spec(spec: TaskSpec | str | os.PathLike[str]) -> TaskSpec:
+    """A task of what may stand for one: a path is used as its file says."""
+    return describe(spec).one() if isinstance(spec, (str, os.PathLike)) else spec
+
+
 def check_spec(name: object, spec: object, taken: Iterable[str]) -> tuple[str, TaskSpec]:
     """The name and the spec of a new task."""
     if not isinstance(name, str) or not name or "." in name:
@@ -100,7 +107,7 @@ def check_spec(name: object, spec: object, taken: Iterable[str]) -> tuple[str, T
     if name in taken:
         raise ArgumentError(f"there is a task {name!r} already; remove it first, or replace it with replace()")
     if not isinstance(spec, TaskSpec):
-        raise ArgumentError(f"the task is a {type(spec).__name__}; pass a mnnlite.TaskSpec")
+        raise ArgumentError(f"the task is a {type(spec).__name__}; pass a mnnlite.TaskSpec, or the path of a network")
     return name, spec
 
 

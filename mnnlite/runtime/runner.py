@@ -16,7 +16,7 @@ from mnnlite.model import memory_options
 from mnnlite.runtime.budget import Budget, parse
 from mnnlite.runtime.collector import Collector
 from mnnlite.runtime.cores import assign, read_cores, speeds_of
-from mnnlite.runtime.entry import Settings
+from mnnlite.runtime.entry import Settings, as_spec
 from mnnlite.runtime.flights import Flights
 from mnnlite.runtime.lane import Lane
 from mnnlite.runtime.report import memory_of, plan_text, stats_of
@@ -161,7 +161,7 @@ class Runtime:
     def add(
         self,
         name: str,
-        spec: TaskSpec,
+        spec: TaskSpec | str | os.PathLike[str],
         every: int = 1,
         rate_hz: float | None = None,
         priority: int = 0,
@@ -179,7 +179,8 @@ class Runtime:
         ----------
         name : str
             Results are found under it. No dots.
-        spec : TaskSpec
+        spec : TaskSpec or path
+            A path is a network that is used as it says, see `mnnlite.describe`.
         every : int
             Run on each n-th frame.
         rate_hz : float, optional
@@ -214,6 +215,7 @@ class Runtime:
             As for `Task`; nothing has changed.
         """
         settings = Settings(every, rate_hz, priority, deadline_ms, optional, after, only, max_crops, padding, evictable)
+        spec = as_spec(spec)
         with self._change():
             self._roster.add(name, spec, settings)
 
@@ -228,7 +230,7 @@ class Runtime:
         with self._change():
             self._roster.remove(name)
 
-    def replace(self, name: str, spec: TaskSpec) -> None:
+    def replace(self, name: str, spec: TaskSpec | str | os.PathLike[str]) -> None:
         """Swap what a task runs, under load: from one frame to the next. How it is scheduled stays.
 
         The new model is loaded while the old one is still there; the lane stops for the load.
@@ -245,6 +247,7 @@ class Runtime:
         ModelError, EngineError, OutOfMemoryError
             The new one cannot be loaded; the old one goes on.
         """
+        spec = as_spec(spec)
         with self._change():
             self._roster.replace(name, spec)
 

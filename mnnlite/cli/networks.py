@@ -1,0 +1,66 @@
+"""Networks as arguments of commands: what is a model, what is a pipeline, and what is neither."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnnlite import descriptions, pipeline
+from mnnlite.errors import ArgumentError
+from mnnlite.model import check_kind
+from mnnlite.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnnlite.descriptions import Description
+
+__all__ = ["check_network", "is_pipeline", "pipeline_of"]
+
+
+def is_pipeline(path: Path | str) -> bool:
+    """Whether an argument is a pipeline file, by its name."""
+    return Path(path).suffix.lower() == ".toml"
+
+
+def check_network(path: Path | str) -> None:
+    """Refuse what no .mnn file can be, by its name.
+
+    Raises
+    ------
+    ArgumentError, ModelError
+        A pipeline, a network that is not converted yet, or an address.
+    """
+    if is_pipeline(path):
+        raise ArgumentError(f"{path} is a pipeline; wanted an .mnn file")
+    check_kind(str(path))
+
+
+def pipeline_of(
+    path: Path | str, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> tuple[Pipeline, Description | None]:
+    """A pipeline: that of a file, or of one network, as it describes itself.
+
+    Parameters
+    ----------
+    path : path
+        A .toml or an .mnn file.
+    shapes : dict of str to tuple of int, optional
+        Of a network: shapes of inputs, as ``--shape`` says them.
+
+    Raises
+    ------
+    PipelineError, ModelError, ArgumentError
+        It cannot be used; or the network does not say enough.
+    """
+    if is_pipeline(path):
+        if shapes:
+            raise ArgumentError(f"--shape is for a network; {path} is a pipeline: say shapes = {{ ... }} in its task")
+        return pipeline.load(path), None
+    check_network(path)
+    found = descriptions.describe(path, shapes=shapes)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).stem) or "task"
+    if found.task_spec is None:
+        raise ArgumentError(f"{path}: {found.question} (mnnlite new {path} -o {name}.toml writes one to go on from)")
+    return Pipeline({name: found.task_spec}), found
