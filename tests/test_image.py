@@ -197,7 +197,7 @@ def test_a_region_at_whole_pixels_is_the_cut_out_array():
     np.testing.assert_array_equal(spec.apply(part), spec.apply(cut))
 
 
-def test_an_upright_quad_is_a_roi():
+def test_an_axis_aligned_quad_is_a_roi():
     frame, _ = make(np.random.default_rng(8), "BGR", 64, 48)
     spec = ImageSpec(size=(20, 30))
     np.testing.assert_array_equal(

@@ -45,7 +45,7 @@ def random_spec(rng, *, area):
 
 
 def random_part(rng, frame):
-    """The frame or a part of it, and whether it is upright."""
+    """The frame or a part of it, and whether it is axis-aligned."""
     w, h = frame.width, frame.height
     kind = rng.integers(5)
     if kind == 1:

@@ -81,7 +81,7 @@ def test_a_spec_is_hashable_data():
         (
             lambda: ImageSpec(size=(4, 4), filter="area").apply(FRAME.quad([(1, 0), (8, 2), (7, 8), (0, 6)])),
             ArgumentError,
-            r"'area' is for upright regions",
+            r"'area' is for axis-aligned regions",
         ),
         (
             lambda: ImageSpec(size=(4, 4)).apply(FRAME, out=np.zeros((1, 3, 4, 5), np.float32)),

@@ -1,4 +1,4 @@
-// Area sampling of upright regions: the rows under a network row are summed first, then what lies under each column.
+// Area sampling of axis-aligned regions: the rows under a network row are summed first, then what lies under each column.
 // Down before across because the sums run over contiguous memory, and every frame pixel is read once per network row.
 #include <algorithm>
 
@@ -19,18 +19,18 @@ size_t tap_limit(const PlanData& plan, int32_t frame_width) noexcept {
   return static_cast<size_t>(frame_width) + 3 * static_cast<size_t>(plan.width);
 }
 
-Workspace carve(const PlanData& plan, int32_t frame_width, Carver& carver) noexcept {
+Workspace allocate(const PlanData& plan, int32_t frame_width, ScratchAllocator& allocator) noexcept {
   Workspace space{};
   const auto width = static_cast<size_t>(plan.width);
-  for (int32_t*& row : space.v) row = carver.take<int32_t>(width);
+  for (int32_t*& row : space.v) row = allocator.take<int32_t>(width);
   for (int32_t g = 0; g < plan.group_count; ++g) {
-    space.taps[g].first = carver.take<int32_t>(width);
-    space.taps[g].begin = carver.take<int32_t>(width + 1);
-    space.taps[g].weights = carver.take<int16_t>(tap_limit(plan, frame_width));
+    space.taps[g].first = allocator.take<int32_t>(width);
+    space.taps[g].begin = allocator.take<int32_t>(width + 1);
+    space.taps[g].weights = allocator.take<int16_t>(tap_limit(plan, frame_width));
   }
   const size_t samples = static_cast<size_t>(frame_width + 1) * 4;
-  space.sums = carver.take<uint32_t>(samples);
-  space.values = carver.take<uint16_t>(samples);
+  space.sums = allocator.take<uint32_t>(samples);
+  space.values = allocator.take<uint16_t>(samples);
   return space;
 }
 
@@ -75,16 +75,16 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
 }  // namespace
 
 size_t scratch_area(const PlanData& plan, int32_t frame_width) noexcept {
-  Carver carver(nullptr);
-  carve(plan, frame_width, carver);
-  return carver.used();
+  ScratchAllocator allocator(nullptr);
+  allocate(plan, frame_width, allocator);
+  return allocator.used();
 }
 
 void run_area(const Job& job) noexcept {
   const PlanData& plan = job.plan;
   const ImageView& view = job.view;
-  Carver carver(job.scratch);
-  Workspace space = carve(plan, view.width, carver);
+  ScratchAllocator allocator(job.scratch);
+  Workspace space = allocate(plan, view.width, allocator);
   const Window window = visible(job);
   const int32_t count = window.x_end - window.x_begin;
   const Mapping& to_frame = job.region.to_frame;

@@ -49,11 +49,11 @@ struct Bounds {
   Bounds halved(int shift) const noexcept { return {first >> shift, last >> shift}; }
 };
 
-/// Frame pixels that an upright region from `start` to `end` touches, within [0, size).
+/// Frame pixels that an axis-aligned region from `start` to `end` touches, within [0, size).
 Bounds tap_bounds(double start, double end, int32_t size) noexcept;
 
 /// The region whose corners are these frame pixels: x, y of top-left, top-right, bottom-right, bottom-left. Its size is
-/// the mean length of opposite sides. A parallelogram gives an affine map, an upright rectangle the map of a roi.
+/// the mean length of opposite sides. A parallelogram gives an affine map, an axis-aligned rectangle the map of a roi.
 Status region_of_quad(const double points[8], Region& region) noexcept;
 
 /// Finite, not empty, and within reach of whole-number positions.

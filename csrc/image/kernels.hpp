@@ -27,7 +27,7 @@ struct RowPair {
 
 // Frame rows that the next call will read: while it computes, a kernel asks for their cache lines, `lines` of them with
 // every group. Frames are larger than the caches near the core, and no hardware guesses which row will be next.
-struct Ahead {
+struct PrefetchRows {
   const uint8_t* row[6];
   int32_t bytes[6];
   int32_t rows, lines;
@@ -39,7 +39,7 @@ struct Ahead {
 //
 // Where several outputs' samples lie within 16 bytes, they are loaded at once: outputs in groups of Kernels::lanes, the
 // last group moved back to end in time, each group in windows of `per_window` outputs. `starts` has a window's first byte,
-// `picks` for each output of a group four bytes: where in the window its first neighbour's first component lies, twice,
+// `shuffle_masks` for each output of a group four bytes: where in the window its first neighbour's first component lies, twice,
 // and the second neighbour's, twice. A neighbour without weight may be picked from anywhere.
 struct Taps {
   int32_t* offset;
@@ -48,11 +48,11 @@ struct Taps {
   int32_t wide_begin, wide_end;
   int32_t per_window;  // 4, 2, or 1: no windows
   int32_t* starts;
-  uint32_t* picks;
+  uint32_t* shuffle_masks;
 };
 constexpr int32_t kWindowBytes = 16, kMaxLanes = 8;
 
-// The same for a map that is not upright: every output has its own place and weights. `offset` is from the start of the
+// The same for a map that is not axis-aligned: every output has its own place and weights. `offset` is from the start of the
 // plane; weights_y holds the lower row's alone. `wide`: load_bytes may be read there and one row below.
 struct WarpTaps {
   int32_t* offset;
@@ -78,12 +78,12 @@ struct AreaTaps {
 };
 
 // v: sampled values with fraction bits, a row per component in the order of memory.
-using SampleRow = void (*)(const RowPair& rows, const Taps& taps, const Ahead& ahead, int32_t* const v[4]) noexcept;
+using SampleRow = void (*)(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, int32_t* const v[4]) noexcept;
 // The same with out[c][x] = float(v) * scale[c] + bias[c] in one pass.
-using SampleRowF32 = void (*)(const RowPair& rows, const Taps& taps, const Ahead& ahead, const float scale[4],
+using SampleRowF32 = void (*)(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, const float scale[4],
                               const float bias[4], float* const out[4]) noexcept;
 
-// Outputs begin, begin + 1, ... along one axis of an upright map, all of them on the frame: output i lies at
+// Outputs begin, begin + 1, ... along one axis of an axis-aligned map, all of them on the frame: output i lies at
 // scale * (i + 0.5) + shift, in 1 / `units` samples; samples first to last may be used, `step` apart.
 struct Line {
   double scale, shift, units;
@@ -115,7 +115,7 @@ constexpr int kChromas = 3;
 
 // Sampling, colour and out[c][x] = float(v) * scale[c] + bias[c] in one pass; red, green, blue. If V comes first in memory
 // the caller swaps U and V in the matrix, and red and blue in the rest.
-using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const Ahead& ahead,
+using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const PrefetchRows& ahead,
                            const YuvMatrix& matrix, const float scale[3], const float bias[3], float* const out[3]) noexcept;
 
 // What `store` makes of v: v * k + b as float or half, that rounded and saturated, or round(v / 2^bits) saturated.

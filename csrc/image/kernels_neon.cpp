@@ -83,18 +83,18 @@ MNNLITE_INLINE Ints sampled(const AnyRows& rows, const Quad& quad, const Columns
 
 // Two or four windows of each row are a table; an index counts on from one window to the next.
 template <int per_window, int count, int spacing>
-MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts, const uint32_t* picks,
+MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts, const uint32_t* shuffle_masks,
                                  Quads<count>& quads) noexcept {
   static constexpr uint8_t bases[2][8] = {{0, 0, 16, 16, 32, 32, 48, 48}, {0, 0, 0, 0, 16, 16, 16, 16}};
   const uint8x8_t base = vld1_u8(bases[per_window / 4]);
-  const uint16x8_t low = vreinterpretq_u16_u32(vld1q_u32(picks)), high = vreinterpretq_u16_u32(vld1q_u32(picks + 4));
+  const uint16x8_t low = vreinterpretq_u16_u32(vld1q_u32(shuffle_masks)), high = vreinterpretq_u16_u32(vld1q_u32(shuffle_masks + 4));
   const uint8x16_t firsts = vreinterpretq_u8_u16(vuzp1q_u16(low, high)), seconds = vreinterpretq_u8_u16(vuzp2q_u16(low, high));
-  const uint8x16_t pick = vaddq_u8(vuzp1q_u8(firsts, seconds), vcombine_u8(base, base));
+  const uint8x16_t shuffle_mask = vaddq_u8(vuzp1q_u8(firsts, seconds), vcombine_u8(base, base));
   if constexpr (per_window == 4) {
     const uint8x16x2_t upper = {{vld1q_u8(row0 + starts[0]), vld1q_u8(row0 + starts[1])}};
     const uint8x16x2_t lower = {{vld1q_u8(row1 + starts[0]), vld1q_u8(row1 + starts[1])}};
     for (int c = 0; c < count; ++c) {
-      const uint8x16_t at = c == 0 ? pick : vaddq_u8(pick, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
+      const uint8x16_t at = c == 0 ? shuffle_mask : vaddq_u8(shuffle_mask, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
       quads.component[c] = {vqtbl2q_u8(upper, at), vqtbl2q_u8(lower, at)};
     }
   } else {
@@ -104,7 +104,7 @@ MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const
       lower.val[i] = vld1q_u8(row1 + starts[i]);
     }
     for (int c = 0; c < count; ++c) {
-      const uint8x16_t at = c == 0 ? pick : vaddq_u8(pick, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
+      const uint8x16_t at = c == 0 ? shuffle_mask : vaddq_u8(shuffle_mask, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
       quads.component[c] = {vqtbl4q_u8(upper, at), vqtbl4q_u8(lower, at)};
     }
   }

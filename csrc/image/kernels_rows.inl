@@ -11,7 +11,7 @@
 //   ToRgb                     the colour matrix
 //   SampleGray<step>, SamplePairs, SampleWide<kind>
 //                             gather(row0, row1, offset, quads): the samples of each output by themselves
-//   load_windows<per_window, count, spacing>(row0, row1, starts, picks, quads)
+//   load_windows<per_window, count, spacing>(row0, row1, starts, shuffle_masks, quads)
 //                             the same where several outputs' samples lie within 16 bytes
 
 // The group at column x; the last one is moved back, and its windows are behind all others'.
@@ -22,14 +22,14 @@ MNNLITE_INLINE void load_group(const Sample& sample, const uint8_t* row0, const 
     sample.gather(row0, row1, taps.offset + x, quads);
   } else {
     const int32_t at = (x + kLanes - 1) & -kLanes;
-    load_windows<per_window, Sample::count, Sample::spacing>(row0, row1, taps.starts + at / per_window, taps.picks + at, quads);
+    load_windows<per_window, Sample::count, Sample::spacing>(row0, row1, taps.starts + at / per_window, taps.shuffle_masks + at, quads);
   }
 }
 
 // Walks through the rows ahead, into the second-level cache: the first is needed for the rows of now.
 class Prefetch {
  public:
-  explicit MNNLITE_INLINE Prefetch(const Ahead& ahead) noexcept : ahead_(ahead), lines_(ahead.rows > 0 ? ahead.lines : 0) {
+  explicit MNNLITE_INLINE Prefetch(const PrefetchRows& ahead) noexcept : ahead_(ahead), lines_(ahead.rows > 0 ? ahead.lines : 0) {
     enter(0);
   }
   MNNLITE_INLINE void go() noexcept {
@@ -51,7 +51,7 @@ class Prefetch {
     at_ = ahead_.row[row];
     end_ = at_ + ahead_.bytes[row];
   }
-  const Ahead& ahead_;
+  const PrefetchRows& ahead_;
   int32_t lines_, row_ = 0;
   const uint8_t *at_, *end_;
 };
@@ -61,7 +61,7 @@ class Prefetch {
 // `early`: a group is loaded while the one before is computed. Gathers need it: without, the chain from offset to store, some
 // 40 cycles, fills the vector scheduler with waiting operations, and the loop is a fifth slower. Windows do not.
 template <int Components, bool early, typename Load, typename Use, typename Single>
-MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const Ahead& ahead, Load load, Use use,
+MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const PrefetchRows& ahead, Load load, Use use,
                           Single single) noexcept {
   if (end - begin < kLanes) {
     single(0, count);
@@ -97,7 +97,7 @@ MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const Ahead
 }
 
 template <int per_window, typename Sample>
-MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const Ahead& ahead, int32_t* const v[4]) noexcept {
+MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const PrefetchRows& ahead, int32_t* const v[4]) noexcept {
   const Rows rows(pair.weight1);
   const uint8_t *const row0 = pair.row0, *const row1 = pair.row1;
   int32_t* to[Sample::count];
@@ -117,7 +117,7 @@ MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const Ahe
 }
 
 template <typename Sample>
-MNNLITE_KERNEL void sample_row(const RowPair& rows, const Taps& taps, const Ahead& ahead, int32_t* const v[4]) noexcept {
+MNNLITE_KERNEL void sample_row(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, int32_t* const v[4]) noexcept {
   if (taps.per_window == 4)
     sample_ints<4, Sample>(rows, taps, ahead, v);
   else if (taps.per_window == 2)
@@ -128,7 +128,7 @@ MNNLITE_KERNEL void sample_row(const RowPair& rows, const Taps& taps, const Ahea
 
 // Without `biased` every bias is 0 and no scale is negative: adding could change nothing.
 template <int per_window, bool biased, typename Sample>
-MNNLITE_INLINE void sample_floats(const RowPair& pair, const Taps& taps, const Ahead& ahead, const float scale[4],
+MNNLITE_INLINE void sample_floats(const RowPair& pair, const Taps& taps, const PrefetchRows& ahead, const float scale[4],
                                   const float bias[4], float* const out[4]) noexcept {
   const Rows rows(pair.weight1);
   const Scaling<Sample::count> scaling(scale, bias);
@@ -157,7 +157,7 @@ MNNLITE_INLINE bool is_biased(const float* scale, const float* bias, int count) 
 }
 
 template <int per_window, typename Sample>
-MNNLITE_INLINE void sample_floats_or_biased(const RowPair& rows, const Taps& taps, const Ahead& ahead,
+MNNLITE_INLINE void sample_floats_or_biased(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead,
                                             const float scale[4], const float bias[4], float* const out[4]) noexcept {
   if (is_biased(scale, bias, Sample::count))
     sample_floats<per_window, true, Sample>(rows, taps, ahead, scale, bias, out);
@@ -166,7 +166,7 @@ MNNLITE_INLINE void sample_floats_or_biased(const RowPair& rows, const Taps& tap
 }
 
 template <typename Sample>
-MNNLITE_KERNEL void sample_row_f32(const RowPair& rows, const Taps& taps, const Ahead& ahead, const float scale[4],
+MNNLITE_KERNEL void sample_row_f32(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, const float scale[4],
                                    const float bias[4], float* const out[4]) noexcept {
   if (taps.per_window == 4)
     sample_floats_or_biased<4, Sample>(rows, taps, ahead, scale, bias, out);
@@ -237,7 +237,7 @@ struct ChromaPacked {
 };
 
 template <int per_window, bool biased, typename Chroma>
-MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, const Taps& chroma_taps, const Ahead& ahead,
+MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, const Taps& chroma_taps, const PrefetchRows& ahead,
                                const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept {
   const YuvRows rows = given;
   const Taps luma = luma_taps, chroma = chroma_taps;
@@ -276,7 +276,7 @@ MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, cons
 }
 
 template <int per_window, typename Chroma>
-MNNLITE_INLINE void yuv_floats_or_biased(const YuvRows& rows, const Taps& luma, const Taps& chroma, const Ahead& ahead,
+MNNLITE_INLINE void yuv_floats_or_biased(const YuvRows& rows, const Taps& luma, const Taps& chroma, const PrefetchRows& ahead,
                                          const YuvMatrix& m, const float scale[3], const float bias[3],
                                          float* const out[3]) noexcept {
   if (is_biased(scale, bias, 3))
@@ -286,7 +286,7 @@ MNNLITE_INLINE void yuv_floats_or_biased(const YuvRows& rows, const Taps& luma, 
 }
 
 template <typename Chroma>
-MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const Ahead& ahead,
+MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const PrefetchRows& ahead,
                                 const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept {
   if (luma.per_window == 4)
     yuv_floats_or_biased<4, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);

@@ -68,7 +68,7 @@ inline void sample_columns_f32(const RowPair& rows, const Taps& taps, int32_t be
 }
 
 template <typename T, int N, int Spacing, int Step>
-void sample_row(const RowPair& rows, const Taps& taps, const Ahead&, int32_t* const v[4]) noexcept {
+void sample_row(const RowPair& rows, const Taps& taps, const PrefetchRows&, int32_t* const v[4]) noexcept {
   sample_columns<T, N, Spacing, Step>(rows, taps, 0, taps.count, v);
 }
 

@@ -50,30 +50,30 @@ MNNLITE_INLINE Ints windows(const uint8_t* row, const int32_t* starts) noexcept 
 // A window lies in each 128-bit lane, or two share one after the shuffle; a shuffle of each row brings every byte where it
 // belongs twice, and a blend takes the even ones from the upper row and the odd ones from the lower.
 template <int per_window, int count, int spacing>
-MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts, const uint32_t* picks,
+MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts, const uint32_t* shuffle_masks,
                                  Quads<count>& quads) noexcept {
-  const Ints pick = load(picks), odd = each16(0xff00);
+  const Ints shuffle_mask = load(shuffle_masks), odd = each16(0xff00);
   if constexpr (per_window == 4) {
     const Ints upper = windows<1>(row0, starts), lower = windows<1>(row1, starts);
     for (int c = 0; c < count; ++c) {
-      const Ints at = add8(pick, each8(c * spacing));
+      const Ints at = add8(shuffle_mask, each8(c * spacing));
       quads.component[c] = by_sign8(bytes_of(upper, at), bytes_of(lower, at), odd);
     }
   } else {
     const Ints upper_a = windows<2>(row0, starts), upper_b = windows<2>(row0, starts + 1);
     const Ints lower_a = windows<2>(row1, starts), lower_b = windows<2>(row1, starts + 1);
     // Two components of two outputs are a lane full.
-    const Ints pick_a = order32<0x44>(pick), pick_b = order32<0xee>(pick);
+    const Ints mask_a = order32<0x44>(shuffle_mask), mask_b = order32<0xee>(shuffle_mask);
     for (int c = 0; c + 1 < count; c += 2) {
       const Ints next = low64(each8(c * spacing), each8((c + 1) * spacing));
-      const Ints at_a = add8(pick_a, next), at_b = add8(pick_b, next);
+      const Ints at_a = add8(mask_a, next), at_b = add8(mask_b, next);
       const Ints a = by_sign8(bytes_of(upper_a, at_a), bytes_of(lower_a, at_a), odd);
       const Ints b = by_sign8(bytes_of(upper_b, at_b), bytes_of(lower_b, at_b), odd);
       quads.component[c] = low64(a, b);
       quads.component[c + 1] = high64(a, b);
     }
     if constexpr (count % 2 != 0) {
-      const Ints at = add8(pick, each8((count - 1) * spacing));
+      const Ints at = add8(shuffle_mask, each8((count - 1) * spacing));
       const Ints upper = join16<0xf0>(bytes_of(upper_a, at), bytes_of(upper_b, at));
       const Ints lower = join16<0xf0>(bytes_of(lower_a, at), bytes_of(lower_b, at));
       quads.component[count - 1] = by_sign8(upper, lower, odd);

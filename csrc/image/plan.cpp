@@ -20,14 +20,14 @@ using image::PlanData;
 using image::Store;
 
 // Which axis of the tensor is which, from its own layout or the spec's.
-Status take_tensor(const ImageSpec& spec, const TensorView& like, PlanData& data) noexcept {
-  if (like.rank != 4)
+Status take_tensor(const ImageSpec& spec, const TensorView& desc, PlanData& data) noexcept {
+  if (desc.rank != 4)
     return Status::error(Code::layout, "the tensor has %d axes, an image needs 4 (batch, channels, height, width)",
-                         like.rank);
-  if (spec.dtype != 0 && spec.dtype != like.dtype)
+                         desc.rank);
+  if (spec.dtype != 0 && spec.dtype != desc.dtype)
     return Status::error(Code::dtype, "the tensor is %s, the spec says dtype=%s: leave dtype out to take the tensor's",
-                         name_of(dtype_of(like)), name_of(static_cast<DType>(spec.dtype)));
-  Layout layout = layout_of(like);
+                         name_of(dtype_of(desc)), name_of(static_cast<DType>(spec.dtype)));
+  Layout layout = layout_of(desc);
   if (spec.layout >= 0) {
     const auto wanted = static_cast<Layout>(spec.layout);
     // Naming the axes cannot change how memory lies: packed stays packed.
@@ -38,21 +38,21 @@ Status take_tensor(const ImageSpec& spec, const TensorView& like, PlanData& data
   }
   if (layout == Layout::plain)
     return Status::error(Code::layout, "the tensor does not say which axis is which: set ImageSpec(layout='NCHW') or 'NHWC'");
-  data.like = like;
-  data.like.layout = static_cast<int32_t>(layout);
+  data.desc = desc;
+  data.desc.layout = static_cast<int32_t>(layout);
   const bool last = layout == Layout::nhwc;
-  const int32_t channels = like.dims[last ? 3 : 1];
-  data.height = like.dims[last ? 1 : 2];
-  data.width = like.dims[last ? 2 : 3];
+  const int32_t channels = desc.dims[last ? 3 : 1];
+  data.height = desc.dims[last ? 1 : 2];
+  data.width = desc.dims[last ? 2 : 3];
   const int32_t wanted_channels = channels_of(spec.color);
   if (channels != wanted_channels)
     return Status::error(Code::layout, "the tensor has %d channels as %s, color %s has %d: change color or layout",
                          channels, name_of(layout),
                          spec.color == Color::gray ? "GRAY" : wanted_channels == 3 ? "RGB/BGR" : "RGBA/BGRA",
                          wanted_channels);
-  if (data.width < 1 || data.height < 1 || data.width > kMaxSide || data.height > kMaxSide || like.dims[0] < 1)
+  if (data.width < 1 || data.height < 1 || data.width > kMaxSide || data.height > kMaxSide || desc.dims[0] < 1)
     return Status::error(Code::layout, "the tensor is %d x %d with %d slots, wanted 1 to %d a side and at least 1 slot",
-                         data.width, data.height, like.dims[0], kMaxSide);
+                         data.width, data.height, desc.dims[0], kMaxSide);
   if (spec.multiple > 0) {
     if (data.width > spec.width || data.height > spec.height || data.width % spec.multiple != 0 ||
         data.height % spec.multiple != 0)
@@ -66,10 +66,10 @@ Status take_tensor(const ImageSpec& spec, const TensorView& like, PlanData& data
 }
 
 void take_strides(PlanData& data) noexcept {
-  const Layout layout = layout_of(data.like);
+  const Layout layout = layout_of(data.desc);
   const int32_t pack = pack_of(layout), channels = channels_of(data.spec.color);
   const ptrdiff_t area = static_cast<ptrdiff_t>(data.width) * data.height;
-  data.element = static_cast<int32_t>(size_of(dtype_of(data.like)));
+  data.element = static_cast<int32_t>(size_of(dtype_of(data.desc)));
   data.x_step = layout == Layout::nhwc ? channels : pack;
   data.row_step = data.x_step * data.width;
   data.stored = (channels + pack - 1) / pack * pack;
@@ -153,10 +153,10 @@ void take_channels(PlanData& data) noexcept {
 
 void take_values(PlanData& data) noexcept {
   const ImageSpec& spec = data.spec;
-  const DType dtype = dtype_of(data.like);
+  const DType dtype = dtype_of(data.desc);
   const bool integer = dtype == DType::u8 || dtype == DType::i8;
-  const double scale = !integer ? 1 : spec.scale > 0 ? spec.scale : data.like.scale > 0 ? data.like.scale : 1;
-  const int32_t zero = !integer ? 0 : spec.has_zero_point ? spec.zero_point : data.like.scale > 0 ? data.like.zero_point : 0;
+  const double scale = !integer ? 1 : spec.scale > 0 ? spec.scale : data.desc.scale > 0 ? data.desc.scale : 1;
+  const int32_t zero = !integer ? 0 : spec.has_zero_point ? spec.zero_point : data.desc.scale > 0 ? data.desc.zero_point : 0;
   const int32_t largest = (1 << data.sample_bits) - 1;  // what counts as p = 255
   const double one = static_cast<double>(1 << data.bits) * (largest / 255.0);
   bool exact = integer && scale == 1 && zero == 0 && data.info->sample_bytes == 1;
@@ -194,7 +194,7 @@ void take_passes(PlanData& data) noexcept {
 
 }  // namespace
 
-Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& like, int32_t max_items, ImagePlan& out,
+Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& desc, int32_t max_items, ImagePlan& out,
                        const Isa* isa, int32_t bits) noexcept {
   MNNLITE_TRY(check_spec(spec));
   PlanData data;
@@ -208,18 +208,18 @@ Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& l
   else
     MNNLITE_TRY(choose_isa(chosen));
   data.kernels = &image::kernels_of(chosen);
-  MNNLITE_TRY(take_tensor(spec, like, data));
-  switch (dtype_of(like)) {
+  MNNLITE_TRY(take_tensor(spec, desc, data));
+  switch (dtype_of(desc)) {
     case DType::f32:
     case DType::f16:
     case DType::u8:
     case DType::i8: break;
     default:
       return Status::error(Code::dtype, "the tensor is %s, an image can be float32, float16, uint8 or int8",
-                           name_of(dtype_of(like)));
+                           name_of(dtype_of(desc)));
   }
-  if (max_items < 1 || max_items > like.dims[0])
-    return Status::error(Code::argument, "max_items: got %d, wanted 1 to the tensor's %d slots", max_items, like.dims[0]);
+  if (max_items < 1 || max_items > desc.dims[0])
+    return Status::error(Code::argument, "max_items: got %d, wanted 1 to the tensor's %d slots", max_items, desc.dims[0]);
   data.max_items = max_items;
   std::memset(data.channels, 0, sizeof data.channels);
   take_strides(data);
@@ -232,7 +232,7 @@ Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& l
 }
 
 size_t ImagePlan::scratch_bytes(int32_t frame_width, int32_t) const noexcept {
-  return std::max(data_.spec.filter == Filter::area ? image::scratch_area(data_, frame_width) : image::scratch_upright(data_),
+  return std::max(data_.spec.filter == Filter::area ? image::scratch_area(data_, frame_width) : image::scratch_axis_aligned(data_),
                   image::scratch_warped(data_));
 }
 
@@ -252,8 +252,8 @@ Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, c
   if (n < 0 || n > data_.max_items || n > out.dims[0])
     return Status::error(Code::argument, "got %d regions, wanted at most %d: the plan's max_items and the tensor's slots",
                          n, std::min(data_.max_items, out.dims[0]));
-  if (out.rank != 4 || out.dtype != data_.like.dtype || pack_of(layout_of(out)) != pack_of(layout_of(data_.like)) ||
-      !std::equal(out.dims + 1, out.dims + 4, data_.like.dims + 1))
+  if (out.rank != 4 || out.dtype != data_.desc.dtype || pack_of(layout_of(out)) != pack_of(layout_of(data_.desc)) ||
+      !std::equal(out.dims + 1, out.dims + 4, data_.desc.dims + 1))
     return Status::error(Code::layout, "the tensor is not like the one that the plan was made for");
   if (out.data == nullptr || reinterpret_cast<uintptr_t>(out.data) % static_cast<uintptr_t>(data_.element) != 0)
     return Status::error(Code::layout, "the tensor's memory is missing or not aligned to its elements");
@@ -268,7 +268,7 @@ Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, c
     const bool area = data_.spec.filter == Filter::area;
     if (!job.map.axis_aligned() && area)
       return Status::error(Code::argument,
-                           "filter 'area' is for upright regions, region %d is turned or slanted: use 'bilinear'", i);
+                           "filter 'area' is for axis-aligned regions, region %d is turned or slanted: use 'bilinear'", i);
     for (int plane = 0; !job.map.axis_aligned() && plane < data_.info->planes; ++plane)
       if (view.stride[plane] > INT32_MAX / view.height)
         return Status::error(Code::argument, "region %d is turned or slanted, and the frame has more than 2 GiB: cut it", i);
@@ -277,7 +277,7 @@ Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, c
     else if (area)
       image::run_area(job);
     else
-      image::run_upright(job);
+      image::run_axis_aligned(job);
   }
   return {};
 }

@@ -20,7 +20,7 @@ class ImagePlan {
   /// @param max_items  most regions of one call, at most dims[0]
   /// @param bits  of a sample, see ImageView; 0: all that it has
   /// @return Code::argument, dtype, layout: what does not fit, and what to do
-  static Status make(const ImageSpec& spec, Format format, const TensorView& like, int32_t max_items, ImagePlan& out,
+  static Status make(const ImageSpec& spec, Format format, const TensorView& desc, int32_t max_items, ImagePlan& out,
                      const Isa* isa = nullptr, int32_t bits = 0) noexcept;
 
   /// Bytes that `run` needs for frames up to this size, 64-byte aligned. Grows with frame_width for Filter::area only.

@@ -1,4 +1,4 @@
-// What ImagePlan::make has worked out, shared by the passes (upright, area, warped). Plain data.
+// What ImagePlan::make has worked out, shared by the passes (axis_aligned, area, warped). Plain data.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +42,7 @@ struct PlanData {
   const Kernels* kernels = nullptr;
   int32_t width = 0, height = 0;  // of the network
   int32_t max_items = 0;
-  TensorView like{};
+  TensorView desc{};
 
   Group groups[3]{};
   int32_t group_count = 0;
@@ -67,9 +67,9 @@ constexpr Chroma chroma_of(const FormatInfo& info) noexcept {
 YuvMatrix yuv_matrix(Matrix matrix, Range range) noexcept;
 
 // Hands out parts of the scratch; with a null base it only counts.
-class Carver {
+class ScratchAllocator {
  public:
-  explicit Carver(void* base) noexcept : base_(static_cast<uint8_t*>(base)) {}
+  explicit ScratchAllocator(void* base) noexcept : base_(static_cast<uint8_t*>(base)) {}
   template <typename T>
   T* take(size_t count) noexcept {
     T* part = base_ != nullptr ? reinterpret_cast<T*>(base_ + used_) : nullptr;
@@ -95,15 +95,15 @@ struct Job {
   void* scratch;
 };
 
-// The passes: bilinear and nearest on upright regions; area on upright regions; bilinear and nearest on anything else.
-size_t scratch_upright(const PlanData& plan) noexcept;
-void run_upright(const Job& job) noexcept;
+// The passes: bilinear and nearest on axis-aligned regions; area on axis-aligned regions; bilinear and nearest on anything else.
+size_t scratch_axis_aligned(const PlanData& plan) noexcept;
+void run_axis_aligned(const Job& job) noexcept;
 size_t scratch_area(const PlanData& plan, int32_t frame_width) noexcept;
 void run_area(const Job& job) noexcept;
 size_t scratch_warped(const PlanData& plan) noexcept;
 void run_warped(const Job& job) noexcept;
 
-// Network columns and rows of an upright region whose centres lie on the frame.
+// Network columns and rows of an axis-aligned region whose centres lie on the frame.
 struct Window {
   int32_t x_begin, x_end, y_begin, y_end;
 };

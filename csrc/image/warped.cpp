@@ -13,20 +13,20 @@ struct Workspace {
   WarpTaps taps;
 };
 
-Workspace carve(const PlanData& plan, Carver& carver) noexcept {
+Workspace allocate(const PlanData& plan, ScratchAllocator& allocator) noexcept {
   Workspace space{};
   const auto width = static_cast<size_t>(plan.width);
-  for (int32_t*& row : space.v) row = carver.take<int32_t>(width);
-  space.x = carver.take<double>(width);
-  space.y = carver.take<double>(width);
+  for (int32_t*& row : space.v) row = allocator.take<int32_t>(width);
+  space.x = allocator.take<double>(width);
+  space.y = allocator.take<double>(width);
   for (int half = 0; half < 2; ++half) {
-    space.fixed_x[half] = carver.take<int32_t>(width);
-    space.fixed_y[half] = carver.take<int32_t>(width);
+    space.fixed_x[half] = allocator.take<int32_t>(width);
+    space.fixed_y[half] = allocator.take<int32_t>(width);
   }
-  space.taps.offset = carver.take<int32_t>(width);
-  space.taps.weights_x = carver.take<int32_t>(width);
-  space.taps.weights_y = carver.take<int32_t>(width);
-  space.taps.wide = carver.take<uint8_t>(width);
+  space.taps.offset = allocator.take<int32_t>(width);
+  space.taps.weights_x = allocator.take<int32_t>(width);
+  space.taps.weights_y = allocator.take<int32_t>(width);
+  space.taps.wide = allocator.take<uint8_t>(width);
   return space;
 }
 
@@ -45,9 +45,9 @@ WarpPlane plane_of(const Job& job, const Group& group) noexcept {
 }  // namespace
 
 size_t scratch_warped(const PlanData& plan) noexcept {
-  Carver carver(nullptr);
-  carve(plan, carver);
-  return carver.used();
+  ScratchAllocator allocator(nullptr);
+  allocate(plan, allocator);
+  return allocator.used();
 }
 
 void run_warped(const Job& job) noexcept {
@@ -55,8 +55,8 @@ void run_warped(const Job& job) noexcept {
   const Kernels& kernels = *plan.kernels;
   const Placement& placed = job.placed;
   const int32_t count = placed.width;
-  Carver carver(job.scratch);
-  Workspace space = carve(plan, carver);
+  ScratchAllocator allocator(job.scratch);
+  Workspace space = allocate(plan, allocator);
   space.taps.count = count;
   const bool affine = job.map.affine();
   bool halves = false;

@@ -26,9 +26,9 @@ class HeldBuffer {
   HeldBuffer(const HeldBuffer&) = delete;
   HeldBuffer& operator=(const HeldBuffer&) = delete;
 
-  // `object` must have the dtype and shape of `like` and be C-contiguous (and writable if asked): nothing is converted.
+  // `object` must have the dtype and shape of `desc` and be C-contiguous (and writable if asked): nothing is converted.
   // `role` is how an error calls it, e.g. "input".
-  Status hold(py::handle object, const TensorView& like, const char* role, bool writable);
+  Status hold(py::handle object, const TensorView& desc, const char* role, bool writable);
   void* data() const { return view_.buf; }
 
  private:

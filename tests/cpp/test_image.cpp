@@ -60,26 +60,26 @@ Region whole(const ImageView& view) {
 }
 
 // The tensor that a plan makes, between guards.
-std::string run_bytes(const ImageSpec& spec, const ImageView& view, const Region& region, TensorView like, Isa isa,
+std::string run_bytes(const ImageSpec& spec, const ImageView& view, const Region& region, TensorView desc, Isa isa,
                       bool at_end) {
   ImagePlan plan;
-  const Status made = ImagePlan::make(spec, view.format, like, 1, plan, &isa);
+  const Status made = ImagePlan::make(spec, view.format, desc, 1, plan, &isa);
   REQUIRE_MESSAGE(made.ok(), made.text);
-  Guarded memory(stored_bytes(like), at_end);
+  Guarded memory(stored_bytes(desc), at_end);
   std::memset(memory.data(), 0xa5, memory.size());
-  like.data = memory.data();
+  desc.data = memory.data();
   const size_t bytes = plan.scratch_bytes(view.width, view.height);
   REQUIRE(bytes % kAlignment == 0);
   const Guarded scratch(bytes, true);
   std::memset(scratch.data(), 0x5a, bytes);  // nothing may depend on what a former run left
-  const Status run = plan.run(view, &region, 1, like, scratch.data());
+  const Status run = plan.run(view, &region, 1, desc, scratch.data());
   REQUIRE_MESSAGE(run.ok(), run.text);
   return {reinterpret_cast<const char*>(memory.data()), memory.size()};
 }
 
-Status make_status(const ImageSpec& spec, const TensorView& like, int32_t items = 1) {
+Status make_status(const ImageSpec& spec, const TensorView& desc, int32_t items = 1) {
   ImagePlan plan;
-  return ImagePlan::make(spec, Format::bgr, like, items, plan);
+  return ImagePlan::make(spec, Format::bgr, desc, items, plan);
 }
 
 }  // namespace
@@ -101,16 +101,16 @@ TEST_CASE("every instruction set gives the baseline's bits and stays within its 
         spec.mean[1] = 17;
         const auto dtype = std::vector<DType>{DType::f32, DType::f32, DType::u8, DType::f16, DType::i8}[static_cast<size_t>(turn) % 5];
         const Layout layout = turn % 3 != 0 ? Layout::nchw : static_cast<Layout>(1 + turn % 4);
-        const TensorView like = tensor_like(dtype, layout, 1, channels_of(spec.color), target, 1 + turn % 11);
+        const TensorView desc = tensor_like(dtype, layout, 1, channels_of(spec.color), target, 1 + turn % 11);
         const Region region = whole(picture.view);
-        const std::string wanted = run_bytes(spec, picture.view, region, like, Isa::baseline, true);
+        const std::string wanted = run_bytes(spec, picture.view, region, desc, Isa::baseline, true);
         for (Isa isa : available_isas()) {
           CAPTURE(name_of(isa));
           CAPTURE(image::info_of(format).name);
           CAPTURE(width);
           CAPTURE(height);
           CAPTURE(target);
-          CHECK(run_bytes(spec, picture.view, region, like, isa, turn % 2 == 0) == wanted);
+          CHECK(run_bytes(spec, picture.view, region, desc, isa, turn % 2 == 0) == wanted);
         }
       }
 }
@@ -133,10 +133,10 @@ TEST_CASE("regions of any kind stay within memory, on every instruction set") {
       if (!image::region_of_quad(points, region).ok()) continue;
       if (spec.filter == Filter::area) spec.filter = Filter::bilinear;
     }
-    const TensorView like = tensor_like(DType::f32, Layout::nchw, 1, channels_of(spec.color),
+    const TensorView desc = tensor_like(DType::f32, Layout::nchw, 1, channels_of(spec.color),
                                         1 + static_cast<int>(random() % 70), 1 + static_cast<int>(random() % 20));
-    const std::string wanted = run_bytes(spec, picture.view, region, like, Isa::baseline, true);
-    for (Isa isa : available_isas()) CHECK(run_bytes(spec, picture.view, region, like, isa, turn % 3 == 0) == wanted);
+    const std::string wanted = run_bytes(spec, picture.view, region, desc, Isa::baseline, true);
+    for (Isa isa : available_isas()) CHECK(run_bytes(spec, picture.view, region, desc, isa, turn % 3 == 0) == wanted);
   }
 }
 
@@ -150,8 +150,8 @@ TEST_CASE("a constant picture stays constant, whatever the geometry") {
   for (Filter filter : {Filter::nearest, Filter::bilinear, Filter::area}) {
     ImageSpec spec;
     spec.filter = filter;
-    const TensorView like = tensor_like(DType::f32, Layout::nchw, 1, 3, 37, 71);
-    const std::string bytes = run_bytes(spec, view, whole(view), like, Isa::baseline, true);
+    const TensorView desc = tensor_like(DType::f32, Layout::nchw, 1, 3, 37, 71);
+    const std::string bytes = run_bytes(spec, view, whole(view), desc, Isa::baseline, true);
     for (size_t i = 0; i < bytes.size(); i += 4) {
       float value;
       std::memcpy(&value, bytes.data() + i, 4);
@@ -180,20 +180,20 @@ TEST_CASE("the mapping of a plan leads network pixels to the frame and back") {
 TEST_CASE("several regions fill the first slots and leave the others alone") {
   std::mt19937 random(3);
   const Picture picture(random, Format::bgr, 40, 30, 0, true);
-  TensorView like = tensor_like(DType::f32, Layout::nchw, 3, 3, 8, 8);
+  TensorView desc = tensor_like(DType::f32, Layout::nchw, 3, 3, 8, 8);
   ImagePlan plan;
-  REQUIRE(ImagePlan::make({}, Format::bgr, like, 3, plan).ok());
+  REQUIRE(ImagePlan::make({}, Format::bgr, desc, 3, plan).ok());
   std::vector<float> out(3 * 3 * 64, -7);
-  like.data = out.data();
+  desc.data = out.data();
   Scratch scratch;
   REQUIRE(scratch.reserve(plan.scratch_bytes(40, 30)));
   const Region regions[2] = {whole(picture.view), {Mapping::scale_shift(1, 1, 5, 5), 10, 10}};
-  REQUIRE(plan.run(picture.view, regions, 2, like, scratch.data()).ok());
+  REQUIRE(plan.run(picture.view, regions, 2, desc, scratch.data()).ok());
   CHECK(out[3 * 64] != -7);
   for (size_t i = 2 * 3 * 64; i < out.size(); ++i) REQUIRE(out[i] == -7);
   std::vector<float> second(3 * 3 * 64, -7);
-  like.data = second.data();
-  const TensorView rest = slots_from(like, 1);
+  desc.data = second.data();
+  const TensorView rest = slots_from(desc, 1);
   CHECK(rest.dims[0] == 2);
   REQUIRE(plan.run(picture.view, regions + 1, 1, rest, scratch.data()).ok());
   CHECK(std::memcmp(second.data() + 3 * 64, out.data() + 3 * 64, 3 * 64 * 4) == 0);
@@ -234,50 +234,50 @@ TEST_CASE("specs and tensors that do not fit are refused with the reason") {
 TEST_CASE("frames, regions and tensors of a run are checked") {
   std::mt19937 random(4);
   const Picture picture(random, Format::bgr, 8, 8, 0, true);
-  TensorView like = tensor_like(DType::f32, Layout::nchw, 1, 3, 8, 8);
+  TensorView desc = tensor_like(DType::f32, Layout::nchw, 1, 3, 8, 8);
   ImagePlan plan;
-  REQUIRE(ImagePlan::make({}, Format::bgr, like, 1, plan).ok());
+  REQUIRE(ImagePlan::make({}, Format::bgr, desc, 1, plan).ok());
   std::vector<float> out(3 * 64 + 1);
-  like.data = out.data();
+  desc.data = out.data();
   Scratch scratch;
   REQUIRE(scratch.reserve(plan.scratch_bytes(8, 8)));
   const Region good = whole(picture.view);
   const auto run = [&](const ImageView& view, const Region& region, const TensorView& tensor, int n = 1) {
     return plan.run(view, &region, n, tensor, scratch.data()).code;
   };
-  CHECK(run(picture.view, good, like) == Code::ok);
-  CHECK(run(picture.view, good, like, 0) == Code::ok);
-  CHECK(run(picture.view, good, like, 2) == Code::argument);
+  CHECK(run(picture.view, good, desc) == Code::ok);
+  CHECK(run(picture.view, good, desc, 0) == Code::ok);
+  CHECK(run(picture.view, good, desc, 2) == Code::argument);
   ImageView view = picture.view;
   view.format = Format::rgb;
-  CHECK(run(view, good, like) == Code::argument);
+  CHECK(run(view, good, desc) == Code::argument);
   view = picture.view;
   view.width = 0;
-  CHECK(run(view, good, like) == Code::argument);
+  CHECK(run(view, good, desc) == Code::argument);
   view = picture.view;
   view.stride[0] = -24;
-  CHECK(run(view, good, like) == Code::layout);
+  CHECK(run(view, good, desc) == Code::layout);
   view.stride[0] = 23;
-  CHECK(run(view, good, like) == Code::layout);
+  CHECK(run(view, good, desc) == Code::layout);
   view = picture.view;
   view.plane[0] = nullptr;
-  CHECK(run(view, good, like) == Code::argument);
+  CHECK(run(view, good, desc) == Code::argument);
   Region region = good;
   region.width = 0;
-  CHECK(run(picture.view, region, like) == Code::argument);
+  CHECK(run(picture.view, region, desc) == Code::argument);
   region = good;
   region.to_frame.m[2] = NAN;
-  CHECK(run(picture.view, region, like) == Code::argument);
+  CHECK(run(picture.view, region, desc) == Code::argument);
   region = good;
   region.to_frame = Mapping{{1, 2, 0, 2, 4, 0, 0, 0, 1}};
-  CHECK(run(picture.view, region, like) == Code::argument);
-  TensorView tensor = like;
+  CHECK(run(picture.view, region, desc) == Code::argument);
+  TensorView tensor = desc;
   tensor.data = nullptr;
   CHECK(run(picture.view, good, tensor) == Code::layout);
-  tensor = like;
+  tensor = desc;
   tensor.data = reinterpret_cast<uint8_t*>(out.data()) + 1;
   CHECK(run(picture.view, good, tensor) == Code::layout);
-  tensor = like;
+  tensor = desc;
   tensor.dims[2] = 7;
   CHECK(run(picture.view, good, tensor) == Code::layout);
 }

@@ -1,4 +1,4 @@
-// Bilinear and nearest sampling of upright regions: one table of columns for a region, two rows of it at a time.
+// Bilinear and nearest sampling of axis-aligned regions: one table of columns for a region, two rows of it at a time.
 #include <algorithm>
 
 #include "image/plan_data.hpp"
@@ -15,17 +15,17 @@ struct Workspace {
   int32_t* row_weights[3];  // and the weights of it and the lower one
 };
 
-Workspace carve(const PlanData& plan, Carver& carver) noexcept {
+Workspace allocate(const PlanData& plan, ScratchAllocator& allocator) noexcept {
   Workspace space{};
   const auto width = static_cast<size_t>(plan.width), height = static_cast<size_t>(plan.height);
-  for (int32_t*& row : space.v) row = carver.take<int32_t>(width);
+  for (int32_t*& row : space.v) row = allocator.take<int32_t>(width);
   for (int32_t g = 0; g < plan.group_count; ++g) {
-    space.taps[g].offset = carver.take<int32_t>(width);
-    space.taps[g].weights = carver.take<int32_t>(width);
-    space.taps[g].starts = carver.take<int32_t>((width + kMaxLanes) / 2);
-    space.taps[g].picks = carver.take<uint32_t>(width + kMaxLanes);
-    space.rows[g] = carver.take<int32_t>(height);
-    space.row_weights[g] = carver.take<int32_t>(height);
+    space.taps[g].offset = allocator.take<int32_t>(width);
+    space.taps[g].weights = allocator.take<int32_t>(width);
+    space.taps[g].starts = allocator.take<int32_t>((width + kMaxLanes) / 2);
+    space.taps[g].shuffle_masks = allocator.take<uint32_t>(width + kMaxLanes);
+    space.rows[g] = allocator.take<int32_t>(height);
+    space.row_weights[g] = allocator.take<int32_t>(height);
   }
   return space;
 }
@@ -52,7 +52,7 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
 bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t step, int32_t pixel_bytes, int32_t row) noexcept {
   if (taps.count < lanes || row < kWindowBytes) return false;
   const uint32_t second = static_cast<uint32_t>(step) * 0x01010000u;
-  uint32_t* pick = taps.picks;
+  uint32_t* shuffle_mask = taps.shuffle_masks;
   int32_t* start = taps.starts;
   for (int32_t group = 0; group < taps.count; group += lanes) {
     const int32_t* offset = taps.offset + std::min(group, taps.count - lanes);
@@ -63,7 +63,7 @@ bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t s
       const int32_t from = std::min(low, row - kWindowBytes);
       if (std::min(high + step + pixel_bytes, row) > from + kWindowBytes) return false;
       *start++ = from;
-      for (int32_t i = begin; i < end; ++i) *pick++ = static_cast<uint32_t>(offset[i] - from) * 0x01010101u + second;
+      for (int32_t i = begin; i < end; ++i) *shuffle_mask++ = static_cast<uint32_t>(offset[i] - from) * 0x01010101u + second;
     }
   }
   return true;
@@ -104,10 +104,10 @@ Window visible(const Job& job) noexcept {
   return {x.first, x.last, y.first, y.last};
 }
 
-size_t scratch_upright(const PlanData& plan) noexcept {
-  Carver carver(nullptr);
-  carve(plan, carver);
-  return carver.used();
+size_t scratch_axis_aligned(const PlanData& plan) noexcept {
+  ScratchAllocator allocator(nullptr);
+  allocate(plan, allocator);
+  return allocator.used();
 }
 
 namespace {
@@ -125,7 +125,7 @@ struct Span {
 };
 
 // What the next row needs and this one does not.
-void look_ahead(Ahead& ahead, int32_t groups, const Span* spans, const RowPair* now, const RowPair* next) noexcept {
+void look_ahead(PrefetchRows& ahead, int32_t groups, const Span* spans, const RowPair* now, const RowPair* next) noexcept {
   int32_t rows = 0, lines = 0;
   for (int32_t g = 0; g < groups; ++g) {
     const auto add = [&](const uint8_t* row) {
@@ -171,12 +171,12 @@ Targets targets_of(const PlanData& plan, bool v_first) noexcept {
 
 }  // namespace
 
-void run_upright(const Job& job) noexcept {
+void run_axis_aligned(const Job& job) noexcept {
   const PlanData& plan = job.plan;
   const ImageView& view = job.view;
   const Kernels& kernels = *plan.kernels;
-  Carver carver(job.scratch);
-  Workspace space = carve(plan, carver);
+  ScratchAllocator allocator(job.scratch);
+  Workspace space = allocate(plan, allocator);
   const Window window = visible(job);
   const int32_t x = window.x_begin, count = window.x_end - window.x_begin;
   const Mapping& to_frame = job.region.to_frame;
@@ -208,7 +208,7 @@ void run_upright(const Job& job) noexcept {
 
   RowPair now[3] = {}, next[3] = {};
   Span spans[3] = {};
-  Ahead ahead{};
+  PrefetchRows ahead{};
   for (int32_t g = 0; g < plan.group_count && count > 0 && window.y_begin < window.y_end; ++g) {
     const Bounds chosen = columns.halved(plan.groups[g].shift_x);
     const int32_t bytes = (chosen.last - chosen.first + 1) * plan.groups[g].step;
