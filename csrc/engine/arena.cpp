@@ -9,8 +9,8 @@
 #include <MNN/expr/ExecutorScope.hpp>
 
 #include "engine/library.hpp"
+#include "engine/log_capture.hpp"
 #include "engine/mnn_session.hpp"
-#include "engine/prints.hpp"
 
 namespace mnnlite {
 namespace {
@@ -36,35 +36,35 @@ const char* name_of(BackendKind kind) {
 }
 
 // Sessions whose owner is gone, of all arenas. Never destroyed, so that late finalizers find it.
-struct Graveyard {
+struct DeferredDestroys {
   std::mutex mutex;
   std::vector<MnnSession*> sessions;
   std::atomic<size_t> count{0};
 };
 
-Graveyard& graveyard() {
-  static Graveyard* const instance = new Graveyard;
+DeferredDestroys& deferred_destroys() {
+  static DeferredDestroys* const instance = new DeferredDestroys;
   return *instance;
 }
 
 // Take out what belongs to `arena`, or everything if null.
-std::vector<MnnSession*> exhume(const Arena* arena) {
-  Graveyard& yard = graveyard();
+std::vector<MnnSession*> take_deferred(const Arena* arena) {
+  DeferredDestroys& deferred = deferred_destroys();
   std::vector<MnnSession*> taken;
-  if (yard.count.load(std::memory_order_acquire) == 0) return taken;
-  const std::lock_guard<std::mutex> guard(yard.mutex);
-  for (MnnSession*& session : yard.sessions)
+  if (deferred.count.load(std::memory_order_acquire) == 0) return taken;
+  const std::lock_guard<std::mutex> guard(deferred.mutex);
+  for (MnnSession*& session : deferred.sessions)
     if (!arena || &session->arena() == arena) taken.push_back(std::exchange(session, nullptr));
-  yard.sessions.erase(std::remove(yard.sessions.begin(), yard.sessions.end(), nullptr), yard.sessions.end());
-  yard.count.store(yard.sessions.size(), std::memory_order_release);
+  deferred.sessions.erase(std::remove(deferred.sessions.begin(), deferred.sessions.end(), nullptr), deferred.sessions.end());
+  deferred.count.store(deferred.sessions.size(), std::memory_order_release);
   return taken;
 }
 
-void inter(MnnSession* session) {
-  Graveyard& yard = graveyard();
-  const std::lock_guard<std::mutex> guard(yard.mutex);
-  yard.sessions.push_back(session);
-  yard.count.store(yard.sessions.size(), std::memory_order_release);
+void defer_destroy(MnnSession* session) {
+  DeferredDestroys& deferred = deferred_destroys();
+  const std::lock_guard<std::mutex> guard(deferred.mutex);
+  deferred.sessions.push_back(session);
+  deferred.count.store(deferred.sessions.size(), std::memory_order_release);
 }
 
 }  // namespace
@@ -76,7 +76,7 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
       return Status::error(Code::engine, "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
                            "weights=\"heap\"");
   }
-  const PrintCapture prints;
+  const LogCapture log;
   std::shared_ptr<Arena> arena(new (std::nothrow) Arena);
   if (!arena) return Status::error(Code::out_of_memory, "no memory for an arena");
   arena->options_ = options;
@@ -132,18 +132,18 @@ void Arena::make_room(size_t dynamic_bytes) noexcept {
   room_ = dynamic_bytes;
 }
 
-void Arena::bury() noexcept {
-  for (MnnSession* session : exhume(this)) delete session;
+void Arena::destroy_deferred() noexcept {
+  for (MnnSession* session : take_deferred(this)) delete session;
 }
 
-void Arena::bury_idle() noexcept {
-  for (MnnSession* session : exhume(nullptr)) {
+void Arena::destroy_deferred_idle() noexcept {
+  for (MnnSession* session : take_deferred(nullptr)) {
     const std::shared_ptr<Arena> arena = session->arena().shared_from_this();
-    const BusyGuard guard(arena->lock());
+    const ExclusiveGuard guard(arena->lock());
     if (guard.status().ok())
       delete session;
     else
-      inter(session);
+      defer_destroy(session);
   }
 }
 
@@ -151,14 +151,14 @@ void Arena::retire(MnnSession* session) noexcept {
   const std::shared_ptr<Arena> arena = session->arena().shared_from_this();
   if (arena->lock().forked()) return;
   if (arena->owner_.load() == std::this_thread::get_id()) {
-    const BusyGuard guard(arena->lock());
+    const ExclusiveGuard guard(arena->lock());
     if (guard.status().ok()) {
       delete session;
       trim_heap();
       return;
     }
   }
-  inter(session);
+  defer_destroy(session);
 }
 
 KeepAffinity::KeepAffinity(bool wanted) noexcept {

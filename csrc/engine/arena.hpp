@@ -9,7 +9,7 @@
 #include <MNN/expr/Executor.hpp>
 
 #include "core/status.hpp"
-#include "engine/busy.hpp"
+#include "engine/exclusive_lock.hpp"
 #include "engine/options.hpp"
 
 namespace mnnlite {
@@ -23,7 +23,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
 
   const ArenaOptions& options() const noexcept { return options_; }  // backend as it became, after a fallback
   bool computes_in_half() const noexcept { return half_; }           // low precision on a CPU with half floats
-  BusyLock& lock() noexcept { return lock_; }
+  ExclusiveLock& lock() noexcept { return lock_; }
 
   // All below: the caller holds lock().
 
@@ -41,7 +41,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   void set_static_bytes(size_t bytes) noexcept { static_bytes_ = bytes; }
 
   // Destroy what retire() queued.
-  void bury() noexcept;
+  void destroy_deferred() noexcept;
 
   // The calling thread stands for the arena from now on, instead of the one that made it. Any thread.
   void adopt() noexcept { owner_ = std::this_thread::get_id(); }
@@ -50,8 +50,8 @@ class Arena : public std::enable_shared_from_this<Arena> {
   // one that stands for the arena and nothing runs in it, else by the next call that holds the lock. In a forked child it is
   // leaked: its engine stayed in the parent.
   static void retire(MnnSession* session) noexcept;
-  // Bury what is queued in arenas that nobody uses at the moment.
-  static void bury_idle() noexcept;
+  // Destroy what is queued in arenas that nobody uses at the moment.
+  static void destroy_deferred_idle() noexcept;
 
   MNN::Express::Executor& executor() noexcept { return *executor_; }
   const MNN::RuntimeInfo& runtime() const noexcept { return runtime_; }
@@ -62,7 +62,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
 
   ArenaOptions options_;
   bool half_ = false;
-  BusyLock lock_;
+  ExclusiveLock lock_;
   std::atomic<std::thread::id> owner_{std::this_thread::get_id()};
   MNN::BackendConfig config_;  // sessions keep a pointer to it
   std::shared_ptr<MNN::Express::Executor> executor_;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/memory.hpp"
-#include "engine/busy.hpp"
+#include "engine/exclusive_lock.hpp"
 #include "engine/session.hpp"
 
 namespace mnnlite {
@@ -17,12 +17,12 @@ class FakeArena {
   // At most `limit` bytes for the shared buffer; a session that needs more is out of memory when it runs.
   explicit FakeArena(size_t limit = SIZE_MAX) : limit_(limit) {}
 
-  BusyLock& lock() noexcept { return lock_; }
+  ExclusiveLock& lock() noexcept { return lock_; }
   Status claim(size_t bytes, float** buffer) noexcept;
   void poison() noexcept;  // NaN all over the shared buffer
 
  private:
-  BusyLock lock_;
+  ExclusiveLock lock_;
   Block shared_;
   size_t limit_;
 };
@@ -54,7 +54,7 @@ class FakeSession final : public Session {
   TensorView output(int index) const noexcept override;
   Status run(OutputMask wanted) noexcept override;
   SessionNeed need() const noexcept override;
-  BusyLock& lock() noexcept override { return arena_->lock(); }
+  ExclusiveLock& lock() noexcept override { return arena_->lock(); }
 
  private:
   FakeSession(std::shared_ptr<FakeArena> arena, const FakeOptions& options) : arena_(std::move(arena)), options_(options) {}

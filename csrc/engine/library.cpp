@@ -11,7 +11,7 @@
 #include <MNN/expr/Executor.hpp>
 #include <MNN/expr/ExecutorScope.hpp>
 
-#include "engine/prints.hpp"
+#include "engine/log_capture.hpp"
 
 namespace mnnlite {
 namespace {
@@ -147,7 +147,7 @@ const char* engine_path() noexcept {
 int string_abi() noexcept { return _GLIBCXX_USE_CXX11_ABI; }
 
 Status check_engine() noexcept try {
-  const PrintCapture prints;
+  const LogCapture log;
   int major = 0, minor = 0;
   if (std::sscanf(engine_version(), "%d.%d", &major, &minor) != 2 || major != 3)
     return Status::error(Code::engine_version, "MNN %.20s is outside the supported range; install MNN>=3.0.0,<4", engine_version());

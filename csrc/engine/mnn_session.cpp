@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "engine/branches.hpp"
-#include "engine/check.hpp"
-#include "engine/names.hpp"
-#include "engine/prints.hpp"
+#include "engine/log_capture.hpp"
+#include "engine/mnn_status.hpp"
+#include "engine/suggest.hpp"
 #include "engine/tensors.hpp"
 #include "engine/tracer.hpp"
 
@@ -39,10 +39,10 @@ void shape_text(const TensorView& view, char* text, size_t size) {
 Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOptions& options, StageTimes& times,
                         std::unique_ptr<MnnSession>& result) noexcept try {
   Arena& shared = *arena;
-  const PrintCapture prints;
+  const LogCapture log;
   const KeepAffinity affinity(shared.options().power != Level::normal);
   const int64_t begin = now_ns();
-  shared.bury();
+  shared.destroy_deferred();
   // Planning may grow the shared buffer, which must start from nothing (Arena::make_room). What is then allocated is not
   // yet touched, so the price is one mapping.
   shared.shrink();
@@ -70,10 +70,10 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   session->session_ = interpreter.createSession(config, shared.runtime());
   if (!session->session_) {
     if (!options.outputs.empty()) MNNLITE_TRY(session->check_names(options.outputs));
-    const bool content = std::strstr(prints.text(), "use module api") != nullptr;
+    const bool content = std::strstr(log.text(), "use module api") != nullptr;
     return Status::error(Code::unsupported_model, content ? "the network computes shapes from the content of its input, which the engine's "
                          "sessions do not support; export it with fixed shapes%s" : "the engine could not create a session for the network%s",
-                         content ? "" : Said(prints).text());
+                         content ? "" : EngineMessage(log).text());
   }
   MNNLITE_TRY(session->find_tensors(options.outputs));
   MNNLITE_TRY(session->set_shapes(options.shapes));
@@ -204,7 +204,7 @@ Status MnnSession::set_shapes(const std::vector<InputShape>& shapes) {
 }
 
 Status MnnSession::prepare() {
-  const PrintCapture prints;
+  const LogCapture log;
   MNN::Interpreter& interpreter = net_.interpreter();
   branches_.clear();
   need_ = SessionNeed{};
@@ -215,10 +215,10 @@ Status MnnSession::prepare() {
   if (status != 0) {
     arena_->shrink();
     // Failed operators say so; memory that was not to be had leaves the plan undone without a word.
-    const bool silent = *Said(prints).text() == 0;
-    if (silent || std::strstr(prints.text(), "lloc"))
-      return Status::error(Code::out_of_memory, "the engine got no memory for the network's tensors%s", Said(prints).text());
-    return Status::error(Code::unsupported_model, "the engine cannot execute the network%s", Said(prints).text());
+    const bool silent = *EngineMessage(log).text() == 0;
+    if (silent || std::strstr(log.text(), "lloc"))
+      return Status::error(Code::out_of_memory, "the engine got no memory for the network's tensors%s", EngineMessage(log).text());
+    return Status::error(Code::unsupported_model, "the engine cannot execute the network%s", EngineMessage(log).text());
   }
   const size_t with_dynamic = engine_bytes();
   for (Output& output : outputs_) MNNLITE_TRY(describe_output(output));
@@ -373,9 +373,9 @@ void pack_channels(const TensorView& plain, const TensorView& packed) {
 Status MnnSession::run(OutputMask wanted) noexcept { return run(wanted, nullptr); }
 
 Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
-  const PrintCapture prints;
+  const LogCapture log;
   const KeepAffinity affinity(arena_->options().power != Level::normal);
-  arena_->bury();
+  arena_->destroy_deferred();
   for (Input& input : inputs_) {
     if (!input.staging.data()) continue;
     size_of(dtype_of(input.view)) == 4 ? pack_channels<uint32_t>(input.plain, input.view) : pack_channels<uint8_t>(input.plain, input.view);
@@ -395,13 +395,13 @@ Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
   }
   if (code != MNN::NO_ERROR) {
     if (code == MNN::OUT_OF_MEMORY) arena_->lost_room();
-    return check(code, "run the network", prints);
+    return mnn_status(code, "run the network", log);
   }
   for (size_t output = 0; output < outputs_.size(); ++output) {
     Output& each = outputs_[output];
     if (!each.host || (output < 64 && !(wanted >> output & 1))) continue;
     if (!each.tensor->copyToHostTensor(each.host.get()))
-      return Status::error(Code::engine, "the engine could not convert output \"%.60s\"%s", each.name.c_str(), Said(prints).text());
+      return Status::error(Code::engine, "the engine could not convert output \"%.60s\"%s", each.name.c_str(), EngineMessage(log).text());
   }
   return {};
 } catch (const std::bad_alloc&) {
@@ -437,7 +437,7 @@ MNN::ErrorCode MnnSession::execute(bool partial, Trace* trace) {
 }
 
 Status MnnSession::find_branches() {
-  const PrintCapture prints;
+  const LogCapture log;
   BranchMap map;
   bool failed = false;
   std::vector<const void*> inputs;
@@ -476,7 +476,7 @@ Status MnnSession::find_branches() {
   arena_->make_room(need_.dynamic_bytes);
   const MNN::ErrorCode code = net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
   if (failed) return Status::error(Code::out_of_memory, "no memory to find the network's branches");
-  MNNLITE_TRY(check(code, "list the network's operators", prints));
+  MNNLITE_TRY(mnn_status(code, "list the network's operators", log));
 
   std::vector<MNN::Tensor*> tensors;
   for (const Output& output : outputs_) tensors.push_back(output.tensor);
@@ -490,7 +490,7 @@ Status MnnSession::find_branches() {
 }
 
 Status MnnSession::operators(std::vector<Operator>& result) noexcept {
-  const PrintCapture prints;
+  const LogCapture log;
   bool failed = false;
   const MNN::TensorCallBackWithInfo before = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return false; };
   const MNN::TensorCallBackWithInfo after = [&](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo* info) {
@@ -504,16 +504,16 @@ Status MnnSession::operators(std::vector<Operator>& result) noexcept {
   arena_->make_room(need_.dynamic_bytes);
   const MNN::ErrorCode code = net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
   if (failed) return Status::error(Code::out_of_memory, "no memory to list the operators");
-  return check(code, "list the network's operators", prints);
+  return mnn_status(code, "list the network's operators", log);
 }
 
 Status MnnSession::plan(Trace& trace, std::vector<std::vector<uint8_t>>& branches) noexcept try {
-  const PrintCapture prints;
+  const LogCapture log;
   if (branches_.empty()) MNNLITE_TRY(find_branches());
   branches = branches_;
   trace.execute = false;
   arena_->make_room(need_.dynamic_bytes);
-  return check(execute(false, &trace), "list the network's operators", prints);
+  return mnn_status(execute(false, &trace), "list the network's operators", log);
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory to list the operators");
 }
@@ -524,9 +524,9 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   if (net_.released())
     return Status::error(Code::state, "the model buffer was released, so the network cannot be resized; load it with resizable=True, "
                          "or with shapes={...} at once");
-  const PrintCapture prints;
+  const LogCapture log;
   const KeepAffinity affinity(arena_->options().power != Level::normal);
-  arena_->bury();
+  arena_->destroy_deferred();
   arena_->shrink();
   std::vector<InputShape> before;
   for (const Input& input : inputs_) before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});

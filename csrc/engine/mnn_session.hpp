@@ -59,7 +59,7 @@ class MnnSession final : public Session {
   // The same, and what each operator did; callbacks around every operator make it slower. Null: not traced.
   Status run(OutputMask wanted, Trace* trace) noexcept;
   SessionNeed need() const noexcept override;
-  BusyLock& lock() noexcept override { return arena_->lock(); }
+  ExclusiveLock& lock() noexcept override { return arena_->lock(); }
 
   // Shapes of some inputs; all others stay. Views of inputs and outputs end here. lock() held.
   Status resize(const std::vector<InputShape>& shapes) noexcept;

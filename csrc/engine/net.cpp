@@ -7,9 +7,9 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/engine_message.hpp"
 #include "engine/library.hpp"
-#include "engine/prints.hpp"
-#include "engine/said.hpp"
+#include "engine/log_capture.hpp"
 #include "engine/verify.hpp"
 
 namespace mnnlite {
@@ -41,13 +41,13 @@ Status Net::open(const void* bytes, size_t size, WeightsFile weights, Net& resul
       return Status::error(Code::model, "the file of external weights cannot be opened as %s; is /proc there?", weights.descriptor_path());
   }
 
-  const PrintCapture prints;
+  const LogCapture log;
   Net net;
   net.interpreter_.reset(MNN::Interpreter::createFromBuffer(bytes, size));
-  if (!net.interpreter_ && std::strstr(prints.text(), "Memory not enough"))
+  if (!net.interpreter_ && std::strstr(log.text(), "Memory not enough"))
     return Status::error(Code::out_of_memory, "no memory for a model of %zu bytes", size);
   if (!net.interpreter_)
-    return Status::error(Code::model_format, "not an MNN model, or a damaged one (%zu bytes)%s", size, Said(prints).text());
+    return Status::error(Code::model_format, "not an MNN model, or a damaged one (%zu bytes)%s", size, EngineMessage(log).text());
   net.file_bytes_ = net.buffer_bytes_ = size;
   std::snprintf(net.version_, sizeof net.version_, "%s", net.interpreter_->getModelVersion());
   if (facts.external_bytes > 0) {

@@ -10,7 +10,7 @@
 
 namespace mnnlite {
 
-class BusyLock;
+class ExclusiveLock;
 
 // Outputs wanted from one run, by index; more outputs than bits means all.
 using OutputMask = uint64_t;
@@ -55,7 +55,7 @@ class Session {
   virtual SessionNeed need() const noexcept = 0;
 
   // Guards everything that shares memory with this session; whoever calls run() holds it.
-  virtual BusyLock& lock() noexcept = 0;
+  virtual ExclusiveLock& lock() noexcept = 0;
 };
 
 }  // namespace mnnlite

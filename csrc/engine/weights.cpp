@@ -17,7 +17,7 @@
 #include <mutex>
 #include <new>
 
-#include "engine/imports.hpp"
+#include "engine/got_hook.hpp"
 
 namespace mnnlite {
 namespace {
@@ -105,7 +105,7 @@ void* engine_realloc(void* memory, size_t size) {
   return moved;
 }
 
-const Import kAllocations[] = {
+const GotHook kAllocations[] = {
     {"malloc", reinterpret_cast<void*>(&engine_malloc)},
     {"free", reinterpret_cast<void*>(&engine_free)},
     {"realloc", reinterpret_cast<void*>(&engine_realloc)},
@@ -181,7 +181,7 @@ void find_runs(uint8_t* block, size_t size, std::vector<Run>& runs) {
 }  // namespace
 
 bool lead_allocations(const char* path) noexcept {
-  static const bool done = replace_imports(path, kAllocations, std::size(kAllocations)) >= 2;
+  static const bool done = install_got_hooks(path, kAllocations, std::size(kAllocations)) >= 2;
   return done;
 }
 

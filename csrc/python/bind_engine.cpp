@@ -10,9 +10,9 @@
 #include "arrays.hpp"
 #include "engine/arena.hpp"
 #include "engine/library.hpp"
+#include "engine/log_capture.hpp"
 #include "engine/mnn_session.hpp"
-#include "engine/names.hpp"
-#include "engine/prints.hpp"
+#include "engine/suggest.hpp"
 #include "errors.hpp"
 #include "model.hpp"
 #include "model_files.hpp"
@@ -22,12 +22,12 @@ namespace {
 
 // What the engine printed goes to the logger "mnnlite.engine", a line at a time. Needs the GIL. A process that has not
 // imported logging has nobody who listens, and is spared the import.
-void log_prints(const PrintCapture& prints) {
-  if (*prints.text() == 0) return;
+void forward_log(const LogCapture& log) {
+  if (*log.text() == 0) return;
   const py::dict modules = py::module_::import("sys").attr("modules");
   if (!modules.contains("logging")) return;
   const py::object logger = modules["logging"].attr("getLogger")("mnnlite.engine");
-  for (py::handle line : py::str(prints.text()).attr("splitlines")())
+  for (py::handle line : py::str(log.text()).attr("splitlines")())
     if (py::len(line) > 0) logger.attr("info")(line);
 }
 
@@ -52,13 +52,13 @@ std::shared_ptr<Arena> make_arena(const std::string& backend_word, const std::st
   const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu,
                              winograd(tiles), weights_folder};
   std::shared_ptr<Arena> arena;
-  const PrintCapture prints;
+  const LogCapture log;
   Status status;
   {
     const py::gil_scoped_release release;
     status = Arena::make(options, arena);
   }
-  log_prints(prints);
+  forward_log(log);
   check(status, "create_arena");
   return arena;
 }
@@ -114,13 +114,13 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
       }
     };
   std::unique_ptr<MnnSession> session;
-  const PrintCapture prints;
+  const LogCapture log;
   Status status;
   {
     // Below no Python object is touched; `bytes` stays held.
     const py::gil_scoped_release release;
-    Arena::bury_idle();
-    const BusyGuard guard(arena->lock());
+    Arena::destroy_deferred_idle();
+    const ExclusiveGuard guard(arena->lock());
     status = guard.status();
     const int64_t begin = now_ns();
     Net net;
@@ -138,7 +138,7 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
     if (!status.ok()) trim_heap();
   }
   if (bytes.obj) PyBuffer_Release(&bytes);
-  log_prints(prints);
+  forward_log(log);
   if (raised) std::rethrow_exception(raised);
   check(status, "load");
   session_ = std::shared_ptr<MnnSession>(session.release(), &Arena::retire);
@@ -221,7 +221,7 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
   {
     // One release of the GIL: buffers are held, no Python object is touched below.
     const py::gil_scoped_release release;
-    const BusyGuard guard(current.lock());
+    const ExclusiveGuard guard(current.lock());
     status = guard.status();
     begin = now_ns();
     if (status.ok()) {
@@ -279,16 +279,16 @@ void NativeModel::resize(const py::dict& shapes) {
     raise(Status::error(Code::busy, "the model cannot be resized while views of its tensors are alive; delete the arrays that "
                                     "input() and run(borrow=True) gave"));
   const std::vector<InputShape> wanted = shapes_from(shapes);
-  const PrintCapture prints;
+  const LogCapture log;
   Status status;
   {
     const py::gil_scoped_release release;
-    const BusyGuard guard(current.lock());
+    const ExclusiveGuard guard(current.lock());
     status = guard.status();
     if (status.ok()) status = current.resize(wanted);
   }
   ++generation_;
-  log_prints(prints);
+  forward_log(log);
   check(status, "resize");
 }
 
@@ -297,7 +297,7 @@ void NativeModel::close() {
   {
     // A run under way on another thread would lose its session only when it ends (it holds a reference), but the caller
     // expects the memory back: say so instead.
-    const BusyGuard guard(session_->lock());
+    const ExclusiveGuard guard(session_->lock());
     if (!guard.status().ok() && guard.status().code == Code::busy) raise(guard.status(), "close");
   }
   input_guard_ = py::object();
@@ -307,7 +307,7 @@ void NativeModel::close() {
   const py::gil_scoped_release release;
   const int64_t begin = now_ns();
   last.reset();
-  Arena::bury_idle();
+  Arena::destroy_deferred_idle();
   trim_heap();
   close_ns_ = now_ns() - begin;
 }
@@ -367,7 +367,7 @@ py::list NativeModel::operators() const {
   Status status;
   {
     const py::gil_scoped_release release;
-    const BusyGuard guard(current.lock());
+    const ExclusiveGuard guard(current.lock());
     status = guard.status();
     if (status.ok()) status = current.operators(operators);
   }
@@ -384,10 +384,10 @@ void bind_engine(py::module_& module) {
   module.def("check_weights_folder", [](const std::string& folder) { check(check_weights_folder(folder.c_str()), "create_arena"); },
              py::arg("folder"));
   module.def("check_engine", [] {
-    redirect_prints(engine_path());
-    const PrintCapture prints;
+    redirect_engine_log(engine_path());
+    const LogCapture log;
     const Status status = check_engine();
-    log_prints(prints);
+    forward_log(log);
     check(status, "import");
   });
 
@@ -403,10 +403,10 @@ void bind_engine(py::module_& module) {
         Status status;
         {
           const py::gil_scoped_release release;
-          const BusyGuard guard(arena.lock());
+          const ExclusiveGuard guard(arena.lock());
           status = guard.status();
           if (status.ok()) {
-            arena.bury();
+            arena.destroy_deferred();
             arena.shrink();
           }
         }

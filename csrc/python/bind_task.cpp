@@ -8,7 +8,7 @@
 
 #include "arrays.hpp"
 #include "decoders.hpp"
-#include "engine/busy.hpp"
+#include "engine/exclusive_lock.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
 #include "image_spec.hpp"
@@ -65,7 +65,7 @@ py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::obj
   if (!raw_out.is_none()) native_.check_out(raw_out);
   const size_t decoders = task_->decoder_count();
   // Held until the results are read: another thread's call is refused, and does not change them meanwhile.
-  const BusyGuard guard(held->lock());
+  const ExclusiveGuard guard(held->lock());
   check(guard.status(), "task");
   for (size_t decoder = 0; decoder < decoders; ++decoder)
     if (task_->results(decoder).use_count() > 1 && !borrow) check(task_->renew_results(decoder), "decode");

@@ -74,7 +74,7 @@ py::dict run_traced(const NativeModel& model, const py::object& values, const py
   Status status;
   {
     const py::gil_scoped_release release;
-    const BusyGuard guard(held->lock());
+    const ExclusiveGuard guard(held->lock());
     status = guard.status();
     if (status.ok()) status = held->run(kAllOutputs, &trace);
   }
@@ -99,7 +99,7 @@ py::tuple plan_of(const NativeModel& model) {
   Status status;
   {
     const py::gil_scoped_release release;
-    const BusyGuard guard(held->lock());
+    const ExclusiveGuard guard(held->lock());
     status = guard.status();
     if (status.ok()) status = held->plan(trace, branches);
   }

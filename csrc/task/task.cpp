@@ -5,7 +5,7 @@
 #include <cstring>
 #include <new>
 
-#include "engine/busy.hpp"
+#include "engine/exclusive_lock.hpp"
 
 namespace mnnlite {
 namespace {
@@ -189,7 +189,7 @@ Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) no
 }
 
 Status Task::run(const TaskItem* items, int32_t n) noexcept {
-  const BusyGuard guard(session_->lock());
+  const ExclusiveGuard guard(session_->lock());
   return guard.status().ok() ? run_locked(items, n) : guard.status();
 }
 
@@ -315,7 +315,7 @@ Status Task::decode(size_t decoder, int32_t n, bool first) noexcept {
 }
 
 Status Task::reset_state() noexcept {
-  const BusyGuard guard(session_->lock());
+  const ExclusiveGuard guard(session_->lock());
   if (!guard.status().ok()) return guard.status();
   for (const TaskState& each : state_) {
     const TensorView input = session_->input(each.input);

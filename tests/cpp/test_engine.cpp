@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "engine/branches.hpp"
-#include "engine/busy.hpp"
+#include "engine/exclusive_lock.hpp"
 #include "engine/fake_session.hpp"
-#include "engine/names.hpp"
-#include "engine/prints.hpp"
+#include "engine/log_capture.hpp"
+#include "engine/suggest.hpp"
 
 using namespace mnnlite;
 
@@ -93,14 +93,14 @@ TEST_CASE("a fake engine fails when asked, and is out of memory when its arena i
 }
 
 TEST_CASE("a lock lets one thread in and tells the others") {
-  BusyLock lock;
+  ExclusiveLock lock;
   {
-    const BusyGuard first(lock);
+    const ExclusiveGuard first(lock);
     CHECK(first.status().ok());
-    const BusyGuard second(lock);
+    const ExclusiveGuard second(lock);
     CHECK(second.status().code == Code::busy);
   }
-  const BusyGuard again(lock);
+  const ExclusiveGuard again(lock);
   CHECK(again.status().ok());
 }
 
@@ -110,7 +110,7 @@ TEST_CASE("two threads on one arena: every run is either whole or refused") {
   std::atomic<int> whole{0}, refused{0}, wrong{0};
   const auto work = [&](FakeSession& session, float value) {
     for (int i = 0; i < 2000; ++i) {
-      const BusyGuard guard(session.lock());
+      const ExclusiveGuard guard(session.lock());
       if (!guard.status().ok()) {
         ++refused;
         continue;
@@ -129,11 +129,11 @@ TEST_CASE("two threads on one arena: every run is either whole or refused") {
 }
 
 TEST_CASE("a lock made before a fork is refused in the child") {
-  BusyLock lock;
+  ExclusiveLock lock;
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
-    const BusyGuard guard(lock);
+    const ExclusiveGuard guard(lock);
     ::_exit(lock.forked() && guard.status().code == Code::state ? 0 : 1);
   }
   int status = 0;
@@ -189,9 +189,9 @@ TEST_CASE("an unknown name is answered with the closest and with all there are")
 }
 
 TEST_CASE("a capture keeps what fits and hands it to the one around it") {
-  PrintCapture outer;
+  LogCapture outer;
   {
-    PrintCapture inner;
+    LogCapture inner;
     inner.append("abc", 3);
     CHECK(std::string(inner.text()) == "abc");
     CHECK(std::string(outer.text()).empty());
@@ -202,4 +202,4 @@ TEST_CASE("a capture keeps what fits and hands it to the one around it") {
   CHECK(std::strlen(outer.text()) == 4095);
 }
 
-TEST_CASE("a library that is not loaded has no prints to redirect") { CHECK(redirect_prints("/no/such/library.so") == 0); }
+TEST_CASE("a library that is not loaded has no prints to redirect") { CHECK(redirect_engine_log("/no/such/library.so") == 0); }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "decode/registry.hpp"
-#include "engine/busy.hpp"
+#include "engine/exclusive_lock.hpp"
 #include "engine/fake_session.hpp"
 #include "task/task.hpp"
 #include "task_rig.hpp"
@@ -54,7 +54,7 @@ TEST_CASE("an engine error is the task's, and the next frame works") {
 TEST_CASE("a task whose arena is in use is busy") {
   Rig rig(8);
   const Picture picture(10, 10, 2);
-  const BusyGuard other(rig.session->lock());
+  const ExclusiveGuard other(rig.session->lock());
   CHECK(rig.task->run(&picture.item, 1).code == Code::busy);
 }
 

@@ -1,6 +1,6 @@
 // Works on the dynamic section of one loaded ELF object: each relocation that binds a symbol of such a name is a slot in
 // its global offset table, and gets the address of ours. The process's other libraries keep theirs.
-#include "engine/imports.hpp"
+#include "engine/got_hook.hpp"
 
 #include <link.h>
 #include <sys/mman.h>
@@ -24,7 +24,7 @@ bool overwrite(void** slot, void* value) {
 
 struct Search {
   const char* path;
-  const Import* imports;
+  const GotHook* hooks;
   size_t count;
   int replaced;
 };
@@ -64,8 +64,8 @@ int visit(dl_phdr_info* info, size_t, void* data) {
       if (symbol == 0) continue;
       const char* name = names + symbols[symbol].st_name;
       for (size_t each = 0; each < search.count; ++each)
-        if (std::strcmp(name, search.imports[each].name) == 0 &&
-            overwrite(reinterpret_cast<void**>(info->dlpi_addr + relocation.r_offset), search.imports[each].function))
+        if (std::strcmp(name, search.hooks[each].name) == 0 &&
+            overwrite(reinterpret_cast<void**>(info->dlpi_addr + relocation.r_offset), search.hooks[each].function))
           ++search.replaced;
     }
   }
@@ -74,8 +74,8 @@ int visit(dl_phdr_info* info, size_t, void* data) {
 
 }  // namespace
 
-int replace_imports(const char* path, const Import* imports, size_t count) noexcept {
-  Search search{path, imports, count, 0};
+int install_got_hooks(const char* path, const GotHook* hooks, size_t count) noexcept {
+  Search search{path, hooks, count, 0};
   ::dl_iterate_phdr(&visit, &search);
   return search.replaced;
 }

@@ -1,4 +1,4 @@
-#include "engine/busy.hpp"
+#include "engine/exclusive_lock.hpp"
 
 #include <pthread.h>
 

@@ -11,9 +11,9 @@ namespace mnnlite {
 // Counts forks: an engine and its threads do not survive one. Incremented in the child.
 uint32_t fork_generation() noexcept;
 
-class BusyLock {
+class ExclusiveLock {
  public:
-  BusyLock() noexcept : generation_(fork_generation()) {}
+  ExclusiveLock() noexcept : generation_(fork_generation()) {}
 
   bool try_lock() noexcept { return !busy_.exchange(true, std::memory_order_acquire); }
   void unlock() noexcept { busy_.store(false, std::memory_order_release); }
@@ -26,10 +26,10 @@ class BusyLock {
   const uint32_t generation_;
 };
 
-// Holds a BusyLock for a scope, or says why not.
-class BusyGuard {
+// Holds an ExclusiveLock for a scope, or says why not.
+class ExclusiveGuard {
  public:
-  explicit BusyGuard(BusyLock& lock) noexcept : lock_(lock) {
+  explicit ExclusiveGuard(ExclusiveLock& lock) noexcept : lock_(lock) {
     if (lock.forked()) {
       status_ = Status::error(Code::state, "used after fork: the engine and its threads stayed in the parent process; "
                                            "load the model in the process that runs it");
@@ -40,16 +40,16 @@ class BusyGuard {
       held_ = true;
     }
   }
-  ~BusyGuard() {
+  ~ExclusiveGuard() {
     if (held_) lock_.unlock();
   }
-  BusyGuard(const BusyGuard&) = delete;
-  BusyGuard& operator=(const BusyGuard&) = delete;
+  ExclusiveGuard(const ExclusiveGuard&) = delete;
+  ExclusiveGuard& operator=(const ExclusiveGuard&) = delete;
 
   const Status& status() const noexcept { return status_; }
 
  private:
-  BusyLock& lock_;
+  ExclusiveLock& lock_;
   Status status_;
   bool held_ = false;
 };

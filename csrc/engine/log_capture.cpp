@@ -1,4 +1,4 @@
-#include "engine/prints.hpp"
+#include "engine/log_capture.hpp"
 
 #include <algorithm>
 #include <cstdarg>
@@ -6,12 +6,12 @@
 #include <cstring>
 #include <iterator>
 
-#include "engine/imports.hpp"
+#include "engine/got_hook.hpp"
 
 namespace mnnlite {
 namespace {
 
-thread_local PrintCapture* current = nullptr;
+thread_local LogCapture* current = nullptr;
 
 int engine_vprintf(const char* format, va_list arguments) {
   if (!current) return std::vprintf(format, arguments);
@@ -52,7 +52,7 @@ int engine_putchar(int character) {
   return character;
 }
 
-const Import kReplacements[] = {
+const GotHook kReplacements[] = {
     {"printf", reinterpret_cast<void*>(&engine_printf)},
     {"__printf_chk", reinterpret_cast<void*>(&engine_printf_chk)},
     {"vprintf", reinterpret_cast<void*>(&engine_vprintf)},
@@ -62,21 +62,21 @@ const Import kReplacements[] = {
 
 }  // namespace
 
-int redirect_prints(const char* path) noexcept {
-  return replace_imports(path, kReplacements, std::size(kReplacements));
+int redirect_engine_log(const char* path) noexcept {
+  return install_got_hooks(path, kReplacements, std::size(kReplacements));
 }
 
-PrintCapture::PrintCapture() noexcept : outer_(current) {
+LogCapture::LogCapture() noexcept : outer_(current) {
   text_[0] = 0;
   current = this;
 }
 
-PrintCapture::~PrintCapture() {
+LogCapture::~LogCapture() {
   current = outer_;
   if (outer_ && length_ > 0) outer_->append(text_, length_);
 }
 
-void PrintCapture::append(const char* text, size_t length) noexcept {
+void LogCapture::append(const char* text, size_t length) noexcept {
   const size_t fits = std::min(length, sizeof text_ - 1 - length_);
   std::memcpy(text_ + length_, text, fits);
   length_ += fits;

@@ -3,14 +3,14 @@
 
 #include <cstring>
 
-#include "engine/prints.hpp"
+#include "engine/log_capture.hpp"
 
 namespace mnnlite {
 
-class Said {
+class EngineMessage {
  public:
-  explicit Said(const PrintCapture& prints) noexcept {
-    const char* text = prints.text();
+  explicit EngineMessage(const LogCapture& log) noexcept {
+    const char* text = log.text();
     // The banner that the engine prints once per process says nothing about this error.
     if (const char* banner = std::strstr(text, "The device supports:")) {
       const char* end = std::strchr(banner, '\n');

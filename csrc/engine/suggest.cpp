@@ -1,4 +1,4 @@
-#include "engine/names.hpp"
+#include "engine/suggest.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -5,13 +5,13 @@
 
 namespace mnnlite {
 
-struct Import {
+struct GotHook {
   const char* name;
   void* function;
 };
 
 // In the shared library at `path`, and nowhere else in the process, calls of these names go to these functions from now
 // on. Returns how many imports were replaced.
-int replace_imports(const char* path, const Import* imports, size_t count) noexcept;
+int install_got_hooks(const char* path, const GotHook* hooks, size_t count) noexcept;
 
 }  // namespace mnnlite

@@ -7,24 +7,24 @@
 namespace mnnlite {
 
 // Redirect the imports of printf and its kin in the shared library at `path` (and nowhere else in the process). Returns
-// how many imports were redirected. Outside a PrintCapture they print as before, e.g. for MNN's own Python package.
-int redirect_prints(const char* path) noexcept;
+// how many imports were redirected. Outside a LogCapture they print as before, e.g. for MNN's own Python package.
+int redirect_engine_log(const char* path) noexcept;
 
 // While one lives, what the engine prints on this thread is kept instead of printed; at its end it passes to the one
 // around it. Costs a few stores, so it is used around every call.
-class PrintCapture {
+class LogCapture {
  public:
-  PrintCapture() noexcept;
-  ~PrintCapture();
-  PrintCapture(const PrintCapture&) = delete;
-  PrintCapture& operator=(const PrintCapture&) = delete;
+  LogCapture() noexcept;
+  ~LogCapture();
+  LogCapture(const LogCapture&) = delete;
+  LogCapture& operator=(const LogCapture&) = delete;
 
   // Everything so far (cut at the capacity), terminated.
   const char* text() const noexcept { return text_; }
   void append(const char* text, size_t length) noexcept;
 
  private:
-  PrintCapture* outer_;
+  LogCapture* outer_;
   size_t length_ = 0;
   char text_[4096];
 };
