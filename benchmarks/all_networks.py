@@ -135,10 +135,10 @@ def measured(models: Path, paths: list[Path], count: int) -> dict[str, Any]:
     alone = Alone(spec)
     tasks: dict[str, dict[str, int]] = {}
     on_frames: dict[str, list[Any]] = {}
-    for name, settings in spec.settings.items():
+    for name, schedule in spec.schedules.items():
         together = [result[name] for result in results]
-        if settings.after is not None:
-            equal = alone.crops(name, frames, on_frames[settings.after], together)
+        if schedule.after is not None:
+            equal = alone.crops(name, frames, on_frames[schedule.after], together)
         else:
             chained = name in CHAINS
             on_frames[name] = alone.chain(name, CHAINS[name], frames) if chained else alone.frames(name, frames)

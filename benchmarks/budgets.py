@@ -46,8 +46,8 @@ def one_set(seed: int, paths: list[str]) -> dict[str, Any]:
     runtime.close()
     del runtime
     budget = Budget(1 << 40, 1, lanes, where)
-    shares = [budget.share_of(f"t{i}", spec, i % lanes) for i, spec in enumerate(specs)]
-    limit = int(held(shares) * rng.uniform(0.33, 1.1)) + 4 * MIB
+    demands = [budget.demand_of(f"t{i}", spec, i % lanes) for i, spec in enumerate(specs)]
+    limit = int(held(demands) * rng.uniform(0.33, 1.1)) + 4 * MIB
     proc.trim()
 
     runtime = mnnlite.Runtime(lanes=lanes, memory=limit, weights=weights, force=True)

@@ -256,7 +256,7 @@ def critical_us(made: Ours, found: Any) -> float:
     """Microseconds of the stages on the lane that had most to do."""
     lanes: dict[int, float] = {}
     for name, stages in found.timing.items():
-        lane = made.runtime._flights.entries[name].lane.index
+        lane = made.runtime._registry.tasks[name].lane.index
         lanes[lane] = lanes.get(lane, 0) + sum(stages.values()) / 1e3
     return max(lanes.values())
 

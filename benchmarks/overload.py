@@ -43,12 +43,14 @@ POLICIES = ("edf", "fifo", "fifo, important first")  # in what order tasks are a
 
 
 def simulated(seeds: int) -> dict[str, Any]:
+    from helpers.baselines import Fifo
     from helpers.overload import TASKS, simulate
+    from mnnlite.runtime.scheduler import Scheduler
 
     ratios, late, fifo_late, longest = [], [], [], 0.0
     for seed in range(seeds):
-        ours, fifo = simulate("edf", seed), simulate("fifo", seed)
-        lucky = simulate("fifo", seed, important_first=True)
+        ours, fifo = simulate(Scheduler, seed), simulate(Fifo, seed)
+        lucky = simulate(Fifo, seed, important_first=True)
         ratios.append(ours.useful / max(fifo.useful, lucky.useful))
         important = [work for work in TASKS if work.priority >= 8]
         late.append(max(ours.late(work) for work in important))
@@ -81,11 +83,14 @@ def camera(image: Any, period_ns: int, frames: int) -> Any:
 
 
 def open_runtime(policy: str, period_ns: float) -> Any:
+    from helpers.baselines import Fifo
     from mnnlite import Runtime
 
     files = networks()
     policy, _, luck = policy.partition(", ")
-    runtime = Runtime(policy=policy)
+    runtime = Runtime()
+    if policy == "fifo":
+        runtime._registry.scheduler = Fifo()
     for name, priority, periods, optional in sorted(WORK, key=lambda work: -work[1]) if luck else WORK:
         spec = spec_of(KINDS[name], files[name][1])
         runtime.add(name, spec, priority=priority, optional=optional, deadline_ms=periods * period_ns / 1e6)

@@ -49,7 +49,8 @@ from mnnlite.errors import (
     PipelineError,
 )
 from mnnlite.runtime import Runtime
-from mnnlite.runtime.entry import Settings, needs_of
+from mnnlite.runtime.loaded_task import needs_of
+from mnnlite.runtime.schedule import Schedule
 from mnnlite.specs import ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -73,14 +74,14 @@ class Pipeline:
     tasks : dict of str to TaskSpec
     runtime : dict
         Arguments of `Runtime`.
-    settings : dict of str to Settings
+    schedules : dict of str to Schedule
         When each task runs and on what: what `Runtime.add` takes beside the spec. Tasks that are not named run on every
         whole frame.
     """
 
     tasks: Mapping[str, TaskSpec]
     runtime: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Settings] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
     # Of a loaded file: where an error of `open` comes from.
     _nodes: Mapping[str, _Node] = field(default_factory=dict, repr=False, compare=False)
 
@@ -107,11 +108,8 @@ class Pipeline:
             raise
         try:
             for name in self._order():
-                settings = self.settings.get(name, Settings())
                 try:
-                    runtime.add(
-                        name, self.tasks[name], **{key.name: getattr(settings, key.name) for key in fields(settings)}
-                    )
+                    runtime.add(name, self.tasks[name], self.schedules.get(name))
                 except MnnliteError as error:
                     error.args = (f"task {name!r}: {error}", *error.args[1:])
                     raise
@@ -124,7 +122,7 @@ class Pipeline:
 
     def _order(self) -> list[str]:
         """Names, those that others take something from before these."""
-        needs = {name: needs_of(spec, self.settings.get(name, Settings())) for name, spec in self.tasks.items()}
+        needs = {name: needs_of(spec, self.schedules.get(name, Schedule())) for name, spec in self.tasks.items()}
         return list(TopologicalSorter(needs).static_order())
 
 
@@ -239,18 +237,18 @@ def _pipeline(root: _Node) -> Pipeline:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise top["task"].error("wanted [[task]], one for each task")
     tasks: dict[str, TaskSpec] = {}
-    settings: dict[str, Settings] = {}
+    schedules: dict[str, Schedule] = {}
     nodes: dict[str, _Node] = {}
     for index in range(len(entries)):
         node = top["task"].below(index)
         name = _name(node, tasks)
         nodes[name] = _Node(node.file, node.lines, node.path, f"task.{name}", node.value)
-        tasks[name], settings[name] = _task(nodes[name])
-    _check_needs(tasks, settings, nodes)
+        tasks[name], schedules[name] = _task(nodes[name])
+    _check_needs(tasks, schedules, nodes)
     pipeline = Pipeline(
         tasks,
         {key: node.value for key, node in runtime.items()},
-        settings,
+        schedules,
         {"runtime": top["runtime"]} if runtime else {},
     )
     try:
@@ -260,13 +258,13 @@ def _pipeline(root: _Node) -> Pipeline:
     return pipeline
 
 
-def _check_needs(tasks: Mapping[str, TaskSpec], settings: Mapping[str, Settings], nodes: Mapping[str, _Node]) -> None:
+def _check_needs(tasks: Mapping[str, TaskSpec], schedules: Mapping[str, Schedule], nodes: Mapping[str, _Node]) -> None:
     for name, spec in tasks.items():
-        for needed in needs_of(spec, settings[name]):
+        for needed in needs_of(spec, schedules[name]):
             if needed not in tasks:
                 key = (
                     "after"
-                    if settings[name].after is not None and needed == str(settings[name].after).split(".")[0]
+                    if schedules[name].after is not None and needed == str(schedules[name].after).split(".")[0]
                     else "feed"
                 )
                 close = get_close_matches(needed, list(tasks), 1)
@@ -285,9 +283,9 @@ def _name(node: _Node, taken: Mapping[str, Any]) -> str:
     return name.text()
 
 
-def _task(node: _Node) -> tuple[TaskSpec, Settings]:
-    of_spec, of_settings = ([entry.name for entry in fields(each)] for each in (TaskSpec, Settings))
-    nodes = node.table(["name", *of_spec, *of_settings])
+def _task(node: _Node) -> tuple[TaskSpec, Schedule]:
+    of_spec, of_schedule = ([entry.name for entry in fields(each)] for each in (TaskSpec, Schedule))
+    nodes = node.table(["name", *of_spec, *of_schedule])
     if "model" not in nodes:
         raise node.error("the task has no model")
     options: dict[str, Any] = {}
@@ -303,7 +301,7 @@ def _task(node: _Node) -> tuple[TaskSpec, Settings]:
         else:
             options[key] = nodes[key].value
     try:
-        return TaskSpec(**options), Settings(**{key: nodes[key].value for key in of_settings if key in nodes})
+        return TaskSpec(**options), Schedule(**{key: nodes[key].value for key in of_schedule if key in nodes})
     except ArgumentError as error:
         raise node.blame(error) from None
 
@@ -385,7 +383,7 @@ def dumps(pipeline: Pipeline, base: str | os.PathLike[str] | None = None) -> str
     folder = None if base is None else Path(base).absolute()
     tables: dict[str, Any] = {"runtime": dict(pipeline.runtime)} if pipeline.runtime else {}
     tables["task"] = [
-        {**_task_table(name, spec, folder), **_settings_table(pipeline.settings.get(name, Settings()))}
+        {**_task_table(name, spec, folder), **_schedule_table(pipeline.schedules.get(name, Schedule()))}
         for name, spec in pipeline.tasks.items()
     ]
     return _toml.dumps(tables)
@@ -427,11 +425,11 @@ def _task_table(name: str, spec: TaskSpec, base: Path | None) -> dict[str, Any]:
     return table
 
 
-def _settings_table(settings: Settings) -> dict[str, Any]:
+def _schedule_table(schedule: Schedule) -> dict[str, Any]:
     return {
-        entry.name: getattr(settings, entry.name)
-        for entry in fields(settings)
-        if getattr(settings, entry.name) != entry.default
+        entry.name: getattr(schedule, entry.name)
+        for entry in fields(schedule)
+        if getattr(schedule, entry.name) != entry.default
     }
 
 

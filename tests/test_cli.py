@@ -18,6 +18,7 @@ from mnnlite import cli, video
 from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import columns
 from mnnlite.cli.progress import plain_line
+from mnnlite.frame import Frame
 from mnnlite.runtime import FrameResult
 
 from .helpers import networks
@@ -503,8 +504,9 @@ def test_plain_progress() -> None:
 def test_figures_do_not_grow_with_a_long_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr("mnnlite.cli.figures._KEPT", 10)
     figures = Figures()
+    frame = Frame(np.zeros((8, 8, 3), np.uint8), "BGR")
     for spent in range(25):
-        result = FrameResult(spent, None, None, (8, 8))
+        result = FrameResult(spent, frame)
         result.timing = {"task": {"infer": spent * 1_000_000}}
         figures.add(result)
     assert figures.percentiles() == [("task", "infer", 19.5, 23.1)]

@@ -39,7 +39,8 @@ def cells(lines):
 
 
 def test_what_it_says_in_plain_text(runtime):
-    head, *rows, last = plain(runtime.stats())
+    head, *rows, why, last = plain(runtime.stats())
+    assert why.startswith("task 'broken' does not run: quarantined after 2 failures in a row, the last: ")
     assert head.split() == " ".join(HEAD).split()
     found = cells(row.replace("late [bold]", "late") for row in rows)
     assert found["late"][1:3] == ["0", "6"]  # lane, runs
@@ -47,7 +48,7 @@ def test_what_it_says_in_plain_text(runtime):
     assert float(found["late"][3]) <= float(found["late"][4])
     assert found["seldom"][2] == "2"
     assert found["seldom"][6] == "4"
-    assert found["broken"][-2:] == ["2", "parked"]  # it never ran, so it has no times
+    assert found["broken"][-2:] == ["2", "quarantined"]  # it never ran, so it has no times
     assert "6 frames worked on, 0 dropped; lane 0 " in last
     assert last.endswith("% busy")
 
@@ -60,7 +61,7 @@ def test_what_rich_shows(runtime):
     shown = console.export_text()
     assert shown.startswith("frame 1/40")
     assert "late [bold]" in shown  # a name, not markup
-    assert "parked" in shown
+    assert "quarantined" in shown
     assert "lane 0" in shown
     assert "MiB anonymous" in shown
     assert [line.split()[:2] for line in shown.splitlines() if "seldom" in line] == [["seldom", "0"]]

@@ -88,7 +88,7 @@ def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkey
         ]
         long = crowded[:2] if lanes[crowded[1]] == lanes["d"] else crowded[2:]
         assert lanes[long[0]] == lanes[long[1]]
-        costs = runtime._flights.scheduler.costs
+        costs = runtime._registry.scheduler.latency
         monkeypatch.setattr(costs, "mean", lambda name: 100_000_000 if name in long else 1_000_000)
         deadline = time.monotonic() + 60
         seen = 0
@@ -120,7 +120,7 @@ def test_without_being_allowed_nothing_moves(specs, monkeypatch):
             runtime.add(name, spec)
         runtime.process(frame())
         before = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
-        monkeypatch.setattr(runtime._flights.scheduler.costs, "mean", lambda name: 10**9 if name in "ad" else 1)
+        monkeypatch.setattr(runtime._registry.scheduler.latency, "mean", lambda name: 10**9 if name in "ad" else 1)
         for _ in range(150):
             runtime.process(frame())
         assert {name: task["lane"] for name, task in runtime.memory()["tasks"].items()} == before
@@ -136,7 +136,7 @@ def test_a_network_with_a_memory_stays_where_it_is(specs, tmp_path, monkeypatch)
             runtime.add(name, specs[name])
         runtime.process(frame())
         lane = runtime.memory()["tasks"]["counting"]["lane"]
-        costs = runtime._flights.scheduler.costs
+        costs = runtime._registry.scheduler.latency
         monkeypatch.setattr(costs, "mean", lambda name: 10**8 if name == "counting" else 10**7)
         for _ in range(250):
             result = runtime.process(frame())
@@ -163,10 +163,10 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
             slow = {"a": 10**8, "b": 10**8}
         else:
             slow = {"areas": 5 * 10**7, "inner": 5 * 10**7, other: 10**8}
-        monkeypatch.setattr(runtime._flights.scheduler.costs, "mean", lambda name: slow.get(name, 10**6))
+        monkeypatch.setattr(runtime._registry.scheduler.latency, "mean", lambda name: slow.get(name, 10**6))
         expected = runtime.process(frame(1))["inner"].to_json()
         deadline = time.monotonic() + 60
-        while not runtime.stats()["replans"] or runtime._roster.placer._mover is not None:
+        while not runtime.stats()["replans"] or runtime._turn._owner is not None:
             assert runtime.process(frame(1))["inner"].to_json() == expected
             assert time.monotonic() < deadline
         where = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
@@ -175,7 +175,7 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
 
 
 def test_a_pipeline_file_says_all_of_it(specs, tmp_path):
-    runtime = {"cores": "auto", "replan": True, "policy": "rate_monotonic"}
+    runtime = {"cores": "auto", "replan": True}
     pipeline.save(pipeline.Pipeline({"a": specs["a"]}, runtime), tmp_path / "p.toml")
     loaded = pipeline.load(tmp_path / "p.toml")
     assert dict(loaded.runtime) == runtime

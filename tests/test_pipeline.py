@@ -288,9 +288,9 @@ priority = 10
 def test_rules_are_read_and_written(folder: Path) -> None:
     loaded = pipeline.load(write(folder, RULES))
     assert loaded.runtime == {"lanes": 1, "max_failures": 7}
-    assert (loaded.settings["objects"].every, loaded.settings["objects"].priority) == (2, 10)
-    assert loaded.settings["signs"].after == "objects"
-    assert set(loaded.settings["signs"].only) == {"traffic sign", 3}
+    assert (loaded.schedules["objects"].every, loaded.schedules["objects"].priority) == (2, 10)
+    assert loaded.schedules["signs"].after == "objects"
+    assert set(loaded.schedules["signs"].only) == {"traffic sign", 3}
     pipeline.save(loaded, folder / "again.toml")
     assert pipeline.load(folder / "again.toml") == loaded
 

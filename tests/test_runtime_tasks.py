@@ -145,15 +145,15 @@ def test_no_more_frames_are_on_their_way_than_lanes_and_one(branches, lanes, lat
     with Runtime(lanes=lanes, force=True) as runtime:
         for name in "abc":
             runtime.add(name, spec)
-        flights = runtime._flights
-        admit = flights.admit
+        dispatcher = runtime._dispatcher
+        admit = dispatcher.admit
 
         def counted(*args, **options):
             flight = admit(*args, **options)
-            flying.append(flights.flying)
+            flying.append(dispatcher.native.in_flight)
             return flight
 
-        monkeypatch.setattr(flights, "admit", counted)
+        monkeypatch.setattr(dispatcher, "admit", counted)
         source = (Frame(np.zeros((40, 40, 3), np.uint8), "RGB", meta=index) for index in range(60))
         seen = []
         for result in runtime.stream(source, latest=latest):

@@ -7,10 +7,11 @@ import itertools
 import pytest
 
 import mnnlite
+from helpers.baselines import Fifo, RateMonotonic
 from helpers.overload import TASKS, simulate
 from helpers.simulation import MS, run
-from mnnlite.runtime.costs import Costs
-from mnnlite.runtime.rules import Rule
+from mnnlite.runtime.latency import LatencyEstimator
+from mnnlite.runtime.schedule import Schedule
 from mnnlite.runtime.scheduler import Scheduler
 
 
@@ -23,12 +24,12 @@ def taught(costs: dict[str, float], **options) -> Scheduler:
     scheduler = Scheduler(**options)
     for name, ms in costs.items():
         for _ in range(60):
-            scheduler.costs.saw(name, int(ms * MS))
+            scheduler.latency.saw(name, int(ms * MS))
     return scheduler
 
 
 def test_costs_follow_what_is_seen():
-    costs = Costs()
+    costs = LatencyEstimator()
     assert costs.expect("a") == costs.mean("a") == costs.worst("a") == 0
     for _ in range(100):
         costs.saw("a", 10 * MS)
@@ -47,10 +48,10 @@ def test_costs_follow_what_is_seen():
 
 def test_every_and_rate():
     scheduler = Scheduler()
-    scheduler.add(Rule("all"))
-    scheduler.add(Rule("third", every=3))
-    scheduler.add(Rule("slow", rate_hz=10))
-    ran = dict.fromkeys(scheduler.rules, 0)
+    scheduler.add("all", Schedule())
+    scheduler.add("third", Schedule(every=3))
+    scheduler.add("slow", Schedule(rate_hz=10))
+    ran = dict.fromkeys(scheduler.tasks, 0)
     for index in range(90):  # 30 frames a second
         plan = scheduler.plan(0, index * MS * 1000 // 30)
         for name in names(plan):
@@ -66,51 +67,50 @@ def test_every_and_rate():
 
 def test_a_rate_above_the_sources_runs_on_every_frame():
     scheduler = Scheduler()
-    scheduler.add(Rule("fast", rate_hz=1000))
+    scheduler.add("fast", Schedule(rate_hz=1000))
     assert all(names(scheduler.plan(0, index * 33 * MS)) == ["fast"] for index in range(10))
 
 
 def test_priority_then_deadline_then_order():
     scheduler = Scheduler()
-    scheduler.add(Rule("a"))
-    scheduler.add(Rule("b", deadline_ns=50 * MS))
-    scheduler.add(Rule("c", deadline_ns=20 * MS))
-    scheduler.add(Rule("d", priority=3))
+    scheduler.add("a", Schedule())
+    scheduler.add("b", Schedule(deadline_ms=50))
+    scheduler.add("c", Schedule(deadline_ms=20))
+    scheduler.add("d", Schedule(priority=3))
     assert names(scheduler.plan(0, 0)) == ["d", "c", "b", "a"]
 
 
 def test_the_baselines():
-    fifo = Scheduler(policy="fifo")
-    monotonic = Scheduler(policy="rate_monotonic")
+    fifo, monotonic = Fifo(), RateMonotonic()
     for scheduler in (fifo, monotonic):
-        scheduler.add(Rule("seldom", every=5, priority=9, optional=True))
-        scheduler.add(Rule("often"))
+        scheduler.add("seldom", Schedule(every=5, priority=9, optional=True))
+        scheduler.add("often", Schedule())
     assert names(fifo.plan(0, 0)) == ["seldom", "often"]
     assert names(monotonic.plan(0, 0)) == ["often", "seldom"]
 
 
 def test_what_needs_another_comes_after_it_and_not_without_it():
     scheduler = Scheduler()
-    scheduler.add(Rule("det", every=2))
-    scheduler.add(Rule("other", priority=5))
-    scheduler.add(Rule("crop", priority=9, needs=("det",)))
+    scheduler.add("det", Schedule(every=2))
+    scheduler.add("other", Schedule(priority=5))
+    scheduler.add("crop", Schedule(priority=9), needs=("det",))
     assert names(scheduler.plan(0, 0)) == ["det", "crop", "other"]  # what an important task needs is as important
     plan = scheduler.plan(0, 0)
     assert names(plan) == ["other"]
     assert "det" in plan.skipped["crop"]
     with pytest.raises(mnnlite.ArgumentError, match="not there"):
-        scheduler.add(Rule("x", needs=("nothing",)))
+        scheduler.add("x", Schedule(), needs=("nothing",))
 
 
 def test_optional_work_is_left_out_when_its_own_deadline_cannot_be_met():
     scheduler = taught({"must": 20, "may": 15})
-    scheduler.add(Rule("must"))
-    scheduler.add(Rule("may", optional=True, priority=-1, deadline_ns=30 * MS))
+    scheduler.add("must", Schedule())
+    scheduler.add("may", Schedule(optional=True, priority=-1, deadline_ms=30))
     plan = scheduler.plan(0, 0)
     assert names(plan) == ["must"]
     assert "no time" in plan.skipped["may"]
     scheduler.ended(0, 20 * MS, {})
-    scheduler.add(Rule("may", optional=True, deadline_ns=36 * MS))
+    scheduler.add("may", Schedule(optional=True, deadline_ms=36))
     plan = scheduler.plan(100 * MS, 100 * MS)
     assert names(plan) == ["may", "must"]  # its deadline is earlier, and the other has none
     late = plan.lanes[0][0]
@@ -120,15 +120,15 @@ def test_optional_work_is_left_out_when_its_own_deadline_cannot_be_met():
 
 def test_optional_work_does_not_make_others_late():
     scheduler = taught({"must": 20, "may": 15})
-    scheduler.add(Rule("may", optional=True, priority=5))
-    scheduler.add(Rule("must", deadline_ns=30 * MS))
+    scheduler.add("may", Schedule(optional=True, priority=5))
+    scheduler.add("must", Schedule(deadline_ms=30))
     assert names(scheduler.plan(0, 0)) == ["must"]  # first by priority, but there is no time for both
 
 
 def test_a_run_that_has_started_counts():
     scheduler = taught({"long": 50, "may": 5})
-    scheduler.add(Rule("long", every=10))
-    scheduler.add(Rule("may", optional=True, deadline_ns=40 * MS))
+    scheduler.add("long", Schedule(every=10))
+    scheduler.add("may", Schedule(optional=True, deadline_ms=40))
     assert names(scheduler.plan(0, 0)) == ["may", "long"]
     plan = scheduler.plan(10 * MS, 10 * MS)  # 45 ms to go, then 5
     assert names(plan) == []
@@ -139,8 +139,8 @@ def test_a_run_that_has_started_counts():
 
 def test_with_a_source_that_does_not_wait_optional_work_leaves_room_for_the_next_frame():
     scheduler = taught({"must": 20, "may": 15})
-    scheduler.add(Rule("must", deadline_ns=33 * MS))
-    scheduler.add(Rule("may", optional=True))
+    scheduler.add("must", Schedule(deadline_ms=33))
+    scheduler.add("may", Schedule(optional=True))
     for index in range(10):
         scheduler.offered(index * 33 * MS)
     now = 9 * 33 * MS
@@ -149,8 +149,8 @@ def test_with_a_source_that_does_not_wait_optional_work_leaves_room_for_the_next
         "may",
     ]  # 35 ms, then 20: 22 ms after the next came
     scheduler = taught({"must": 20, "may": 30})
-    scheduler.add(Rule("must", deadline_ns=33 * MS))
-    scheduler.add(Rule("may", optional=True))
+    scheduler.add("must", Schedule(deadline_ms=33))
+    scheduler.add("may", Schedule(optional=True))
     for index in range(10):
         scheduler.offered(index * 33 * MS)
     assert names(scheduler.plan(now, now, dropping=True)) == ["must"]
@@ -159,8 +159,8 @@ def test_with_a_source_that_does_not_wait_optional_work_leaves_room_for_the_next
 
 def test_a_task_left_out_for_long_runs_in_the_end():
     scheduler = taught({"must": 30, "may": 15}, patience=4)
-    scheduler.add(Rule("must", deadline_ns=33 * MS))
-    scheduler.add(Rule("may", optional=True))
+    scheduler.add("must", Schedule(deadline_ms=33))
+    scheduler.add("may", Schedule(optional=True))
     ran = []
     for index in range(40):
         now = index * 33 * MS
@@ -174,18 +174,18 @@ def test_a_task_left_out_for_long_runs_in_the_end():
 
 def test_a_stale_frame_is_dropped_only_for_the_sake_of_a_fresh_one():
     scheduler = taught({"must": 20})
-    scheduler.add(Rule("must", deadline_ns=30 * MS))
+    scheduler.add("must", Schedule(deadline_ms=30))
     assert not scheduler.is_stale(0, 0)
     assert not scheduler.is_stale(9 * MS, 0)
     assert scheduler.is_stale(12 * MS, 0)
     scheduler = taught({"must": 40})
-    scheduler.add(Rule("must", deadline_ns=30 * MS))
+    scheduler.add("must", Schedule(deadline_ms=30))
     assert not scheduler.is_stale(50 * MS, 0)  # a fresh one would be late too
 
 
 def test_a_planned_task_that_was_left_out_after_all_is_still_due():
     scheduler = Scheduler()
-    scheduler.add(Rule("may", every=10, optional=True))
+    scheduler.add("may", Schedule(every=10, optional=True))
     assert names(scheduler.plan(0, 0)) == ["may"]
     scheduler.shed("may")
     assert names(scheduler.plan(0, 0)) == ["may"]
@@ -197,9 +197,9 @@ def test_a_planned_task_that_was_left_out_after_all_is_still_due():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_overload(seed):
-    ours = simulate("edf", seed)
-    fifo = simulate("fifo", seed)
-    lucky = simulate("fifo", seed, important_first=True)
+    ours = simulate(Scheduler, seed)
+    fifo = simulate(Fifo, seed)
+    lucky = simulate(Fifo, seed, important_first=True)
     for work in TASKS:
         if work.priority >= 8:
             assert ours.late(work) < 0.01
@@ -219,8 +219,8 @@ def test_overload(seed):
 
 def test_a_source_that_waits_loses_nothing():
     scheduler = Scheduler(lanes=2)
-    scheduler.add(Rule("a", lane=0))
-    scheduler.add(Rule("b", lane=1, every=2))
+    scheduler.add("a", Schedule(), lane=0)
+    scheduler.add("b", Schedule(every=2), lane=1)
     outcome = run(scheduler, lambda *_: 50 * MS, period_ns=10 * MS, frames=100, dropping=False)
     assert outcome.dropped == 0
     assert len(outcome.results["a"]) == 100
@@ -229,8 +229,8 @@ def test_a_source_that_waits_loses_nothing():
 
 def test_a_long_network_in_a_lane_of_its_own_does_not_hold_up_the_other():
     scheduler = Scheduler(lanes=2)
-    scheduler.add(Rule("fast", priority=9, deadline_ns=33 * MS))
-    scheduler.add(Rule("long", optional=True, deadline_ns=500 * MS, lane=1))
+    scheduler.add("fast", Schedule(priority=9, deadline_ms=33))
+    scheduler.add("long", Schedule(optional=True, deadline_ms=500), lane=1)
     cost = {"fast": 10 * MS, "long": 200 * MS}
     outcome = run(scheduler, lambda name, _: cost[name], period_ns=33 * MS, frames=300)
     assert len(outcome.results["fast"]) > 290

@@ -1,6 +1,7 @@
 // mnnlite._core: lanes. A frame goes in and is waited for in one release of the GIL; lanes never touch Python.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -49,6 +50,11 @@ class FrameTicket {
 
   ~FrameTicket() {
     if (!ticket_) return;
+    if (::getpid() != process_) {  // the lanes stayed in the parent: nobody ends the frame here, and a lock may be held
+      new std::shared_ptr<Ticket>(std::move(ticket_));
+      new std::shared_ptr<Lanes>(std::move(lanes_));
+      return;
+    }
     if (!lanes_->is_done(*ticket_)) {
       const py::gil_scoped_release release;
       while (!lanes_->wait(*ticket_, 1'000'000'000)) {}
@@ -102,6 +108,7 @@ class FrameTicket {
   std::shared_ptr<Lanes> lanes_;
   std::shared_ptr<Ticket> ticket_;
   py::object frame_;
+  pid_t process_ = ::getpid();
 };
 
 // due: for each lane (member, not_after_ns or None).
@@ -158,6 +165,7 @@ void bind_lanes(py::module_& module) {
       .def("stop", &Lanes::stop, py::arg("lane"))
       .def("kick", &Lanes::kick)
       .def("is_idle", &Lanes::is_idle, py::arg("lane"))
+      .def_property_readonly("in_flight", &Lanes::in_flight)
       .def("wait", [](Lanes& lanes, uint64_t seen, int64_t timeout_ns) {
         const py::gil_scoped_release release;
         return lanes.wait(seen, timeout_ns);

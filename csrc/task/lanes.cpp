@@ -67,6 +67,7 @@ void Lanes::submit(const std::shared_ptr<Ticket>& ticket) {
       ++ticket->pending_;
       push(lane, {ticket, false});
     }
+  if (ticket->pending_ > 0) ++in_flight_;
 }
 
 void Lanes::call(size_t lane) {
@@ -97,7 +98,7 @@ Lanes::Turn Lanes::serve(size_t lane) noexcept {
     share.end = steady_ns();
     lock.lock();
     mine.queue.erase(mine.queue.begin());
-    --ticket->pending_;
+    if (--ticket->pending_ == 0) --in_flight_;
     ++changes_;
     changed_.notify_all();
   }
@@ -128,6 +129,11 @@ void Lanes::kick() noexcept {
 bool Lanes::is_idle(size_t lane) const noexcept {
   const std::lock_guard<std::mutex> guard(mutex_);
   return lanes_[lane]->queue.empty();
+}
+
+size_t Lanes::in_flight() const noexcept {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return in_flight_;
 }
 
 int64_t Lanes::running(size_t lane, std::shared_ptr<Member>& member) const noexcept {

@@ -53,6 +53,7 @@ class Lanes {
   // Since when the lane has been at a task, and which of the oldest frame's due ones; 0 if at none.
   int64_t running(size_t lane, std::shared_ptr<Member>& member) const noexcept;
   size_t count() const noexcept { return lanes_.size(); }
+  size_t in_flight() const noexcept;  // frames that a lane still works on, or will
 
  private:
   struct Entry {
@@ -70,6 +71,7 @@ class Lanes {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   uint64_t changes_ = 0;
+  size_t in_flight_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::shared_ptr<Ticket>> free_;
 };

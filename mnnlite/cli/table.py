@@ -27,7 +27,16 @@ def _rows(stats: Mapping[str, Any]) -> list[tuple[str, ...]]:
         times = task["stages"]["total"]
         spent = [f"{times[key] / 1e6:.1f}" if times else "" for key in ("p50", "p99")]
         counts = [str(task[key]) for key in ("late", "skipped", "failed")]
-        rows.append((name, str(task["lane"]), str(task["runs"]), *spent, *counts, "parked" if task["parked"] else ""))
+        rows.append(
+            (
+                name,
+                str(task["lane"]),
+                str(task["runs"]),
+                *spent,
+                *counts,
+                "quarantined" if task["quarantined"] else "not loaded" if task["absent"] else "",
+            )
+        )
     return rows
 
 
@@ -47,7 +56,16 @@ def plain(stats: Mapping[str, Any]) -> list[str]:
     stats : dict
         Of `Runtime.stats`.
     """
-    return [*columns([HEAD, *_rows(stats)], right=tuple(_RIGHT)), _lines(stats)[0]]
+    return [*columns([HEAD, *_rows(stats)], right=tuple(_RIGHT)), *_standing(stats), _lines(stats)[0]]
+
+
+def _standing(stats: Mapping[str, Any]) -> list[str]:
+    """Of tasks that do not run, why."""
+    return [
+        f"task {name!r} does not run: {task['quarantined'] or task['absent']}"
+        for name, task in stats["tasks"].items()
+        if task["quarantined"] or task["absent"]
+    ]
 
 
 def table(stats: Mapping[str, Any]) -> Any:
@@ -70,10 +88,11 @@ def table(stats: Mapping[str, Any]) -> Any:
     for index, title in enumerate(HEAD):
         made.add_column(title, justify="right" if index in _RIGHT else "left")
     for row, task in zip(_rows(stats), stats["tasks"].values(), strict=True):
-        bad = task["failed"] or task["parked"]
+        bad = task["failed"] or task["quarantined"] or task["absent"]
         # Names are the user's: text, not markup.
         made.add_row(*(Text(cell) for cell in row), style="red" if bad else "yellow" if task["late"] else None)
-    return Group(made, *(Text(line, style="dim") for line in _lines(stats) if line))
+    lines = [*_standing(stats), *_lines(stats)]
+    return Group(made, *(Text(line, style="dim") for line in lines if line))
 
 
 @final

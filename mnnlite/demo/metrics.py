@@ -309,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.scenes < 1:
         raise ArgumentError(f"--scenes is {args.scenes}; wanted at least 1")
     file = args.pipeline or pipeline_file()
-    settings = pipeline.load(file).settings
+    settings = pipeline.load(file).schedules
     tasks = {name: Task(spec) for name, spec in specs_of(file).items()}
     try:
         prior = [truth for _, truth in fresh_scenes(min(100, 5 + args.scenes), PRIOR_SEED)]

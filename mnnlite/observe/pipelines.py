@@ -14,9 +14,10 @@ from mnnlite.model import memory_options
 from mnnlite.observe.memory_curve import Curve, curve_of
 from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, prediction_of
 from mnnlite.proc import MIB
-from mnnlite.runtime.budget import Budget, Share, held, most
-from mnnlite.runtime.entry import Settings, needs_of
+from mnnlite.runtime.budget import Budget, MemoryDemand, held, most
+from mnnlite.runtime.loaded_task import needs_of
 from mnnlite.runtime.placement import place
+from mnnlite.runtime.schedule import Schedule
 
 if TYPE_CHECKING:
     from mnnlite.pipeline import Pipeline
@@ -66,34 +67,34 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     threads, count = int(spec.runtime.get("threads", 1)), int(spec.runtime.get("lanes", 1))
     said = {key: spec.runtime[key] for key in ("weights", "weights_dir", "winograd") if key in spec.runtime}
     budget = Budget(1, threads, count, memory_options(**said))
-    shares = {name: budget.share_of(name, task, 0) for name, task in spec.tasks.items()}
+    shares = {name: budget.demand_of(name, task, 0) for name, task in spec.tasks.items()}
     lanes = _lanes(spec, shares, count)
-    placed = [budget.share_of(name, task, lanes[name]) for name, task in spec.tasks.items()]
+    placed = [budget.demand_of(name, task, lanes[name]) for name, task in spec.tasks.items()]
     loading = max(most(placed[:number], each) for number, each in enumerate(placed))
     tasks = {each.name: prediction_of(each.cost) for each in placed}
     alone = sum(each.cost.upper_estimate for each in placed) / MIB + HEAP_AND_STACK_MIB
     return PipelinePrediction(tasks, lanes, loading / MIB, held(placed) / MIB, loading / MIB, alone)
 
 
-def _lanes(spec: Pipeline, shares: dict[str, Share], count: int) -> dict[str, int]:
+def _lanes(spec: Pipeline, shares: dict[str, MemoryDemand], count: int) -> dict[str, int]:
     """As the runtime places groups of tasks that belong together, with multiply-adds for times."""
     group_of: dict[str, int] = {}
     for number, (name, task) in enumerate(spec.tasks.items()):
-        joined = {group_of[other] for other in needs_of(task, _settings(spec, name)) if other in group_of}
+        joined = {group_of[other] for other in needs_of(task, _schedule(spec, name)) if other in group_of}
         group_of[name] = min(joined, default=number)
         group_of.update({other: group_of[name] for other, group in group_of.items() if group in joined})
     loads = dict.fromkeys(group_of.values(), 0.0)
     for name, group in group_of.items():
-        settings = _settings(spec, name)
-        share = min(1.0, settings.rate_hz / _RATE_HZ) if settings.rate_hz else 1 / settings.every
+        schedule = _schedule(spec, name)
+        share = min(1.0, schedule.rate_hz / _RATE_HZ) if schedule.rate_hz else 1 / schedule.every
         loads[group] += share * shares[name].cost.multiply_adds
     memory = [float(max(shares[name].cost.dynamic for name in group_of if group_of[name] == group)) for group in loads]
     chosen = dict(zip(loads, place(list(loads.values()), [1.0] * count, memory), strict=True))
     return {name: chosen[group] for name, group in group_of.items()}
 
 
-def _settings(spec: Pipeline, name: str) -> Settings:
-    return spec.settings.get(name, Settings())
+def _schedule(spec: Pipeline, name: str) -> Schedule:
+    return spec.schedules.get(name, Schedule())
 
 
 def pipeline_curve(source: str | os.PathLike[str] | Pipeline, frames: str | os.PathLike[str] | None = None) -> Curve:

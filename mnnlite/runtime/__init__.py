@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mnnlite.runtime.result import FrameResult
-from mnnlite.runtime.runner import Runtime
+from mnnlite.runtime.runtime import Runtime
+from mnnlite.runtime.schedule import Schedule
 from mnnlite.runtime.stream import Stream
 
-__all__ = ["FrameResult", "Runtime", "Stream"]
+__all__ = ["FrameResult", "Runtime", "Schedule", "Stream"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from mnnlite import cost
 from mnnlite._engine import engine_bytes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mnnlite.cost import Cost
     from mnnlite.specs import TaskSpec
 
-__all__ = ["Budget", "Share", "parse"]
+__all__ = ["Budget", "MemoryDemand", "NoRoomError", "held", "mib", "most", "parse"]
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # What a task and a lane hold beside their terms: plans, result pools, a thread's stack. Measured, rounded up.
@@ -52,9 +52,9 @@ def anonymous() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-@dataclass(frozen=True)
-class Share:
-    """What one task holds, and where."""
+@dataclass(frozen=True, eq=False)
+class MemoryDemand:
+    """What one task needs, and where."""
 
     name: str
     spec: TaskSpec
@@ -88,12 +88,12 @@ def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, Any], outputs: I
     )
 
 
-def held(shares: Iterable[Share]) -> int:
+def held(demands: Iterable[MemoryDemand]) -> int:
     """Bytes that tasks hold together while they run."""
     total = 0
     dynamic: dict[tuple[int, tuple[str, int]], int] = {}
     inputs: dict[int, int] = {}
-    for each in shares:
+    for each in demands:
         found = each.cost
         # Outputs twice: results travel while the next frame is worked on.
         total += found.static + found.overhead + found.outputs + _A_TASK
@@ -107,12 +107,23 @@ def held(shares: Iterable[Share]) -> int:
     return total + sum(dynamic.values()) + sum(inputs.values()) + len(lanes) * _A_LANE
 
 
-def most(shares: list[Share], new: Share) -> int:
+def most(demands: list[MemoryDemand], new: MemoryDemand) -> int:
     """Bytes that tasks hold together at the worst moment: while `new` is loaded beside the others, or while all run."""
-    lane = [each for each in shares if each.lane == new.lane]
-    resting = held([each for each in shares if each.lane != new.lane])
+    lane = [each for each in demands if each.lane == new.lane]
+    resting = held([each for each in demands if each.lane != new.lane])
     resting += sum(each.cost.loaded + 2 * each.cost.outputs + _A_TASK for each in lane) + _A_LANE
-    return max(resting + new.cost.loading, held([*shares, new]))
+    return max(resting + new.cost.loading, held([*demands, new]))
+
+
+class NoRoomError(MemoryBudgetError):
+    """A task does not fit; what would is not known yet, see `Budget.refusal`."""
+
+    def __init__(self, demands: list[MemoryDemand], new: MemoryDemand, needed: int, limit: int) -> None:
+        super().__init__(
+            f"task {new.name!r} would need {mib(needed)} of a budget of {mib(limit)}, {mib(needed - limit)} too many",
+            op="add",
+        )
+        self.demands, self.new = demands, new
 
 
 class Budget:
@@ -138,37 +149,32 @@ class Budget:
         """Bytes of anonymous memory more than at the beginning."""
         return anonymous() - self._before
 
-    def share_of(self, name: str, spec: TaskSpec, lane: int, outputs: Iterable[str] | None = None) -> Share:
+    def demand_of(self, name: str, spec: TaskSpec, lane: int, outputs: Iterable[str] | None = None) -> MemoryDemand:
         """What a task of this spec would hold in a lane."""
         found = cost_of(spec, self.threads, self.options, outputs)
         shares = spec.image is not None and not isinstance(spec.image, Mapping)
-        return Share(name, spec, found, lane, (spec.precision, spec.threads or self.threads), shares)
+        return MemoryDemand(name, spec, found, lane, (spec.precision, spec.threads or self.threads), shares)
 
-    def needed(self, shares: list[Share], new: Share, freed: Iterable[Share] = ()) -> int:
+    def needed(self, demands: list[MemoryDemand], new: MemoryDemand, freed: Iterable[MemoryDemand] = ()) -> int:
         """The most bytes that will be held while `new` is loaded beside the others, or runs with them.
 
         While it is loaded its lane holds no feature maps: they are given back before. `freed` is there now, and would not
         be then.
         """
-        return self._unknown([*shares, *freed]) + most(shares, new)
+        return self.unknown([*demands, *freed]) + most(demands, new)
 
-    def _unknown(self, there: list[Share]) -> int:
+    def unknown(self, there: list[MemoryDemand]) -> int:
         """What is there that the terms do not know of counts too: other threads, the caller's own arrays."""
         return max(0, self.grown() - held(there))
 
-    def refuse(self, shares: list[Share], new: Share) -> NoReturn:
-        """Say what would be exceeded, by how much, and what would fit.
-
-        Raises
-        ------
-        MemoryBudgetError
-        """
-        needed = self.needed(shares, new)
-        choices = list(self._choices(shares, new))
+    def refusal(self, error: NoRoomError) -> MemoryBudgetError:
+        """Say what would be exceeded, by how much, and what would fit. May start child processes: hold nothing meanwhile."""
+        demands, new = error.demands, error.new
+        needed = self.needed(demands, new)
+        choices = list(self._choices(demands, new))
         hint = "; what would fit: " + ", or ".join(choices) if choices else "; no single change would make it fit"
-        raise MemoryBudgetError(
-            f"task {new.name!r} would need {_mib(needed)} of a budget of {_mib(self.limit)}, {_mib(needed - self.limit)} "
-            f"too many{hint}",
+        return MemoryBudgetError(
+            f"{error}{hint}",
             op="add",
             details={
                 "needed": needed,
@@ -179,11 +185,11 @@ class Budget:
             },
         )
 
-    def _choices(self, shares: list[Share], new: Share) -> Iterator[str]:
-        yield from self._removals(shares, new)
-        unknown = self._unknown(shares)
+    def _choices(self, demands: list[MemoryDemand], new: MemoryDemand) -> Iterator[str]:
+        yield from self._removals(demands, new)
+        unknown = self.unknown(demands)
         for lanes in range(self.lanes - 1, 0, -1):
-            merged = [replace(each, lane=min(each.lane, lanes - 1)) for each in shares]
+            merged = [replace(each, lane=min(each.lane, lanes - 1)) for each in demands]
             if unknown + most(merged, replace(new, lane=min(new.lane, lanes - 1))) <= self.limit:
                 yield f"lanes={lanes}"
                 break
@@ -192,30 +198,33 @@ class Budget:
             branches = list(new.spec.outputs or (new.spec.decoder if isinstance(new.spec.decoder, Mapping) else ()))
             for name in branches[:_MOST_CHILDREN] if len(branches) > 1 else []:
                 branch = replace(new, cost=cost_of(new.spec, self.threads, self.options, [name]))
-                if unknown + most(shares, branch) <= self.limit:
+                if unknown + most(demands, branch) <= self.limit:
                     yield f"only its branch outputs=[{name!r}]"
         for name, word in (("winograd", "small"), ("weights", "mapped")):
             with suppress(MnnliteError):
-                if name not in self.options and len(shares) < _MOST_CHILDREN:
+                if name not in self.options and len(demands) < _MOST_CHILDREN:
                     options = {**self.options, **memory_options(**{name: word})}
-                    changed = [replace(each, cost=cost_of(each.spec, self.threads, options)) for each in (*shares, new)]
+                    changed = [
+                        replace(each, cost=cost_of(each.spec, self.threads, options)) for each in (*demands, new)
+                    ]
                     if unknown + most(changed[:-1], changed[-1]) <= self.limit:
                         yield f"{name}={word!r}"
 
-    def _removals(self, shares: list[Share], new: Share) -> Iterator[str]:
-        def fits(gone: list[Share]) -> bool:
-            stay = [each for each in shares if all(each is not other for other in gone)]
+    def _removals(self, demands: list[MemoryDemand], new: MemoryDemand) -> Iterator[str]:
+        def fits(gone: list[MemoryDemand]) -> bool:
+            stay = [each for each in demands if all(each is not other for other in gone)]
             return self.needed(stay, new, freed=gone) <= self.limit
 
-        single = [each for each in shares if fits([each])]
+        single = [each for each in demands if fits([each])]
         for each in single:
             yield f"removing {each.name!r}"
-        largest = sorted(shares, key=lambda each: each.cost.running, reverse=True)
-        for count in range(2, len(shares) + 1) if not single else ():
+        largest = sorted(demands, key=lambda each: each.cost.running, reverse=True)
+        for count in range(2, len(demands) + 1) if not single else ():
             if fits(largest[:count]):
                 yield "removing " + " and ".join(repr(each.name) for each in largest[:count])
                 break
 
 
-def _mib(count: int) -> str:
+def mib(count: int) -> str:
+    """Bytes, for people."""
     return f"{count / 2**20:.1f} MiB"

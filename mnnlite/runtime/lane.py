@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnnlite import _core
+from mnnlite.errors import StateError
 from mnnlite.model import Arena
 from mnnlite.proc import trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mnnlite.runtime.sharing import Key, Shared
+    from mnnlite.runtime.sharing import SessionKey, SharedModel
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "join_stopped"]
 
 T = TypeVar("T")
+_EXIT_S = 10  # how long the end of the process waits for a run to end
+_stopped: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _Arenas = dict[tuple[str, int], Arena]
-_Calls = deque[tuple["Future[Any]", "Callable[[], Any]"]]
+_Calls = deque[tuple["Future[Any]", "Callable[[], Any]", bool]]
 
 
 class Lane:
@@ -37,46 +41,64 @@ class Lane:
     index : int
     options : dict
         Of the arenas, as `memory_options` gives them.
+    callers : set of int
+        The runtime's: identifiers of the threads that are in a call between frames. Such a thread must not wait for a lane.
     cores : tuple of int, optional
         The only ones that the thread runs on.
+
+    Raises
+    ------
+    StateError
+        The system gives no thread.
     """
 
     def __init__(
-        self, lanes: _core.Lanes, index: int, options: Mapping[str, str], cores: tuple[int, ...] | None = None
+        self,
+        lanes: _core.Lanes,
+        index: int,
+        options: Mapping[str, str],
+        callers: set[int],
+        cores: tuple[int, ...] | None = None,
     ) -> None:
         self.index, self.cores = index, cores
         self.options = options
         self.arenas: _Arenas = {}
-        self.models: dict[Key, Shared] = {}  # that several tasks may use
+        self.models: dict[SessionKey, SharedModel] = {}  # that several tasks may use
         self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
         self._lanes = lanes
         self._calls: _Calls = deque()
         self._posting = threading.Lock()
         self._stopped = False
-        # A daemon: a run that hangs must not keep the process alive.
+        # A daemon: a run that hangs must not keep the process alive. It holds what it works with, and nothing that holds the
+        # runtime.
         self._thread = threading.Thread(
             target=_serve,
-            args=(lanes, index, cores, self._calls, self.arenas),
+            args=(lanes, index, cores, self._calls, self.arenas, callers),
             name=f"mnnlite-lane-{index}",
             daemon=True,
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise StateError(f"lane {index} needs a thread, and the system gives none: {error}") from None
 
     def call(self, function: Callable[[], T]) -> T:
         """Call `function` on the lane's thread, after all frames submitted so far and before all later ones.
 
         Raises
         ------
+        StateError
+            The system gives no thread for it. The lane goes on.
         Exception
             What the function raises.
         """
         return self.call_soon(function).result()
 
-    def call_soon(self, function: Callable[[], T]) -> Future[T]:
-        """As `call`, without waiting."""
+    def call_soon(self, function: Callable[[], T], *, always: bool = False) -> Future[T]:
+        """As `call`, without waiting. With `always` also where the system gives no thread: what closes a model must run."""
         future: Future[T] = Future()
         with self._posting:  # the order of calls is that of their turns
-            self._calls.append((future, function))
+            self._calls.append((future, function, always))
             self._lanes.call(self.index)
         return future
 
@@ -86,6 +108,11 @@ class Lane:
         if key not in self.arenas:
             self.arenas[key] = Arena(precision=precision, threads=threads, **self.options)
         return self.arenas[key]
+
+    def shrink(self) -> None:
+        """On the lane's thread: give the feature maps back, until the next run."""
+        for arena in self.arenas.values():
+            arena.shrink()
 
     def tidy(self) -> None:
         """On the lane's thread, after a task went: what only it needed goes back to the system."""
@@ -107,6 +134,7 @@ class Lane:
         """End the thread once everything submitted is done; do not wait for it. Twice is fine."""
         if not self._stopped:
             self._stopped = True
+            _stopped.add(self._thread)
             self._lanes.stop(self.index)
 
     def join(self) -> None:
@@ -114,34 +142,63 @@ class Lane:
         self._thread.join()
 
 
-def _serve(lanes: _core.Lanes, index: int, cores: tuple[int, ...] | None, calls: _Calls, arenas: _Arenas) -> None:
+def join_stopped() -> None:
+    """At the end of the process: a lane that was told to end must not come back to an interpreter that is gone."""
+    for thread in list(_stopped):
+        thread.join(_EXIT_S)
+
+
+def _serve(
+    lanes: _core.Lanes,
+    index: int,
+    cores: tuple[int, ...] | None,
+    calls: _Calls,
+    arenas: _Arenas,
+    callers: set[int],
+) -> None:
     if cores is not None:
         os.sched_setaffinity(0, cores)  # of this thread alone, and of those that it starts
     while lanes.serve(index):
-        future, function = calls.popleft()
+        future, function, always = calls.popleft()
         outcome: list[tuple[Any, BaseException | None]] = []
         # In a thread that ends: glibc keeps small blocks that a thread freed in a cache of that thread, out of reach of
         # malloc_trim, and each holds its page. What loading leaves there would be a megabyte for good.
         call = threading.Thread(
-            target=_call, args=(function, outcome, arenas), name=f"mnnlite-lane-{index}-call", daemon=True
+            target=_call, args=(function, outcome, arenas, callers), name=f"mnnlite-lane-{index}-call", daemon=True
         )
-        del function
-        call.start()
-        call.join()
-        del call
+        try:
+            call.start()
+        except RuntimeError as error:
+            if always:
+                _call(function, outcome, arenas, callers)
+            else:
+                text = f"lane {index} needs a thread to load or close a task, and the system gives none: {error}"
+                outcome.append((None, StateError(text)))
+        else:
+            call.join()
+        del call, function
         trim()
-        result, error = outcome.pop()
-        if error is None:
+        result, failure = outcome.pop()
+        if failure is None:
             future.set_result(result)
         else:
-            future.set_exception(error)
-        del future, result, error  # nothing of the caller's is kept until the next call
+            future.set_exception(failure)
+        del future, result, failure  # nothing of the caller's is kept until the next call
 
 
-def _call(function: Callable[[], Any], outcome: list[tuple[Any, BaseException | None]], arenas: _Arenas) -> None:
-    for arena in arenas.values():
-        arena.native.adopt()
+def _call(
+    function: Callable[[], Any],
+    outcome: list[tuple[Any, BaseException | None]],
+    arenas: _Arenas,
+    callers: set[int],
+) -> None:
+    me = threading.get_ident()
     try:
+        callers.add(me)
+        for arena in arenas.values():
+            arena.native.adopt()
         outcome.append((function(), None))
     except BaseException as error:
         outcome.append((None, error))
+    finally:
+        callers.discard(me)

@@ -14,7 +14,6 @@ __all__ = ["Replan", "Replanner"]
 
 GAIN = 0.2  # of the longest lane: moving means loading anew, which stops two lanes
 FRAMES = 100
-_EVERY = 10  # frames between two looks; costs are moving averages
 
 
 @dataclass(frozen=True)
@@ -48,20 +47,22 @@ class Replanner:
 
     def __init__(self, speeds: Sequence[float]) -> None:
         self._speeds = speeds
-        self._frames = self._better = 0
-
-    def is_due(self) -> bool:
-        """One more frame is done: is it time to look?"""
-        self._frames += 1
-        return self._frames % _EVERY == 0
+        self._better = 0
 
     def look(
-        self, costs: Sequence[float], memory: Sequence[float], now: Sequence[int], movable: Sequence[bool]
+        self,
+        frames: int,
+        costs: Sequence[float],
+        memory: Sequence[float],
+        now: Sequence[int],
+        movable: Sequence[bool],
     ) -> Replan | None:
         """Compare where groups of tasks are with where they would be best.
 
         Parameters
         ----------
+        frames : int
+            Since the last look.
         costs : sequence of float
             Nanoseconds a frame of each group, in a lane of speed 1.
         memory : sequence of float
@@ -82,7 +83,7 @@ class Replanner:
             wanted = place(costs, self._speeds, memory, now, movable)
             expected = max(load_of(costs, wanted, self._speeds))
             if expected <= (1 - GAIN) * longest:
-                self._better += _EVERY
+                self._better += frames
                 if self._better < FRAMES:
                     return None
                 self._better = 0

@@ -7,138 +7,179 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mnnlite._engine import engine_bytes
-from mnnlite.errors import ClosedError
+from mnnlite.errors import ClosedError, StateError
 from mnnlite.memory_report import memory_report, models_memory
-from mnnlite.proc import files
+from mnnlite.proc import files, process
 from mnnlite.runtime.cores import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from mnnlite.runtime.entry import Entry
-    from mnnlite.runtime.flights import Flights
-    from mnnlite.runtime.roster import Roster
-    from mnnlite.runtime.rules import Rule
+    from mnnlite.proc import Process
+    from mnnlite.runtime.dispatcher import Dispatcher
+    from mnnlite.runtime.lane import Lane
+    from mnnlite.runtime.loaded_task import LoadedTask
+    from mnnlite.runtime.rebalancer import Rebalancer
+    from mnnlite.runtime.registry import TaskRegistry
+    from mnnlite.runtime.residency import ModelResidency
     from mnnlite.task import Task
 
-__all__ = ["memory_of", "plan_text", "stats_of"]
+__all__ = ["RuntimeReport"]
 
 
-def plan_text(roster: Roster) -> str:
-    """As `Runtime.plan` says."""
-    lines = []
-    scheduler = roster.flights.scheduler
-    with roster.flights.lock:
-        load = roster.placer.loads()
-        for lane in roster.lanes:
-            where = "" if lane.cores is None else f", cores {shown(lane.cores)}"
-            lines.append(f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {roster.threads}{where}")
-            for name, rule in scheduler.rules.items():
-                if rule.lane == lane.index:
-                    parts = _parts(rule, roster.entries[name], scheduler.costs.mean(name))
-                    lines.append(f"  {name}: {', '.join(parts)}")
-    return "\n".join(lines)
+class RuntimeReport:
+    """Answers questions about a runtime. Copies what it needs under the registry's lock and reckons without it.
 
+    Parameters
+    ----------
+    registry, residency, dispatcher, rebalancer, lanes
+        Of the runtime.
+    threads : int
+        Of the engine, in each lane.
+    """
 
-def _parts(rule: Rule, entry: Entry, cost_ns: int) -> Iterator[str]:
-    yield f"{cost_ns / 1e6:.1f} ms"
-    if rule.every > 1:
-        yield f"every {rule.every} frames"
-    if rule.rate_hz:
-        yield f"{rule.rate_hz:g} a second"
-    if rule.priority:
-        yield f"priority {rule.priority}"
-    if rule.deadline_ns:
-        yield f"deadline {rule.deadline_ns / 1e6:g} ms"
-    if rule.optional:
-        yield "optional"
-    if rule.needs:
-        yield f"after {', '.join(rule.needs)}"
-    if entry.evicted:
-        yield "evicted"
-    else:
-        yield f"feature maps {entry.task.model.memory()['dynamic'] / 2**20:.1f} MiB"
-
-
-def memory_of(roster: Roster) -> dict[str, Any]:
-    """As `Runtime.memory` says."""
-    while True:
-        with roster.flights.lock:
-            entries = [entry for entry in roster.entries.values() if not entry.evicted]
-            tasks = [entry.task for entry in entries]
+    def __init__(
+        self,
+        registry: TaskRegistry,
+        residency: ModelResidency,
+        dispatcher: Dispatcher,
+        rebalancer: Rebalancer,
+        lanes: Sequence[Lane],
+        threads: int,
+    ) -> None:
+        self._registry, self._residency, self._dispatcher = registry, residency, dispatcher
+        self._rebalancer, self._lanes, self._threads = rebalancer, lanes, threads
         try:
-            return _memory_of(roster, entries)
-        except ClosedError:
-            with roster.flights.lock:
-                now = [roster.entries.get(entry.name) is entry and entry.task for entry in entries]
-            if all(task is then for task, then in zip(now, tasks, strict=True)):
-                raise
-            # A task left or moved meanwhile: look again.
+            self._since: Process | None = process()  # before any task
+        except StateError:  # a system that does not tell
+            self._since = None
 
+    def plan(self) -> str:
+        """As `Runtime.plan` says."""
+        lines = []
+        scheduler = self._registry.scheduler
+        with self._registry.lock:
+            load = self._rebalancer.loads()
+            for lane in self._lanes:
+                where = "" if lane.cores is None else f", cores {shown(lane.cores)}"
+                lines.append(
+                    f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {self._threads}{where}"
+                )
+                for name, task in self._registry.tasks.items():
+                    if task.lane is lane:
+                        lines.append(f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name)))}")
+        return "\n".join(lines)
 
-def _memory_of(roster: Roster, entries: list[Entry]) -> dict[str, Any]:
-    tasks: dict[str, Any] = {}
-    first: dict[int, str] = {}  # task of each model
-    for entry in entries:
-        terms: dict[str, Any] = {**entry.task.model.memory(), "lane": entry.lane.index}
-        owner = first.setdefault(id(entry.task.model), entry.name)
-        if owner != entry.name:  # counted there
-            terms.update(dict.fromkeys(("model_buffer", "static", "inputs", "outputs", "mapped"), 0), shares=owner)
-        tasks[entry.name] = terms
-    held = _memory_report(roster, {entry.name: entry.task for entry in entries})
-    for each in held.pop("models"):
-        tasks[each.pop("model")].update(each)
-    lanes = []
-    for lane in roster.lanes:
-        mine = [entry for entry in entries if entry.lane is lane]
-        dynamic: dict[int, int] = {}
-        for entry in mine:
-            arena = id(entry.task.model.arena)
-            dynamic[arena] = max(dynamic.get(arena, 0), tasks[entry.name]["dynamic"])
-        lanes.append(
-            {
-                "static": sum(tasks[entry.name]["static"] for entry in mine),
-                "dynamic": sum(dynamic.values()),
-                "inputs": sum(tasks[entry.name]["inputs"] for entry in mine) + lane.inputs.bytes,
-                "mapped": sum(tasks[entry.name]["mapped"] for entry in mine),
-            }
-        )
-    found: dict[str, Any] = {
-        "tasks": tasks,
-        "lanes": lanes,
-        "total": sum(lane["static"] - lane["mapped"] + lane["dynamic"] + lane["inputs"] for lane in lanes),
-        "engine": engine_bytes(),
-        **held,
-    }
-    inodes = {inode for entry in entries for inode in entry.task.model.native.weight_files()}
-    if inodes:
-        found["weight_files"] = files(inodes)
-    return found if roster.store is None else {**found, "budget": roster.store.summary()}
+    def memory(self) -> dict[str, Any]:
+        """As `Runtime.memory` says."""
+        while True:
+            loaded = [task for task in self._registry.snapshot().values() if task.absence is None]
+            try:
+                return self._memory(loaded)
+            except ClosedError:
+                tasks = self._registry.snapshot()
+                if all(tasks.get(task.name) is task and task.absence is None for task in loaded):
+                    raise
+                # A task left or moved meanwhile: look again.
 
+    def _memory(self, loaded: list[LoadedTask]) -> dict[str, Any]:
+        tasks: dict[str, Any] = {}
+        first: dict[int, str] = {}  # task of each model
+        for each in loaded:
+            terms: dict[str, Any] = {**each.task.model.memory(), "lane": each.lane.index}
+            owner = first.setdefault(id(each.task.model), each.name)
+            if owner != each.name:  # counted there
+                terms.update(dict.fromkeys(("model_buffer", "static", "inputs", "outputs", "mapped"), 0), shares=owner)
+            tasks[each.name] = terms
+        held = self._memory_report({each.name: each.task for each in loaded})
+        for model in held.pop("models"):
+            tasks[model.pop("model")].update(model)
+        lanes = []
+        for lane in self._lanes:
+            mine = [each for each in loaded if each.lane is lane]
+            dynamic: dict[int, int] = {}
+            for each in mine:
+                arena = id(each.task.model.arena)
+                dynamic[arena] = max(dynamic.get(arena, 0), tasks[each.name]["dynamic"])
+            lanes.append(
+                {
+                    "static": sum(tasks[each.name]["static"] for each in mine),
+                    "dynamic": sum(dynamic.values()),
+                    "inputs": sum(tasks[each.name]["inputs"] for each in mine) + lane.inputs.bytes,
+                    "mapped": sum(tasks[each.name]["mapped"] for each in mine),
+                }
+            )
+        found: dict[str, Any] = {
+            "tasks": tasks,
+            "lanes": lanes,
+            "total": sum(lane["static"] - lane["mapped"] + lane["dynamic"] + lane["inputs"] for lane in lanes),
+            "engine": engine_bytes(),
+            **held,
+        }
+        inodes = {inode for each in loaded for inode in each.task.model.native.weight_files()}
+        if inodes:
+            found["weight_files"] = files(inodes)
+        budget = self._residency.summary()
+        return found if budget is None else {**found, "budget": budget}
 
-def _memory_report(roster: Roster, tasks: dict[str, Task]) -> dict[str, Any]:
-    """What each task holds, and the process beside it; the former alone where the kernel does not say."""
-    shared = sum(lane.inputs.bytes for lane in roster.lanes)
-    if roster.since is not None:
-        return memory_report(tasks, roster.since, shared).to_dict()
-    return {"models": [{**asdict(each), "total": each.total} for each in models_memory(tasks)], "shared_inputs": shared}
-
-
-def stats_of(flights: Flights) -> dict[str, Any]:
-    """As `Runtime.stats` says."""
-    now = time.monotonic_ns()
-    with flights.lock:
+    def _memory_report(self, tasks: dict[str, Task]) -> dict[str, Any]:
+        """What each task holds, and the process beside it; the former alone where the kernel does not say."""
+        shared = sum(lane.inputs.bytes for lane in self._lanes)
+        if self._since is not None:
+            return memory_report(tasks, self._since, shared).to_dict()
         return {
-            "frames": flights.frames,
-            "dropped": flights.dropped,
-            "tasks": {
-                name: {**entry.stats.summary(), "lane": entry.lane.index, "parked": flights.scheduler.parked(name)}
-                for name, entry in flights.entries.items()
-            },
-            "lanes": [lane.summary(now) for lane in flights.lane_stats],
+            "models": [{**asdict(each), "total": each.total} for each in models_memory(tasks)],
+            "shared_inputs": shared,
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """As `Runtime.stats` says."""
+        now = time.monotonic_ns()
+        registry = self._registry
+        with registry.lock:
+            frames, dropped = self._dispatcher.frames, self._dispatcher.dropped
+            lanes = [lane.summary(now) for lane in registry.lane_counters]
+            hung = dict(self._dispatcher.hung)
+            tasks = {
+                name: (
+                    task.stats.copy(),
+                    {
+                        "lane": task.lane.index,
+                        "quarantined": registry.scheduler.tasks[name].quarantined,
+                        "absent": None if task.absence is None else task.absence.why,
+                    },
+                )
+                for name, task in registry.tasks.items()
+            }
+        return {
+            "frames": frames,
+            "dropped": dropped,
+            "tasks": {name: {**counters.summary(), **state} for name, (counters, state) in tasks.items()},
+            "lanes": lanes,
             "replans": [
                 {"moved": each.moved, "longest_ns": each.longest_ns, "expected_ns": each.expected_ns}
-                for each in flights.replans
+                for each in list(self._rebalancer.replans)
             ],
-            "hung": [{"task": name, "seconds": seconds} for (name, _), seconds in flights.hung.items()],
+            "hung": [{"task": name, "seconds": seconds} for (name, _), seconds in hung.items()],
         }
+
+
+def _parts(task: LoadedTask, cost_ns: int) -> Iterator[str]:
+    schedule = task.schedule
+    yield f"{cost_ns / 1e6:.1f} ms"
+    if schedule.every > 1:
+        yield f"every {schedule.every} frames"
+    if schedule.rate_hz:
+        yield f"{schedule.rate_hz:g} a second"
+    if schedule.priority:
+        yield f"priority {schedule.priority}"
+    if schedule.deadline_ms:
+        yield f"deadline {schedule.deadline_ms:g} ms"
+    if schedule.optional:
+        yield "optional"
+    if task.needs:
+        yield f"after {', '.join(task.needs)}"
+    if task.absence is not None:
+        yield task.absence.why
+    else:
+        yield f"feature maps {task.dynamic / 2**20:.1f} MiB"

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mnnlite.errors import MnnliteError
+    from mnnlite.frame import Frame
 
 __all__ = ["FrameResult"]
 
@@ -19,10 +20,8 @@ class FrameResult:
     ----------
     index : int
         Counts the frames that were worked on, from 0.
-    timestamp_ns, meta
-        The frame's.
-    frame_size : (width, height)
-        Pixels.
+    frame : Frame
+        What was worked on. Its pixels stay in memory as long as the result does.
     skipped : dict of str to str
         Tasks that did not run, and why.
     late : frozenset of str
@@ -44,21 +43,17 @@ class FrameResult:
         "crops",
         "elapsed_ns",
         "errors",
-        "frame_size",
+        "frame",
         "index",
         "lane_ns",
         "late",
-        "meta",
         "skipped",
-        "timestamp_ns",
         "timing",
     )
 
-    def __init__(self, index: int, timestamp_ns: int | None, meta: Any, frame_size: tuple[int, int]) -> None:
+    def __init__(self, index: int, frame: Frame) -> None:
         self.index = index
-        self.timestamp_ns = timestamp_ns
-        self.meta = meta
-        self.frame_size = frame_size
+        self.frame = frame
         self._results: dict[str, Any] = {}
         self.skipped: dict[str, str] = {}
         self.late: frozenset[str] = frozenset()
@@ -67,6 +62,21 @@ class FrameResult:
         self.crops: dict[str, tuple[int, int]] = {}
         self.elapsed_ns = 0
         self.lane_ns: tuple[int, ...] = ()
+
+    @property
+    def timestamp_ns(self) -> int | None:
+        """The frame's."""
+        return self.frame.timestamp_ns
+
+    @property
+    def meta(self) -> Any:
+        """The frame's."""
+        return self.frame.meta
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Width and height of the frame in pixels."""
+        return self.frame.width, self.frame.height
 
     def __getitem__(self, name: str) -> Any:
         """Return the result of a task; `KeyError` with the reason if it has none."""

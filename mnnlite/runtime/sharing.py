@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import _core
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mnnlite.model import Model
-    from mnnlite.runtime.entry import Entry, Settings
+    from mnnlite.runtime.schedule import Schedule
     from mnnlite.specs import TaskSpec
 
-__all__ = ["Key", "Shared", "key_of", "outputs_of"]
+__all__ = ["SessionKey", "SharedModel", "key_of", "outputs_of"]
 
-Key = tuple[Any, ...]
+SessionKey = tuple[Any, ...]
 
 
 @dataclass
-class Shared:
+class SharedModel:
     """A model of a lane and how many tasks use it.
 
     Parameters
@@ -32,7 +34,7 @@ class Shared:
         Those it was made for; all if None.
     """
 
-    key: Key
+    key: SessionKey
     model: Model
     outputs: list[str] | None
     users: int = 0
@@ -42,7 +44,7 @@ class Shared:
         """It has the outputs that the task wants."""
         return self.outputs is None or (spec.outputs is not None and set(spec.outputs) <= set(self.outputs))
 
-    def leave(self, models: dict[Key, Shared]) -> None:
+    def leave(self, models: dict[SessionKey, SharedModel]) -> None:
         """One user less; without users the model is closed. On the lane's thread."""
         self.users -= 1
         if self.users == 0:
@@ -51,13 +53,13 @@ class Shared:
                 del models[self.key]
 
 
-def key_of(spec: TaskSpec, settings: Settings) -> Key | None:
+def key_of(spec: TaskSpec, schedule: Schedule) -> SessionKey | None:
     """What tasks have in common that can share a session; None for one that cannot.
 
     Their networks read the same picture of the same frame: no crops, no tensors of other tasks, no state. An evictable task
     has its memory for itself, so that it can give it back.
     """
-    alone = settings.after is not None or settings.evictable or spec.feed or spec.state or spec.image is None
+    alone = schedule.after is not None or schedule.evictable or spec.feed or spec.state or spec.image is None
     if alone or not isinstance(spec.model, (str, os.PathLike)):
         return None
     try:
@@ -72,9 +74,9 @@ def key_of(spec: TaskSpec, settings: Settings) -> Key | None:
     return (*which, external, shapes, images, spec.batch, spec.precision, spec.threads)
 
 
-def outputs_of(key: Key, spec: TaskSpec, others: list[Entry]) -> list[str] | None:
+def outputs_of(key: SessionKey, spec: TaskSpec, others: Iterable[tuple[TaskSpec, Schedule]]) -> list[str] | None:
     """Outputs that a session needs for this task and those that will share it; None for all."""
-    specs = [spec, *(each.spec for each in others if key == key_of(each.spec, each.settings))]
+    specs = [spec, *(other for other, schedule in others if key == key_of(other, schedule))]
     if any(each.outputs is None for each in specs):
         return None
     return list(dict.fromkeys(output for each in specs for output in each.outputs or ()))

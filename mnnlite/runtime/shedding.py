@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnnlite.runtime.costs import Costs
-    from mnnlite.runtime.rules import Plan
-    from mnnlite.runtime.standing import State
+    from mnnlite.runtime.frame_plan import FramePlan
+    from mnnlite.runtime.latency import LatencyEstimator
+    from mnnlite.runtime.task_state import TaskState
 
 __all__ = ["Window", "fit", "free_by", "with_needed"]
 
@@ -39,28 +39,30 @@ class Window:
     busy_ns: int
 
 
-def with_needed(due: Sequence[State], plan: Plan) -> list[State]:
+def with_needed(due: Sequence[TaskState], plan: FramePlan) -> list[TaskState]:
     """Without those that need a task which does not run; says so in `plan`."""
     names: set[str] = set()
     kept = []
     for state in due:
-        missing = next((name for name in state.rule.needs if name not in names), None)
+        missing = next((name for name in state.needs if name not in names), None)
         if missing is None:
-            names.add(state.rule.name)
+            names.add(state.name)
             kept.append(state)
         else:
-            plan.skipped[state.rule.name] = f"comes after {missing!r}, which does not run on this frame"
+            plan.skipped[state.name] = f"comes after {missing!r}, which does not run on this frame"
     return kept
 
 
-def free_by(order: Sequence[State], costs: Costs, frame_ns: int, period_ns: float | None) -> int | None:
+def free_by(
+    order: Sequence[TaskState], latency: LatencyEstimator, frame_ns: int, period_ns: float | None
+) -> int | None:
     """When a lane must be free for the next frame at the latest.
 
     Parameters
     ----------
-    order : sequence of State
+    order : sequence of TaskState
         The lane's tasks, in the order in which they run.
-    costs : Costs
+    latency : LatencyEstimator
     frame_ns : int
     period_ns : float, optional
         Between frames.
@@ -77,109 +79,109 @@ def free_by(order: Sequence[State], costs: Costs, frame_ns: int, period_ns: floa
         if state.optional:
             continue
         # A task that is seldom due counts whole: the next frame may be the one.
-        spent += costs.expect(state.rule.name)
-        if state.rule.deadline_ns is not None:
-            slack = min(slack, state.rule.deadline_ns - spent)
+        spent += latency.expect(state.name)
+        if state.deadline_ns is not None:
+            slack = min(slack, state.deadline_ns - spent)
     slack = min(slack, period_ns - spent)
     return int(frame_ns + period_ns + max(0.0, slack))
 
 
 def fit(
-    due: list[State], window: Window, costs: Costs, patience: int, plan: Plan
-) -> tuple[list[State], list[int | None]]:
+    due: list[TaskState], window: Window, latency: LatencyEstimator, patience: int, plan: FramePlan
+) -> tuple[list[TaskState], list[int | None]]:
     """Leave out optional tasks that there is no time for.
 
     Parameters
     ----------
-    due : list of State
+    due : list of TaskState
         In the order in which they run.
     window : Window
-    costs : Costs
+    latency : LatencyEstimator
     patience : int
         A task left out so many times in a row goes before the other optional ones; after twice as many it runs.
-    plan : Plan
+    plan : FramePlan
         Its `skipped` is told why.
 
     Returns
     -------
-    list of State
+    list of TaskState
         What runs, in order.
     list of (int or None)
         For each the latest time to start it; None: always.
     """
-    cost = {state.rule.name: costs.expect(state.rule.name) for state in due}
-    rank = {state.rule.name: i for i, state in enumerate(due)}
+    cost = {state.name: latency.expect(state.name) for state in due}
+    rank = {state.name: i for i, state in enumerate(due)}
     free_by_ns = window.free_by_ns
 
-    def left(chosen: list[State]) -> tuple[list[int | None], int | None]:
+    def left(chosen: list[TaskState]) -> tuple[list[int | None], int | None]:
         """For each task the time left to its deadline (None: it has none); and for the lane to the next frame."""
         ends, at = [], window.start_ns
         for state in chosen:
-            at += cost[state.rule.name]
-            deadline = state.rule.deadline_ns
+            at += cost[state.name]
+            deadline = state.deadline_ns
             ends.append(None if deadline is None else window.frame_ns + deadline - at)
         return ends, None if free_by_ns is None else free_by_ns - at
 
     chosen = with_needed([state for state in due if not state.optional], plan)
-    lost = {s.rule.name for s, rest in zip(chosen, left(chosen)[0], strict=True) if rest is not None and rest < 0}
+    lost = {s.name for s, rest in zip(chosen, left(chosen)[0], strict=True) if rest is not None and rest < 0}
     # The best order to try them in; a task that was left out for long goes first.
     candidates = [state for state in due if state.optional]
-    candidates.sort(key=lambda s: (s.shed < patience, -s.priority, rank[s.rule.name] - s.shed * 1e-3))
+    candidates.sort(key=lambda s: (s.shed < patience, -s.priority, rank[s.name] - s.shed * 1e-3))
     forced = False
-    present = {state.rule.name for state in chosen}
+    present = {state.name for state in chosen}
     for state in _parents_first(candidates):
-        missing = next((name for name in state.rule.needs if name not in present), None)
+        missing = next((name for name in state.needs if name not in present), None)
         if missing is not None:
-            plan.skipped[state.rule.name] = f"comes after {missing!r}, which does not run on this frame"
+            plan.skipped[state.name] = f"comes after {missing!r}, which does not run on this frame"
             continue
-        trial = sorted([*chosen, state], key=lambda s: rank[s.rule.name])
+        trial = sorted([*chosen, state], key=lambda s: rank[s.name])
         ends, room = left(trial)
         short = min(
-            [rest for rest, each in zip(ends, trial, strict=True) if rest is not None and each.rule.name not in lost]
+            [rest for rest, each in zip(ends, trial, strict=True) if rest is not None and each.name not in lost]
             + ([] if room is None else [room]),
             default=0,
         )
         if window.busy_ns:
-            plan.skipped[state.rule.name] = f"the lane is busy for another {window.busy_ns / _MS:.1f} ms"
+            plan.skipped[state.name] = f"the lane is busy for another {window.busy_ns / _MS:.1f} ms"
             continue
         if short < 0:
             if forced or state.shed < 2 * patience:
                 state.shed += 1
-                plan.skipped[state.rule.name] = (
-                    f"no time: it needs {cost[state.rule.name] / _MS:.1f} ms, {-short / _MS:.1f} ms more than there is"
+                plan.skipped[state.name] = (
+                    f"no time: it needs {cost[state.name] / _MS:.1f} ms, {-short / _MS:.1f} ms more than there is"
                 )
                 continue
             forced = True
-            lost.update(s.rule.name for s, rest in zip(trial, ends, strict=True) if rest is not None and rest < 0)
+            lost.update(s.name for s, rest in zip(trial, ends, strict=True) if rest is not None and rest < 0)
             free_by_ns = None
         chosen = trial
-        present.add(state.rule.name)
+        present.add(state.name)
     ends, room = left(chosen)
     latest: list[int | None] = [None] * len(chosen)
-    at = window.start_ns + sum(cost[state.rule.name] for state in chosen)
+    at = window.start_ns + sum(cost[state.name] for state in chosen)
     slack = room
     for i in reversed(range(len(chosen))):
         state, rest = chosen[i], ends[i]
-        at -= cost[state.rule.name]
-        if rest is not None and state.rule.name not in lost:
+        at -= cost[state.name]
+        if rest is not None and state.name not in lost:
             slack = rest if slack is None else min(slack, rest)
         if state.optional and slack is not None and state.shed < patience:
             latest[i] = at + max(0, slack)
     return chosen, latest
 
 
-def _parents_first(states: list[State]) -> list[State]:
-    names = {state.rule.name for state in states}
-    ordered: list[State] = []
+def _parents_first(states: list[TaskState]) -> list[TaskState]:
+    names = {state.name for state in states}
+    ordered: list[TaskState] = []
     done: set[str] = set()
 
-    def visit(state: State) -> None:
-        if state.rule.name in done:
+    def visit(state: TaskState) -> None:
+        if state.name in done:
             return
-        done.add(state.rule.name)
-        for name in state.rule.needs:
+        done.add(state.name)
+        for name in state.needs:
             if name in names:
-                visit(next(each for each in states if each.rule.name == name))
+                visit(next(each for each in states if each.name == name))
         ordered.append(state)
 
     for state in states:

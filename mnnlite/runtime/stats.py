@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +11,13 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LaneStats", "TaskStats", "prometheus"]
+__all__ = ["LaneCounters", "TaskCounters", "prometheus"]
 
 STAGES = ("preprocess", "infer", "decode")
 _WINDOW = 256
 
 
-class TaskStats:
+class TaskCounters:
     """Of one task."""
 
     def __init__(self) -> None:
@@ -38,6 +39,12 @@ class TaskStats:
             sums[index] += ns
             if ns > longest[index]:
                 longest[index] = ns
+
+    def copy(self) -> TaskCounters:
+        """As they are now: percentiles of the copy are reckoned without anybody waiting."""
+        made = copy(self)
+        made._recent, made._longest, made._sums = self._recent.copy(), list(self._longest), list(self._sums)
+        return made
 
     def times(self) -> dict[str, dict[str, int]]:
         """For each stage and ``total``: p50, p90, p99, max, mean in nanoseconds; empty if it never ran."""
@@ -72,7 +79,7 @@ class TaskStats:
         }
 
 
-class LaneStats:
+class LaneCounters:
     """Of one lane."""
 
     def __init__(self, since_ns: int) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, StateError
 from mnnlite.frame import Frame
-from mnnlite.runtime.flights import SLICE_NS
+from mnnlite.runtime.dispatcher import SLICE_NS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from typing_extensions import Self
 
-    from mnnlite.runtime.flights import Flight, Flights
+    from mnnlite.runtime.dispatcher import Dispatcher, InFlightFrame
+    from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.result import FrameResult
 
 __all__ = ["Stream"]
@@ -25,8 +27,8 @@ __all__ = ["Stream"]
 class _Reader:
     """Pulls frames from a source; one waits to be taken."""
 
-    def __init__(self, flights: Flights, source: Iterable[Frame], latest: bool) -> None:
-        self._flights, self._latest = flights, latest
+    def __init__(self, dispatcher: Dispatcher, source: Iterable[Frame], latest: bool) -> None:
+        self._dispatcher, self._latest = dispatcher, latest
         self._changed = threading.Condition()
         self._waiting: tuple[Frame, int] | None = None
         self._stopping = False
@@ -34,7 +36,12 @@ class _Reader:
         self.dropped = 0
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._read, args=(source,), name="mnnlite-source", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise StateError(
+                f"stream() needs a thread to read the source, and the system gives none: {error}"
+            ) from None
 
     def _read(self, source: Iterable[Frame]) -> None:
         try:
@@ -49,27 +56,27 @@ class _Reader:
             self.error = error
         finally:
             self.ended = True
-            self._flights.native.kick()
+            self._dispatcher.native.kick()
 
     def _put(self, frame: Frame) -> bool:
         now = time.monotonic_ns()
+        if self._latest:
+            self._dispatcher.offered(frame, now)
         with self._changed:
-            if self._latest:
-                self._flights.offered(frame, now)
-                if self._waiting is not None:
-                    self._drop()
-            else:
-                while self._waiting is not None and not self._stopping:
-                    self._changed.wait()
+            is_dropped = self._latest and self._waiting is not None
+            while not self._latest and self._waiting is not None and not self._stopping:
+                self._changed.wait()
             if self._stopping:
                 return False
             self._waiting = (frame, now)
-        self._flights.native.kick()
+        if is_dropped:
+            self.drop()
+        self._dispatcher.native.kick()
         return True
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
         self.dropped += 1
-        self._flights.drop()
+        self._dispatcher.drop()
 
     def has(self) -> bool:
         return self._waiting is not None
@@ -91,12 +98,20 @@ class _Reader:
 class Stream:
     """Results of a source's frames, in order. Iterate with ``for`` or ``async for``, once."""
 
-    def __init__(self, flights: Flights, begin: Callable[[], None], source: Iterable[Frame], latest: bool) -> None:
+    def __init__(
+        self,
+        registry: TaskRegistry,
+        dispatcher: Dispatcher,
+        begin: Callable[[], Any],
+        source: Iterable[Frame],
+        latest: bool,
+    ) -> None:
         if not hasattr(source, "__iter__"):
             raise ArgumentError(f"the source is a {type(source).__name__}; pass an iterable of mnnlite.Frame")
-        self._flights, self._begin, self._source, self._latest = flights, begin, source, latest
+        self._registry, self._dispatcher = registry, dispatcher
+        self._begin, self._source, self._latest = begin, source, latest  # `begin` keeps the runtime
         self._reader: _Reader | None = None
-        self._under_way: deque[Flight] = deque()
+        self._in_flight: deque[InFlightFrame] = deque()
         self._closed = False
 
     @property
@@ -109,48 +124,57 @@ class Stream:
 
     def __next__(self) -> FrameResult:
         """Wait for the next result."""
+        self._registry.check_process()
         if self._closed:
             raise StopIteration
-        flights = self._flights
+        dispatcher = self._dispatcher
+        self._begin()
         if self._reader is None:
-            self._begin()
-            self._reader = _Reader(flights, self._source, self._latest)
+            self._reader = _Reader(dispatcher, self._source, self._latest)
         reader = self._reader
         while True:
-            seen = flights.native.wait(0, 0)
+            seen = dispatcher.native.wait(0, 0)
             ended = reader.ended  # before looking whether a frame waits: the last one may come in between
             self._admit(reader)
-            if self._under_way and self._under_way[0].ticket.done:
-                return flights.finish(self._under_way.popleft())
-            if not self._under_way and ended and not reader.has():
+            if self._closed:
+                raise StopIteration
+            if (flight := self._first_done()) is not None:
+                return dispatcher.finish(flight)
+            if not self._in_flight and ended and not reader.has():
                 self.close()
                 if reader.error is not None:
                     raise reader.error
                 raise StopIteration
-            if self._closed:
-                raise StopIteration
-            if flights.native.wait(seen, SLICE_NS) == seen:
-                flights.watch()
+            if dispatcher.native.wait(seen, SLICE_NS) == seen:
+                dispatcher.watch()
+
+    def _first_done(self) -> InFlightFrame | None:
+        try:  # another thread may close the stream meanwhile
+            flight = self._in_flight.popleft()
+        except IndexError:
+            return None
+        if flight.ticket.done:
+            return flight
+        self._in_flight.appendleft(flight)
+        return None
 
     def _admit(self, reader: _Reader) -> None:
         """Hand waiting frames to the lanes while there is room."""
-        flights = self._flights
-        while reader.has():
+        dispatcher = self._dispatcher
+        while reader.has() and not self._closed:
             # A frame that only waits in a lane's queue grows old; a fresher one may come before the lane is free.
-            if self._latest and self._under_way and not flights.any_idle():
+            if self._latest and self._in_flight and not dispatcher.any_idle():
                 return
-            if not flights.try_room():
+            if not dispatcher.has_room(len(self._in_flight)):
                 return
             taken = reader.take()
             if taken is None:
-                flights.give_room()
                 return
             frame, now = taken
-            if self._latest and flights.is_stale(frame, now):
-                flights.give_room()
-                reader._drop()
+            if self._latest and dispatcher.is_stale(frame, now):
+                reader.drop()
                 continue
-            self._under_way.append(flights.admit(frame, now, self._latest))
+            self._in_flight.append(dispatcher.admit(frame, now, self._latest))
 
     def __aiter__(self) -> AsyncIterator[FrameResult]:
         return self
@@ -170,10 +194,13 @@ class Stream:
         if self._closed:
             return
         self._closed = True
+        if self._registry.is_forked:
+            return
         if self._reader is not None:
             self._reader.stop()
-        while self._under_way:
-            self._flights.finish(self._under_way.popleft())
+        with suppress(IndexError):  # another thread took the last one
+            while self._in_flight:
+                self._dispatcher.discard(self._in_flight.popleft())
 
     def __enter__(self) -> Self:
         return self
@@ -182,7 +209,9 @@ class Stream:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_reader", None) is not None and self._reader is not None:
+        registry = getattr(self, "_registry", None)
+        if registry is None or registry.is_forked:
+            return
+        if self._reader is not None:
             self._reader.stop()
-        if getattr(self, "_under_way", None):
-            self._flights.abandon(list(self._under_way))
+        self._dispatcher.abandon(self._in_flight)

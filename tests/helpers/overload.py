@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from helpers.simulation import MS, Outcome, run
-from mnnlite.runtime.rules import Rule
+from mnnlite.runtime.schedule import Schedule
 from mnnlite.runtime.scheduler import Scheduler
 
 
@@ -45,17 +45,16 @@ class Judged:
         return self.outcome.late(work.name, work.deadline_ms * MS)
 
 
-def simulate(policy: str, seed: int, important_first: bool = False, frames: int = 3000) -> Judged:
+def simulate(policy: type[Scheduler], seed: int, important_first: bool = False, frames: int = 3000) -> Judged:
     """Frames come at twice the rate that can be sustained; for a third of them the device throttles by a tenth.
 
     In what order tasks are added is nobody's policy, and all that FIFO goes by: it is random, or the luckiest one.
     """
     rng = random.Random(seed)
-    scheduler = Scheduler(policy=policy)
+    scheduler = policy()
     tasks = sorted(TASKS, key=lambda work: -work.priority) if important_first else rng.sample(TASKS, len(TASKS))
     for work in tasks:
-        deadline = work.deadline_ms * MS
-        scheduler.add(Rule(work.name, work.every, None, work.priority, deadline, work.optional))
+        scheduler.add(work.name, Schedule(work.every, None, work.priority, work.deadline_ms, work.optional))
     table = {work.name: work.ms for work in TASKS}
     period = int(sum(work.ms / work.every for work in TASKS) / 2 * MS)
 

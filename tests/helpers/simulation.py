@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mnnlite.runtime.rules import Plan
+from mnnlite.runtime.frame_plan import FramePlan
 from mnnlite.runtime.scheduler import Scheduler
 
 MS = 1_000_000
@@ -21,7 +21,7 @@ class Outcome:
     dropped: int = 0
     results: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     skipped: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    plans: list[Plan] = field(default_factory=list)
+    plans: list[FramePlan] = field(default_factory=list)
 
     def late(self, name: str, deadline_ns: int) -> float:
         ends = self.results[name]

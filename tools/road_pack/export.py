@@ -138,7 +138,7 @@ def main() -> None:
             "mnn": {task: Task(spec) for task, spec in whole.items()},
             "shipped": {task: Task(spec) for task, spec in shipped.items()},
         }
-        settings = pipeline.load(args.assets / "pipeline.toml").settings
+        settings = pipeline.load(args.assets / "pipeline.toml").schedules
         paddings = {name: settings[name].padding for name in ("signs", "texts")}
         prior = [truth for _, truth in metrics.fresh_scenes(100, metrics.PRIOR_SEED)]
         scenes = list(metrics.fresh_scenes(args.scenes))

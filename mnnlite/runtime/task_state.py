@@ -1,4 +1,4 @@
-"""How tasks and lanes stand between two frames: what the policy remembers. Plain data."""
+"""What the scheduler remembers of tasks and lanes from one frame to the next. Plain data."""
 
 from __future__ import annotations
 
@@ -6,28 +6,45 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mnnlite.runtime.rules import Rule
+    from mnnlite.runtime.schedule import Schedule
 
-__all__ = ["LaneTime", "State"]
+__all__ = ["LaneBacklog", "TaskState"]
 
 
 @dataclass
-class State:
-    """How a rule stands."""
+class TaskState:
+    """One task, as the scheduler sees it.
 
-    rule: Rule
+    Parameters
+    ----------
+    name : str
+    schedule : Schedule
+        What the user said.
+    needs : tuple of str
+        Tasks whose results this one works on; it runs after them, in the same lane, and not without them.
+    lane : int
+    """
+
+    name: str
+    schedule: Schedule
+    needs: tuple[str, ...] = ()
+    lane: int = 0
     priority: int = 0  # with that of the tasks that need it
     optional: bool = False  # or needs one that is
+    deadline_ns: int | None = None  # from the frame's timestamp to the end of the task
     waited: int = 0  # frames since it was planned
     next_ns: int | None = None  # by rate_hz
-    parked: str | None = None  # why it does not run at all
+    quarantined: str | None = None  # why it does not run at all
     shed: int = 0  # times left out in a row for want of time
     shed_before: int = 0  # as `shed` was when the task was last planned
 
+    def __post_init__(self) -> None:
+        self.deadline_ns = self.schedule.deadline_ns
+
 
 @dataclass
-class LaneTime:
-    """What is on its way in a lane."""
+class LaneBacklog:
+    """Frames that a lane was given and has not ended."""
 
     since_ns: int = 0  # when the first frame of `expected` began, as far as known
     expected: list[tuple[int, int]] = field(default_factory=list)  # expected and worst nanoseconds of each frame

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import atexit
-import os
+import threading
 import time
 import weakref
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, TypeVar, get_args
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from mnnlite.errors import ArgumentError, ClosedError, StateError
+from mnnlite import _core
+from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
 from mnnlite.model import memory_options
 from mnnlite.runtime.budget import Budget, parse
-from mnnlite.runtime.collector import Collector
+from mnnlite.runtime.changes import TaskChanges
+from mnnlite.runtime.completion import CompletionThread
 from mnnlite.runtime.cores import assign, read_cores, speeds_of
-from mnnlite.runtime.entry import Settings, as_spec
-from mnnlite.runtime.flights import Flights
-from mnnlite.runtime.lane import Lane
-from mnnlite.runtime.report import memory_of, plan_text, stats_of
-from mnnlite.runtime.roster import Roster
-from mnnlite.runtime.scheduler import Policy
+from mnnlite.runtime.dispatcher import SLICE_NS, Dispatcher
+from mnnlite.runtime.lane import Lane, join_stopped
+from mnnlite.runtime.rebalancer import Rebalancer
+from mnnlite.runtime.registry import TaskRegistry
+from mnnlite.runtime.report import RuntimeReport
+from mnnlite.runtime.residency import ModelResidency
+from mnnlite.runtime.schedule import Schedule
 from mnnlite.runtime.stats import prometheus
-from mnnlite.runtime.store import Store, on_lane
 from mnnlite.runtime.stream import Stream
-from mnnlite.runtime.tracing import Trace
+from mnnlite.runtime.trace import Trace
+from mnnlite.runtime.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from typing_extensions import Self
@@ -72,11 +76,8 @@ class Runtime:
     replan : bool
         Move tasks to other lanes while frames are worked on, when by measured cost that has been better by a fifth for
         100 frames. Moving is loading anew: the lane stops for it. Tasks with ``state`` stay where they are.
-    policy : {"edf", "fifo", "rate_monotonic"}
-        How tasks are ordered and left out, see `mnnlite.runtime.scheduler.Scheduler`. The last two leave nothing out and
-        are there to compare with.
     max_failures : int
-        After so many failures in a row a task is parked: it is left out, with the reason, until it is replaced.
+        After so many failures in a row a task is quarantined: it is left out, with the reason, until it is replaced.
     weights_dir : path, optional
         Where the files with weights are made, without names: a folder on a disk. ``/var/tmp`` if not said.
     watchdog_s : float
@@ -87,11 +88,17 @@ class Runtime:
     ArgumentError
         More lanes times threads than cores; cores that are not there; a value that cannot be used; a folder for weights
         that cannot be written or lies in memory.
+    StateError
+        The system gives no thread.
 
     Notes
     -----
     Threads: any may call; frames are worked on in the order of their admission and results come in that order. Lanes
     are native and hold no GIL while they work; a frame costs the calling thread one release of it.
+
+    Decoders in Python and callbacks of futures may call everything but wait for a future of `submit` on the thread that
+    completes it (`StateError`). A function given to `on_lane` may ask (`stats`, `memory`), and gets `StateError` for what
+    would wait for its own lane.
 
     Time: deadlines count from a frame's ``timestamp_ns`` where that is of `time.monotonic_ns` (not in the future and
     less than a minute ago), else from the moment the frame was taken from the source.
@@ -114,7 +121,6 @@ class Runtime:
         cores: str | Sequence[Sequence[int]] | None = None,
         force: bool = False,
         replan: bool = False,
-        policy: Policy = "edf",
         max_failures: int = 3,
         watchdog_s: float = 10.0,
         weights_dir: str | os.PathLike[str] | None = None,
@@ -126,8 +132,6 @@ class Runtime:
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
-        if policy not in get_args(Policy):
-            raise ArgumentError(f"policy is {policy!r}; use {', '.join(map(repr, get_args(Policy)))}")
         there = read_cores()
         if lanes * threads > len(there) and not force:
             raise ArgumentError(
@@ -138,40 +142,44 @@ class Runtime:
         limit = None if memory is None else parse(memory)
         options = memory_options(weights, weights_dir, winograd)
         self.threads = threads
-        self.max_failures = max_failures
-        self._closed = False
-        self._pid = os.getpid()
-        self._flights = Flights(lanes, self._check_open, max_failures, int(watchdog_s * 1e9), policy)
-        self._lanes = [
-            Lane(self._flights.native, index, options, None if bound is None else bound[index])
-            for index in range(lanes)
-        ]
-        store = (
-            None
-            if limit is None
-            else Store(Budget(limit, threads, lanes, options), self._flights, self._lanes, threads)
-        )
-        self._roster = Roster(self._flights, self._lanes, threads, store, speeds_of(there, lanes, bound), replan)
-        self._collector: Collector | None = None
+        callers: set[int] = set()  # threads that a lane waits for
+        native = _core.Lanes(lanes)
+        self._completion: CompletionThread | None = None
+        self._trace: Trace | None = None
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self._registry = TaskRegistry(lanes, callers)
+        self._lanes: list[Lane] = []
+        budget = None if limit is None else Budget(limit, threads, lanes, options)
+        self._residency = ModelResidency(self._registry, threads, budget)
+        self._dispatcher = Dispatcher(self._registry, self._residency, native, max_failures, int(watchdog_s * 1e9))
+        self._turn = Turn()
+        self._starting = threading.Lock()
+        try:
+            for index in range(lanes):
+                self._lanes.append(Lane(native, index, options, callers, None if bound is None else bound[index]))
+            self._rebalancer = Rebalancer(
+                self._registry,
+                self._residency,
+                self._dispatcher,
+                self._lanes,
+                self._turn,
+                speeds_of(there, lanes, bound),
+                replan,
+            )
+        except BaseException:
+            for lane in self._lanes:
+                lane.stop()
+            raise
+        self._changes = TaskChanges(self._registry, self._residency, self._rebalancer, self._lanes, self._turn)
+        self._report = RuntimeReport(
+            self._registry, self._residency, self._dispatcher, self._rebalancer, self._lanes, threads
+        )
         _open.add(self)
 
     # ---- tasks
 
     def add(
-        self,
-        name: str,
-        spec: TaskSpec | str | os.PathLike[str],
-        every: int = 1,
-        rate_hz: float | None = None,
-        priority: int = 0,
-        deadline_ms: float | None = None,
-        optional: bool = False,
-        after: str | None = None,
-        only: Iterable[str | int] | None = None,
-        max_crops: int | None = None,
-        padding: float = 0.0,
-        evictable: bool = False,
+        self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule | None = None, **options: Any
     ) -> None:
         """Load a task. While frames are worked on, only its lane stops, for the one load.
 
@@ -180,30 +188,12 @@ class Runtime:
         name : str
             Results are found under it. No dots.
         spec : TaskSpec or path
-            A path is a network that is used as it says, see `mnnlite.describe`.
-        every : int
-            Run on each n-th frame.
-        rate_hz : float, optional
-            Run at most this often, instead.
-        priority : int
-            Larger is more important: it runs earlier, and is left out later.
-        deadline_ms : float, optional
-            From the frame's timestamp to the end of the task; a result that comes after is marked late.
-        optional : bool
-            May be left out of a frame when, by predicted cost, there is no time for it.
-        after : str, optional
-            Run on crops of this task's boxes instead of on the frame: ``"task"``, or ``"task.decoder"`` if it has
-            several. A row with four corners gives the turned part between them. ``item`` of the results is the row.
-        only : set of str or int, optional
-            Labels or class numbers of the boxes to take. All if not given.
-        max_crops : int, optional
-            The most crops of a frame, best scores first: 32 if not said. More than the spec's ``batch`` run as several
-            batches.
-        padding : float
-            Part of the box's width and height added on each side.
-        evictable : bool
-            With a memory budget: may be unloaded to make room for others, the least recently used first, and is loaded
-            again when it is due and there is room. Nothing may come after it.
+            A path is a network that is used as it says, see `mnnlite.describe`. Paths are made absolute: the model may be
+            loaded again later.
+        schedule : Schedule, optional
+            When it runs, and on what: on each whole frame if not said.
+        **options
+            The same, or changes of it: the parameters of `Schedule` by name, ``priority=10, deadline_ms=40``.
 
         Raises
         ------
@@ -211,13 +201,13 @@ class Runtime:
             A value that cannot be used; a name that is taken; a task to come after that is not there.
         MemoryBudgetError
             It does not fit: says by how much, and what would.
+        StateError
+            Called from a function given to `on_lane`, or the system gives no thread.
         ModelError, EngineError, OutOfMemoryError
             As for `Task`; nothing has changed.
         """
-        settings = Settings(every, rate_hz, priority, deadline_ms, optional, after, only, max_crops, padding, evictable)
-        spec = as_spec(spec)
-        with self._change():
-            self._roster.add(name, spec, settings)
+        self._registry.check_may_wait("add()")
+        self._changes.add(name, spec, replace(schedule or Schedule(), **options))
 
     def remove(self, name: str) -> None:
         """Close a task and give its memory back to the system. Only its lane stops for it.
@@ -227,8 +217,8 @@ class Runtime:
         ArgumentError
             There is no such task, or others come after it.
         """
-        with self._change():
-            self._roster.remove(name)
+        self._registry.check_may_wait("remove()")
+        self._changes.remove(name)
 
     def replace(self, name: str, spec: TaskSpec | str | os.PathLike[str]) -> None:
         """Swap what a task runs, under load: from one frame to the next. How it is scheduled stays.
@@ -247,9 +237,8 @@ class Runtime:
         ModelError, EngineError, OutOfMemoryError
             The new one cannot be loaded; the old one goes on.
         """
-        spec = as_spec(spec)
-        with self._change():
-            self._roster.replace(name, spec)
+        self._registry.check_may_wait("replace()")
+        self._changes.replace(name, spec)
 
     def resize(
         self,
@@ -281,24 +270,17 @@ class Runtime:
         """
         if shapes is None and image is None:
             raise ArgumentError("neither shapes nor an image spec is given; say what the task's inputs become")
-        with self._change():
-            spec = self._roster.loaded(name).spec
-            changed: dict[str, Any] = {} if image is None else {"image": image}
-            if shapes is not None:
-                changed["shapes"] = {**(spec.shapes or {}), **shapes}
-            self._roster.replace(name, replace(spec, **changed))
+        self._registry.check_may_wait("resize()")
+        spec = self._registry.get(name).spec
+        changed: dict[str, Any] = {} if image is None else {"image": image}
+        if shapes is not None:
+            changed["shapes"] = {**(spec.shapes or {}), **shapes}
+        self._changes.replace(name, replace(spec, **changed))
 
     @property
     def tasks(self) -> dict[str, TaskSpec]:
         """By name, in the order of adding."""
-        return {name: entry.spec for name, entry in self._flights.entries.items()}
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        self._check_open()
-        with self._roster.changing:
-            self._check_open()
-            yield
+        return {name: task.spec for name, task in self._registry.snapshot().items()}
 
     def on_lane(self, name: str, function: Callable[[Task], T]) -> T:
         """Call a function with a loaded task between frames, on the thread that runs it; only its lane stands still.
@@ -307,7 +289,7 @@ class Runtime:
         ----------
         name : str
         function : callable
-            Gets the `Task`; must not keep or close it.
+            Gets the `Task`; must not keep or close it. It may ask the runtime; what would wait for a lane is `StateError`.
 
         Returns
         -------
@@ -316,13 +298,21 @@ class Runtime:
         Raises
         ------
         ArgumentError
-            There is no such task, or it is evicted at the moment.
+            There is no such task, or its model is not loaded at the moment.
+        StateError
+            Called from such a function, or the system gives no thread.
         Exception
             What `function` raises.
         """
-        with self._change():
-            entry = self._roster.loaded(name)
-            return on_lane(self._flights, entry.lane, lambda: function(entry.task))
+        self._registry.check_may_wait("on_lane()")
+        task = self._registry.get(name)
+
+        def call() -> T:
+            if task.absence is not None or task.task.model.closed:
+                raise ArgumentError(f"task {name!r} is not loaded at the moment")
+            return function(task.task)
+
+        return self._registry.on_lane(task.lane, call)
 
     # ---- frames
 
@@ -346,11 +336,10 @@ class Runtime:
         -----
         Releases the GIL once. Any thread may call.
         """
-        self._check_frame(frame)
-        self._begin()
-        flights = self._flights
-        flights.take_room()
-        return flights.finish(flights.admit(frame, time.monotonic_ns(), dropping=False))
+        _check_frame(frame)
+        self._begin("process()")
+        dispatcher = self._dispatcher
+        return dispatcher.finish(dispatcher.admit(frame, time.monotonic_ns(), dropping=False))
 
     def submit(self, frame: Frame) -> Future[FrameResult]:
         """Work on one frame without waiting for it. Waits while ``lanes + 1`` frames are on their way.
@@ -364,16 +353,38 @@ class Runtime:
         -------
         concurrent.futures.Future
             Of a `FrameResult`. Futures are done in the order of submission. They cannot be cancelled.
+
+        Raises
+        ------
+        ArgumentError, ClosedError
+            As `process`.
+        StateError
+            Called from a function given to `on_lane`, or the system gives no thread.
         """
-        self._check_frame(frame)
-        self._begin()
-        flights = self._flights
-        flights.take_room()
-        with flights.lock:
-            if self._collector is None:
-                self._collector = Collector(flights.finish)
-            # Under the lock, so that results are collected in the order of admission.
-            return self._collector.collect(flights.admit(frame, time.monotonic_ns(), dropping=False))
+        _check_frame(frame)
+        self._begin("submit()")
+        completion = self._completion or self._start_completion()
+        while not completion.take_room(SLICE_NS / 1e9):
+            self._registry.check_open()
+            self._dispatcher.watch()
+        try:
+            while True:
+                with self._registry.lock:  # results are collected in the order of admission
+                    flight = self._dispatcher.try_admit(frame, time.monotonic_ns(), dropping=False)
+                    future = None if flight is None else completion.complete(flight)
+                self._registry.log()
+                if future is not None:
+                    return future
+                self._dispatcher.wait_for_room()
+        except BaseException:
+            completion.give_room()
+            raise
+
+    def _start_completion(self) -> CompletionThread:
+        with self._starting:
+            if self._completion is None:
+                self._completion = CompletionThread(self._dispatcher.finish, len(self._lanes) + 1)
+            return self._completion
 
     def stream(self, source: Iterable[Frame], latest: bool = False) -> Stream:
         """Work on all frames of a source.
@@ -392,35 +403,23 @@ class Runtime:
             Iterate over it with ``for`` or ``async for``: a `FrameResult` for each frame that was worked on, in order.
             Errors of the source are raised after the last result.
         """
-        self._check_open()
-        stream = Stream(self._flights, self._begin, source, latest)
+        self._registry.check_open()
+        stream = Stream(self._registry, self._dispatcher, self._begin, source, latest)
         self._streams.add(stream)
         return stream
 
-    def _check_frame(self, frame: object) -> None:
-        if not isinstance(frame, Frame):
-            raise ArgumentError(f"got a {type(frame).__name__}, wanted a mnnlite.Frame: Frame(array, 'BGR')")
-        self._check_open()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError("the runtime is closed; make a new one")
-        if os.getpid() != self._pid:
-            raise StateError("used after fork: the lanes stayed in the parent process; make the runtime in this one")
-
-    def _begin(self) -> None:
+    def _begin(self, what: str = "the next result of a stream") -> None:
         """Before a frame: the first one settles where tasks are."""
-        placer = self._roster.placer
-        if not placer.settled:
-            placer.settle()
+        self._registry.check_may_wait(what)
+        if not self._rebalancer.settled:
+            self._rebalancer.settle()
 
     # ---- what there is to know
 
     def plan(self) -> str:
         """Say which task runs in which lane, how often, and what it takes: lines of text."""
-        self._check_open()
-        self._begin()
-        return plan_text(self._roster)
+        self._begin("plan()")
+        return self._report.plan()
 
     def memory(self) -> dict[str, Any]:
         """Memory of the tasks and lanes, in bytes.
@@ -445,8 +444,8 @@ class Runtime:
             memory since the runtime was made, the ``explained`` share of it and the ``unexplained`` bytes. The last four
             only where the kernel tells them.
         """
-        self._check_open()
-        return memory_of(self._roster)
+        self._registry.check_open()
+        return self._report.memory()
 
     def trace(self, target: str | os.PathLike[str] | IO[str] | None = None, *, max_frames: int = 10_000) -> Trace:
         """Record from now on what the lanes do, for ui.perfetto.dev or chrome://tracing.
@@ -474,8 +473,9 @@ class Runtime:
         -----
         A frame costs a few microseconds more while it is on, and one comparison while it is off.
         """
-        self._check_open()
-        return Trace(self._flights, target, max_frames)
+        self._registry.check_open()
+        self._trace = Trace(self._registry, target, max_frames)
+        return self._trace
 
     def stats(self) -> dict[str, Any]:
         """Counts and times since the runtime was made.
@@ -484,13 +484,14 @@ class Runtime:
         -------
         dict
             ``frames``, ``dropped``; ``tasks``: for each ``runs``, ``late``, ``failed``, ``skipped`` (not due included),
-            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``lane``, ``parked`` (a text or None),
+            ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``lane``, ``quarantined`` and ``absent`` (a text or None: why it does not run),
             ``loading`` and ``stages`` (nanoseconds: p50, p90, p99 of the last 256 runs, max and mean of all); ``lanes``:
             for each ``frames``, ``busy_ns``, ``utilisation``, ``loads``, ``stopped_ns``, ``longest_stop_ns``;
             ``replans``: groups of tasks ``moved``, ``longest_ns`` (of the longest lane, a frame) and what was expected of it;
             ``hung``: runs that took longer than the watchdog allows, in seconds.
         """
-        return stats_of(self._flights)
+        self._registry.check_process()
+        return self._report.stats()
 
     def prometheus(self) -> str:
         """Give `stats` in Prometheus' text format."""
@@ -499,28 +500,41 @@ class Runtime:
     # ---- the end
 
     def close(self) -> None:
-        """Let the frames on their way end, close all tasks and lanes. Closing twice is fine."""
-        self._roster.placer.close()
-        with self._roster.changing:
-            if self._closed:
-                return
-            self._closed = True
+        """Let the frames on their way end, close all tasks and lanes. Closing twice is fine.
+
+        Raises
+        ------
+        StateError
+            Called from a function given to `on_lane`: its lane would wait for itself.
+        """
+        registry = self._registry
+        if registry.closed:
+            return
+        if registry.is_forked:  # the lanes are the parent's
             _open.discard(self)
-            if os.getpid() != self._pid:
+            return
+        registry.check_may_wait("close()")
+        self._rebalancer.stop()
+        with self._turn:
+            if not registry.close():
                 return
-            for stream in list(self._streams):
-                stream.close()
-            if self._collector is not None:
-                self._collector.close()
-            self._flights.drain()
-            self._roster.clear()
+            _open.discard(self)
+        # Without the turn: what is completed now may be waiting for it.
+        for stream in list(self._streams):
+            stream.close()
+        if self._completion is not None:
+            self._completion.close()
+        self._dispatcher.drain()
+        with self._turn:
+            self._changes.clear()
             for lane in self._lanes:
-                lane.call(lane.close_arenas)
+                lane.call_soon(lane.close_arenas, always=True).result()
                 lane.stop()
-            for lane in self._lanes:
-                lane.join()
-        if self._flights.trace is not None:
-            self._flights.trace.close()
+        for lane in self._lanes:
+            lane.join()
+        self._rebalancer.join()
+        if self._trace is not None:
+            self._trace.close()
 
     def __enter__(self) -> Self:
         return self
@@ -529,13 +543,25 @@ class Runtime:
         self.close()
 
     def __del__(self) -> None:
-        for lane in getattr(self, "_lanes", []):
-            if os.getpid() == self._pid:
-                lane.stop()  # nobody waits: a finaliser must not
+        registry = getattr(self, "_registry", None)
+        if registry is None or registry.closed or registry.is_forked:
+            return
+        # Nobody waits: a finaliser must not. Threads end by themselves once they have done what they were given.
+        if hasattr(self, "_rebalancer"):
+            self._rebalancer.stop()
+        if self._completion is not None:
+            self._completion.close(wait=False)
+        for lane in self._lanes:
+            lane.stop()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else ", ".join(self._flights.entries) or "no tasks"
+        state = "closed" if self._registry.closed else ", ".join(self._registry.snapshot()) or "no tasks"
         return f"Runtime(lanes={len(self._lanes)}, threads={self.threads}: {state})"
+
+
+def _check_frame(frame: object) -> None:
+    if not isinstance(frame, Frame):
+        raise ArgumentError(f"got a {type(frame).__name__}, wanted a mnnlite.Frame: Frame(array, 'BGR')")
 
 
 @atexit.register
@@ -544,3 +570,4 @@ def _close_all() -> None:
     for runtime in list(_open):
         with suppress(Exception):  # the others are still to be closed
             runtime.close()
+    join_stopped()

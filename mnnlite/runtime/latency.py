@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Costs"]
+__all__ = ["LatencyEstimator"]
 
 
-class Costs:
+class LatencyEstimator:
     """How long tasks take, as moving averages: devices throttle, crops come and go.
 
     The mean moves by 1/8 of each difference and the deviation by 1/4, as TCP estimates a round trip (RFC 6298); what is
@@ -16,14 +16,9 @@ class Costs:
         self._mean: dict[str, float] = {}
         self._deviation: dict[str, float] = {}
         self._worst: dict[str, float] = {}
-        self._extra: dict[str, int] = {}
-
-    def set_extra(self, name: str, ns: int) -> None:
-        """The next run takes so many nanoseconds more: the task must be loaded first."""
-        self._extra[name] = ns
 
     def guess(self, name: str, ns: int) -> None:
-        """Of a task that has not run yet. Any thread."""
+        """Reckon with `ns` nanoseconds until the task has run."""
         if name not in self._mean:
             self.saw(name, ns)
 
@@ -44,7 +39,7 @@ class Costs:
 
     def expect(self, name: str) -> int:
         """Nanoseconds to reckon with; 0 if the task never ran."""
-        return int(self._mean.get(name, 0) + 2 * self._deviation.get(name, 0)) + self._extra.get(name, 0)
+        return int(self._mean.get(name, 0) + 2 * self._deviation.get(name, 0))
 
     def worst(self, name: str) -> int:
         """Nanoseconds of the longest run of late; 0 if the task never ran."""
@@ -54,4 +49,3 @@ class Costs:
         """The task is gone."""
         for table in (self._mean, self._deviation, self._worst):
             table.pop(name, None)
-        self._extra.pop(name, None)

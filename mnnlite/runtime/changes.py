@@ -1,0 +1,144 @@
+"""What `Runtime.add` and its like do: tasks are checked, loaded, swapped, closed, one change at a time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mnnlite.errors import ArgumentError
+from mnnlite.runtime.budget import NoRoomError
+from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from mnnlite.runtime.lane import Lane
+    from mnnlite.runtime.loaded_task import LoadedTask
+    from mnnlite.runtime.rebalancer import Rebalancer
+    from mnnlite.runtime.registry import TaskRegistry
+    from mnnlite.runtime.residency import ModelResidency
+    from mnnlite.runtime.schedule import Schedule
+    from mnnlite.runtime.turn import Turn
+    from mnnlite.specs import TaskSpec
+
+__all__ = ["TaskChanges"]
+
+
+class TaskChanges:
+    """Tasks come and go.
+
+    Parameters
+    ----------
+    registry : TaskRegistry
+    residency : ModelResidency
+    rebalancer : Rebalancer
+    lanes : list of Lane
+    turn : Turn
+    """
+
+    def __init__(
+        self,
+        registry: TaskRegistry,
+        residency: ModelResidency,
+        rebalancer: Rebalancer,
+        lanes: Sequence[Lane],
+        turn: Turn,
+    ) -> None:
+        self._registry, self._residency, self._rebalancer = registry, residency, rebalancer
+        self._lanes, self._turn = lanes, turn
+
+    def add(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> None:
+        """As `Runtime.add`."""
+        name, spec = check_spec(name, spec)
+        spec = absolute(spec)
+        self._residency.demand_of(name, spec, 0)  # found before the turn: it may take a child process
+        with self._change():
+            tasks = self._registry.snapshot()
+            if name in tasks:
+                raise ArgumentError(f"there is a task {name!r} already; remove it first, or replace it with replace()")
+            needed = [tasks[each] for each in needs_of(spec, schedule) if each in tasks]
+            for each in needed:
+                if each.schedule.evictable:
+                    raise ArgumentError(
+                        f"task {name!r} comes after {each.name!r}, which is evictable; make that one stay"
+                    )
+            made = self._residency.load(name, spec, schedule, self._lane_for(name, needed))
+            self._registry.enter(made)
+            self._join(made)
+            self._rebalancer.added(made)
+
+    def _lane_for(self, name: str, needed: Sequence[LoadedTask]) -> Lane:
+        if len({task.lane.index for task in needed}) > 1:
+            both = ", ".join(repr(task.name) for task in needed)
+            raise ArgumentError(
+                f"task {name!r} takes something from {both}, which are in different lanes; use one lane, or add what "
+                "connects them first"
+            )
+        return needed[0].lane if needed else self._rebalancer.shortest()
+
+    def _join(self, new: LoadedTask) -> None:
+        """Tasks of the same network whose session has not the outputs of the new one come over to the new session."""
+        tasks = self._registry.snapshot()
+        for old in tasks.values():
+            here, there = old.shared, new.shared
+            if here is None or there is None or here is there or old.lane is not new.lane or old.absence is not None:
+                continue
+            if here.key != there.key or not there.covers(old.spec):
+                continue
+            if any(old.name in other.needs for other in tasks.values()):
+                continue  # others look at the tensors that it has
+            self._swap(old, self._residency.load(old.name, old.spec, old.schedule, old.lane))
+
+    def remove(self, name: str) -> None:
+        """As `Runtime.remove`."""
+        with self._change():
+            task = self._unneeded(name)
+            if self._registry.leave(task):
+                self._registry.close_soon(task).result()
+
+    def replace(self, name: str, spec: TaskSpec | str | os.PathLike[str]) -> None:
+        """As `Runtime.replace`."""
+        _, spec = check_spec(name, spec)
+        spec = absolute(spec)
+        self._residency.demand_of(name, spec, 0)  # found before the turn: it may take a child process
+        with self._change():
+            old = self._unneeded(name)
+            if needs_of(spec, old.schedule) != old.needs:
+                raise ArgumentError(f"task {name!r} takes tensors of other tasks now; remove it and add it anew")
+            self._swap(old, self._residency.load(name, spec, old.schedule, old.lane))
+
+    def _swap(self, old: LoadedTask, new: LoadedTask) -> None:
+        if self._registry.leave(old, new):
+            self._registry.close_soon(old).result()
+
+    def clear(self) -> None:
+        """At the end: close all tasks. Nothing is on its way any more."""
+        tasks = self._registry.snapshot()
+        for task in reversed(tasks.values()):
+            if self._registry.leave(task):
+                self._registry.close_soon(task).result()
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        try:
+            with self._turn:
+                self._registry.check_open()
+                yield
+        except NoRoomError as error:
+            # Only now: what would fit is found with child processes, and nobody else waits for them.
+            budget = self._residency.budget
+            assert budget is not None
+            raise budget.refusal(error) from None
+        finally:
+            self._registry.log()
+        self._residency.look_for_starved()
+        self._registry.log()
+
+    def _unneeded(self, name: str) -> LoadedTask:
+        """The task of that name, that no other takes anything from."""
+        task = self._registry.get(name)
+        users = [other.name for other in self._registry.snapshot().values() if name in other.needs]
+        if users:
+            raise ArgumentError(f"task {name!r} is needed by {', '.join(map(repr, users))}; remove those first")
+        return task

@@ -1,0 +1,256 @@
+"""A task of a Runtime: how it is loaded into a lane, tied to others, and closed."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import _core
+from mnnlite.descriptions import describe
+from mnnlite.errors import ArgumentError, MnnliteError
+from mnnlite.runtime.sharing import SharedModel, key_of, outputs_of
+from mnnlite.runtime.stats import TaskCounters
+from mnnlite.specs import TaskSpec
+from mnnlite.task import Task, load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnnlite.decoders import Decoder
+    from mnnlite.model import Arena
+    from mnnlite.runtime.budget import MemoryDemand
+    from mnnlite.runtime.lane import Lane
+    from mnnlite.runtime.schedule import Schedule
+    from mnnlite.runtime.sharing import SessionKey
+
+__all__ = ["Absence", "LoadedTask", "absolute", "check_spec", "load", "needs_of"]
+
+# Crops of one frame, where nobody says how many: room for results is made for all of them.
+DEFAULT_MAX_CROPS = 32
+
+
+def check_spec(name: object, spec: object) -> tuple[str, TaskSpec]:
+    """The name and the spec of a task; a path is a network that is used as it says."""
+    if not isinstance(name, str) or not name or "." in name:
+        raise ArgumentError(f"the task's name is {name!r}; it must be a text without a dot")
+    if isinstance(spec, (str, os.PathLike)):
+        spec = describe(spec).one()
+    if not isinstance(spec, TaskSpec):
+        raise ArgumentError(f"the task is a {type(spec).__name__}; pass a mnnlite.TaskSpec, or the path of a network")
+    return name, spec
+
+
+def absolute(spec: TaskSpec) -> TaskSpec:
+    """The spec with absolute paths: it is loaded again later, wherever the process has gone meanwhile."""
+    changed: dict[str, Any] = {
+        name: type(path)(os.path.abspath(path)) if isinstance(path, (str, Path)) else os.path.abspath(path)
+        for name in ("model", "external")
+        if isinstance(path := getattr(spec, name), (str, os.PathLike)) and not os.path.isabs(path)
+    }
+    return replace(spec, **changed) if changed else spec
+
+
+@dataclass(eq=False)
+class LoadedTask:
+    """A task and its loaded model. Made and closed on its lane's thread; what changes is under the registry's lock."""
+
+    name: str
+    spec: TaskSpec
+    schedule: Schedule
+    lane: Lane
+    task: Task
+    member: _core.Member
+    decoders: Mapping[str, Decoder]
+    needs: tuple[str, ...] = ()
+    cost_ns: int = 0  # of one run, as measured once it was loaded
+    mflops: float = 0.0  # of one run, as the engine counts them
+    dynamic: int = 0  # bytes of feature maps
+    failures: int = 0  # in a row
+    in_flight: int = 0  # frames on their way that it takes part in
+    closing: bool = False  # it takes part in no further ones
+    shared: SharedModel | None = None  # the model, where other tasks may use it too
+    demand: MemoryDemand | None = None  # of the memory budget, if there is one
+    used: int = -1  # the last frame it took part in, since it was loaded
+    absence: Absence | None = None  # why and since when the model is not loaded
+    stats: TaskCounters = field(default_factory=TaskCounters)
+
+    def take_over(self, other: LoadedTask) -> None:
+        """Be the same task as `other`, loaded anew."""
+        self.stats, self.cost_ns, self.failures = other.stats, other.cost_ns, other.failures
+
+    def measure(self) -> None:
+        """On the lane's thread: run once, for the time it takes. What is wrong with it shows on the first frame."""
+        with suppress(MnnliteError):
+            self.task.model.run(borrow=True)
+            self.cost_ns = self.task.model.timing["infer"]
+
+    def close(self) -> None:
+        """On the lane's thread: the network goes, and its arena gives back what it no longer needs."""
+        del self.member
+        self.task.close()
+        if self.shared is not None:
+            self.shared.leave(self.lane.models)
+        self.lane.tidy()
+
+
+@dataclass(eq=False)
+class Absence:
+    """Why a task is not loaded, and what is done about it.
+
+    Parameters
+    ----------
+    why : str
+        What frames without it say.
+    """
+
+    why: str
+    loading: bool = False  # on its way back
+    error: MnnliteError | None = None  # of the last attempt
+    attempts: int = 0  # that failed, in a row
+    retry_ns: int = 0  # no attempt before; steady clock
+    refused: int = 0  # frames in a row for which there was no room to load it
+    was_said: bool = False  # that it does not come back
+
+
+def needs_of(spec: TaskSpec, schedule: Schedule) -> tuple[str, ...]:
+    """Names of the tasks that this one takes something from."""
+    found = [] if schedule.parent is None else [schedule.parent]
+    found += [source.split(".", 1)[0] for source in spec.feed.values() if isinstance(source, str)]
+    return tuple(dict.fromkeys(found))
+
+
+def load(
+    name: str,
+    spec: TaskSpec,
+    schedule: Schedule,
+    lane: Lane,
+    threads: int,
+    others: Mapping[str, LoadedTask],
+    sharing: bool = False,
+) -> LoadedTask:
+    """On the lane's thread: load the model into the lane's arena and tie it to the tasks it takes something from.
+
+    With `sharing` a task of the same network on the same picture in the lane has the session too.
+    """
+    if lane.cores is not None and (spec.threads or threads) > 1:
+        raise ArgumentError(
+            f"{spec.threads or threads} threads in a lane that is bound to cores: not yet, the engine's own threads belong to "
+            "the process; use threads=1 and more lanes, or no cores"
+        )
+    arena = lane.arena(spec.precision, spec.threads or threads)
+    bare = replace(spec, threads=None, feed={})
+    shared = None
+    try:
+        key = key_of(spec, schedule) if sharing else None
+        if key is not None:
+            shared = _shared(key, name, spec, lane, arena, others)
+        task = Task(bare, arena=arena, _model=None if shared is None else shared.model)
+    except BaseException:
+        if shared is not None:
+            shared.leave(lane.models)
+        lane.tidy()
+        raise
+    try:
+        member = _core.Member(task.native)
+        made = LoadedTask(name, spec, schedule, lane, task, member, task.decoders, needs_of(spec, schedule))
+        made.mflops = task.model.mflops
+        made.dynamic = int(task.model.memory()["dynamic"])
+        made.shared = shared
+        made.stats.loading = {stage: ns for stage, ns in task.model.timing.items() if stage != "infer"}
+        for target, source in spec.feed.items():
+            if isinstance(source, str):
+                _feed(made, target, source, others)
+            else:
+                task.model.input(target)[...] = source
+        if schedule.after is not None:
+            _follow(made, schedule, others)
+        if shared is not None:
+            member.share_run(shared.run)
+        member.share_input(lane.inputs)
+    except BaseException:
+        task.close()
+        if shared is not None:
+            shared.leave(lane.models)
+        lane.tidy()
+        raise
+    return made
+
+
+def _shared(
+    key: SessionKey, name: str, spec: TaskSpec, lane: Lane, arena: Arena, others: Mapping[str, LoadedTask]
+) -> SharedModel:
+    """The lane's model for this task, with one user more; made if there is none with its outputs."""
+    found = lane.models.get(key)
+    if found is None or not found.covers(spec):
+        before = others[name].shared if name in others else None  # the task is moved, and so are those it shares with
+        companions = [
+            each
+            for each in others.values()
+            if each.absence is None and (each.lane is lane or (before is not None and each.shared is before))
+        ]
+        outputs = outputs_of(key, spec, [(each.spec, each.schedule) for each in companions if each.name != name])
+        made = load_model(replace(spec, threads=None, feed={}, decoder="raw", outputs=outputs), arena)
+        found = lane.models[key] = SharedModel(key, made, outputs)
+    found.users += 1
+    return found
+
+
+def _other(name: str, others: Mapping[str, LoadedTask], what: str) -> LoadedTask:
+    if name not in others:
+        close = get_close_matches(name, list(others), 1)
+        hint = f"; did you mean {close[0]!r}?" if close else "; add that one first"
+        raise ArgumentError(f"{what}: there is no task {name!r}{hint}")
+    if others[name].absence is not None:
+        raise ArgumentError(f"{what}: task {name!r} is not loaded at the moment")
+    return others[name]
+
+
+def _feed(made: LoadedTask, target: str, source: str, others: Mapping[str, LoadedTask]) -> None:
+    name, dot, output = source.partition(".")
+    if not dot:
+        raise ArgumentError(f"feed: {source!r} is not 'task.output'")
+    other = _other(name, others, "feed")
+    made.member.feed(made.task.native, other.member, other.task.native, output, target)
+
+
+def _follow(made: LoadedTask, schedule: Schedule, others: Mapping[str, LoadedTask]) -> None:
+    name, _, chosen = str(schedule.after).partition(".")
+    parent = _other(name, others, "after")
+    keys = list(parent.decoders)
+    if chosen in parent.task.functions:
+        raise ArgumentError(
+            f"after: {schedule.after!r} is decoded in Python, when the lanes are done with the frame; only boxes of native "
+            "decoders can be cropped"
+        )
+    if not keys:
+        raise ArgumentError(f"after: task {name!r} has no decoder, so it has no boxes")
+    if not chosen and len(keys) > 1:
+        raise ArgumentError(
+            f"after: task {name!r} has several results; say which: {', '.join(repr(f'{name}.{key}') for key in keys)}"
+        )
+    if chosen and chosen not in keys:
+        raise ArgumentError(f"after: task {name!r} has no result {chosen!r}; it has {', '.join(map(repr, keys))}")
+    index = keys.index(chosen) if chosen else 0
+    classes = None if schedule.only is None else _classes(schedule.only, parent.decoders[keys[index]].names, name)
+    most = schedule.max_crops or DEFAULT_MAX_CROPS
+    if schedule.max_crops is None and (made.task.functions or not made.decoders):
+        most = made.spec.batch
+    made.member.follow(parent.member, index, classes, most, schedule.padding)
+
+
+def _classes(only: tuple[str | int, ...], names: tuple[str, ...], task: str) -> list[int]:
+    classes: list[int] = []
+    for each in only:
+        if isinstance(each, int):
+            classes.append(each)
+        elif each in names:
+            classes += [index for index, label in enumerate(names) if label == each]
+        else:
+            close = get_close_matches(each, names, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ArgumentError(f"only: task {task!r} knows no label {each!r}{hint}")
+    return classes

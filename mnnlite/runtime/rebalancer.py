@@ -1,0 +1,275 @@
+"""Where the tasks of a runtime are: settled before the first frame, and moved while it runs if that is allowed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from mnnlite.errors import MnnliteError, StateError
+from mnnlite.runtime.placement import load_of, memory_of, place
+from mnnlite.runtime.replanning import Replan, Replanner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
+
+    from mnnlite.runtime.dispatcher import Dispatcher
+    from mnnlite.runtime.lane import Lane
+    from mnnlite.runtime.loaded_task import LoadedTask
+    from mnnlite.runtime.registry import TaskRegistry
+    from mnnlite.runtime.residency import ModelResidency
+    from mnnlite.runtime.turn import Turn
+
+__all__ = ["Rebalancer"]
+
+_GAIN = 0.1  # of the longest lane, for which tasks are loaded anew before the first frame
+_MEMORY_GAIN = 0.2  # of the feature maps, likewise
+_NS_PER_MFLOP = 100_000.0  # until one network was measured
+_LOOK_S = 0.05  # between two looks while frames are worked on
+_LOOK_FRAMES = 10  # and at least so many frames: costs are moving averages
+
+
+class Rebalancer:
+    """Knows what tasks cost and puts them where that is short.
+
+    Parameters
+    ----------
+    registry : TaskRegistry
+    residency : ModelResidency
+    dispatcher : Dispatcher
+    lanes : list of Lane
+    turn : Turn
+        Of changes.
+    speeds : list of float
+        Of the lanes.
+    replan : bool
+        Move tasks while frames are worked on.
+
+    Raises
+    ------
+    StateError
+        The system gives no thread for it.
+    """
+
+    def __init__(
+        self,
+        registry: TaskRegistry,
+        residency: ModelResidency,
+        dispatcher: Dispatcher,
+        lanes: Sequence[Lane],
+        turn: Turn,
+        speeds: Sequence[float],
+        replan: bool,
+    ) -> None:
+        self.replans: list[Replan] = []
+        self._registry, self._residency, self._dispatcher = registry, residency, dispatcher
+        self._lanes, self._turn, self._speeds = lanes, turn, speeds
+        self._measuring: list[Future[None]] = []
+        self._settled = True
+        self._replanner = Replanner(speeds)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        if replan and len(lanes) > 1:
+            self._thread = threading.Thread(target=self._watch, name="mnnlite-rebalancer", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                raise StateError(f"replan=True needs a thread, and the system gives none: {error}") from None
+
+    # ---- what tasks cost
+
+    def added(self, task: LoadedTask) -> None:
+        """A task is new in its lane: measure it there while others are loaded elsewhere."""
+        if len(self._lanes) == 1:
+            return  # nothing is to be placed
+        self._settled = self._settled and self._dispatcher.frames > 0
+        self._measuring = [each for each in self._measuring if not each.done()]
+        self._measuring.append(task.lane.call_soon(lambda: self._measure(task)))
+
+    def _measure(self, task: LoadedTask) -> None:
+        with self._registry.lock:
+            if self._registry.tasks.get(task.name) is not task or task.absence is not None:
+                return
+        task.measure()
+        with self._registry.lock:
+            if task.cost_ns and self._registry.tasks.get(task.name) is task:
+                self._registry.scheduler.latency.guess(task.name, task.cost_ns)
+
+    def loads(self) -> list[float]:
+        """Of each lane the nanoseconds a frame."""
+        with self._registry.lock:
+            tasks = list(self._registry.tasks.values())
+            return load_of([self._work(each) for each in tasks], [each.lane.index for each in tasks], self._speeds)
+
+    def _work(self, task: LoadedTask) -> float:
+        """Nanoseconds a frame on average, in a lane of speed 1: as seen, as measured at loading, or by its operations."""
+        scheduler = self._registry.scheduler
+        seen = scheduler.latency.mean(task.name) or task.cost_ns
+        cost = float(seen) * self._speeds[task.lane.index] if seen else self._guess(task)
+        period = scheduler.period_ns
+        if task.schedule.rate_hz and period:
+            return cost * min(1.0, task.schedule.rate_hz * period / 1e9)
+        return cost / task.schedule.every
+
+    def _guess(self, task: LoadedTask) -> float:
+        known = [each for each in self._registry.tasks.values() if each.cost_ns and each.mflops]
+        operations = sum(each.mflops for each in known)
+        rate = (
+            sum(each.cost_ns * self._speeds[each.lane.index] for each in known) / operations
+            if operations
+            else _NS_PER_MFLOP
+        )
+        return max(1e5, rate * task.mflops)
+
+    def shortest(self) -> Lane:
+        """The lane that has least to do."""
+        load = self.loads()
+        return self._lanes[min(range(len(self._lanes)), key=lambda lane: (load[lane], lane))]
+
+    # ---- before the first frame
+
+    @property
+    def settled(self) -> bool:
+        """No better placement is to be looked for before the next frame."""
+        return self._settled
+
+    def settle(self) -> None:
+        """Before the first frame: with the cost of all tasks known, another placement may be better."""
+        with self._turn:
+            self._registry.check_open()
+            for measured in self._measuring:
+                measured.exception()  # what could not be measured is guessed
+            self._measuring.clear()
+            if not self._settled and self._dispatcher.frames == 0:
+                self._place_anew()
+            self._settled = True
+        self._registry.log()
+
+    def _place_anew(self) -> None:
+        with self._registry.lock:
+            groups = self._groups()
+            costs, memory, now = self._facts(groups)
+            movable = [all(task.absence is None and task.in_flight == 0 for task in group) for group in groups]
+        count = len(self._lanes)
+        wanted = place(costs, self._speeds, memory, now, movable)
+        shorter = max(load_of(costs, wanted, self._speeds)) < (1 - _GAIN) * max(load_of(costs, now, self._speeds))
+        smaller = memory_of(memory, wanted, count) < (1 - _MEMORY_GAIN) * memory_of(memory, now, count)
+        if not (shorter or smaller):
+            return
+        moves = [(group, lane) for group, old, lane in zip(groups, now, wanted, strict=True) if old != lane]
+        for group, _ in moves:  # all of them first: what one lane gives up makes room for what it takes
+            for task in reversed(group):
+                self._residency.unload(task)
+        for group, lane in moves:
+            self._load_anew(group, self._lanes[lane])
+
+    def _load_anew(self, group: Sequence[LoadedTask], lane: Lane) -> None:
+        """Closed tasks, elsewhere; where that fails, in their old place; where that fails too, later."""
+        try:
+            made = self._load_group(group, lane)
+        except MnnliteError as error:
+            self._registry.say(logging.WARNING, f"task {group[0].name!r} stays in its lane: {error}")
+            lane = group[0].lane
+            try:
+                made = self._load_group(group, lane)
+            except MnnliteError as failure:
+                for task in group:
+                    self._residency.lose(task, failure)
+                return
+        self._registry.exchange(group, made, lane.index)
+
+    def _load_group(self, group: Sequence[LoadedTask], lane: Lane) -> dict[str, LoadedTask]:
+        """All of them or none."""
+        made: dict[str, LoadedTask] = {}
+        try:
+            for task in group:
+                others = {**self._registry.snapshot(), **made}
+                made[task.name] = self._residency.load(task.name, task.spec, task.schedule, lane, others)
+        except BaseException:
+            for task in reversed(made.values()):
+                self._registry.close_soon(task).result()
+            raise
+        return made
+
+    # Under the registry's lock:
+
+    def _facts(self, groups: Sequence[Sequence[LoadedTask]]) -> tuple[list[float], list[float], list[int]]:
+        """Of each group its cost, its feature maps and its lane."""
+        costs = [sum(self._work(task) for task in group) for group in groups]
+        memory = [float(max(0 if task.absence else task.dynamic for task in group)) for group in groups]
+        return costs, memory, [group[0].lane.index for group in groups]
+
+    def _groups(self) -> list[list[LoadedTask]]:
+        """Tasks that must be in one lane, together; each in the order of adding."""
+        group_of: dict[str, list[LoadedTask]] = {}
+        tasks = self._registry.tasks
+        for task in tasks.values():
+            near = [*task.needs, *self._sharing(task, group_of)]
+            joined = {id(group_of[name]): group_of[name] for name in near}
+            group = [*(each for other in joined.values() for each in other), task]
+            group_of.update((each.name, group) for each in group)
+        order = {name: i for i, name in enumerate(tasks)}
+        groups = {id(group): group for group in group_of.values()}
+        return [sorted(group, key=lambda each: order[each.name]) for group in groups.values()]
+
+    def _sharing(self, task: LoadedTask, before: Mapping[str, object]) -> list[str]:
+        """Tasks that have their session in common with this one, of those that were seen before."""
+        tasks = self._registry.tasks
+        return [name for name in before if task.shared is not None and tasks[name].shared is task.shared]
+
+    # ---- while frames are worked on
+
+    def _watch(self) -> None:
+        """The thread of ``replan=True``: looks every so often, and moves."""
+        seen = self._dispatcher.frames
+        while not self._stopping.wait(_LOOK_S):
+            frames = self._dispatcher.frames
+            if frames - seen < _LOOK_FRAMES:
+                continue
+            try:
+                self._look(frames - seen)
+            except Exception as error:  # a move that fails leaves tasks where they are
+                self._registry.say(logging.WARNING, f"replanning ended early: {error}")
+            seen = frames
+            self._registry.log()
+
+    def _look(self, frames: int) -> None:
+        """Is another placement so much better, for so long, that it pays?"""
+        with self._registry.lock:
+            groups = self._groups()
+            facts = self._facts(groups)
+            # What a network remembers does not travel.
+            movable = [not any(task.spec.state or task.absence for task in group) for group in groups]
+        found = self._replanner.look(frames, *facts, movable)
+        if found is None:
+            return
+        self.replans.append(found)
+        for first, lane in [(group[0].name, lane) for group, lane in zip(groups, found.lanes, strict=True)]:
+            with self._turn:
+                if self._stopping.is_set():
+                    return
+                with self._registry.lock:
+                    group = next((each for each in self._groups() if each[0].name == first), [])
+                if group and group[0].lane.index != lane and not any(task.absence for task in group):
+                    self._move(group, self._lanes[lane])
+
+    def _move(self, group: list[LoadedTask], lane: Lane) -> None:
+        """Load a group where it is wanted and let the next frame find it there. Only the two lanes stop, to load."""
+        begin = time.monotonic_ns()
+        made = self._load_group(group, lane)
+        for old in self._registry.exchange(group, made, lane.index):
+            self._registry.close_soon(old)
+        took = (time.monotonic_ns() - begin) / 1e6
+        names = ", ".join(map(repr, made))
+        self._registry.say(logging.INFO, f"moved {names} to lane {lane.index} in {took:.1f} ms")
+
+    def stop(self) -> None:
+        """Move nothing any more. Does not wait: a finaliser calls it."""
+        self._stopping.set()
+
+    def join(self) -> None:
+        """Wait for the thread's end, without the turn."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
