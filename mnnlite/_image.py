@@ -1,11 +1,14 @@
-"""What stands behind `ImageSpec.apply`: plans, kept, and run on the native handles of frames."""
+"""What stands behind `ImageSpec.apply`: plans, kept, and run on the native handles of frames.
+
+`specs` imports this file, so it names neither specs nor frames: it takes what has their attributes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,13 +20,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnnlite.frame import Frame
-    from mnnlite.specs import ImageSpec
-
-__all__ = ["convert"]
+__all__ = ["FrameLike", "convert"]
 
 
-def convert(spec: ImageSpec, frame: Frame | Sequence[Frame], out: NDArray[Any] | None = None) -> NDArray[Any]:
+class FrameLike(Protocol):
+    """A `mnnlite.Frame`, by what is needed of it."""
+
+    @property
+    def _handle(self) -> _core.FrameHandle: ...
+
+
+def convert(spec: Any, frame: FrameLike | Sequence[FrameLike], out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Convert frames to an input array; what `ImageSpec.apply` calls, see there."""
     handles = _handles(frame)
     size = spec.size
@@ -46,7 +53,7 @@ def convert(spec: ImageSpec, frame: Frame | Sequence[Frame], out: NDArray[Any] |
     return out
 
 
-def _handles(frames: Frame | Sequence[Frame]) -> list[_core.FrameHandle]:
+def _handles(frames: FrameLike | Sequence[FrameLike]) -> list[_core.FrameHandle]:
     if isinstance(handle := getattr(frames, "_handle", None), _core.FrameHandle):
         return [handle]
     handles = []
@@ -71,8 +78,6 @@ def _aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
 
 
 @lru_cache(maxsize=64)
-def _plan(
-    spec: ImageSpec, sample_format: int, bits: int, size: tuple[int, int], slots: int, isa: str
-) -> _core.ImagePlan:
+def _plan(spec: Any, sample_format: int, bits: int, size: tuple[int, int], slots: int, isa: str) -> _core.ImagePlan:
     """Plans are immutable, so one serves every thread. `isa` is only part of the key."""
     return _core.ImagePlan(spec, sample_format, bits, size[0], size[1], slots)

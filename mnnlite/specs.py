@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnnlite.frame import Frame
+    from mnnlite._image import FrameLike
 
 __all__ = ["ImageSpec", "TaskSpec", "TensorInfo"]
 
@@ -202,7 +202,7 @@ class ImageSpec:
         """`pad`, one number per channel."""
         return self.pad if isinstance(self.pad, tuple) else (self.pad,) * self.channels
 
-    def apply(self, frame: Frame | Sequence[Frame], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def apply(self, frame: FrameLike | Sequence[FrameLike], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Convert frames to an input array, exactly as a task does into its network's input. Needs no model.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,81 +71,90 @@ def test_decoder_header__stands_alone(checkout: Path) -> None:
     assert set(found) <= {"<stddef.h>", "<stdint.h>", "<stdbool.h>"}
 
 
-def module_of(dotted: str) -> str:
-    """'mnnlite.cli.run' -> 'cli'."""
+def room_of(dotted: str) -> str:
+    """'mnnlite.cli.run' -> 'cli'; '' is the package itself."""
     return ([*dotted.split("."), ""])[1]
 
 
-def imports(path: Path) -> Iterator[tuple[str, bool, int]]:
-    """Give each import of mnnlite: (module, inside a function, line). What only the type checker sees is left out."""
-
-    def walk(node: ast.AST, inside: bool) -> Iterator[tuple[str, bool, int]]:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-                continue
-            if isinstance(child, ast.Import):
-                yield from ((alias.name, inside, child.lineno) for alias in child.names)
-            elif isinstance(child, ast.ImportFrom):
-                assert child.level == 0, f"{path}:{child.lineno}: imports are written in full"
-                if child.module == "mnnlite":
-                    yield from ((f"mnnlite.{alias.name}", inside, child.lineno) for alias in child.names)
-                else:
-                    yield child.module or "", inside, child.lineno
-            yield from walk(child, inside or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)))
-
-    for name, inside, line in walk(ast.parse(path.read_text()), False):
-        if name == "mnnlite" or name.startswith("mnnlite."):
-            yield module_of(name), inside, line
+def sources(checkout: Path) -> dict[str, Path]:
+    """Every file of the package by the name it is imported under."""
+    found = {}
+    for path in sorted((checkout / "mnnlite").rglob("*.py")):
+        parts = path.relative_to(checkout).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
-def sources(checkout: Path) -> list[tuple[str, Path]]:
-    package = checkout / "mnnlite"
-    result = []
-    for path in sorted(package.rglob("*.py")):
-        first = path.relative_to(package).parts[0]
-        result.append(("" if first == "__init__.py" else first.removesuffix(".py"), path))
-    return result
+def imports(path: Path, files: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Give each import of mnnlite with its line: those inside functions and those for the type checker alone, too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in files or node.module == "mnnlite" else str(node.module) for name in inner]
+        else:
+            continue
+        yield from ((name, node.lineno) for name in names if name == "mnnlite" or name.startswith("mnnlite."))
 
 
 def test_python__imports_point_downwards(checkout: Path) -> None:
-    for module, path in sources(checkout):
-        if module == "reference":
+    files = sources(checkout)
+    for name, path in files.items():
+        room = room_of(name)
+        if room in {"", "reference"}:
             continue
-        for target, _, line in imports(path):
-            if target == module:
+        for target, line in imports(path, files):
+            other, where = room_of(target), f"{path.relative_to(checkout)}:{line}"
+            if other == room:
                 continue
-            where = f"{path.relative_to(checkout)}:{line}"
-            if target == "":
+            if other == "":
                 # The public face: whoever stands above everything may use it.
-                assert module in {"cli", "__main__"}, f"{where}: {module} imports the package it is part of"
+                assert room in {"cli", "__main__"}, f"{where}: {room} imports the package it is part of"
                 continue
-            assert module in LEVEL, f"{module} has no level yet: add it to LEVELS"
-            assert target in LEVEL, f"{where}: {target} has no level yet: add it to LEVELS"
-            assert LEVEL[target] <= LEVEL[module], f"{where}: {module} must not import {target}"
+            assert room in LEVEL, f"{room} has no level yet: add it to LEVELS"
+            assert other in LEVEL, f"{where}: {other} has no level yet: add it to LEVELS"
+            assert LEVEL[other] <= LEVEL[room], f"{where}: {room} must not import {other}"
 
 
-def test_python__no_circles(checkout: Path) -> None:
-    graph: dict[str, set[str]] = {}
-    for module, path in sources(checkout):
-        if module:
-            graph.setdefault(module, set()).update(
-                target for target, inside, _ in imports(path) if not inside and target not in {"", module}
-            )
+def test_python__files_import_each_other_without_circles(checkout: Path) -> None:
+    """File by file, whether the import is at the top, inside a function or for the type checker alone."""
+    files = sources(checkout)
+    graph = {name: {target for target, _ in imports(path, files)} & files.keys() for name, path in files.items()}
     while graph:
-        leaves = {module for module, targets in graph.items() if not targets & graph.keys()}
-        assert leaves, f"modules import each other in a circle: {sorted(graph)}"
-        for module in leaves:
-            del graph[module]
+        leaves = {name for name, targets in graph.items() if not targets & graph.keys()}
+        assert leaves, f"these files, or some of them, import each other in a circle: {_in_circles(graph)}"
+        for name in leaves:
+            del graph[name]
+
+
+def _in_circles(graph: dict[str, set[str]]) -> list[str]:
+    """Files that are reached from themselves."""
+
+    def reached(name: str) -> set[str]:
+        found: set[str] = set()
+        ahead = [name]
+        while ahead:
+            new = graph.get(ahead.pop(), set()) - found
+            found |= new
+            ahead += new
+        return found
+
+    return sorted(name for name in graph if name in reached(name))
 
 
 def test_demo__is_imported_by_the_command_line_alone(checkout: Path) -> None:
-    for module, path in sources(checkout):
-        if module not in {"demo", "cli"}:
+    files = sources(checkout)
+    for name, path in files.items():
+        if room_of(name) not in {"demo", "cli"}:
+            assert not [target for target, _ in imports(path, files) if room_of(target) == "demo"], path
             assert "mnnlite.demo" not in path.read_text(), f"{path}: only the command line knows the demo"
 
 
 def test_reference__never_imports_the_extension(checkout: Path) -> None:
-    for module, path in sources(checkout):
-        if module == "reference":
-            targets = {target for target, _, _ in imports(path)}
+    files = sources(checkout)
+    for name, path in files.items():
+        if room_of(name) == "reference":
+            targets = {room_of(target) for target, _ in imports(path, files)}
             assert targets <= {"reference", "errors", "specs"}, f"{path}: {targets}"
