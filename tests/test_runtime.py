@@ -227,7 +227,7 @@ def test_what_a_cascade_refuses(classes, family):
         with pytest.raises(mnnlite.ArgumentError, match="without a dot"):
             runtime.add("a.b", classes)
         with pytest.raises(mnnlite.ArgumentError, match="TaskSpec"):
-            runtime.add("x", "net.mnn")
+            runtime.add("x", 5)
         runtime.add("blue", classes, after="areas")
         with pytest.raises(mnnlite.ArgumentError, match="needed by 'blue'"):
             runtime.remove("areas")
