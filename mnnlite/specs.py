@@ -12,10 +12,19 @@ from mnnlite.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Literal, TypeAlias
 
     from numpy.typing import NDArray
 
     from mnnlite._image import FrameLike
+
+    Fit: TypeAlias = Literal["stretch", "letterbox", "crop"]
+    Color: TypeAlias = Literal["RGB", "BGR", "RGBA", "BGRA", "GRAY"]
+    Filter: TypeAlias = Literal["bilinear", "nearest", "area"]
+    Anchor: TypeAlias = Literal["center", "top_left", "bottom"]
+    DType: TypeAlias = Literal["float32", "float16", "uint8", "int8"]
+    Layout: TypeAlias = Literal["NCHW", "NHWC", "NC4HW4", "NC8HW8"]
+    Precision: TypeAlias = Literal["normal", "high", "low"]
 
 __all__ = ["ImageSpec", "TaskSpec", "TensorInfo"]
 
@@ -130,16 +139,16 @@ class ImageSpec:
     """
 
     size: tuple[int, int] | None = None
-    fit: str = "stretch"
-    color: str = "RGB"
+    fit: Fit = "stretch"
+    color: Color = "RGB"
     mean: tuple[float, ...] | float = 0.0
     std: tuple[float, ...] | float = 1.0
-    filter: str = "bilinear"
+    filter: Filter = "bilinear"
     pad: tuple[float, ...] | float = 0.0
-    anchor: str = "center"
+    anchor: Anchor = "center"
     multiple: int = 0
-    dtype: str | None = None
-    layout: str | None = None
+    dtype: DType | None = None
+    layout: Layout | None = None
     scale: float | None = None
     zero_point: int | None = None
 
@@ -297,7 +306,7 @@ class TaskSpec:
     state: Mapping[str, str] = field(default_factory=dict)
     feed: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
-    precision: str = "normal"
+    precision: Precision = "normal"
     external: Any = None
 
     def __post_init__(self) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
 
-from mnnlite import _core, descriptions, results
+from mnnlite import _core, decoders, descriptions, results
 from mnnlite.decoders import BatchItem, Decoder, Function, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
@@ -16,14 +16,25 @@ from mnnlite.specs import ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from typing_extensions import Self
+    from typing_extensions import Self, TypeVar
+
+    R = TypeVar("R", default=Any)
+    Path: TypeAlias = "str | os.PathLike[str]"
+    Images: TypeAlias = "ImageSpec | Mapping[str, ImageSpec] | None"
+    # What a decoder gives depends on its options: of points with confidences, of masks, of polygons.
+    Found: TypeAlias = "results.Detections | results.Keypoints"
+    Areas: TypeAlias = "results.Masks | results.Polygons"
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
 
 __all__ = ["Task", "load_model"]
 
 _STAGES = ("preprocess", "infer", "decode")
 
 
-class Task:
+class Task(Generic[R]):
     """One network's work on a frame in one native call: image to tensor, inference, tensor to results.
 
     Parameters
@@ -51,6 +62,112 @@ class Task:
     once it has met the frame's format and size.
     """
 
+    @overload
+    def __init__(self: Task[results.Results], spec: Path, *, arena: Arena | None = ...) -> None: ...
+    @overload
+    def __init__(
+        self: Task[Found], spec: Path | Model, *, image: Images = ..., decoder: decoders.Yolo, arena: Arena | None = ...
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Detections],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Ssd | decoders.FastestDet | decoders.YoloFastestV2 | decoders.NanoDet | decoders.CenterFace,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Classes],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Classification,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[Areas],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Segmentation,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Polylines],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Lanes,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Polygons],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.DbText,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Texts],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Ctc,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Keypoints],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Keypoints,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Embeddings],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Embedding,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[dict[str, NDArray[Any]]],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: Literal["raw"] | decoders.Raw,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[dict[str, results.Results]],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: Mapping[str, Decoder],
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[Any],
+        spec: TaskSpec | Model | Path,
+        *,
+        image: Images = ...,
+        decoder: Decoder | str | Mapping[str, Decoder] | None = ...,
+        arena: Arena | None = ...,
+        _model: Model | None = ...,
+    ) -> None: ...
     def __init__(
         self,
         spec: TaskSpec | Model | str | os.PathLike[str],
@@ -225,9 +342,9 @@ class Task:
         frame: Frame | NDArray[Any] | Sequence[Frame] | Sequence[NDArray[Any]] | None = None,
         format: str | None = None,
         *,
-        out: Any = None,
+        out: R | None = None,
         borrow: bool = False,
-    ) -> Any:
+    ) -> R:
         """Do the work for one frame, or for several in one batch.
 
         Parameters
@@ -264,7 +381,8 @@ class Task:
         """
         frames = self._frames(frame, format)
         native = self.native
-        kept, buffers, arrays = None, None, None
+        kept, buffers = None, None
+        arrays: Any = None
         if out is not None:
             if borrow:
                 raise ArgumentError(
@@ -277,6 +395,7 @@ class Task:
                 arrays = out
         found, raw, placed = native.run([each._handle for each in frames], borrow, buffers, arrays)
         self._python_ns = 0
+        result: R
         result, self._python_ns = self.collect(found, raw, placed, frames[0] if frames else None, kept)
         return result
 

@@ -1,12 +1,14 @@
 """Result types: sequences of rows, columns, JSON, adapters."""
 
 import copy
+import io
 import json
 import math
 import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mnnlite import _core, decoders, results
 from mnnlite.errors import ArgumentError
@@ -233,3 +235,103 @@ def test_a_copy_of_out_has_its_own_memory():
         spec.decode({"y": np.array([[1.0, 2.0]], np.float32)}, (4, 4), out=copied)
         assert kept.to_json() != copied.to_json()
         spec.decode({"y": np.array([[1.0, 2.0]], np.float32)}, (4, 4), out=kept)
+
+
+# ---- for other libraries
+
+
+def one_of_each():
+    """A result of every kind, from its decoder, and the empty ones beside."""
+    rng = np.random.default_rng(4)
+    names = ("a", "b", "c")
+    size = (64, 48)
+    box = np.array([[4, 4, 20, 30], [10, 8, 50, 40]], np.float32)
+    heat = np.zeros((1, 4, 12, 16), np.float32)
+    heat[0, :, 5, 7] = 1
+    mask = np.zeros((1, 2, 12, 16), np.float32)
+    mask[0, 1, 3:8, 4:12] = 1
+    text = np.zeros((1, 6, 4), np.float32)
+    text[0, :, 0] = 0.1
+    text[0, [0, 2], [1, 2]] = 0.9
+    return {
+        "classes": decoders.Classification(classes=names).decode({"o": rng.random((1, 3), np.float32)}, size),
+        "detections": results.Detections.from_arrays(box, [0.9, 0.5], [0, 2], names=names, frame_size=size),
+        "masks": decoders.Segmentation(classes=names).decode({"o": mask}, size),
+        "polygons": decoders.Segmentation(classes=names, output="polygons").decode({"o": mask}, size),
+        "polylines": results.Polylines.from_points(
+            [[(0, 1), (2, 3), (4.5, 6)]], [0.5], names=("lane",), frame_size=size
+        ),
+        "keypoints": decoders.Keypoints().decode({"o": heat}, size),
+        "texts": decoders.Ctc(keys=("x", "y", "z")).decode({"o": text}, size),
+        "embeddings": decoders.Embedding().decode({"o": rng.random((1, 8), np.float32)}, size),
+    }
+
+
+@pytest.mark.parametrize("kind", list(one_of_each()))
+def test_coco__every_kind(kind):
+    found = one_of_each()[kind]
+    entries = json.loads(json.dumps(found.to_coco(7)))
+    assert len(entries) == len(found) > 0
+    assert found[:0].to_coco() == []
+    for entry, row, score in zip(entries, found, found.scores, strict=True):
+        assert (entry["image_id"], entry["score"]) == (7, pytest.approx(score, abs=1e-5))
+        if kind == "keypoints":
+            assert entry["keypoints"] == pytest.approx(row.points.ravel(), abs=1e-3)
+            assert entry["num_keypoints"] == 4
+        if kind == "polygons":
+            assert entry["segmentation"] == [pytest.approx(row.points.ravel(), abs=1e-3)]
+
+
+@pytest.mark.parametrize("kind", list(one_of_each()))
+def test_arrow__every_kind(kind):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow has no wheel here")
+    found = one_of_each()[kind]
+    table, empty = found.to_arrow(), found[:0].to_arrow()
+    assert table.schema.equals(empty.schema, check_metadata=True)  # also where nothing was found
+    assert (table.num_rows, empty.num_rows) == (len(found), 0)
+    assert table.column("label").to_pylist() == found.labels
+    assert table.column("score").to_pylist() == found.scores.tolist()
+    if hasattr(found, "boxes_xyxy"):
+        assert table.column("box").to_pylist() == found.boxes_xyxy.tolist()
+        assert table.schema.field("box").type == pa.list_(pa.float32(), 4)
+    if kind == "keypoints":
+        assert table.column("keypoints").to_pylist() == found.points.tolist()
+    if kind == "texts":
+        assert table.column("text").to_pylist() == found.text
+    if kind == "embeddings":
+        assert table.column("embedding").to_pylist() == found.vectors.tolist()
+    assert table.schema.metadata[b"mnnlite.frame_size"] == b"64x48"
+
+
+@pytest.mark.parametrize("kind", list(one_of_each()))
+def test_supervision__every_kind_that_it_has_room_for(kind):
+    sv = pytest.importorskip(
+        "supervision", reason="supervision brings an OpenCV of its own and is not in the test group"
+    )
+    found = one_of_each()[kind]
+    if kind == "embeddings":
+        with pytest.raises(ArgumentError, match="no place for embeddings"):
+            found.to_supervision()
+        return
+    made = found.to_supervision()
+    assert len(made) == len(found)
+    np.testing.assert_array_equal(made.class_id, found.class_ids)
+    if kind == "keypoints":
+        np.testing.assert_array_equal(made.xy, found.points[..., :2])
+    elif kind != "classes":
+        assert isinstance(made, sv.Detections)
+        np.testing.assert_array_equal(made.xyxy, found.boxes_xyxy)
+    if kind == "masks":
+        assert made.mask.shape == (1, 48, 64)
+        assert made.mask.sum() == found.areas[0]
+
+
+@pytest.mark.parametrize("kind", list(one_of_each()))
+def test_notebook__a_picture_of_the_frames_size(kind):
+    found = one_of_each()[kind]
+    shown = np.asarray(Image.open(io.BytesIO(found._repr_png_())))
+    assert shown.shape == (48, 64, 3)
+    canvas = np.full((48, 64, 3), 40, np.uint8)
+    np.testing.assert_array_equal(shown, found.draw(canvas))
+    found.frame_size = None
+    assert found._repr_png_() is None

@@ -17,7 +17,7 @@ from mnnlite.specs import MAX_SIDE, ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
     from mnnlite.decoders import Decoder
-    from mnnlite.specs import TensorInfo
+    from mnnlite.specs import Color, TensorInfo
 
 __all__ = ["said_by_yolo", "size_of", "yolo"]
 
@@ -54,7 +54,7 @@ def yolo(network: Network, said: Mapping[str, Any], where: str) -> Reading:
     channels = said.get("channels", 3)
     if channels not in (1, 3):
         raise ArgumentError(f"{network.path}: {where} says channels {channels!r:.40}; wanted 3 or 1")
-    color = "RGB" if channels == 3 else "GRAY"
+    color: Color = "RGB" if channels == 3 else "GRAY"
     if task == "classify":
         image = ImageSpec(size=size, fit="crop", color=color, std=255.0)
     else:

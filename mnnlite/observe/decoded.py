@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnnlite.frame import Frame
-    from mnnlite.specs import TaskSpec
+    from mnnlite.specs import Precision, TaskSpec
 
 __all__ = ["Agreement", "DecodedComparison", "compare_decoded"]
 
@@ -149,7 +149,7 @@ def compare_decoded(
 
 
 def _task(path: str | os.PathLike[str], spec: TaskSpec, arena: Arena) -> Task:
-    return Task(replace(spec, model=path, precision=arena.precision, threads=None), arena=arena)
+    return Task(replace(spec, model=path, precision=cast("Precision", arena.precision), threads=None), arena=arena)
 
 
 def _parts(found: Any) -> Iterator[tuple[str, Any]]:

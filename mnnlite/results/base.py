@@ -10,6 +10,7 @@ import numpy as np
 from mnnlite import _core
 from mnnlite import draw as _draw
 from mnnlite.errors import ArgumentError
+from mnnlite.results import exports
 from mnnlite.results.rows import ALL, number, row_dtype
 
 if TYPE_CHECKING:
@@ -200,6 +201,42 @@ class Results:
             result.append(entry)
         return result
 
+    def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
+        """Rows as COCO result dictionaries: ``bbox`` is left, top, width, height; masks are uncompressed run lengths.
+
+        Parameters
+        ----------
+        image_id : int
+        """
+        return exports.coco(self, image_id)
+
+    def to_supervision(self) -> Any:
+        """The same as `supervision.Detections`; key points as `KeyPoints`, classes without boxes as `Classifications`.
+
+        Raises
+        ------
+        MissingExtraError
+            The package supervision is not installed.
+        ArgumentError
+            Embeddings: supervision has no place for them.
+        """
+        return exports.supervision(self)
+
+    def to_arrow(self) -> Any:
+        """A `pyarrow.Table`: columns ``item``, ``class_id``, ``label``, ``score`` and, where there are any, ``box``, ``area``,
+        ``polygon``, ``keypoints``, ``text``, ``embedding``, ``run_lengths``.
+
+        Raises
+        ------
+        MissingExtraError
+            pyarrow is not installed (``pip install "mnnlite[arrow]"``).
+        """
+        return exports.arrow(self)
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the rows on grey paper of the frame's size."""
+        return exports.picture(self)
+
     def _head(self, row: Any) -> dict[str, Any]:
         head: dict[str, Any] = {"label": self._label(int(row["class_id"]))} if row["class_id"] >= 0 else {}
         head["score"] = number(row["score"], 5)
@@ -252,15 +289,3 @@ class Boxed(Results):
     @staticmethod
     def _box(row: Any) -> list[float]:
         return [number(value) for value in row["box"]]
-
-    def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
-        """Rows as COCO result dictionaries: ``bbox`` is left, top, width, height."""
-        return [
-            {
-                "image_id": image_id,
-                "category_id": int(row["class_id"]),
-                "bbox": [number(value) for value in (*row["box"][:2], *(row["box"][2:] - row["box"][:2]))],
-                "score": number(row["score"], 5),
-            }
-            for row in self._rows
-        ]

@@ -79,23 +79,6 @@ class Detections(Boxed):
             entry["points"] = listed(self._pairs(index))
         return entry
 
-    def to_supervision(self) -> Any:
-        """The same as `supervision.Detections`; needs the package supervision.
-
-        Raises
-        ------
-        ImportError
-            The package is not installed.
-        """
-        import supervision  # type: ignore[import-not-found, unused-ignore]
-
-        return supervision.Detections(
-            xyxy=np.array(self.boxes_xyxy),
-            confidence=np.array(self.scores),
-            class_id=self.class_ids.astype(int),
-            data={"class_name": np.array(self.labels)},
-        )
-
     def _draw(self, image: NDArray[np.uint8], style: _draw.Style) -> None:
         # Worst first, so that the best lie on top.
         for index in reversed(range(len(self))):
