@@ -201,6 +201,14 @@ class Results:
             result.append(entry)
         return result
 
+    def _columns(self) -> dict[str, list[Any]]:
+        """What a kind holds beside item, class, score and box, a value a row: for other libraries."""
+        return {}
+
+    def _frame_masks(self) -> NDArray[np.bool_] | None:
+        """(N, H, W) bool over the frame, for kinds that have masks."""
+        return None
+
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
         """Rows as COCO result dictionaries: ``bbox`` is left, top, width, height; masks are uncompressed run lengths.
 

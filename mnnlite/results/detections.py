@@ -63,6 +63,9 @@ class Detections(Boxed):
             return np.empty((0, 0, 2), np.float32)
         return np.stack([self._pairs(index) for index in range(len(self))])
 
+    def _columns(self) -> dict[str, list[Any]]:
+        return {"points": list(self.points)}
+
     def _row(self, index: int) -> Detection:
         row = self._rows[index]
         class_id = int(row["class_id"])

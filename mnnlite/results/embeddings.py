@@ -32,6 +32,9 @@ class Embeddings(Results):
             return np.empty((0, 0), np.float32)
         return np.stack([self._values_of(index) for index in range(len(self))])
 
+    def _columns(self) -> dict[str, list[Any]]:
+        return {"embedding": list(self.vectors)}
+
     def _row(self, index: int) -> Embedding:
         return Embedding(int(self._rows["item"][index]), self._values_of(index))
 

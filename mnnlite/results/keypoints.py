@@ -34,6 +34,9 @@ class Keypoints(Boxed):
             return np.empty((0, 0, 3), np.float32)
         return np.stack([self._values_of(index).reshape(-1, 3) for index in range(len(self))])
 
+    def _columns(self) -> dict[str, list[Any]]:
+        return {"keypoints": list(self.points)}
+
     def _row(self, index: int) -> Skeleton:
         row = self._rows[index]
         class_id = int(row["class_id"])

@@ -97,6 +97,11 @@ class Masks(Boxed):
         spread[inside] = source[v[inside].astype(np.int64), u[inside].astype(np.int64)]
         return spread
 
+    def _frame_masks(self) -> NDArray[np.bool_] | None:
+        maps = {item: self.over_frame(item) for item in dict.fromkeys(self.items.tolist())}
+        pairs = zip(self.items.tolist(), self.class_ids.tolist(), strict=True)
+        return np.stack([maps[item] == class_id for item, class_id in pairs]) if maps else None
+
     def _row(self, index: int) -> Mask:
         row = self._rows[index]
         class_id = int(row["class_id"])

@@ -90,6 +90,9 @@ class _Vectors(Boxed):
                 mapped.append(projected[:, :2] / projected[:, 2:])
         return mapped
 
+    def _columns(self) -> dict[str, list[Any]]:
+        return {"polygon": list(self.points)}
+
     def _row(self, index: int) -> Shape:
         row = self._rows[index]
         class_id = int(row["class_id"])

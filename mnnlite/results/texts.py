@@ -55,6 +55,9 @@ class Texts(Boxed):
         first, count = int(self._rows["first_char"][index]), int(self._rows["char_count"][index])
         return self._chars[first : first + count].tobytes().decode("utf-8", "replace")
 
+    def _columns(self) -> dict[str, list[Any]]:
+        return {"text": self.text, "polygon": list(self.points)}
+
     def _row(self, index: int) -> Text:
         row, values = self._rows[index], self._values_of(index)
         return Text(int(row["item"]), self._text(index), float(row["score"]), values[:8].reshape(4, 2), values[8:])
