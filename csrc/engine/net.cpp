@@ -5,6 +5,7 @@
 #include <climits>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "engine/engine_message.hpp"
@@ -25,13 +26,14 @@ int32_t last_operator_type() {
 
 }  // namespace
 
-Status Net::open(const void* bytes, size_t size, WeightsFile weights, Net& result) noexcept {
+Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std::vector<std::string>& outputs, Net& result) noexcept try {
   if (size > INT_MAX) return Status::error(Code::model_format, "a model of %zu bytes; the engine takes at most %d", size, INT_MAX);
   const char* head = static_cast<const char*>(bytes);
   if (size > 8 && std::memcmp(head + 4, "TFL3", 4) == 0)
     return Status::error(Code::model_format, "a TFLite model, not an MNN one: convert it with \"mnnlite convert\"");
   VerifyOptions options;
   if (weights.is_open()) options.external_bytes = weights.size();
+  options.outputs = outputs;
   options.last_type = last_operator_type();
   VerifiedModel facts;
   MNNLITE_TRY(verify_model(bytes, size, options, facts));
@@ -59,6 +61,8 @@ Status Net::open(const void* bytes, size_t size, WeightsFile weights, Net& resul
   net.interpreter_->setSessionMode(MNN::Interpreter::Session_Output_User);  // outputs outside the shared buffer
   result = std::move(net);
   return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to open a model of %zu bytes", size);
 }
 
 void Net::release_buffer() noexcept {

@@ -14,6 +14,30 @@ enum { op_inputs, op_attribute_type, op_attribute, op_name, op_outputs, op_type,
 
 constexpr int32_t kMostTensors = 1 << 22;
 
+// Whether a text is UTF-8 (RFC 3629): names become strings of Python.
+bool is_utf8(const std::string& text) {
+  for (size_t i = 0; i < text.size();) {
+    const uint8_t lead = static_cast<uint8_t>(text[i]);
+    const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    if (length == 0 || length > text.size() - i) return false;
+    for (size_t next = 1; next < length; ++next)
+      if ((static_cast<uint8_t>(text[i + next]) & 0xc0) != 0x80) return false;
+    const uint8_t second = length > 1 ? static_cast<uint8_t>(text[i + 1]) : 0x80;
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f))
+      return false;
+    i += length;
+  }
+  return true;
+}
+
+// Operators whose outputs are as long as the values of their inputs make them.
+bool shapes_depend_on_content(int32_t type) {
+  return type == kNonMaxSuppression || type == kNonMaxSuppressionV2 || type == kWhere || type == kUnique || type == kSetDiff1D;
+}
+
+// Operators that make of a tensor's shape what does not depend on its values.
+bool reads_shapes_only(int32_t type) { return type == kShape || type == kRank || type == kSize; }
+
 // A name from a file, short, without what a terminal would act on.
 std::string shown(const std::string& name) {
   std::string text;
@@ -33,7 +57,10 @@ class Network {
     if (!net_.has(tensor_names)) return broken("its tensors have no names");
     tensors_ = net_.records(tensor_names);
     if (tensors_ > kMostTensors) return broken("it has more tensors than a network can have");
-    produced_.assign(tensors_, 0);
+    for (uint32_t tensor = 0; tensor < tensors_; ++tensor)
+      if (!is_utf8(net_.text(tensor_names, tensor))) return broken("a tensor's name is not UTF-8");
+    made_.assign(tensors_, kNobody);
+    of_content_.assign(tensors_, 0);
     MNNLITE_TRY(check_describes());
     const uint32_t count = net_.records(operators);
     for (uint32_t index = 0; index < count; ++index) MNNLITE_TRY(check_operator(index));
@@ -43,6 +70,7 @@ class Network {
     if (external_.beyond)
       return Status::error(Code::model_format, "the file with the model's weights is cut: %lld bytes, and the model reads up to %lld",
                            static_cast<long long>(options_.external_bytes), static_cast<long long>(external_.used));
+    MNNLITE_TRY(check_content());
     result.operators = count;
     result.tensors = tensors_;
     result.external_bytes = external_.used;
@@ -104,10 +132,55 @@ class Network {
       if (Fault what = check_counts(op, *facts, attribute)) return fault(index, record, what);
       if (Fault what = check_attribute(op, external_)) return fault(index, record, what);
     }
-    for (uint32_t i = 0; i < op.inputs.size(); ++i)
-      if (!produced_[static_cast<size_t>(op.inputs[i])]) return fault(index, record, "it reads a tensor that nothing before it has made");
-    for (uint32_t i = 0; i < op.outputs.size(); ++i) produced_[static_cast<size_t>(op.outputs[i])] = 1;
+    if (!is_utf8(record.text(op_name))) return fault(index, record, "its name is not UTF-8");
+    bool content = op.type == kInput;
+    for (uint32_t i = 0; i < op.inputs.size(); ++i) {
+      const size_t tensor = static_cast<size_t>(op.inputs[i]);
+      if (made_[tensor] == kNobody) return fault(index, record, "it reads a tensor that nothing before it has made");
+      content = content || of_content_[tensor];
+    }
+    for (uint32_t i = 0; i < op.outputs.size(); ++i) {
+      const size_t tensor = static_cast<size_t>(op.outputs[i]);
+      if (made_[tensor] != kNobody) return fault(index, record, "it makes a tensor that is there already");
+      made_[tensor] = index;
+      of_content_[tensor] = content && !reads_shapes_only(op.type);
+    }
     return {};
+  }
+
+  // Which operators the wanted outputs need, and whether one of them has no fixed shape.
+  Status check_content() const {
+    std::vector<uint8_t> needed(made_.size(), options_.outputs.empty());
+    for (uint32_t tensor = 0; tensor < tensors_; ++tensor)
+      for (const std::string& name : options_.outputs)
+        if (net_.text(tensor_names, tensor) == name) needed[tensor] = 1;
+    for (uint32_t index = net_.records(operators); index-- > 0;) {
+      const Record op = net_.record(operators, index);
+      const auto inputs = op.values<int32_t>(op_inputs), outputs = op.values<int32_t>(op_outputs);
+      bool wanted = false, content = false;
+      for (uint32_t i = 0; i < outputs.size(); ++i) wanted = wanted || needed[static_cast<size_t>(outputs[i])];
+      for (uint32_t i = 0; wanted && i < inputs.size(); ++i) {
+        needed[static_cast<size_t>(inputs[i])] = 1;
+        content = content || of_content_[static_cast<size_t>(inputs[i])];
+      }
+      if (wanted && content && shapes_depend_on_content(op.number(op_type))) {
+        char type[32];
+        return Status::error(Code::unsupported_model, "the shapes of operator %u \"%.40s\" (%s) depend on the values of its input, for which the engine "
+                             "has no sessions; cut before it: %s", index, shown(op.text(op_name)).c_str(), operator_name(op.number(op_type), type),
+                             cut_before(inputs).c_str());
+      }
+    }
+    return {};
+  }
+
+  // outputs=[...] with what an operator reads of the network's content.
+  std::string cut_before(const Values<int32_t>& inputs) const {
+    std::string text = "outputs=[";
+    for (uint32_t i = 0; i < inputs.size(); ++i) {
+      if (!of_content_[static_cast<size_t>(inputs[i])]) continue;
+      text += (text.back() == '[' ? "\"" : ", \"") + shown(net_.text(tensor_names, static_cast<uint32_t>(inputs[i]))) + "\"";
+    }
+    return text + "]";
   }
 
   static Fault check_counts(const Operator& op, const OperatorFacts& facts, uint8_t attribute) {
@@ -122,11 +195,14 @@ class Network {
                                                                                                                : "its attribute is another operator's";
   }
 
+  static constexpr uint32_t kNobody = UINT32_MAX;
+
   const Record net_;
   const VerifyOptions options_;
   ExternalBytes external_;
   uint32_t tensors_ = 0;
-  std::vector<uint8_t> produced_;
+  std::vector<uint32_t> made_;        // by which operator
+  std::vector<uint8_t> of_content_;   // whether a tensor's values depend on the values of the network's inputs
 };
 
 }  // namespace

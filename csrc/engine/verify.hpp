@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/status.hpp"
 
@@ -12,6 +13,7 @@ namespace mnnlite {
 
 struct VerifyOptions {
   int64_t external_bytes = -1;  // of the file with the weights; -1: there is none
+  std::vector<std::string> outputs;  // only the branch that leads to these is run; empty: all
   int32_t last_type = -1;       // operators above this number are unknown to the engine in use and not refused; -1: ours
 };
 

@@ -59,6 +59,11 @@ class Record {
     const uint8_t* at = target(slot) + 4 + size_t{index} * 4;
     return Record(at + read32(at));
   }
+  std::string text(int slot, uint32_t index) const {  // of a vector of them
+    const uint8_t* at = target(slot) + 4 + size_t{index} * 4;
+    at += read32(at);
+    return std::string(reinterpret_cast<const char*>(at + 4), read32(at));
+  }
   std::string text(int slot) const {
     const uint8_t* at = target(slot);
     return at ? std::string(reinterpret_cast<const char*>(at + 4), read32(at)) : std::string();

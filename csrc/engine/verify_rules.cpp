@@ -8,6 +8,7 @@ namespace mnnlite {
 namespace {
 
 constexpr int32_t kMostSide = 65535;
+constexpr int64_t kMostInput = 1 << 26;  // elements: two frames of 4K in three channels
 
 bool within(int64_t value, int64_t least, int64_t most) noexcept { return value >= least && value <= most; }
 bool is_axis(int32_t value) noexcept { return within(value, -int32_t{kMostAxes}, kMostAxes); }
@@ -107,7 +108,7 @@ Fault check_input(const Record& input) noexcept {
   for (uint32_t axis = 0; axis < extents.size(); ++axis) {
     if (extents[axis] < -1) return "its shape is not possible";
     product *= extents[axis] > 0 ? extents[axis] : 1;
-    if (product > INT32_MAX) return "its shape is not possible";
+    if (product > kMostInput) return "its shape has more elements than an input can have";
   }
   if (input.scalar<uint8_t>(format, 2) > 3) return "its layout is not known";
   switch (input.number(type, kFloat)) {
@@ -237,7 +238,7 @@ Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept {
     case kConst: case kTrainableParam: return check_constant(record, true, external);
     case kSpaceToBatchNd: case kBatchToSpaceNd: return check_space_batch(op, external);
     case kRaster: return check_raster(op.attribute == T::extra ? record : Record());
-    case kReshape: case 61:  // and QuantizedReshape
+    case kReshape: case kQuantizedReshape:
       if (op.inputs.size() == 1 && !record.has(0)) return "its shape is missing";
       break;
     default: break;

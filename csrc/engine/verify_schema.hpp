@@ -67,10 +67,11 @@ const char* operator_name(int32_t type, char (&text)[32]) noexcept;
 // Numbers of operators that are treated apart.
 enum OperatorType : int32_t {
   kArgMax = 2, kBatchToSpaceNd = 5, kBinaryOp = 7, kCast = 9, kConcat = 10, kConst = 11, kConvolution = 12,
-  kConvolutionDepthwise = 13, kDeconvolution = 17, kDeconvolutionDepthwise = 18, kIm2Col = 29, kInput = 34,
-  kNonMaxSuppression = 41, kNonMaxSuppressionV2 = 42, kPermute = 46, kPooling = 47, kReshape = 73, kSpaceToBatchNd = 86,
-  kCol2Im = 88, kWhere = 103, kDilation2D = 121, kRaster = 128, kPlugin = 256, kConv2DBackPropFilter = 265,
-  kTrainableParam = 266, kConvInt8 = 513, kDepthwiseConvInt8 = 515, kWhile = 600, kIf = 601, kLastKnown = 604,
+  kConvolutionDepthwise = 13, kDeconvolution = 17, kDeconvolutionDepthwise = 18, kUnique = 24, kIm2Col = 29, kInput = 34,
+  kNonMaxSuppression = 41, kNonMaxSuppressionV2 = 42, kPermute = 46, kPooling = 47, kQuantizedReshape = 61, kRank = 66,
+  kReshape = 73, kShape = 80, kSize = 82, kSpaceToBatchNd = 86, kCol2Im = 88, kWhere = 103, kDilation2D = 121,
+  kRaster = 128, kPlugin = 256, kSetDiff1D = 260, kConv2DBackPropFilter = 265, kTrainableParam = 266, kConvInt8 = 513,
+  kDepthwiseConvInt8 = 515, kWhile = 600, kIf = 601, kLastKnown = 604,
 };
 
 // Numbers of element types in files.
