@@ -25,6 +25,7 @@ from mnnlite.errors import (
     OutputError,
     UnsupportedModelError,
 )
+from mnnlite.trial import crashed
 
 __all__ = ["convert"]
 
@@ -168,10 +169,7 @@ def _check_whole(made: Path, source: Path) -> None:
     if done.returncode == 0:
         return
     if done.returncode < 0:
-        crash = _signal_name(-done.returncode)
-        raise UnsupportedModelError(
-            f"the engine crashes on what the converter made of {source} ({crash})", op="convert"
-        )
+        raise crashed(f"what the converter made of {source}", -done.returncode, "convert")
     said = done.stderr.decode(errors="replace").strip().splitlines()
     raise ModelFormatError(
         f"the converter wrote a damaged file for {source}; is the disk full? ({said[-1] if said else 'no message'})",

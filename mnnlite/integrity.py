@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from typing import TYPE_CHECKING
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError, ModelFormatError
+from mnnlite.specs import checked_hash
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Source: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
     Path: TypeAlias = "str | os.PathLike[str]"
 
-__all__ = ["checked_hash", "file_hash", "open_model", "weights_beside"]
+__all__ = ["file_hash", "open_model", "weights_beside"]
 
 _PART = 1 << 20
 
@@ -72,21 +72,6 @@ def weights_beside(source: Path) -> str | None:
     """Where the converter puts the weights of a model that does not hold them, if there is such a file."""
     beside = f"{os.fspath(source)}.weight"
     return beside if os.path.isfile(beside) else None
-
-
-def checked_hash(text: object, key: str) -> str | None:
-    """Give a SHA-256 in lower case; None stays None.
-
-    Raises
-    ------
-    ArgumentError
-        It is not 64 hexadecimal digits.
-    """
-    if text is None:
-        return None
-    if not isinstance(text, str) or not re.fullmatch("[0-9a-fA-F]{64}", text):
-        raise ArgumentError(f"{key} is {text!r}; it must be the 64 hexadecimal digits of a SHA-256")
-    return text.lower()
 
 
 def file_hash(path: Path) -> str:

@@ -19,6 +19,7 @@ from mnnlite import errors
 from mnnlite.errors import ArgumentError, EngineError, MnnliteError
 from mnnlite.model import Model
 from mnnlite.proc import high_water, process, reset_high_water, trim
+from mnnlite.trial import crashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -154,8 +155,10 @@ def measure(source: str | os.PathLike[str], options: Mapping[str, Any], run: boo
     ------
     MnnliteError
         What loading it raises.
+    ModelFormatError
+        The engine crashed on the file in the child.
     EngineError
-        The child ended without an answer: the file crashes the engine.
+        The child ended without an answer.
     """
     request = {"source": os.path.abspath(source), "options": dict(options), "run": run}
     return run_of(
@@ -177,6 +180,8 @@ def run_in_child(module: str, function: str, request: Any, what: str, timeout_s:
         )
     except subprocess.TimeoutExpired:
         raise EngineError(f"loading {what} in a child process took more than {timeout_s} s", op="cost") from None
+    if done.returncode < 0:
+        raise crashed(what, -done.returncode, "cost")
     try:
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

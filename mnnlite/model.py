@@ -14,6 +14,7 @@ from mnnlite import _core
 from mnnlite.errors import ArgumentError, ClosedError, EngineError, ModelError, ModelFormatError, ModelNotFoundError
 from mnnlite.integrity import open_model
 from mnnlite.specs import TensorInfo
+from mnnlite.trial import seconds_of, trial_options, try_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,6 +137,12 @@ class Arena:
         """Whether ``precision="low"`` really means half floats on this CPU."""
         return self.native.computes_in_half
 
+    def options(self) -> dict[str, Any]:
+        """What it was made with, as plain data: arguments of another one like it."""
+        weights = {} if self.weights == "heap" else {"weights": self.weights, "weights_dir": self.weights_dir}
+        names = ("backend", "precision", "memory_mode", "power", "threads", "winograd")
+        return {**{name: getattr(self, name) for name in names}, **weights}
+
     def shrink(self) -> None:
         """Give the shared buffer and the weights of closed models back to the system.
 
@@ -189,6 +196,10 @@ class Model:
     sha256, weights_sha256 : str, optional
         What the model and the file with its weights must hash to, in hexadecimal digits; ``mnnlite lock`` writes them
         into a pipeline file.
+    trial : bool or float
+        Load and run the model in a child process first, where a crash of the engine is an error (some tenths of a second
+        for Python to start; once for the same file and options): for files of unknown origin. A number is how many
+        seconds that may take, 60 if True.
     arena : Arena, optional
         Share a runtime with other models. Without it the model has its own, made from `arena_options`.
     fallback : {None, "cpu"}
@@ -202,7 +213,8 @@ class Model:
     ------
     ModelNotFoundError, ModelFormatError
         There is no such file; or it is empty, damaged, not an MNN model, or has another hash. Every model is verified
-        before the engine gets it: what it refers to is there, and each operator has what the engine needs of it.
+        before the engine gets it: what it refers to is there, and each operator has what the engine needs of it. With
+        `trial`: the engine crashed on it.
     UnsupportedModelError
         The engine cannot execute it: an unknown operator, or shapes that depend on the content of the input.
     TensorNotFoundError
@@ -225,6 +237,7 @@ class Model:
         external: str | os.PathLike[str] | None = None,
         sha256: str | None = None,
         weights_sha256: str | None = None,
+        trial: bool | float = False,
         arena: Arena | None = None,
         fallback: str | None = None,
         _images: Sequence[tuple[str, int, int, int, int, str]] = (),
@@ -241,6 +254,10 @@ class Model:
         try:
             check_kind(source)
             model, weights = open_model(source, external, sha256, weights_sha256)
+            limit = seconds_of(trial)
+            if limit is not None:
+                options = trial_options(outputs, _shapes(shapes), _images, resizable, self.arena.options())
+                try_model(model, weights, options, limit, self._name)
             self._native = _core.Model(
                 model,
                 weights,

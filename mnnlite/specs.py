@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
+from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -290,6 +292,10 @@ class TaskSpec:
         Of a runtime of its own.
     external : path, optional
         The file of external weights.
+    sha256, weights_sha256 : str, optional
+        What the model and the file of weights must hash to; ``mnnlite lock`` writes them.
+    trial : bool or float
+        Load and run the model in a child process first; see `Model`.
 
     Raises
     ------
@@ -308,12 +314,18 @@ class TaskSpec:
     threads: int | None = None
     precision: Precision = "normal"
     external: Any = None
+    sha256: str | None = None
+    weights_sha256: str | None = None
+    trial: bool | float = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "batch", _whole("batch", self.batch, 1, 1024))
         if self.threads is not None:
             object.__setattr__(self, "threads", _whole("threads", self.threads, 1, 32))
         _word("precision", self.precision, PRECISIONS)
+        for key in ("sha256", "weights_sha256"):
+            object.__setattr__(self, key, checked_hash(getattr(self, key), key))
+        seconds_of(self.trial)
         for name, source in self.feed.items():
             if not isinstance(name, str) or (isinstance(source, str) and "." not in source):
                 raise ArgumentError(f"feed: got {name!r}: {source!r}, wanted input name to 'task.output' or an array")
@@ -326,3 +338,18 @@ class TaskSpec:
         for name, output in self.state.items():
             if not isinstance(name, str) or not isinstance(output, str):
                 raise ArgumentError(f"state: got {name!r}: {output!r}, wanted input name to output name")
+
+
+def checked_hash(text: object, key: str) -> str | None:
+    """Give a SHA-256 in lower case; None stays None.
+
+    Raises
+    ------
+    ArgumentError
+        It is not 64 hexadecimal digits.
+    """
+    if text is None:
+        return None
+    if not isinstance(text, str) or not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise ArgumentError(f"{key} is {text!r}; it must be the 64 hexadecimal digits of a SHA-256")
+    return text.lower()

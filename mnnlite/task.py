@@ -11,8 +11,10 @@ from mnnlite import _core, decoders, descriptions, results
 from mnnlite.decoders import BatchItem, Decoder, Function, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
+from mnnlite.integrity import open_model
 from mnnlite.model import Arena, Model
 from mnnlite.specs import ImageSpec, TaskSpec
+from mnnlite.trial import trial_options, try_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -503,10 +505,6 @@ def _by_path(path: str | os.PathLike[str], arena: Arena | None) -> tuple[TaskSpe
 
 def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
     """Load the model of a task, with the shapes that its pictures give it."""
-    images = _images(spec.image)
-    hints = [
-        (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in images.items()
-    ]
     options: dict[str, Any] = {"precision": spec.precision} if arena is None else {}
     if spec.threads is not None:
         options["threads"] = spec.threads
@@ -515,7 +513,25 @@ def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
         outputs=spec.outputs,
         shapes=spec.shapes,
         external=spec.external,
+        sha256=spec.sha256,
+        weights_sha256=spec.weights_sha256,
+        trial=spec.trial,
         arena=arena,
-        _images=hints,
+        _images=_image_hints(spec),
         **options,
     )
+
+
+def try_task(spec: TaskSpec, arena_options: Mapping[str, Any], seconds: float) -> None:
+    """Load and run the model of a task in a child process, as `load_model` would in an arena of these options."""
+    model, weights = open_model(spec.model, spec.external, spec.sha256, spec.weights_sha256)
+    options = trial_options(spec.outputs, spec.shapes, _image_hints(spec), False, arena_options)
+    what = "bytes" if isinstance(spec.model, (bytes, bytearray, memoryview)) else os.fspath(spec.model)
+    try_model(model, weights, options, seconds, what)
+
+
+def _image_hints(spec: TaskSpec) -> list[tuple[str, int, int, int, int, str]]:
+    images = _images(spec.image)
+    return [
+        (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in images.items()
+    ]

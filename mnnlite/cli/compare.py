@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import observe, pipeline, video
-from mnnlite.cli.options import DEFAULTS, add_model_options, model_options, read_inputs
+from mnnlite.cli.options import DEFAULTS, add_model_options, model_options, read_inputs, try_file
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
 from mnnlite.files import check_folder
@@ -61,6 +61,10 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         check_folder(args.report)
     options = model_options(args)
     shapes = options.pop("shapes")
+    if options.pop("trial"):
+        for path, said in ((args.a, options), (args.b, {})):
+            if Path(path).suffix.lower() == ".mnn":
+                try_file(path, shapes, said)
     options = {name: value for name, value in options.items() if value != DEFAULTS[name]}
     given = read_inputs(args.input) if args.input else None
     finding = None

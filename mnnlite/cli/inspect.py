@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import decoders, descriptions, observe
 from mnnlite.cli.networks import check_network
-from mnnlite.cli.options import shapes_of
+from mnnlite.cli.options import add_trial_option, shapes_of
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
@@ -48,6 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="what the session became: operators in order with type, backend and memory, branches, what fell back",
     )
     parser.add_argument("--precision", choices=("normal", "high", "low"), default="normal", help="with --plan")
+    add_trial_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
 
@@ -86,7 +87,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     said = descriptions.SelfDescription(args.model)
     shapes = shapes_of(args.shape)
     sizes = [] if shapes else said.image_sizes()
-    with Model(args.model, outputs=args.output, shapes=shapes, precision=args.precision, _images=sizes) as model:
+    options = {"precision": args.precision, "trial": args.trial}
+    with Model(args.model, outputs=args.output, shapes=shapes, _images=sizes, **options) as model:
         known = facts(model)
         used = _used(said, model)
         plan = observe.plan(model) if args.plan else None

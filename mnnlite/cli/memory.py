@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--source", metavar="SOURCE", help="for pipelines: a picture or video to run on; noise otherwise"
     )
-    add_model_options(parser)
+    add_model_options(parser, trial=False)  # what is measured is loaded in a child process
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the curve as .png, .svg or .pdf")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
@@ -44,6 +44,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         observe.check_picture(args.plot)
         check_folder(args.plot)
     given = model_options(args)
+    del given["trial"]
     found: dict[str, Measured] = {}
     failed: dict[str, str] = {}
     for path in args.models:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, MnnliteError
+from mnnlite.integrity import open_model
+from mnnlite.trial import SECONDS, trial_options, try_model
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["DEFAULTS", "add_model_options", "model_options", "read_inputs", "shapes_of"]
+__all__ = ["DEFAULTS", "add_model_options", "add_trial_option", "model_options", "read_inputs", "shapes_of", "try_file"]
 
 DEFAULTS = {
     "shapes": {},
@@ -21,12 +25,13 @@ DEFAULTS = {
     "memory_mode": "normal",
     "winograd": "large",
     "threads": 1,
+    "trial": False,
 }
 _LEVELS = ("normal", "high", "low")
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add them to a command's parser."""
+def add_model_options(parser: argparse.ArgumentParser, trial: bool = True) -> None:
+    """Add them to a command's parser; `trial`: it loads the model itself."""
     parser.add_argument(
         "--shape",
         action="append",
@@ -43,6 +48,18 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--winograd", choices=("large", "small", "none"), default="large", help="small, none: less memory, more time"
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N")
+    if trial:
+        add_trial_option(parser)
+
+
+def add_trial_option(parser: argparse.ArgumentParser) -> None:
+    """Add it to a command's parser: models that a command looks into come from anywhere."""
+    parser.add_argument(
+        "--no-trial",
+        dest="trial",
+        action="store_false",
+        help="load the model here at once, not in a child process first",
+    )
 
 
 def model_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +71,19 @@ def model_options(args: argparse.Namespace) -> dict[str, Any]:
         "memory_mode": args.memory_mode,
         "winograd": args.winograd,
         "threads": args.threads,
+        "trial": getattr(args, "trial", False),
     }
+
+
+def try_file(path: str | os.PathLike[str], shapes: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Load and run an .mnn file in a child process: raises if the engine does not survive it, and nothing else."""
+    model, weights = open_model(path)
+    arena = {name: value for name, value in {**DEFAULTS, **options}.items() if name not in ("shapes", "trial")}
+    try:
+        try_model(model, weights, trial_options(None, shapes, (), False, arena), SECONDS, os.fspath(path))
+    except MnnliteError as error:
+        if error.op == "trial":
+            raise
 
 
 def shapes_of(words: list[str]) -> dict[str, tuple[int, ...]]:

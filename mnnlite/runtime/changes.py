@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from mnnlite.errors import ArgumentError
 from mnnlite.runtime.budget import NoRoomError
 from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
+from mnnlite.task import try_task
+from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
     import os
@@ -35,6 +37,10 @@ class TaskChanges:
     rebalancer : Rebalancer
     lanes : list of Lane
     turn : Turn
+    threads : int
+        Of the engine, where a task does not say.
+    trial : float, optional
+        How many seconds the trial of a new task may take in a child process; None: only tasks that ask for one are tried.
     """
 
     def __init__(
@@ -44,14 +50,17 @@ class TaskChanges:
         rebalancer: Rebalancer,
         lanes: Sequence[Lane],
         turn: Turn,
+        threads: int,
+        trial: float | None,
     ) -> None:
         self._registry, self._residency, self._rebalancer = registry, residency, rebalancer
-        self._lanes, self._turn = lanes, turn
+        self._lanes, self._turn, self._threads, self._trial = lanes, turn, threads, trial
 
     def add(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> None:
         """As `Runtime.add`."""
         name, spec = check_spec(name, spec)
         spec = absolute(spec)
+        self._try(spec)
         self._residency.demand_of(name, spec, 0)  # found before the turn: it may take a child process
         with self._change():
             tasks = self._registry.snapshot()
@@ -101,12 +110,20 @@ class TaskChanges:
         """As `Runtime.replace`."""
         _, spec = check_spec(name, spec)
         spec = absolute(spec)
+        self._try(spec)
         self._residency.demand_of(name, spec, 0)  # found before the turn: it may take a child process
         with self._change():
             old = self._unneeded(name)
             if needs_of(spec, old.schedule) != old.needs:
                 raise ArgumentError(f"task {name!r} takes tensors of other tasks now; remove it and add it anew")
             self._swap(old, self._residency.load(name, spec, old.schedule, old.lane))
+
+    def _try(self, spec: TaskSpec) -> None:
+        """In a child process, where that is wanted; before the turn, so that nobody waits for it."""
+        seconds = seconds_of(spec.trial) or self._trial
+        if seconds is not None:
+            options = self._lanes[0].arena_options(spec.precision, spec.threads or self._threads)
+            try_task(spec, options, seconds)
 
     def _swap(self, old: LoadedTask, new: LoadedTask) -> None:
         if self._registry.leave(old, new):

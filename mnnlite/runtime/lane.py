@@ -109,6 +109,11 @@ class Lane:
             self.arenas[key] = Arena(precision=precision, threads=threads, **self.options)
         return self.arenas[key]
 
+    def arena_options(self, precision: str, threads: int) -> dict[str, Any]:
+        """What `Arena.options` of such an arena would be."""
+        usual = {"backend": "cpu", "memory_mode": "normal", "power": "normal", "winograd": "large"}
+        return {**usual, "precision": precision, "threads": threads, **self.options}
+
     def shrink(self) -> None:
         """On the lane's thread: give the feature maps back, until the next run."""
         for arena in self.arenas.values():

@@ -29,6 +29,7 @@ from mnnlite.runtime.stats import prometheus
 from mnnlite.runtime.stream import Stream
 from mnnlite.runtime.trace import Trace
 from mnnlite.runtime.turn import Turn
+from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
     import os
@@ -82,6 +83,8 @@ class Runtime:
         Where the files with weights are made, without names: a folder on a disk. ``/var/tmp`` if not said.
     watchdog_s : float
         A run that takes longer is reported: logged, and listed in `stats`.
+    trial : bool or float
+        Load and run each new task's model in a child process first, where a crash of the engine is an error; see `Model`.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class Runtime:
         max_failures: int = 3,
         watchdog_s: float = 10.0,
         weights_dir: str | os.PathLike[str] | None = None,
+        trial: bool | float = False,
     ) -> None:
         for name, value, most in (
             ("lanes", lanes, 64),
@@ -141,6 +145,7 @@ class Runtime:
         bound = assign(there, lanes, cores, force)
         limit = None if memory is None else parse(memory)
         options = memory_options(weights, weights_dir, winograd)
+        trial_s = seconds_of(trial)
         self.threads = threads
         callers: set[int] = set()  # threads that a lane waits for
         native = _core.Lanes(lanes)
@@ -170,7 +175,9 @@ class Runtime:
             for lane in self._lanes:
                 lane.stop()
             raise
-        self._changes = TaskChanges(self._registry, self._residency, self._rebalancer, self._lanes, self._turn)
+        self._changes = TaskChanges(
+            self._registry, self._residency, self._rebalancer, self._lanes, self._turn, threads, trial_s
+        )
         self._report = RuntimeReport(
             self._registry, self._residency, self._dispatcher, self._rebalancer, self._lanes, threads
         )

@@ -71,7 +71,8 @@ def key_of(spec: TaskSpec, schedule: Schedule) -> SessionKey | None:
     # A file that was written anew is another network.
     which = (os.path.abspath(spec.model), file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns)
     external = None if spec.external is None else os.fspath(spec.external)
-    return (*which, external, shapes, images, spec.batch, spec.precision, spec.threads)
+    hashes = (spec.sha256, spec.weights_sha256)
+    return (*which, external, *hashes, shapes, images, spec.batch, spec.precision, spec.threads)
 
 
 def outputs_of(key: SessionKey, spec: TaskSpec, others: Iterable[tuple[TaskSpec, Schedule]]) -> list[str] | None:

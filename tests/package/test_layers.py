@@ -24,11 +24,11 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors"},
-    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image", "integrity"},
+    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image", "integrity", "trial"},
     {"draw", "reference"},
     {"model", "decoders", "results", "frame"},
     {"descriptions"},
-    {"task", "memory_probe", "cost", "memory_report", "video", "convert"},
+    {"task", "trial_child", "memory_probe", "cost", "memory_report", "video", "convert"},
     {"runtime"},
     {"observe", "pipeline"},
     {"mapping"},
