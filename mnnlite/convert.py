@@ -105,7 +105,6 @@ def convert(
             descriptions.carry(source, made)
             weights = made.with_name(made.name + ".weight")
             if external and weights.exists():
-                _check_room(Path(folder), weights)
                 os.replace(weights, target.with_name(weights.name))
             os.replace(made, target)
     except OSError as error:
@@ -175,16 +174,6 @@ def _check_whole(made: Path, source: Path) -> None:
         f"the converter wrote a damaged file for {source}; is the disk full? ({said[-1] if said else 'no message'})",
         op="convert",
     )
-
-
-def _check_room(folder: Path, weights: Path) -> None:
-    """A cut-off file of weights loads without complaint, so ask the disk whether it is full."""
-    try:
-        with (folder / "probe").open("wb") as probe:
-            probe.write(bytes(1 << 16))
-            os.fsync(probe.fileno())
-    except OSError as error:
-        raise OutputError(f"cannot write {weights.name}: {error.strerror}", op="convert") from None
 
 
 def _signal_name(number: int) -> str:
