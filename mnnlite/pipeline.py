@@ -77,11 +77,15 @@ class Pipeline:
     schedules : dict of str to Schedule
         When each task runs and on what: what `Runtime.add` takes beside the spec. Tasks that are not named run on every
         whole frame.
+    map, camera : dict
+        What is an element of a map, and how the camera is mounted: for `mnnlite.mapping`, which checks them.
     """
 
     tasks: Mapping[str, TaskSpec]
     runtime: Mapping[str, Any] = field(default_factory=dict)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    map: Mapping[str, Any] = field(default_factory=dict)
+    camera: Mapping[str, Any] = field(default_factory=dict)
     # Of a loaded file: where an error of `open` comes from.
     _nodes: Mapping[str, _Node] = field(default_factory=dict, repr=False, compare=False)
 
@@ -119,6 +123,10 @@ class Pipeline:
             runtime.close()
             raise
         return runtime
+
+    def blame(self, table: str, error: MnnliteError) -> PipelineError:
+        """The error of whoever checks ``[map]`` or ``[camera]``, with file and line where they are known."""
+        return self._nodes[table].error(str(error)) if table in self._nodes else PipelineError(str(error), key=table)
 
     def _order(self) -> list[str]:
         """Names, those that others take something from before these."""
@@ -229,7 +237,7 @@ def _choice(names: list[str]) -> str:
 
 
 def _pipeline(root: _Node) -> Pipeline:
-    top = root.table(("task", "runtime"))
+    top = root.table(("task", "runtime", "map", "camera"))
     runtime = top["runtime"].table(_RUNTIME) if "runtime" in top else {}
     if "task" not in top:
         raise root.error("no [[task]] in the file; a pipeline has at least one")
@@ -245,11 +253,14 @@ def _pipeline(root: _Node) -> Pipeline:
         nodes[name] = _Node(node.file, node.lines, node.path, f"task.{name}", node.value)
         tasks[name], schedules[name] = _task(nodes[name])
     _check_needs(tasks, schedules, nodes)
+    others: dict[str, _Node] = {name: top[name] for name in ("runtime", "map", "camera") if name in top}
     pipeline = Pipeline(
         tasks,
         {key: node.value for key, node in runtime.items()},
         schedules,
-        {"runtime": top["runtime"]} if runtime else {},
+        others["map"].value if others.get("map") is not None and others["map"].table() else {},
+        others["camera"].value if others.get("camera") is not None and others["camera"].table() else {},
+        others,
     )
     try:
         pipeline._order()
@@ -386,6 +397,7 @@ def dumps(pipeline: Pipeline, base: str | os.PathLike[str] | None = None) -> str
         {**_task_table(name, spec, folder), **_schedule_table(pipeline.schedules.get(name, Schedule()))}
         for name, spec in pipeline.tasks.items()
     ]
+    tables |= {name: dict(table) for name, table in (("camera", pipeline.camera), ("map", pipeline.map)) if table}
     return _toml.dumps(tables)
 
 

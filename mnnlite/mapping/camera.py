@@ -58,6 +58,8 @@ class Mounting:
         Degrees: up, to the right, clockwise as seen from behind. Turned in this order: yaw, pitch, roll.
     antenna : (right, forward, up)
         Metres from the camera to the GNSS antenna, along the vehicle's axes.
+    axle : float
+        Metres that the rear axle is ahead of the camera, so negative: in a bend only it moves where the vehicle points.
     height_sigma, pitch_sigma, yaw_sigma, roll_sigma : float
         How well these are known, in metres and degrees. Calibration over a drive starts from there.
     """
@@ -67,6 +69,7 @@ class Mounting:
     yaw: float = 0.0
     roll: float = 0.0
     antenna: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    axle: float = -1.8
     height_sigma: float = 0.1
     pitch_sigma: float = 1.0
     yaw_sigma: float = 1.0

@@ -1,0 +1,318 @@
+"""A whole drive: from what was measured in its frames, a camera and a track to the elements of a map."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite.errors import ArgumentError, SourceError
+from mnnlite.mapping import measurements, outlines
+from mnnlite.mapping.following import follow
+from mnnlite.mapping.kinds import MapRules
+from mnnlite.mapping.levelling import level_of
+from mnnlite.mapping.records import Solved, element_of, standing
+from mnnlite.mapping.solver import CLOCK, HEIGHT, PITCH, ROLL, SHARED, YAW, Solution, solve
+from mnnlite.mapping.views import Views, boxes_of, views_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from mnnlite.mapping.camera import Camera
+    from mnnlite.mapping.element import Element
+    from mnnlite.mapping.measurements import Measurements
+    from mnnlite.mapping.track import Track
+    from mnnlite.runtime import FrameResult
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Calibration", "Drive", "Observer", "solve_drive"]
+
+BELIEVED = 0.25  # least confidence of an element
+FOUND_OUT = 0.6  # a deviation below this part of what it was before has been found out by the drive
+AGAIN_S = 0.15  # seconds, and degrees, beyond which all is solved again from what was found
+AGAIN_DEG = 0.4
+
+
+@dataclass
+class Calibration:
+    """What the drive said of the camera and the clock: added to what was given, with deviations.
+
+    Parameters
+    ----------
+    yaw, pitch, roll : (float, float)
+        Degrees and deviation.
+    height, clock : (float, float)
+        Metres, and seconds that the video began later than was said.
+    unobservable : tuple of str
+        What the drive says nothing new about.
+    """
+
+    yaw: tuple[float, float]
+    pitch: tuple[float, float]
+    roll: tuple[float, float]
+    height: tuple[float, float]
+    clock: tuple[float, float]
+    unobservable: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        units = {"yaw": "deg", "pitch": "deg", "roll": "deg", "height": "m", "clock": "s"}
+        said: dict[str, Any] = {
+            f"{name}_{unit}": [round(each, 4) for each in getattr(self, name)] for name, unit in units.items()
+        }
+        return {**said, "not_observable": list(self.unobservable)}
+
+
+@dataclass
+class Drive:
+    """A drive that was solved.
+
+    Parameters
+    ----------
+    id : str
+        Hash of what was measured and of the track.
+    elements : list of Element
+    calibration : Calibration
+    path : (P, 2) float64
+        Latitude and longitude of the antenna at each frame that was used.
+    utc : (P,) float64
+    recall : dict
+        By kind: for each ten metres of distance how often it should have been found, and was.
+    facts : dict
+        Hashes and names that belong to the drive.
+    notes : list of str
+    """
+
+    id: str
+    elements: list[Element]
+    calibration: Calibration
+    path: Floats
+    utc: Floats
+    recall: dict[str, list[list[int]]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class Observer:
+    """Takes the results of a drive frame by frame and makes elements of them at the end.
+
+    Parameters
+    ----------
+    camera : Camera
+    track : Track
+    elements : MapRules or dict
+        What is an element: the ``[map]`` table.
+    trim : float
+        Metres at both ends of the drive whose elements are left out.
+    """
+
+    def __init__(
+        self, camera: Camera, track: Track, elements: MapRules | Mapping[str, Any], *, trim: float = 0.0
+    ) -> None:
+        self.camera, self.track, self._trim = camera, track, trim
+        self.rules = elements if isinstance(elements, MapRules) else MapRules.of(elements)
+        self._lines: list[dict[str, Any]] = []
+        self._solved: Drive | None = None
+
+    def update(self, result: FrameResult, time_s: float | None = None) -> None:
+        """Take a frame's results.
+
+        Parameters
+        ----------
+        result : FrameResult
+        time_s : float, optional
+            Of the video; by default ``meta["time_ms"]``, as `video.open_source` sets it.
+
+        Raises
+        ------
+        ArgumentError
+            Nothing says when the frame was.
+        """
+        time_s = time_s if time_s is not None else measurements.time_of(result)
+        if not self._lines:
+            self._lines.append(measurements.header(self.rules, result.frame_size))
+        self._lines.append(measurements.line_of(result, self.rules, time_s))
+        self._solved = None
+
+    def drive(self) -> Drive:
+        """Solve what came so far.
+
+        Raises
+        ------
+        SourceError
+            The track is of another time.
+        """
+        if self._solved is None:
+            if not self._lines:
+                raise ArgumentError("no frame was given to update() yet")
+            given = measurements.of_lines(self._lines)
+            self._solved = solve_drive(given, self.camera, self.track, trim=self._trim)
+        return self._solved
+
+    def elements(self) -> list[Element]:
+        """Elements of the drive so far."""
+        return self.drive().elements
+
+
+def _times(given: Measurements, track: Track) -> tuple[Floats, float, list[str]]:
+    """UTC of each frame, its deviation, and what was taken for granted."""
+    if np.isfinite(given.utc).all():
+        return given.utc, 0.05, []
+    if track.video_start is None:
+        return track.start + given.time, 3.0, ["nothing says when the video was begun: taken to begin with the track"]
+    return track.video_start + given.time, track.video_start_sigma, []
+
+
+def _kept(given: Measurements, keep: NDArray[np.bool_]) -> Measurements:
+    """The measurements of some frames."""
+    number = np.cumsum(keep) - 1
+    rows = np.flatnonzero(keep[given.owner])
+    shapes = [replace(each, frame=int(number[each.frame])) for each in given.outlines if keep[each.frame]]
+    return replace(
+        given,
+        frame=given.frame[keep],
+        time=given.time[keep],
+        utc=given.utc[keep],
+        owner=number[given.owner[rows]],
+        rule=given.rule[rows],
+        score=given.score[rows],
+        box=given.box[rows],
+        texts=[given.texts[row] for row in rows],
+        outlines=shapes,
+    )
+
+
+def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: float = 0.0) -> Drive:
+    """Solve a drive.
+
+    Parameters
+    ----------
+    given : Measurements
+    camera : Camera
+        Scaled to the pictures if it was calibrated at another size.
+    track : Track
+    trim : float
+        Metres at both ends whose elements are left out.
+
+    Returns
+    -------
+    Drive
+
+    Raises
+    ------
+    SourceError
+        No frame lies within the track's time.
+    ArgumentError
+        The camera was calibrated for pictures of another ratio.
+    """
+    camera = camera.scaled(*given.frame_size)
+    utc, clock_sigma, notes = _times(given, track)
+    notes = [*given.notes, *track.notes, *notes]
+    inside = (utc >= track.start - 0.5) & (utc <= track.end + 0.5)
+    if not inside.any():
+        raise SourceError(
+            f"no frame lies within the track {track.log.name}: it does not cover the video; check --offset and the clocks"
+        )
+    if not inside.all():
+        notes.append(f"{int((~inside).sum())} of {len(utc)} frames lie outside of the track's time and were left out")
+        given, utc = _kept(given, inside), utc[inside]
+    if not track.heading_known:
+        notes.append("the vehicle did not move, so its heading is not known and nothing can be placed")
+    said, before = camera.mounting, np.zeros(SHARED)
+    for attempt in range(3):
+        views, boxes = views_of(track, camera, utc), boxes_of(given, camera)
+        tracks = follow(given, views, boxes, camera) if track.heading_known else []
+        solution = solve(given, views, boxes, camera, tracks, clock_sigma, level_of(given, views, camera), before)
+        shift = float(solution.drive.value[CLOCK])
+        angles = np.degrees(np.abs(solution.drive.value[[YAW, PITCH]])).max()
+        if attempt == 2 or (abs(shift) < AGAIN_S and angles < AGAIN_DEG):
+            break
+        # Far from what was given: begin again from there, where following and linear steps are better.
+        utc, before = utc + shift, before + solution.drive.value
+        camera = camera.mounted(_found(camera, solution))
+    drive_id = _hash(given, track)
+    final = camera.mounted(_found(camera, solution))
+    solved = Solved(given, views, boxes, final, solution, track)
+    things, left = standing(solved)
+    elements = [element_of(thing, azimuth, solved) for thing, azimuth in things]
+    elements += outlines.elements_of(given, views, final, track)
+    elements = [each for each in elements if each.confidence >= BELIEVED]
+    if trim:
+        elements, keep = _trimmed(elements, track, views, trim)
+    else:
+        keep = np.ones(len(utc), bool)
+    for each in elements:
+        each.drive = drive_id
+    path = track.plane.to_degrees(views.states.place[:, :2])[keep]
+    calibration = _calibration(solution, said, final.mounting, clock_sigma)
+    if left:
+        notes.append(f"{left} tracks were of what moves, or too short to be placed")
+    return Drive(drive_id, elements, calibration, path, utc[keep], solved.recall, dict(given.facts), notes)
+
+
+def _found(camera: Camera, solution: Solution) -> Any:
+    """The mounting with what the drive says."""
+    value, mounting = solution.drive.value, camera.mounting
+    return replace(
+        mounting,
+        yaw=mounting.yaw + math.degrees(value[YAW]),
+        pitch=mounting.pitch + math.degrees(value[PITCH]),
+        roll=mounting.roll + math.degrees(value[ROLL]),
+        height=max(mounting.height + float(value[HEIGHT]), 0.1),
+    )
+
+
+def _calibration(solution: Solution, said: Any, found: Any, clock_sigma: float) -> Calibration:
+    sigma, prior = solution.drive.sigma, solution.drive.prior
+    names = {"yaw": YAW, "pitch": PITCH, "roll": ROLL, "height": HEIGHT, "clock": CLOCK}
+    blind = tuple(name for name, index in names.items() if sigma[index] > FOUND_OUT * prior[index])
+    if clock_sigma <= 0.05:
+        blind = tuple(name for name in blind if name != "clock")  # it was known before
+    angles = [
+        (getattr(found, name) - getattr(said, name), math.degrees(sigma[index]))
+        for name, index in (("yaw", YAW), ("pitch", PITCH), ("roll", ROLL))
+    ]
+    clock = float(solution.drive.before[CLOCK] + solution.drive.value[CLOCK])
+    height = (found.height - said.height, float(sigma[HEIGHT]))
+    return Calibration(angles[0], angles[1], angles[2], height, (clock, float(sigma[CLOCK])), blind)
+
+
+def _trimmed(
+    elements: list[Element], track: Track, views: Views, trim: float
+) -> tuple[list[Element], NDArray[np.bool_]]:
+    """Elements whose nearest place of the track is not within `trim` metres of an end of it, and the frames that are kept."""
+    way = views.states.way
+    keep = (way >= trim) & (way <= track.length - trim)
+    inside = []
+    for each in elements:
+        places = track.plane.to_plane(each.degrees[:, 0], each.degrees[:, 1])
+        square = ((views.states.place[None, :, :2] - places[:, None]) ** 2).sum(axis=2)
+        good = keep[square.argmin(axis=1)]
+        if each.shape == "point":
+            if good.all():
+                inside.append(each)
+        elif good.sum() >= (2 if each.shape == "line" else 3):
+            inside.append(replace(each, degrees=each.degrees[good]))
+    return inside, keep
+
+
+def _hash(given: Measurements, track: Track) -> str:
+    digest = hashlib.sha256()
+    for column in (
+        given.frame,
+        given.time,
+        given.owner,
+        given.rule,
+        given.score,
+        given.box,
+        track.log.utc,
+        track.log.latitude,
+    ):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()[:20]

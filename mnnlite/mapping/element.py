@@ -1,0 +1,166 @@
+"""One thing, line or area of the road at its place in the world: the record that a map is made of, schema version 1."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite.mapping.clocks import text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["DATUM", "SCHEMA", "Element", "ellipse_of"]
+
+SCHEMA = "mnnlite-element/1"
+# Nothing is converted: the coordinates are those of the log, and of its epoch.
+DATUM = "WGS84 as the receiver gave it, at the epoch of the drive"
+DIGITS = 7  # of degrees: a centimetre
+
+
+@dataclass
+class Element:
+    """An element of a map.
+
+    Parameters
+    ----------
+    kind, label, text : str
+        What it is, which one, and what stands on it; "" where nothing says it.
+    confidence : float
+        Sum of the scores over the frames in which it should have been seen.
+    shape : {"point", "line", "area"}
+    degrees : (P, 2) float64
+        Latitude and longitude; one row for a point, the ring of an area without its first point again.
+    covariance : (2, 2) float64
+        Of east and north in metres.
+    height, height_sigma : float
+        Metres above the ellipsoid; NaN where the log does not say the ellipsoid's height.
+    above_road : float
+        Metres above the road; NaN for lines and areas.
+    azimuth, azimuth_sigma : float
+        Degrees from true north that it faces; NaN where nothing says it.
+    side : {"left", "right", ""}
+        Of the way that was driven, and how many metres from it (`aside`).
+    seen, expected : int
+        Frames in which it was found, and in which it should have been.
+    first, last : float
+        UTC, seconds since 1970.
+    proof : list of (frame, box)
+        Numbers of frames of the video, and where it is in them: the best ones.
+    quality : int
+        Worst quality of a position while it was seen, as in NMEA's GGA.
+    drive : str
+        Hash of the drive.
+    """
+
+    kind: str
+    label: str
+    text: str
+    confidence: float
+    shape: str
+    degrees: Floats
+    covariance: Floats
+    seen: int
+    expected: int
+    first: float
+    last: float
+    height: float = math.nan
+    height_sigma: float = math.nan
+    above_road: float = math.nan
+    azimuth: float = math.nan
+    azimuth_sigma: float = math.nan
+    side: str = ""
+    aside: float = math.nan
+    label_score: float = 0.0
+    text_score: float = 0.0
+    proof: list[tuple[int, tuple[float, ...]]] = field(default_factory=list)
+    quality: int = 1
+    drive: str = ""
+
+    @property
+    def id(self) -> str:
+        """Hash of the drive and of what and where it is: the same drive gives the same ids."""
+        place = np.round(self.degrees[0] * 10**DIGITS).astype(np.int64).tolist()
+        words = [self.drive, self.kind, self.shape, *map(str, place), f"{self.first:.2f}"]
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()[:20]
+
+    @property
+    def sigma(self) -> float:
+        """Larger half axis of the ellipse of one deviation, in metres."""
+        return ellipse_of(self.covariance)[0]
+
+    def to_feature(self, proofs: bool = False) -> dict[str, Any]:
+        """A GeoJSON feature (RFC 7946): longitude, latitude, and the height where it is above the ellipsoid.
+
+        Parameters
+        ----------
+        proofs : bool
+            Whether frames and boxes go with it.
+        """
+        major, minor, direction = ellipse_of(self.covariance)
+        properties: dict[str, Any] = {
+            "kind": self.kind,
+            "label": self.label,
+            "text": self.text,
+            "confidence": round(self.confidence, 3),
+            "azimuth_deg": _number(self.azimuth, 1),
+            "azimuth_sigma_deg": _number(self.azimuth_sigma, 1),
+            "sigma_m": round(major, 2),
+            "ellipse_m_deg": [round(major, 2), round(minor, 2), round(direction, 1)],
+            "seen": self.seen,
+            "expected": self.expected,
+            "first_seen": _iso(self.first),
+            "last_seen": _iso(self.last),
+            "height_m": _number(self.height, 2),
+            "height_sigma_m": _number(self.height_sigma, 2),
+            "above_road_m": _number(self.above_road, 2),
+            "side": self.side or None,
+            "aside_m": _number(self.aside, 2),
+            "lane": None,
+            "label_score": round(self.label_score, 3),
+            "text_score": round(self.text_score, 3),
+            "fix_quality": self.quality,
+            "drive": self.drive,
+            "id": self.id,
+            "schema": SCHEMA,
+        }
+        if proofs:
+            properties["proof"] = [[frame, [round(value, 1) for value in box]] for frame, box in self.proof]
+        return {"type": "Feature", "id": self.id, "geometry": self._geometry(), "properties": properties}
+
+    def _geometry(self) -> dict[str, Any]:
+        points = np.round(self.degrees[:, ::-1], DIGITS).tolist()
+        if self.shape == "point":
+            height = [] if math.isnan(self.height) else [round(self.height, 2)]
+            return {"type": "Point", "coordinates": [*points[0], *height]}
+        if self.shape == "line":
+            return {"type": "LineString", "coordinates": points}
+        ring = self.degrees
+        # Outer rings run counter-clockwise.
+        x, y = ring[:, 1] - ring[0, 1], ring[:, 0] - ring[0, 0]
+        area = float(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+        points = points if area > 0 else points[::-1]
+        return {"type": "Polygon", "coordinates": [[*points, points[0]]]}
+
+
+def _number(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
+def _iso(utc: float) -> str:
+    fraction = round(utc % 1 * 1000) % 1000
+    return text(math.floor(utc + 0.0005)).replace(" UTC", "").replace(" ", "T") + f".{fraction:03}Z"
+
+
+def ellipse_of(covariance: Floats) -> tuple[float, float, float]:
+    """Half axes of one deviation in metres, the larger first, and that one's azimuth in degrees (0 to 180)."""
+    values, vectors = np.linalg.eigh(covariance)
+    minor, major = np.sqrt(np.maximum(values, 0)).tolist()
+    east, north = vectors[:, 1].tolist()
+    return float(major), float(minor), float(math.degrees(math.atan2(east, north)) % 180)

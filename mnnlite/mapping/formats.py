@@ -1,0 +1,136 @@
+"""Maps as files: GeoJSON (RFC 7946), a sequence of features (RFC 8142), and what was looked at (coverage)."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite.errors import ArgumentError
+from mnnlite.files import atomic_write
+from mnnlite.mapping.element import DATUM, DIGITS, SCHEMA
+
+if TYPE_CHECKING:
+    import os
+
+    from mnnlite.mapping.drive import Drive
+    from mnnlite.mapping.kinds import MapRules
+
+__all__ = ["FORMATS", "collection", "coverage", "format_of", "write"]
+
+FORMATS = {
+    ".geojson": "geojson",
+    ".json": "geojson",
+    ".geojsonl": "lines",
+    ".ndjson": "lines",
+    ".jsonl": "lines",
+    ".geojsons": "sequence",
+    ".geojsonseq": "sequence",
+    ".html": "page",
+    ".htm": "page",
+}
+SPACING = 5.0  # metres between the points of the way in a coverage file
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """What a file's name asks for.
+
+    Raises
+    ------
+    ArgumentError
+        A suffix that says nothing.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise ArgumentError(f"{path}: {suffix or 'no suffix'!r} is no format of maps; wanted {', '.join(FORMATS)}")
+    return FORMATS[suffix]
+
+
+def collection(drive: Drive, proofs: bool = False) -> dict[str, Any]:
+    """A FeatureCollection. Members besides those of RFC 7946 say what it was made of."""
+    return {
+        "type": "FeatureCollection",
+        "schema": SCHEMA,
+        "drive": drive.id,
+        "datum": DATUM,
+        "calibration": drive.calibration.to_json(),
+        "made_of": drive.facts,
+        "notes": drive.notes,
+        "features": [element.to_feature(proofs) for element in drive.elements],
+    }
+
+
+def coverage(drive: Drive, rules: MapRules, view_deg: float) -> dict[str, Any]:
+    """Where it was looked, and how well: the way driven, with the view, and for each kind the recall by distance.
+
+    What is not in the map, and was in view and range, was not there with that recall; elsewhere nobody looked.
+    """
+    path = drive.path
+    kept = [0]
+    last = path[0] if len(path) else np.zeros(2)
+    for index in range(1, len(path)):
+        north, east = np.radians(path[index] - last) * 6_371_000
+        if math.hypot(north, east * math.cos(math.radians(last[0]))) >= SPACING:
+            kept.append(index)
+            last = path[index]
+    points = np.round(path[kept][:, ::-1], DIGITS).tolist() if len(path) else []
+    kinds = {}
+    for rule in rules.elements:
+        for kind in [rule.kind] if rule.kind else list(rule.labels) or list(drive.recall):
+            if rule.shape == "point":
+                bins = drive.recall.get(kind, [])
+                kinds[kind] = {
+                    "near_m": rule.near,
+                    "far_m": rule.far,
+                    "recall_by_10_m": [
+                        [10 * index, should, found] for index, (should, found) in enumerate(bins) if should
+                    ],
+                }
+    properties = {
+        "coverage": "way of the antenna",
+        "view_deg": round(view_deg, 1),
+        "kinds": kinds,
+        "times": [round(float(drive.utc[index]), 2) for index in kept] if len(drive.utc) else [],
+        "drive": drive.id,
+        "schema": "mnnlite-coverage/1",
+    }
+    geometry = {"type": "LineString", "coordinates": points} if len(points) > 1 else None
+    return {
+        "type": "FeatureCollection",
+        "features": [{"type": "Feature", "geometry": geometry, "properties": properties}],
+    }
+
+
+def write(path: str | os.PathLike[str], drive: Drive, proofs: bool = False, page: str = "") -> None:
+    """Write a map; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        ``.geojson`` and ``.json``: a collection; ``.geojsonl``, ``.jsonl``: a feature a line; ``.geojsons``,
+        ``.geojsonseq``: RFC 8142, with a record separator before each; ``.html``: `page`.
+    drive : Drive
+    proofs : bool
+        Whether frames and boxes go with the elements.
+    page : str
+        What an HTML file shall hold.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written; what was there before still is.
+    """
+    form = format_of(path)
+    if form == "geojson":
+        text = json.dumps(collection(drive, proofs), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    elif form == "page":
+        text = page
+    else:
+        start = "\x1e" if form == "sequence" else ""
+        lines = (json.dumps(each.to_feature(proofs), ensure_ascii=False, allow_nan=False) for each in drive.elements)
+        text = "".join(f"{start}{line}\n" for line in lines)
+    with atomic_write(path) as made:
+        made.write_text(text, encoding="utf-8")

@@ -1,0 +1,127 @@
+"""Lines and areas of a whole drive: each frame's outlines on the road, one element for what many frames show."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnnlite.mapping.element import Element
+from mnnlite.mapping.polyline_tracker import AreaTracker, PolylineTracker
+from mnnlite.mapping.tracker import Pose
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mnnlite.mapping.camera import Camera
+    from mnnlite.mapping.measurements import Measurements
+    from mnnlite.mapping.track import Track
+    from mnnlite.mapping.views import Views
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["elements_of"]
+
+EVERY = 1.0  # metres driven between the frames that are used: stations of a line are as far apart
+ASIDE = 0.15  # metres that a line's points are off across, besides the track
+PIECE = 200  # points of a line or of an area's side in one element
+BEYOND = 40.0  # metres: an outline's points further ahead say nothing
+
+
+def elements_of(given: Measurements, views: Views, camera: Camera, track: Track) -> list[Element]:
+    """Make elements of all outlines.
+
+    Parameters
+    ----------
+    given, views
+    camera : Camera
+        With the mounting that the drive has found out.
+    track : Track
+    """
+    if not given.outlines:
+        return []
+    lines: dict[int, PolylineTracker] = {}
+    areas: dict[int, AreaTracker] = {}
+    scores: dict[int, list[float]] = {}
+    by_frame: dict[int, list[int]] = {}
+    for index, outline in enumerate(given.outlines):
+        by_frame.setdefault(outline.frame, []).append(index)
+    last = -math.inf
+    for frame in sorted(by_frame):
+        way = float(views.states.way[frame])
+        if way - last < EVERY:
+            continue
+        last = way
+        forward = views.turn[frame][1]
+        pose = Pose(float(views.origin[frame, 0]), float(views.origin[frame, 1]), math.atan2(forward[0], forward[1]))
+        time_s = float(views.utc[frame] - track.start)
+        mine = [given.outlines[index] for index in by_frame[frame]]
+        for rule in {each.rule for each in mine}:
+            shapes = [each for each in mine if each.rule == rule]
+            grounds = [_on_road(each.points, camera) for each in shapes]
+            if given.rules.elements[rule].shape == "line":
+                tracker = lines.setdefault(rule, PolylineTracker(end=40))
+                tracker.update(grounds, [each.label for each in shapes], [each.score for each in shapes], pose, time_s)
+            else:
+                whole = [ground for ground in grounds if len(ground) > 2]
+                areas.setdefault(rule, AreaTracker()).update(whole, pose, time_s, given.frame_size[0] / 2 / camera.fx)
+                scores.setdefault(rule, []).extend(each.score for each in shapes[:1])
+    found: list[Element] = []
+    for rule, tracker in lines.items():
+        kind = given.rules.elements[rule].kind
+        for line in tracker.ended(everything=True):
+            times = (line.first_s, line.last_s)
+            found += [
+                _element(kind, line.label, line.confidence, "line", points, line.hits, times, track)
+                for points in _pieces(line.points)
+                if len(points) >= 3
+            ]
+    for rule, area in areas.items():
+        kind, score = given.rules.elements[rule].kind, float(np.mean(scores[rule]))
+        left, right = area.left, area.right
+        both = np.intersect1d(left.course.stations, right.course.stations)
+        for piece in _runs(both):
+            ring = np.concatenate([left.course.at(piece)[0], right.course.at(piece)[0][::-1]])
+            if len(piece) >= 3:
+                found.append(_element(kind, "", score, "area", ring, area.frames, (left.first_s, left.last_s), track))
+    return found
+
+
+def _on_road(points: Floats, camera: Camera) -> Floats:
+    """(P, 2) pixels -> metres right and forward of the camera, on the road; without those above the horizon."""
+    body = camera.rays(points) @ camera.mounting.turn
+    down = -body[:, 2]
+    good = np.isfinite(down) & (down > camera.mounting.height / BEYOND * 0.5)
+    ground: Floats = body[good, :2] * (camera.mounting.height / down[good])[:, None]
+    return ground
+
+
+def _runs(stations: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Stations without gaps, `PIECE` at most; neighbours share one."""
+    cuts = np.flatnonzero(np.diff(stations) > 5) + 1
+    runs = []
+    for run in np.split(stations, cuts):
+        runs += [run[at : at + PIECE + 1] for at in range(0, max(len(run) - 1, 1), PIECE)]
+    return runs
+
+
+def _pieces(points: Floats) -> list[Floats]:
+    return [points[at : at + PIECE + 1] for at in range(0, max(len(points) - 1, 1), PIECE)]
+
+
+def _element(
+    kind: str,
+    label: str,
+    confidence: float,
+    shape: str,
+    points: Floats,
+    seen: int,
+    times: tuple[float, float],
+    track: Track,
+) -> Element:
+    utc = track.start + np.array(times)
+    states = track.states(np.array([utc.mean()]))
+    covariance = states.covariance[0, :2, :2] + np.eye(2) * ASIDE**2
+    degrees = track.plane.to_degrees(points)
+    return Element(kind, label, "", confidence, shape, degrees, covariance, seen, seen, float(utc[0]), float(utc[1]))
