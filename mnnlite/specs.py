@@ -122,7 +122,8 @@ class ImageSpec:
         with a flat size the road, and not the sky.
     multiple : int
         With ``fit="letterbox"``: the smallest size that holds the picture and is a multiple of this, instead of the
-        whole of `size`. 0: always the whole size.
+        whole of `size`. A task gives the network's input that shape, picture by picture, which costs milliseconds where
+        it changes; its model is kept resizable. For lines of text, as long as they are. 0: always the whole size.
     dtype : {"float32", "float16", "uint8", "int8"} or None
         ``None``: the tensor's own; float32 where there is no tensor.
     layout : {"NCHW", "NHWC", "NC4HW4", "NC8HW8"} or None

@@ -213,6 +213,12 @@ class Task(Generic[R]):
                 )
             images = {inputs[0]: images[""]}
         self._takes_frames = bool(images)
+        self._adapts = _adapts(self.spec)
+        if self._adapts and (len(images) > 1 or self.spec.batch > 1):
+            raise ArgumentError(
+                "multiple: the input takes the shape of each picture, so the task has one image and batch=1; "
+                f"got {len(images)} images and batch={self.spec.batch}"
+            )
         decoder = _decoder(self.spec.decoder)
         self._single = not isinstance(decoder, dict)
         self._order: list[str] = []  # of results
@@ -383,6 +389,8 @@ class Task(Generic[R]):
         """
         frames = self._frames(frame, format)
         native = self.native
+        if borrow and self._adapts:
+            raise ArgumentError("borrow: with multiple, outputs move when a picture has another shape; take copies")
         kept, buffers = None, None
         arrays: Any = None
         if out is not None:
@@ -517,6 +525,7 @@ def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
         weights_sha256=spec.weights_sha256,
         trial=spec.trial,
         arena=arena,
+        resizable=_adapts(spec),
         _images=_image_hints(spec),
         **options,
     )
@@ -525,9 +534,13 @@ def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
 def try_task(spec: TaskSpec, arena_options: Mapping[str, Any], seconds: float) -> None:
     """Load and run the model of a task in a child process, as `load_model` would in an arena of these options."""
     model, weights = open_model(spec.model, spec.external, spec.sha256, spec.weights_sha256)
-    options = trial_options(spec.outputs, spec.shapes, _image_hints(spec), False, arena_options)
+    options = trial_options(spec.outputs, spec.shapes, _image_hints(spec), _adapts(spec), arena_options)
     what = "bytes" if isinstance(spec.model, (bytes, bytearray, memoryview)) else os.fspath(spec.model)
     try_model(model, weights, options, seconds, what)
+
+
+def _adapts(spec: TaskSpec) -> bool:
+    return any(each.multiple for each in _images(spec.image).values())
 
 
 def _image_hints(spec: TaskSpec) -> list[tuple[str, int, int, int, int, str]]:

@@ -15,6 +15,9 @@ class Decoder {
 
   virtual const char* name() const noexcept = 0;
 
+  // How many names of classes the caller has: planning refuses outputs with another number of classes. 0: not known.
+  virtual void expect_names(int32_t) noexcept {}
+
   // Check shapes and dtypes (data may be null) and say what decode needs for at most max_items slots.
   // May allocate; call again when a shape changes. The frame size in `needs` is the caller's.
   virtual Status plan(const TensorView* desc, int n, int max_items, mnnlite_needs& needs) noexcept = 0;

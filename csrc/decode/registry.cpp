@@ -47,6 +47,7 @@ Status make_decoder(const char* family, const mnnlite_option* options, int n, st
     try {
       Options reader(entry.family, options, n);
       std::unique_ptr<Decoder> made = entry.make(reader);
+      if (made) made->expect_names(reader.integer("name_count", 0, 0));
       MNNLITE_TRY(reader.finish());
       decoder = std::move(made);
       return {};

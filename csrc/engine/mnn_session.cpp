@@ -545,4 +545,11 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   return Status::error(Code::out_of_memory, "no memory to resize the network");
 }
 
+Status MnnSession::resize_input(int index, const int32_t* dims) noexcept try {
+  const Input& input = inputs_[static_cast<size_t>(index)];
+  return resize({{input.name, {dims, dims + input.view.rank}}});
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to resize the network");
+}
+
 }  // namespace mnnlite

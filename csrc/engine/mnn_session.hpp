@@ -63,6 +63,7 @@ class MnnSession final : public Session {
 
   // Shapes of some inputs; all others stay. Views of inputs and outputs end here. lock() held.
   Status resize(const std::vector<InputShape>& shapes) noexcept;
+  Status resize_input(int index, const int32_t* dims) noexcept override;
 
   Arena& arena() const noexcept { return *arena_; }
   const Net& net() const noexcept { return net_; }

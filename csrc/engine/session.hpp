@@ -46,6 +46,12 @@ class Session {
   // Its own memory for it is let go. Only before anybody has looked at the input's memory.
   virtual void use_input_memory(int index, void* memory) noexcept = 0;
 
+  // Give an input another shape; outputs and their memory change with it, the input's memory only where it is too small.
+  // With lock() held.
+  virtual Status resize_input(int, const int32_t*) noexcept {
+    return Status::error(Code::state, "this session's inputs cannot change their shape");
+  }
+
   // The values of the last run that wanted this output, in plain order. Survives other sessions' runs.
   virtual TensorView output(int index) const noexcept = 0;
 

@@ -63,10 +63,26 @@ Status Task::replan() noexcept {
     const ImagePlan* plan = nullptr;
     MNNLITE_TRY(find_plan(each, ImageView{}, &plan));
   }
+  if (adapts()) {
+    const TensorView input = adapting_input();
+    std::copy(input.dims, input.dims + input.rank, planned_);
+  }
   for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
     MNNLITE_TRY(plan_decoder(decoder, largest_width_, largest_height_));
   return {};
 }
+
+namespace {
+
+mnnlite_needs most_of(mnnlite_needs needs, const mnnlite_needs& before) noexcept {
+  needs.rows = std::max(needs.rows, before.rows);
+  needs.values = std::max(needs.values, before.values);
+  needs.chars = std::max(needs.chars, before.chars);
+  needs.pixels = std::max(needs.pixels, before.pixels);
+  return needs;
+}
+
+}  // namespace
 
 Status Task::plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_height) noexcept {
   const TaskDecoder& each = decoders_[decoder];
@@ -82,6 +98,7 @@ Status Task::plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_hei
   if (!scratch_.reserve(needs.scratch))
     return Status::error(Code::out_of_memory, "no memory for %zu bytes of scratch of a decoder", needs.scratch);
   if (sinks_[decoder].use_count() > 1) MNNLITE_TRY(renew_results(decoder));  // arrays still show the old pools
+  if (adapts()) needs = most_of(needs, needs_[decoder]);
   needs_[decoder] = needs;
   return sinks_[decoder]->reserve(needs);
 }
@@ -123,7 +140,7 @@ Status Task::share_run(std::shared_ptr<SharedRun> run) {
 }
 
 Status Task::share_input(std::shared_ptr<InputPool> pool) noexcept try {
-  if (images_.size() != 1 || pool_) return {};
+  if (images_.size() != 1 || pool_ || adapts()) return {};
   const int input = images_[0].image.input;
   for (const TaskState& each : state_)
     if (each.input == input) return {};
@@ -219,7 +236,47 @@ Status Task::run_locked(const TaskItem* items, int32_t n, std::shared_ptr<SinkBu
   return status;
 }
 
+// Pools were made for the largest input, which is the session's first, and only grow: earlier pictures' results lie in them.
+Status Task::adapt(const TaskItem& item) noexcept {
+  Plans& input = images_[0];
+  const ImageSpec& spec = input.image.spec;
+  int32_t width = 0, height = 0;
+  network_size(spec, item.region.width, item.region.height, width, height);
+  TensorView tensor = adapting_input();
+  const bool last = (spec.layout >= 0 ? spec.layout : tensor.layout) == MNNLITE_NHWC;
+  if (tensor.rank == 4 && (tensor.dims[last ? 1 : 2] != height || tensor.dims[last ? 2 : 3] != width)) {
+    tensor.dims[last ? 1 : 2] = height;
+    tensor.dims[last ? 2 : 3] = width;
+    MNNLITE_TRY(session_->resize_input(input.image.input, tensor.dims));
+    tensor = adapting_input();
+  }
+  if (std::equal(tensor.dims, tensor.dims + tensor.rank, planned_)) return {};
+  input.plans.clear();
+  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) {
+    const TaskDecoder& each = decoders_[decoder];
+    for (size_t i = 0; i < each.outputs.size(); ++i) tensors_[i] = session_->output(each.outputs[i]);
+    mnnlite_needs needs{};
+    needs.frame_width = largest_width_;
+    needs.frame_height = largest_height_;
+    MNNLITE_TRY(each.decoder->plan(tensors_.data(), static_cast<int>(each.outputs.size()), batch_, needs));
+    const mnnlite_needs& room = needs_[decoder];
+    if (needs.rows > room.rows || needs.values > room.values || needs.chars > room.chars || needs.pixels > room.pixels)
+      return Status::error(Code::decoder, "a decoder needs more room for a smaller picture than for the largest");
+    if (!scratch_.reserve(needs.scratch))
+      return Status::error(Code::out_of_memory, "no memory for %zu bytes of scratch of a decoder", needs.scratch);
+  }
+  std::copy(tensor.dims, tensor.dims + tensor.rank, planned_);
+  return {};
+}
+
 Status Task::run_batches(const TaskItem* items, int32_t n) noexcept {
+  if (adapts()) {
+    for (int32_t i = 0; i < n; ++i) {
+      MNNLITE_TRY(adapt(items[i]));
+      MNNLITE_TRY(run_batch(items + i, 1, i));
+    }
+    return {};
+  }
   for (int32_t first = 0; first < n; first += batch_) MNNLITE_TRY(run_batch(items + first, std::min(batch_, n - first), first));
   return {};
 }

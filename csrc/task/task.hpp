@@ -89,6 +89,8 @@ class Task {
   // Shape and dtype must be equal.
   Status add_feed(const TaskFeed& feed);
   bool takes_pictures() const noexcept { return !images_.empty(); }
+  // Whether its input takes the shape of each picture: ImageSpec::multiple. It then runs picture by picture.
+  bool adapts() const noexcept { return images_.size() == 1 && images_[0].image.spec.multiple > 0; }
   // What a shared input holds is of an earlier frame, and so is what a shared session gave.
   void begin_frame() noexcept {
     if (pool_) pool_->begin_frame();
@@ -140,6 +142,8 @@ class Task {
   Status plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_height) noexcept;
   Status fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept;
   Status run_batches(const TaskItem* items, int32_t n) noexcept;
+  Status adapt(const TaskItem& item) noexcept;
+  TensorView adapting_input() const noexcept { return session_->input(images_[0].image.input); }
   Status run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept;
   Status decode(size_t decoder, int32_t n, bool first) noexcept;
   Status find_plan(Plans& input, const ImageView& view, const ImagePlan** plan) noexcept;
@@ -159,6 +163,7 @@ class Task {
   OutputMask wanted_ = kAllOutputs;
   int32_t batch_ = 1, max_items_ = 1, item_count_ = 0;
   int32_t largest_width_ = 0, largest_height_ = 0;  // frames met so far
+  int32_t planned_[MNNLITE_MAX_RANK] = {};          // of a task that adapts: the input's shape that decoders are planned for
   Scratch scratch_;
   TaskTimes times_;
 };

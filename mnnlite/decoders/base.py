@@ -190,14 +190,21 @@ class Named(Decoder):
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         names = () if self.classes is None else names_from(self.classes, f"{type(self).__name__}.classes")
-        object.__setattr__(self, "_names", names)
+        object.__setattr__(self, "_names", names)  # before anything native is made: it counts them
+        super().__post_init__()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the classes, by class id; empty if there are none."""
         return cast("tuple[str, ...]", self.__dict__["_names"])
+
+    def native_options(self) -> dict[str, Any]:
+        """The options as ``_core`` takes them, and how many names there are."""
+        options = super().native_options()
+        if self.names:
+            options["name_count"] = len(self.names)
+        return options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,7 @@ Status Detector::emit(const Call& call, int slot, const TensorView& tensor, int3
   if (count > options_.nms.top_k) sink.truncated = 1;
   MNNLITE_TRY(check_candidates(tensor, found, count));
   count = keep_best(found, count, options_.nms.top_k);
+  if (count > 0 && found[0].score > kMostProbability) return not_probability(tensor, found[0].score, likely_setting());
   float* all_points = nullptr;
   if (points_first()) {
     all_points = call.at<float>(point_scratch_);

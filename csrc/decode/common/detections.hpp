@@ -41,6 +41,8 @@ class Detector : public BuiltIn {
 
   // All boxes and scores are finite, or an error that names the tensor.
   Status check_candidates(const TensorView& tensor, const Candidate* found, int32_t count) const noexcept;
+  // What is wrong where a score is no probability, in words for people.
+  virtual const char* likely_setting() const noexcept { return "activation, or the outputs that tensors names"; }
   Status need_net_size(const mnnlite_item& item) const noexcept;
 
   DetectionOptions options_;

@@ -73,6 +73,10 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
   try {
     Plan wanted(clean, max_items);
     MNNLITE_TRY(prepare(desc, n, wanted));
+    if (names_ > 0 && wanted.classes() > 0 && wanted.classes() != names_)
+      return Status::error(Code::decoder, "%s: output \"%s\" has %d classes, but %d names of classes are given; wanted one for each, in "
+                           "the network's order (or another version, or none)", name_, desc[0].name, static_cast<int>(wanted.classes()),
+                           static_cast<int>(names_));
     if (wanted.too_large())
       return Status::error(Code::decoder, "%s: outputs of this shape would need more than 2 GiB to decode", name_);
     planned_.assign(desc, desc + n);
@@ -82,6 +86,11 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
   max_items_ = max_items;
   needs = needs_ = clean;
   return {};
+}
+
+Status BuiltIn::not_probability(const TensorView& tensor, float score, const char* likely) const noexcept {
+  return Status::error(Code::decoder, "%s: output \"%s\" gives a score of %g, and a probability is at most 1; likely %s", name_, tensor.name,
+                       static_cast<double>(score), likely);
 }
 
 Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* items, int n_items, mnnlite_sink& sink,

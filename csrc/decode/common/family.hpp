@@ -38,6 +38,10 @@ class Plan {
     return offset;
   }
 
+  // How many classes the outputs tell apart, where that can be seen.
+  void classes(int32_t count) noexcept { classes_ = count; }
+  int32_t classes() const noexcept { return classes_; }
+
   bool too_large() const noexcept { return too_large_; }
 
  private:
@@ -50,6 +54,7 @@ class Plan {
 
   mnnlite_needs& needs_;
   int max_items_;
+  int32_t classes_ = 0;
   bool too_large_ = false;
 };
 
@@ -71,6 +76,7 @@ struct Call {
 class BuiltIn : public Decoder {
  public:
   const char* name() const noexcept final { return name_; }
+  void expect_names(int32_t count) noexcept final { names_ = count; }
   Status plan(const TensorView* desc, int n, int max_items, mnnlite_needs& needs) noexcept final;
   Status decode(const TensorView* tensors, int n, const mnnlite_item* items, int n_items, mnnlite_sink& sink,
                 void* scratch) const noexcept final;
@@ -78,6 +84,10 @@ class BuiltIn : public Decoder {
  protected:
   BuiltIn(const char* name, int min_tensors, int max_tensors) noexcept
       : name_(name), min_tensors_(min_tensors), max_tensors_(max_tensors) {}
+
+  int32_t names() const noexcept { return names_; }  // of classes that the caller has; 0: not known
+  // A score that is no probability comes from a wrong setting. `likely` says which.
+  Status not_probability(const TensorView& tensor, float score, const char* likely) const noexcept;
 
   // May throw bad_alloc; tensors have positive dims, a known dtype and layout, and fewer than 2^31 elements.
   virtual Status prepare(const TensorView* desc, int n, Plan& plan) = 0;
@@ -88,9 +98,13 @@ class BuiltIn : public Decoder {
   const char* name_;
   int min_tensors_, max_tensors_;
   int max_items_ = 0;
+  int32_t names_ = 0;
   mnnlite_needs needs_{};
   std::vector<TensorView> planned_;
 };
+
+// Scores are computed, so what is 1 may be a little more.
+constexpr float kMostProbability = 1.01f;
 
 // "[1, 85, 22, 22] float32 NCHW" into `text`, which it returns.
 const char* describe(const TensorView& tensor, char (&text)[96]) noexcept;

@@ -29,6 +29,7 @@ class Classification final : public BuiltIn {
   Status prepare(const TensorView* desc, int, Plan& plan) override {
     MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, plan));
     classes_ = reader_.per_slot();
+    plan.classes(classes_);
     ranked_ = plan.scratch<Ranked>(classes_);
     keep_ = std::min(top_k_, classes_);
     plan.kind(MNNLITE_CLASSES);

@@ -25,6 +25,7 @@ class FastestDet final : public Detector {
       return Status::error(Code::decoder, "%s: output \"%s\" is %s, [N, 5 + classes, rows, columns] is wanted", name(),
                            desc[0].name, describe(desc[0], text));
     MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, plan));
+    plan.classes(dims_.channels - 5);
     plan_detections(plan, int64_t{dims_.height} * dims_.width);
     return {};
   }

@@ -72,6 +72,7 @@ class NanoDet final : public Detector {
         total += desc[class_tensor_[s]].dims[1];
       }
     }
+    plan.classes(classes_);
     count_ = static_cast<int32_t>(std::min<int64_t>(total, INT32_MAX));
     plan_detections(plan, total);
     return {};

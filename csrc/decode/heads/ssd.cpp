@@ -73,6 +73,7 @@ class Ssd final : public Detector {
     if (background_ >= classes_ || (activation_ == kSoftmax && classes_ < 2))
       return Status::error(Code::decoder, "ssd: output \"%s\" has %d classes, which does not go with background %d and the activation",
                            scores.name, static_cast<int>(classes_), static_cast<int>(background_));
+    plan.classes(classes_ - (background_ >= 0 ? 1 : 0));
     if (boxes_ == kDeltas) {
       anchor_list_ = anchors_.make_for(count_);
       if (static_cast<int64_t>(anchor_list_.size()) != count_)

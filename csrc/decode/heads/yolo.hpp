@@ -38,6 +38,8 @@ class YoloHead : public Detector {
     return {};
   }
 
+  const char* likely_setting() const noexcept override { return "version, channels, columns or activation (\"sigmoid\")"; }
+
   YoloOptions yolo_;
 };
 

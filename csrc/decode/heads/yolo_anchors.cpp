@@ -52,6 +52,7 @@ class YoloAnchors final : public YoloHead {
       grids_[0] = {1, tensor.dims[1], 1, 0, nullptr, 0, parts_, 1};
       classes_ = parts_ - 5 - points_.total();
       if (classes_ < 1) return shape_error(desc[0]);
+      plan.classes(classes_);
       plan_detections(plan, tensor.dims[1]);
       return {};
     }
@@ -91,6 +92,7 @@ class YoloAnchors final : public YoloHead {
       }
       grids_[i].sizes = yolo_.anchors.data() + static_cast<ptrdiff_t>(finer) * per_grid * 2;
     }
+    plan.classes(classes_);
     plan_detections(plan, total);
     return {};
   }

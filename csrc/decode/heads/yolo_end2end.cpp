@@ -80,6 +80,9 @@ class YoloEnd2End final : public YoloHead {
       if (!std::isfinite(score)) return not_finite(tensor, slot, at + where_[1], 1);
       if (!(score > options_.score) || (where_[0] >= 0 && at[where_[0]] != static_cast<float>(slot))) continue;
       const float class_id = at[where_[2]];
+      if (names() > 0 && class_id >= static_cast<float>(names()))
+        return Status::error(Code::decoder, "yolo: output \"%s\" gives row %d the class %g, but there are %d names of classes; likely columns", tensor.name,
+                             static_cast<int>(i), static_cast<double>(class_id), static_cast<int>(names()));
       if (!(class_id >= 0 && class_id < 16777216.0f))
         return Status::error(Code::decoder, "yolo: output \"%s\" gives row %d the class %g; a whole number from 0 is wanted", tensor.name,
                              static_cast<int>(i), static_cast<double>(class_id));

@@ -31,7 +31,12 @@ class YoloPlanes final : public YoloHead {
     const int32_t extra = yolo_.rotated ? 1 : points_.total();
     char text[96];
     if (n == 2) {
-      last_ = yolo_.transposed == 0 ? axes[1] < axes[0] : yolo_.transposed == 1;
+      const auto fits = [&](int32_t channels) { return names() > 0 && channels - 4 - extra == names(); };
+      if (yolo_.transposed == 0 && fits(axes[0]) == fits(axes[1]) && axes[0] == axes[1])
+        return Status::error(Code::decoder, "yolo: output \"%s\" is %s, and both axes fit 4 + classes; say which one by channels=\"first\" or "
+                             "\"last\"", tensor.name, describe(tensor, text));
+      // Names tell; without them the candidates are more than the channels.
+      last_ = yolo_.transposed != 0 ? yolo_.transposed == 1 : fits(axes[0]) != fits(axes[1]) ? fits(axes[1]) : axes[1] < axes[0];
       channels_ = last_ ? axes[1] : axes[0];
       count_ = last_ ? axes[0] : axes[1];
       classes_ = channels_ - 4 - extra;
@@ -40,6 +45,7 @@ class YoloPlanes final : public YoloHead {
       return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, %d + classes, candidates] is wanted (or its last two axes "
                            "swapped; say so by channels)", tensor.name, describe(tensor, text), static_cast<int>(4 + extra));
     MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, plan));
+    plan.classes(classes_);
     best_ = plan.scratch<float>(kBlock);
     index_ = plan.scratch<int32_t>(kBlock);
     hits_ = plan.scratch<int32_t>(kBlock);

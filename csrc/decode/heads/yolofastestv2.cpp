@@ -55,6 +55,7 @@ class YoloFastestV2 final : public Detector {
       finer_[i] = 0;
       for (int j = 0; j < n; ++j) finer_[i] += dims_[j].width > dims_[i].width || (dims_[j].width == dims_[i].width && j < i) ? 1 : 0;
     }
+    plan.classes(dims_[0].channels - 5 * kAnchors);
     plan_detections(plan, total);
     return {};
   }

@@ -24,6 +24,7 @@ class Yolox final : public YoloHead {
     count_ = desc[0].dims[1];
     parts_ = desc[0].dims[2];
     MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, plan));
+    plan.classes(parts_ - 5);
     plan_detections(plan, count_);
     return {};
   }

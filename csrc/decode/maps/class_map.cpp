@@ -74,6 +74,7 @@ Status ClassMapper::plan(const char* family, const TensorView& desc, Plan& plan)
   if (!fits)
     return Status::error(Code::decoder, "%s: output \"%s\" is %s; mode \"%s\" wants %s", family, desc.name,
                          describe(view, text), kModes[mode_], mode_ == kArgmax ? "2 to 255 channels" : "one channel");
+  if (mode_ != kClasses) plan.classes(classes());
   return reader_.plan(family, view, Order::chw, plan);
 }
 

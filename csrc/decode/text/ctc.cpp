@@ -109,6 +109,7 @@ class Ctc final : public BuiltIn {
       write_symbol(sink, best.index - (best.index > blank ? 1 : 0));
     }
     row.score = count > 0 ? static_cast<float>(total / count) : 0;
+    if (row.score > kMostProbability) return not_probability(tensor, row.score, "activation=\"softmax\"");
     row.char_count = sink.char_count - row.first_char;
     if ((count == 0 && !keep_empty_) || row.score < score_ || !quad_in_frame(call.items[slot], values, row.box)) {
       sink.char_count = row.first_char;

@@ -92,6 +92,7 @@ class DbText final : public BuiltIn {
     rectangle.corners(0, quad);
     const float score = mean_inside(probability, quad);
     if (!(score >= score_)) return {};
+    if (score > kMostProbability) return not_probability(call.tensors[0], score, "sigmoid=true");
     const double grow = rectangle.width * rectangle.height * unclip_ / (2 * (rectangle.width + rectangle.height));
     rectangle.corners(grow, quad);
 
