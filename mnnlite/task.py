@@ -274,6 +274,11 @@ class Task(Generic[R]):
         return self._native
 
     @property
+    def adapts(self) -> bool:
+        """Whether the input takes the shape of each picture: ``multiple`` of its `ImageSpec`."""
+        return self._adapts
+
+    @property
     def decoders(self) -> dict[str, Decoder]:
         """The native ones by the name of their result, in the order of the native task's results; none for ``"raw"``."""
         return self._decoders

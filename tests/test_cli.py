@@ -103,7 +103,7 @@ def test_run_shows_a_line_a_frame_to_people(folder: Path) -> None:
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert len(lines) == 2
-    assert lines[1].startswith("frame 1 at 0.04 s: heat: 1 hot; both: heat 1 of class 1, points ")
+    assert lines[1].startswith("frame 1 at 0.04 s: heat: 1 hot; both: heat 1 mask, points ")
     assert lines[1].endswith("plain: heat 1x1x32x32, points 1x6x16x16")
 
 

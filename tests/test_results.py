@@ -256,8 +256,8 @@ def one_of_each():
     return {
         "classes": decoders.Classification(classes=names).decode({"o": rng.random((1, 3), np.float32)}, size),
         "detections": results.Detections.from_arrays(box, [0.9, 0.5], [0, 2], names=names, frame_size=size),
-        "masks": decoders.Segmentation(classes=names).decode({"o": mask}, size),
-        "polygons": decoders.Segmentation(classes=names, output="polygons").decode({"o": mask}, size),
+        "masks": decoders.Segmentation(classes=names[:2]).decode({"o": mask}, size),
+        "polygons": decoders.Segmentation(classes=names[:2], output="polygons").decode({"o": mask}, size),
         "polylines": results.Polylines.from_points(
             [[(0, 1), (2, 3), (4.5, 6)]], [0.5], names=("lane",), frame_size=size
         ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-__all__ = ["JsonLines", "Output", "columns", "to_json"]
+__all__ = ["JsonLines", "Output", "columns", "short", "to_json"]
 
 
 def to_json(value: Any) -> str:
@@ -142,6 +142,14 @@ class JsonLines:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def short(text: str, letters: int) -> str:
+    """The text, or its beginning and end where it is longer: what tells names of operators apart is mostly at the end."""
+    if len(text) <= letters:
+        return text
+    tail = (letters - 1) * 2 // 3
+    return f"{text[: letters - 1 - tail]}…{text[-tail:]}"
 
 
 def columns(rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> list[str]:

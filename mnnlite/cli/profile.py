@@ -11,12 +11,14 @@ import numpy as np
 
 from mnnlite import observe, pipeline, video
 from mnnlite.cli.options import add_model_options, model_options
-from mnnlite.cli.output import Output, columns
+from mnnlite.cli.output import Output, columns, short
 from mnnlite.errors import ArgumentError
 from mnnlite.files import check_folder
 from mnnlite.frame import Frame
 from mnnlite.model import Model
 
+_PER_FRAME = ("preprocess", "infer", "decode")
+_NAME = 48  # letters of an operator's name: a table is for eyes, --json has all of it
 _FRAMES = 32  # of a source, held in memory and taken in turn
 
 
@@ -68,9 +70,33 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         known = {name: found.to_dict() for name, found in profiles.items()}
         output.json({"tasks": known} if of_pipeline else next(iter(known.values())))
         return 0
+    if of_pipeline:
+        output.text(*_summary(profiles), "")
     for number, (name, found) in enumerate(profiles.items()):
         output.text(*([""] if number else []), *_lines(name, found, args.operators))
     return 0
+
+
+def _summary(profiles: dict[str, observe.Profile]) -> list[str]:
+    """A line a task: where a frame's time goes."""
+    medians = {name: {stage.name: stage.p50_ms for stage in found.stages} for name, found in profiles.items()}
+    sums = {name: sum(times.get(stage, 0.0) for stage in _PER_FRAME) for name, times in medians.items()}
+    whole = sum(sums.values())
+    rows = []
+    for name, times in sorted(medians.items(), key=lambda one: -sums[one[0]]):
+        most = max(profiles[name].operators, key=lambda op: op.ms, default=None)
+        rows.append(
+            (
+                name,
+                *(f"{times[stage]:.3f}" if stage in times else "" for stage in _PER_FRAME),
+                f"{sums[name]:.3f}",
+                f"{sums[name] / whole:.0%}" if whole else "",
+                f"{most.type} {short(most.name, 40)} {most.share:.0%}" if most else "",
+            )
+        )
+    head = ("task", *(f"{stage} ms" for stage in _PER_FRAME), "sum ms", "share", "dearest operator")
+    title = f"{len(profiles)} tasks, {whole:.2f} ms of work a frame in the median (lanes work side by side)"
+    return [title, *columns([head, *rows], right=(1, 2, 3, 4, 5))]
 
 
 def _model(args: argparse.Namespace) -> tuple[observe.TraceWriter, dict[str, observe.Profile]]:
@@ -115,7 +141,15 @@ def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
     ]
     chosen = found.operators if every else sorted(found.operators, key=lambda op: -op.ms)[:15]
     operators = [
-        (op.name, op.type, op.backend, f"{op.ms:.3f}", f"{op.share:.1%}", f"{op.mflops:.2f}", f"{op.gflops:.1f}")
+        (
+            short(op.name, _NAME),
+            op.type,
+            op.backend,
+            f"{op.ms:.3f}",
+            f"{op.share:.1%}",
+            f"{op.mflops:.2f}",
+            f"{op.gflops:.1f}",
+        )
         for op in chosen
     ]
     fallen = Counter(op.fell_back for op in found.operators if op.fell_back)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnnlite.draw import Style, text_block
+from mnnlite.draw import Style, color_of, label, text_block
 from mnnlite.results import Classes, Masks, Results
+from mnnlite.results.base import Boxed
 from mnnlite.video import to_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from mnnlite.frame import Frame
@@ -124,27 +127,63 @@ def _counted(result: Any) -> str:
         return type(result).__name__
     if not len(result):
         return "-"
-    return ", ".join(f"{count} {_named(label)}".strip() for label, count in Counter(result.labels).items())
+    kind = type(result).__name__.lower()
+    return ", ".join(f"{count} {_named(label, kind, count)}" for label, count in Counter(result.labels).items())
 
 
-def _named(label: str) -> str:
+def _named(label: str, kind: str, count: int) -> str:
+    if not label:
+        return kind.removesuffix("s") if count == 1 else kind
     return f"of class {label}" if label.isdigit() else label  # without names the label is the class's number
 
 
-def draw(frame: Frame, result: FrameResult) -> NDArray[np.uint8]:
-    """Draw all results of a frame on an RGB picture of it: areas first, so that they hide nothing."""
+def draw(frame: Frame, result: FrameResult, parents: Mapping[str, str] | None = None) -> NDArray[np.uint8]:
+    """Draw all results of a frame on an RGB picture of it: areas first, so that they hide nothing.
+
+    Parameters
+    ----------
+    frame : Frame
+    result : FrameResult
+    parents : dict of str to str, optional
+        The result that each cascade's crops are boxes of, by the names that `result` has: what a crop shows is written at
+        its box.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
     picture = to_rgb(frame)
     found = [one for one in _each(dict(result.items())) if isinstance(one[1], Results)]
     words: list[str] = []
+    at_boxes: list[tuple[Classes, Boxed]] = []
     drawn: Counter[type[Results]] = Counter()
     for name, each in sorted(found, key=lambda one: not isinstance(one[1], Masks)):
         if isinstance(each, Classes):  # they have no place of their own in the picture
-            words += [f"{name}: {row.label or row.class_id} {row.score:.2f}" for row in each]
+            boxes = dict(found).get((parents or {}).get(name.split(".")[0], ""))
+            if isinstance(boxes, Boxed):
+                at_boxes.append((each, boxes))
+            else:
+                words += [f"{name}: {row.label or row.class_id} {row.score:.2f}" for row in each]
+            continue
         # The same class of two tasks has two colours.
         each.draw(picture, Style(hue=drawn[type(each)], alpha=0.35))
         drawn[type(each)] += 1
+    for classes, boxes in at_boxes:
+        _draw_at_boxes(picture, classes, boxes)
     text_block(picture, (8, 8), words)
     return picture
+
+
+def _draw_at_boxes(picture: NDArray[np.uint8], classes: Classes, boxes: Boxed) -> None:
+    """The best class of each crop, at the bottom of the box that it was cut from."""
+    seen: set[int] = set()
+    for row in classes:
+        if row.item in seen or not 0 <= row.item < len(boxes):
+            continue
+        seen.add(row.item)
+        left, _, _, bottom = boxes.boxes_xyxy[row.item]
+        color = color_of(int(boxes.class_ids[row.item]))
+        label(picture, (float(left), float(bottom)), f"{row.label or row.class_id} {row.score:.2f}", color)
 
 
 def _each(results: dict[str, Any]) -> list[tuple[str, Any]]:

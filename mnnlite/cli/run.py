@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,7 +105,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         runtime = stack.enter_context(spec.open())
         if args.trace:
             stack.enter_context(runtime.trace(args.trace))
-        sinks = list(_sinks(args, source, output, stack))
+        parents = {name: str(each.after) for name, each in spec.schedules.items() if each.after is not None}
+        sinks = list(_sinks(args, source, parents, output, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out or args.table)
         hidden = args.quiet or (shows_lines and output.is_terminal)
@@ -166,7 +167,9 @@ def _expected(source: video.Source, args: argparse.Namespace) -> int | None:
 Sink = Callable[["Frame", "FrameResult"], None]
 
 
-def _sinks(args: argparse.Namespace, source: video.Source, output: Output, stack: ExitStack) -> Iterator[Sink]:
+def _sinks(
+    args: argparse.Namespace, source: video.Source, parents: Mapping[str, str], output: Output, stack: ExitStack
+) -> Iterator[Sink]:
     """Who gets each frame's results."""
     if args.out:
         lines = JsonLines(args.out, append=args.append, overwrite=args.overwrite)
@@ -177,4 +180,4 @@ def _sinks(args: argparse.Namespace, source: video.Source, output: Output, stack
     elif not args.out and not args.quiet and not args.table:
         yield lambda frame, result: output.text(describe(result))
     if args.save:
-        yield saver(args.save, source.rate and source.rate / args.every, args.overwrite, stack)
+        yield saver(args.save, source.rate and source.rate / args.every, args.overwrite, stack, parents)

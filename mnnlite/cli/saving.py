@@ -10,7 +10,7 @@ from mnnlite.cli.report import draw
 from mnnlite.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -24,7 +24,7 @@ __all__ = ["make_folder", "next_number", "saver"]
 _FPS = 25.0  # where the source does not say
 
 
-def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack) -> Sink:
+def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack, parents: Mapping[str, str]) -> Sink:
     """Who draws and writes: a video where `path` ends like one, a folder of pictures otherwise.
 
     Parameters
@@ -36,6 +36,8 @@ def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack) -> 
         Whether a video of that name may be written over.
     stack : ExitStack
         Ends the video.
+    parents : dict of str to str
+        As for `mnnlite.cli.report.draw`.
 
     Raises
     ------
@@ -45,18 +47,18 @@ def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack) -> 
         PyAV is not installed; a folder needs it too, for JPEG.
     """
     if path.suffix.lower() not in video.VIDEOS:
-        return _into_folder(path)
+        return _into_folder(path, parents)
     if path.is_file() and not overwrite:
         raise OutputError(f"cannot write {path}: it exists; take another name, or --overwrite")
     writer = stack.enter_context(video.VideoWriter(path, rate or _FPS))
-    return lambda frame, result: writer.add(draw(frame, result))
+    return lambda frame, result: writer.add(draw(frame, result, parents))
 
 
-def _into_folder(folder: Path) -> Sink:
+def _into_folder(folder: Path, parents: Mapping[str, str]) -> Sink:
     make_folder(folder)
     first = next_number(folder)
     return lambda frame, result: video.write_picture(
-        folder / f"{first + result.meta['frame']:06}.jpg", draw(frame, result)
+        folder / f"{first + result.meta['frame']:06}.jpg", draw(frame, result, parents)
     )
 
 

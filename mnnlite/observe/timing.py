@@ -139,7 +139,7 @@ def profile(
     if isinstance(target, Task):
         pictures = list(frames or [])
         for turn in range(-2, runs):
-            target(pictures[turn % len(pictures)] if pictures else None, borrow=True)
+            target(pictures[turn % len(pictures)] if pictures else None, borrow=not target.adapts)
             if turn >= 0:
                 for name, spent in target.timing.items():
                     times.setdefault(name, []).append(spent)

@@ -46,6 +46,7 @@ class Results:
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "class_id", "score")
     _DTYPE: ClassVar[np.dtype[np.void]] = row_dtype("item", "class_id", "score")
+    _NUMBERED: ClassVar[bool] = True  # where classes have no names, their numbers stand for them
     _buffer: _core.ResultBuffer | None = None  # what rows and pools lie in, if it is used again (``out=``)
 
     def __init_subclass__(cls) -> None:
@@ -164,13 +165,18 @@ class Results:
 
     @property
     def labels(self) -> list[str]:
-        """Names of the rows' classes; the number where there is no name, "" where there is no class."""
+        """Names of the rows' classes; the number where there is no name, "" where there is no class.
+
+        Areas and lines of classes without names are just that: "".
+        """
         return [self._label(int(class_id)) for class_id in self._rows["class_id"]]
 
     def _label(self, class_id: int) -> str:
         if class_id < 0:
             return ""
-        return self.names[class_id] if class_id < len(self.names) else str(class_id)
+        if class_id < len(self.names):
+            return self.names[class_id]
+        return str(class_id) if self._NUMBERED else ""
 
     def _row(self, index: int) -> Any:
         raise NotImplementedError
@@ -246,7 +252,12 @@ class Results:
         return exports.picture(self)
 
     def _head(self, row: Any) -> dict[str, Any]:
-        head: dict[str, Any] = {"label": self._label(int(row["class_id"]))} if row["class_id"] >= 0 else {}
+        head: dict[str, Any] = {}
+        class_id = int(row["class_id"])
+        if self._label(class_id):
+            head["label"] = self._label(class_id)
+        elif class_id >= 0:
+            head["class_id"] = class_id
         head["score"] = number(row["score"], 5)
         return head
 

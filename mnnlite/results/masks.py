@@ -31,6 +31,7 @@ class Masks(Boxed):
     """Areas of a class map, one row per class and item."""
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "class_id", "score", "box", "area")
+    _NUMBERED = False
 
     @property
     def areas(self) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ class Shape(NamedTuple):
 
 class _Vectors(Boxed):
     _CLOSED: ClassVar[bool] = False
+    _NUMBERED = False
 
     @classmethod
     def from_points(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "MemoryDemand", "NoRoomError", "held", "mib", "most", "parse"]
 
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # What a task and a lane hold beside their terms: plans, result pools, a thread's stack. Measured, rounded up.
 _A_TASK = 128 * 1024
 _A_LANE = 512 * 1024
@@ -42,7 +42,9 @@ def parse(memory: str | int) -> int:
         return memory
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", memory) if isinstance(memory, str) else None
     if found is None or found[2].lower() not in _UNITS or float(found[1]) == 0:
-        raise ArgumentError(f"memory is {memory!r}; it must be bytes, or a text such as '64 MiB'")
+        raise ArgumentError(
+            f"memory is {memory!r}; it must be a number of bytes, or a text with a unit such as '64 MiB'"
+        )
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 

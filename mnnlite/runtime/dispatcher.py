@@ -133,7 +133,7 @@ class Dispatcher:
                 for lane, slots in zip(due, plan.lanes, strict=True)
             ]
             ticket = self.native.submit(frame._handle, jobs)
-            for name in plan.skipped:
+            for name in plan.skipped.keys() - plan.not_due:
                 tasks[name].stats.skipped += 1
             for lane in due:
                 for task in lane:

@@ -32,7 +32,10 @@ class FramePlan:
         For each lane what to run, in order.
     skipped : dict of str to str
         Why the other tasks do not run.
+    not_due : set of str
+        Those of them that were not to run on this frame, and those that come after them: nothing is missing.
     """
 
     lanes: list[list[PlannedTask]]
     skipped: dict[str, str] = field(default_factory=dict)
+    not_due: set[str] = field(default_factory=set)

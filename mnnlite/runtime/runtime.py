@@ -490,7 +490,7 @@ class Runtime:
         Returns
         -------
         dict
-            ``frames``, ``dropped``; ``tasks``: for each ``runs``, ``late``, ``failed``, ``skipped`` (not due included),
+            ``frames``, ``dropped``; ``tasks``: for each ``runs``, ``late``, ``failed``, ``skipped`` (was due, and did not run),
             ``shed`` (planned, and left out after all), ``crops``, ``crops_left``, ``reloads`` (after evictions), ``lane``, ``quarantined`` and ``absent`` (a text or None: why it does not run),
             ``loading`` and ``stages`` (nanoseconds: p50, p90, p99 of the last 256 runs, max and mean of all); ``lanes``:
             for each ``frames``, ``busy_ns``, ``utilisation``, ``loads``, ``stopped_ns``, ``longest_stop_ns``;

@@ -207,11 +207,13 @@ class Scheduler:
             if state.next_ns is None or frame_ns >= state.next_ns:
                 return True
             plan.skipped[state.name] = f"not due: {schedule.rate_hz:g} a second"
+            plan.not_due.add(state.name)
             return False
         state.waited += 1
         if state.waited >= schedule.every or state.next_ns is None:
             return True
         plan.skipped[state.name] = f"not due: every {schedule.every} frames, {schedule.every - state.waited} to go"
+        plan.not_due.add(state.name)
         return False
 
     def _took(self, state: TaskState, frame_ns: int) -> None:

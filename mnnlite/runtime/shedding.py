@@ -50,6 +50,8 @@ def with_needed(due: Sequence[TaskState], plan: FramePlan) -> list[TaskState]:
             kept.append(state)
         else:
             plan.skipped[state.name] = f"comes after {missing!r}, which does not run on this frame"
+            if missing in plan.not_due:
+                plan.not_due.add(state.name)
     return kept
 
 
@@ -133,6 +135,8 @@ def fit(
         missing = next((name for name in state.needs if name not in present), None)
         if missing is not None:
             plan.skipped[state.name] = f"comes after {missing!r}, which does not run on this frame"
+            if missing in plan.not_due:
+                plan.not_due.add(state.name)
             continue
         trial = sorted([*chosen, state], key=lambda s: rank[s.name])
         ends, room = left(trial)

@@ -132,7 +132,7 @@ def prometheus(stats: Mapping[str, Any]) -> str:
         ("runs", "Runs of a task."),
         ("late", "Results after their deadline."),
         ("failed", "Runs that failed."),
-        ("skipped", "Frames on which a task did not run."),
+        ("skipped", "Frames on which a task was due and did not run."),
         ("shed", "Frames on which a task was left out for want of time."),
     ):
         samples = [(f"{{{label}}}", float(task[key])) for label, task in tasks.items()]
