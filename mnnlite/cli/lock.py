@@ -1,0 +1,111 @@
+"""``mnnlite lock``: hashes of a pipeline's networks into its file, comments kept."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import _toml, pipeline
+from mnnlite.cli.exit_codes import FINDING, FINE
+from mnnlite.cli.output import Output, columns
+from mnnlite.errors import PipelineError
+from mnnlite.files import atomic_write
+from mnnlite.integrity import file_hash, weights_beside
+
+if TYPE_CHECKING:
+    import argparse
+
+_KEYS = ("sha256", "weights_sha256")
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        "lock",
+        help="write hashes of a pipeline's networks into it",
+        description="Write the SHA-256 of each task's model, and of its file of weights, into a pipeline file: a model that is "
+        "exchanged or damaged is refused when the pipeline is opened. Comments and everything else stay as they are.",
+        epilog="Exit code 1 with --check: the file is not locked, or a network has changed.",
+    )
+    parser.add_argument("pipeline", metavar="PIPELINE", type=Path, help="a .toml file")
+    parser.add_argument("--check", action="store_true", help="write nothing; say what differs")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.set_defaults(command=_run)
+
+
+def _run(args: argparse.Namespace, output: Output) -> int:
+    spec = pipeline.load(args.pipeline)
+    hashes = [_hashes(args.pipeline, name, task) for name, task in spec.tasks.items()]
+    before = [{key: getattr(task, key) for key in _KEYS} for task in spec.tasks.values()]
+    changes = [
+        {key: "same" if was[key] == now.get(key) else "new" if was[key] is None else "changed" for key in _KEYS if key in now or was[key]}
+        for was, now in zip(before, hashes, strict=True)
+    ]  # fmt: skip
+    differs = any(word != "same" for change in changes for word in change.values())
+    if differs and not args.check:
+        text = args.pipeline.read_bytes().decode("utf-8")
+        with atomic_write(args.pipeline) as made:
+            made.write_bytes(locked(text, hashes, os.fspath(args.pipeline)).encode())
+    if args.json:
+        tasks = {
+            name: {key: {"value": now.get(key), "was": change[key]} for key in change}
+            for name, now, change in zip(spec.tasks, hashes, changes, strict=True)
+        }
+        output.json({"pipeline": os.fspath(args.pipeline), "tasks": tasks, "written": differs and not args.check})
+    else:
+        rows = [
+            (name, key, now.get(key) or "no file", change[key])
+            for name, now, change in zip(spec.tasks, hashes, changes, strict=True)
+            for key in change
+        ]
+        output.text(*columns([("task", "key", "SHA-256", ""), *rows]))
+    return FINDING if args.check and differs else FINE
+
+
+def _hashes(file: Path, name: str, task: Any) -> dict[str, str]:
+    weights = task.external or weights_beside(task.model)
+    paths = {"sha256": task.model, **({} if weights is None else {"weights_sha256": weights})}
+    try:
+        return {key: file_hash(path) for key, path in paths.items()}
+    except OSError as error:
+        raise PipelineError(
+            f"task {name!r}: cannot read {error.filename}: {error.strerror}", file=os.fspath(file)
+        ) from None
+
+
+def locked(text: str, hashes: list[dict[str, str]], file: str = "") -> str:
+    """Give a pipeline's text with these hashes, one dict a task, in place of those it had.
+
+    A new line goes below the task's ``model``. Proven by reading the result: nothing but the hashes has changed.
+
+    Raises
+    ------
+    PipelineError
+        The tasks are not written in a way that lines can be put into, such as an inline table.
+    """
+    values, places = _toml.loads(text)
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.split("\n")
+    for index in range(len(hashes)):
+        model = places["task", index, "model"] - 1
+        indent = re.match(r"\s*", lines[model])[0]  # type: ignore[index]
+        new = "".join(f'{end}{indent}{key} = "{value}"' for key, value in hashes[index].items())
+        lines[model] = lines[model].rstrip("\r") + new + ("\r" if end == "\r\n" else "")
+    removed = {places[at] - 1 for at in places if len(at) == 3 and at[0] == "task" and at[2] in _KEYS}
+    made = "\n".join(line for number, line in enumerate(lines) if number not in removed)
+    for task, now in zip(values["task"], hashes, strict=True):
+        for key in _KEYS:
+            task.pop(key, None)
+        task.update(now)
+    try:
+        same = _toml.loads(made)[0] == values
+    except ValueError:
+        same = False
+    if not same:
+        raise PipelineError(
+            "its tasks are not written one key a line, as [[task]] tables are, so hashes cannot be put in; write them so",
+            file=file or None,
+        )
+    return made
