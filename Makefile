@@ -124,6 +124,7 @@ build/asan-site/.installed: $(SOURCES) .venv/.dependencies
 lint: .venv/.dependencies
 	$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
+	$(BIN)/actionlint .github/workflows/*.yml
 
 types: .venv/.wheel
 	$(BIN)/mypy
