@@ -130,7 +130,7 @@ def measured(models: Path, paths: list[Path], count: int) -> dict[str, Any]:
         begin = time.perf_counter()
         results = list(runtime.stream(frames))
         took = time.perf_counter() - begin
-        plan, memory = runtime.plan(), runtime.memory()["total"]
+        plan, memory = runtime.plan(), runtime.memory().total
     failures = [f"{name}: {error}" for result in results for name, error in result.errors.items()]
     alone = Alone(spec)
     tasks: dict[str, dict[str, int]] = {}

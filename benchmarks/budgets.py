@@ -6,7 +6,7 @@ The networks are the eleven of many_models.py. Each set is a fresh child process
 lanes, weights on the heap or in files, and a limit between a third and all of what the set would need; it adds them one by
 one, working on frames in between, removes some and adds again. The peak is the kernel's high-water mark of each step, minus
 the pages of files that are mapped at its ends and minus what was held when the runtime was made: that counts a model file
-while it is read as well, so it is never too small. The prediction is what `Runtime.memory()["budget"]["expected"]` says after
+while it is read as well, so it is never too small. The prediction is what `Runtime.memory().budget.expected` says after
 two frames, beside the growth that was measured then, malloc's free pages given back.
 """
 
@@ -42,7 +42,7 @@ def one_set(seed: int, paths: list[str]) -> dict[str, Any]:
     runtime = mnnlite.Runtime(lanes=lanes, weights=weights, force=True)  # what only a first use leaves behind
     runtime.add("first", mnnlite.TaskSpec(paths[0], mnnlite.ImageSpec(std=255, color="RGB")))
     runtime.process(frame)
-    where = runtime._lanes[0].options
+    where = runtime._parts.lanes[0].options
     runtime.close()
     del runtime
     budget = Budget(1 << 40, 1, lanes, where)
@@ -87,7 +87,7 @@ def one_set(seed: int, paths: list[str]) -> dict[str, Any]:
     found = runtime.process(frame)  # results travel: they are part of what is expected
     proc.trim()
     result["grown"] = proc.process().anonymous - start
-    result["expected"] = runtime.memory()["budget"]["expected"]
+    result["expected"] = runtime.memory().budget.expected
     result["tasks"] = len(runtime.tasks)
     del found
     runtime.close()

@@ -51,7 +51,7 @@ class Ours:
 
     def critical_us(self, result: Any) -> float:
         """Microseconds of the stages on the lane that had most to do."""
-        lane_of = {name: task["lane"] for name, task in self.runtime.memory()["tasks"].items()}
+        lane_of = {name: task.lane for name, task in self.runtime.memory().tasks.items()}
         spent = [0.0] * self.lanes
         for name, stages in result.timing.items():
             spent[lane_of[name]] += sum(stages.values()) / 1e3

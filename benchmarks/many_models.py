@@ -228,7 +228,7 @@ def measured(contender: str, frames: int, files: dict[str, tuple[Path, Path]]) -
     del outputs
     result["two frames, trimmed"] = trimmed() - start
     if kind.startswith("mnnlite"):
-        result["memory"] = made.runtime.memory()
+        result["memory"] = made.runtime.memory().to_json()
     times, overheads = [], []
     for _ in range(frames):
         begin = time.perf_counter()

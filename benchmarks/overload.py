@@ -125,10 +125,13 @@ def stream(policy: str, image: Any, period_ns: int, frames: int, warm: int = 10)
                     raise SystemExit(f"{name} is neither run nor skipped with a reason: {result!r}")
         took = time.perf_counter() - begin
         after = runtime.stats()
-    if got + results.dropped != frames or after["dropped"] != results.dropped:
+    if got + results.dropped != frames or after.dropped != results.dropped:
         raise SystemExit(f"{frames} frames were offered, {got} worked on, {results.dropped} dropped")
     for name, *_ in WORK:
-        counted = {key: after["tasks"][name][key] - before["tasks"][name][key] for key in ("runs", "late", "skipped")}
+        counted = {
+            key: getattr(after.tasks[name], key) - getattr(before.tasks[name], key)
+            for key in ("runs", "late", "skipped")
+        }
         if counted != {"runs": runs[name], "late": late[name], "skipped": skipped[name]}:
             raise SystemExit(f"{name}: stats say {counted}, the results {runs[name]}, {late[name]}, {skipped[name]}")
     useful = sum(priority * (runs[name] - late[name]) for name, priority, *_ in WORK)

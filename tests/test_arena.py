@@ -298,7 +298,7 @@ def test_tasks_of_a_runtime_are_resized(family, spoiler, tmp_path):
             for result in found:
                 if "net" in result:
                     assert_equal(result["net"], expected)
-            dynamic[side] = runtime.memory()["tasks"]["net"]["dynamic"]
+            dynamic[side] = runtime.memory().tasks["net"].dynamic
         assert dynamic[16] < dynamic[24] < dynamic[96] < dynamic[160]
         runtime.resize("net", image=ImageSpec(std=127))
         assert runtime.tasks["net"].image.std == (127.0, 127.0, 127.0)
@@ -338,10 +338,10 @@ def test_tasks_of_one_network_share_its_session(family, spoiler, weights):
     with Runtime(weights=weights) as runtime:
         runtime.add("poison", TaskSpec(spoiler, ImageSpec(std=1e-29)))
         runtime.add("heat", TaskSpec(path, image, outputs=["heat"]))
-        narrow = runtime.memory()["tasks"]["heat"]["static"]
+        narrow = runtime.memory().tasks["heat"].static
         runtime.add("points", TaskSpec(path, image, outputs=["points"]), every=2)
         assert check(runtime) == {"poison": 4, "heat": 4, "points": 2}
-        tasks = runtime.memory()["tasks"]
+        tasks = runtime.memory().to_json()["tasks"]
         assert tasks["points"]["shares"] == "heat"
         assert tasks["points"]["static"] == tasks["points"]["inputs"] == 0
         with mnnlite.Model(path) as model:
@@ -349,19 +349,19 @@ def test_tasks_of_one_network_share_its_session(family, spoiler, weights):
         # Another picture, and another file: sessions of their own.
         runtime.add("other picture", TaskSpec(path, ImageSpec(std=127), outputs=["points"]))
         runtime.add("other network", TaskSpec(family[0][1], image, outputs=["points"]))
-        tasks = runtime.memory()["tasks"]
-        assert "shares" not in tasks["other picture"]
-        assert "shares" not in tasks["other network"]
+        tasks = runtime.memory().to_json()["tasks"]
+        assert tasks["other picture"]["shares"] is None
+        assert tasks["other network"]["shares"] is None
         runtime.remove("other picture")
         runtime.remove("other network")
         runtime.remove("heat")
         assert check(runtime) == {"poison": 4, "points": 2}
         runtime.add("heat", TaskSpec(path, image, outputs=["heat"]))
-        assert runtime.memory()["tasks"]["heat"]["shares"] == "points"
+        assert runtime.memory().tasks["heat"].shares == "points"
         assert check(runtime) == {"poison": 4, "points": 2, "heat": 4}
         runtime.remove("points")
         runtime.remove("heat")
-        assert set(runtime.memory()["tasks"]) == {"poison"}
+        assert set(runtime.memory().tasks) == {"poison"}
 
 
 @pytest.mark.parametrize("weights", ["heap", "mapped"])
@@ -405,7 +405,7 @@ with Runtime() as runtime:
     for index, path in enumerate(paths):
         runtime.add(f"t{index}", TaskSpec(path, ImageSpec()))
     peak = proc.high_water() - start.rss
-    memory = runtime.memory()
+    memory = runtime.memory().to_json()
     static = sum(lane["static"] for lane in memory["lanes"])
     assert all(task["model_buffer"] == 0 for task in memory["tasks"].values())
 import os

@@ -74,9 +74,9 @@ def test_what_does_not_fit_is_refused_with_what_would(specs):
         after = runtime.process(frame())["first"]
         for name, value in before.items():
             np.testing.assert_array_equal(after[name], value)
-        memory = runtime.memory()["budget"]
-        assert memory["limit"] == single + 4 * MIB
-        assert memory["expected"] <= memory["limit"]
+        memory = runtime.memory().budget
+        assert memory.limit == single + 4 * MIB
+        assert memory.expected <= memory.limit
     with Runtime(memory="1 MiB") as runtime:
         with pytest.raises(mnnlite.MemoryBudgetError, match="MiB too many"):
             runtime.add("a", specs["n96"])
@@ -101,7 +101,7 @@ def test_evictable_tasks_make_room_and_come_back(specs):
     with Runtime(memory=limit) as runtime:
         for name, spec in specs.items():
             runtime.add(name, spec, every=2, evictable=True)
-        assert runtime.memory()["budget"]["evicted"] == ["n96"]
+        assert runtime.memory().budget.evicted == ("n96",)
         assert "evicted" in runtime.plan()
         ran: set[str] = set()
         end = time.monotonic() + 20
@@ -113,7 +113,7 @@ def test_evictable_tasks_make_room_and_come_back(specs):
                     np.testing.assert_array_equal(found[output], value)
             assert set(result) | set(result.skipped) == set(specs)
         assert ran == set(specs)
-        assert sum(task["reloads"] for task in runtime.stats()["tasks"].values()) > 0
+        assert sum(task.reloads for task in runtime.stats().tasks.values()) > 0
         with pytest.raises(mnnlite.ArgumentError, match="evictable"):
             runtime.add("child", specs["n96"], after="n112")
         for name in specs:

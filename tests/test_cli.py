@@ -68,7 +68,7 @@ def test_run_writes_one_json_object_a_frame(folder: Path) -> None:
     assert ran.code == 0
     assert [(line["frame"], line["time_ms"]) for line in ran.lines] == [(i, 40.0 * i) for i in range(12)]
     first = ran.lines[0]
-    assert list(first) == ["frame", "time_ms", "results", "timing_ms"]
+    assert list(first) == ["frame", "time_ms", "wall_time", "monotonic_ns", "results", "timing_ms"]
     assert list(first["results"]) == ["heat", "both", "plain"]
     (mask,) = first["results"]["heat"]
     assert mask["label"] == "hot"

@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from helpers import networks
 from helpers.videos import make_video
 from mnnlite import Frame, ImageSpec, Runtime, TaskSpec, decoders, pipeline
 from mnnlite.cli.table import HEAD, LiveTable, plain, table
+from mnnlite.runtime.stats import HungRun
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +70,7 @@ def test_what_rich_shows(runtime):
 
 
 def test_a_run_that_hangs_is_said(runtime):
-    stats = runtime.stats()
-    stats["hung"] = [{"task": "seldom", "seconds": 12.3}]
+    stats = replace(runtime.stats(), hung=(HungRun("seldom", 12.3),))
     console = Console(record=True, width=100, file=io.StringIO())
     console.print(table(stats))
     assert "task 'seldom' has been running for 12 s" in console.export_text()

@@ -15,7 +15,7 @@ import pytest
 import mnnlite
 from helpers import networks
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders, pipeline, results
-from mnnlite.cli.report import describe, frame_line
+from mnnlite.cli.report import describe
 from mnnlite.errors import ArgumentError, DecoderError, PipelineError
 
 SPEC = ImageSpec(size=(32, 32), fit="letterbox", std=(255, 255, 255))
@@ -187,15 +187,10 @@ def test_in_a_runtime(module, two: Path) -> None:
             assert result["mask"]["heat"].to_json() == MASK.decode({"y": outputs["heat"]}, (75, 43), SPEC).to_json()
             assert isinstance(result.errors["wrong"], DecoderError)
             assert "wrong: KeyError" in str(result.errors["wrong"])
-            line = json.loads(json.dumps(frame_line_of(result), allow_nan=False))
+            line = json.loads(json.dumps(result.to_json(), allow_nan=False))
             assert line["results"]["mask"]["tools"]["slots"] == 1
             assert line["results"]["mask"]["tools"]["all"][0] is None
             assert "spot" in describe(result)
-
-
-def frame_line_of(result) -> dict:
-    result.meta = None
-    return frame_line(result)
 
 
 def test_on_crops_of_another_tasks_boxes(module, two: Path, open_shape: Path) -> None:

@@ -82,7 +82,7 @@ def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkey
         for name, spec in specs.items():
             runtime.add(name, spec)
         runtime.process(frame())
-        lanes = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        lanes = {name: task.lane for name, task in runtime.memory().tasks.items()}
         crowded = [name for name in NAMES if lanes[name] == lanes["d"]] + [
             name for name in NAMES if lanes[name] != lanes["d"]
         ]
@@ -98,20 +98,20 @@ def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkey
             seen += 1
             for name in NAMES:
                 np.testing.assert_array_equal(np.asarray(result[name]), alone[name][seed])
-            tasks = runtime.memory()["tasks"]
-            if tasks[long[0]]["lane"] != tasks[long[1]]["lane"]:
+            tasks = runtime.memory().tasks
+            if tasks[long[0]].lane != tasks[long[1]].lane:
                 break
-        assert tasks[long[0]]["lane"] != tasks[long[1]]["lane"]
+        assert tasks[long[0]].lane != tasks[long[1]].lane
         assert seen >= 99  # the frames before count too
-        (replan,) = runtime.stats()["replans"]
-        assert replan["longest_ns"] >= 200_000_000
-        assert replan["expected_ns"] < 110_000_000
-        assert replan["moved"] >= 1
+        (replan,) = runtime.stats().replans
+        assert replan.longest_ns >= 200_000_000
+        assert replan.expected_ns < 110_000_000
+        assert replan.moved >= 1
         for seed in range(4):
             result = runtime.process(frame(seed))
             for name in NAMES:
                 np.testing.assert_array_equal(np.asarray(result[name]), alone[name][seed])
-        assert runtime.stats()["tasks"]["a"]["runs"] == seen + 5  # counts go with the task
+        assert runtime.stats().tasks["a"].runs == seen + 5  # counts go with the task
 
 
 def test_without_being_allowed_nothing_moves(specs, monkeypatch):
@@ -119,12 +119,12 @@ def test_without_being_allowed_nothing_moves(specs, monkeypatch):
         for name, spec in specs.items():
             runtime.add(name, spec)
         runtime.process(frame())
-        before = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        before = {name: task.lane for name, task in runtime.memory().tasks.items()}
         monkeypatch.setattr(runtime._registry.scheduler.latency, "mean", lambda name: 10**9 if name in "ad" else 1)
         for _ in range(150):
             runtime.process(frame())
-        assert {name: task["lane"] for name, task in runtime.memory()["tasks"].items()} == before
-        assert runtime.stats()["replans"] == []
+        assert {name: task.lane for name, task in runtime.memory().tasks.items()} == before
+        assert runtime.stats().replans == ()
 
 
 def test_a_network_with_a_memory_stays_where_it_is(specs, tmp_path, monkeypatch):
@@ -135,12 +135,12 @@ def test_a_network_with_a_memory_stays_where_it_is(specs, tmp_path, monkeypatch)
         for name in "abc":
             runtime.add(name, specs[name])
         runtime.process(frame())
-        lane = runtime.memory()["tasks"]["counting"]["lane"]
+        lane = runtime.memory().tasks["counting"].lane
         costs = runtime._registry.scheduler.latency
         monkeypatch.setattr(costs, "mean", lambda name: 10**8 if name == "counting" else 10**7)
         for _ in range(250):
             result = runtime.process(frame())
-        assert runtime.memory()["tasks"]["counting"]["lane"] == lane
+        assert runtime.memory().tasks["counting"].lane == lane
         assert float(result["counting"]["sum"][0, 0]) == 251.0
 
 
@@ -156,7 +156,7 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
         runtime.add("a", specs["a"])
         runtime.add("b", specs["b"])
         runtime.process(frame())
-        where = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        where = {name: task.lane for name, task in runtime.memory().tasks.items()}
         assert where["areas"] == where["inner"]
         other = next((name for name in "ab" if where[name] == where["areas"]), None)
         if other is None:  # both alone in a lane: make the two others the long ones
@@ -166,10 +166,10 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
         monkeypatch.setattr(runtime._registry.scheduler.latency, "mean", lambda name: slow.get(name, 10**6))
         expected = runtime.process(frame(1))["inner"].to_json()
         deadline = time.monotonic() + 60
-        while not runtime.stats()["replans"] or runtime._turn._owner is not None:
+        while not runtime.stats().replans or runtime._parts.turn._owner is not None:
             assert runtime.process(frame(1))["inner"].to_json() == expected
             assert time.monotonic() < deadline
-        where = {name: task["lane"] for name, task in runtime.memory()["tasks"].items()}
+        where = {name: task.lane for name, task in runtime.memory().tasks.items()}
         assert where["areas"] == where["inner"]
         assert runtime.process(frame(1))["inner"].to_json() == expected
 

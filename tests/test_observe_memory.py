@@ -158,20 +158,20 @@ from mnnlite import Frame, ImageSpec, Runtime, TaskSpec
 heavy, big = sys.argv[1:]
 frame = Frame(np.zeros((60, 80, 3), np.uint8), "BGR")
 with Runtime(lanes=2, force=True) as runtime:
-    empty = runtime.memory()
+    empty = runtime.memory().to_json()
     assert not empty["tasks"] and not any(empty["categories"].values()) or empty["growth"] < 1 << 21
     for name in ("one", "two", "three"):
         runtime.add(name, TaskSpec(big, ImageSpec()))
     runtime.add("heavy", TaskSpec(heavy))
     for _ in range(2):
         assert not runtime.process(frame).errors
-    found = runtime.memory()
+    found = runtime.memory().to_json()
 tasks = found["tasks"]
 assert set(tasks) == {"one", "two", "three", "heavy"}
 assert tasks["heavy"]["weights"] > 8 << 20 > tasks["one"]["weights"]
 assert found["shared_inputs"] > 0
 for lane in (0, 1):
-    mine = {name: task for name, task in tasks.items() if task["lane"] == lane}
+    mine = {name: task for name, task in tasks.items() if task.lane == lane}
     assert mine
     largest = max(task["feature_maps"] for task in mine.values())
     assert abs(sum(task["feature_maps_share"] for task in mine.values()) - largest) <= len(mine)

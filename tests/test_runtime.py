@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import threading
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
+from mnnlite.video import to_rgb
 
 MASK = decoders.Segmentation(mode="binary", threshold=0.5, tensors=("heat",))
 SIZES = (16, 32, 64, 96)
@@ -103,7 +106,7 @@ def test_a_stream_that_waits_gives_every_frame_in_order(family, alone):
             for name, expected in alone.items():
                 same(result[name], expected[result.meta])
         assert seen == list(range(12))
-        assert runtime.stats()["dropped"] == 0
+        assert runtime.stats().dropped == 0
 
 
 def test_submit_gives_futures_that_are_done_in_order(family, alone):
@@ -151,7 +154,7 @@ def test_a_source_that_does_not_wait_loses_the_oldest_and_counts_them(family):
         assert seen == sorted(set(seen))
         assert seen[-1] == 29  # the newest is never lost
         assert 10 in seen
-        assert runtime.stats()["dropped"] == stream.dropped == 30 - len(seen)
+        assert runtime.stats().dropped == stream.dropped == 30 - len(seen)
 
 
 def test_every_and_rate_and_skipped_reasons(family):
@@ -166,8 +169,8 @@ def test_every_and_rate_and_skipped_reasons(family):
             results[1]["other"]
         assert results[1].get("third") is None
         assert list(results[1]) == ["all"]
-        stats = runtime.stats()["tasks"]["third"]
-        assert (stats["runs"], stats["skipped"]) == (3, 0)  # it was not due on the others
+        stats = runtime.stats().tasks["third"]
+        assert (stats.runs, stats.skipped) == (3, 0)  # it was not due on the others
 
 
 def halves(width=64, height=32):
@@ -246,8 +249,8 @@ def test_a_chain_hands_tensors_over(tmp_path):
         sums = [float(runtime.process(frame)["counting"]["sum"][0, 0]) for _ in range(3)]
         assert sums == [6.0, 12.0, 18.0]
         assert float(runtime.process(frame)["first"]["sum"][0, 0]) == 3.0
-        tasks = runtime.memory()["tasks"]
-        assert tasks["first"]["inputs"] > tasks["counting"]["inputs"] > tasks["second"]["inputs"] == 0  # not a copy
+        tasks = runtime.memory().tasks
+        assert tasks["first"].inputs > tasks["counting"].inputs > tasks["second"].inputs == 0  # not a copy
         for feed, text in (
             ({"step": "fist.sum"}, "did you mean 'first'"),
             ({"step": "first.sun"}, "sun"),
@@ -285,9 +288,9 @@ def test_a_task_that_fails_fails_alone_and_is_quarantined(fragile, family, alone
             assert "fragile" in runtime.process(bad).errors
         result = runtime.process(good)
         assert "quarantined after 3 failures" in result.skipped["fragile"]
-        stats = runtime.stats()["tasks"]["fragile"]
-        assert stats["failed"] == 5
-        assert "quarantined" in stats["quarantined"]
+        stats = runtime.stats().tasks["fragile"]
+        assert stats.failed == 5
+        assert "quarantined" in stats.quarantined
         runtime.replace("fragile", fragile)
         assert "fragile" in runtime.process(good)
 
@@ -302,7 +305,7 @@ def test_late_results_are_marked_and_there(family):
         assert not runtime.process(Frame(picture(), "BGR", timestamp_ns=now + 10**12)).late  # not this clock
         assert not runtime.process(Frame(picture(), "BGR", timestamp_ns=0)).late
         assert not runtime.process(Frame(picture(), "BGR")).late
-        assert runtime.stats()["tasks"]["a"]["late"] == 1
+        assert runtime.stats().tasks["a"].late == 1
 
 
 def test_optional_work_is_left_out_of_a_frame_that_is_old(family):
@@ -328,7 +331,7 @@ def test_tasks_come_and_go_between_frames(family, alone):
             assert set(result) == set(runtime.tasks)
             for each, found in result.items():
                 same(found, alone[each][frame.meta])
-        assert sum(lane["loads"] for lane in runtime.stats()["lanes"]) >= 40
+        assert sum(lane.loads for lane in runtime.stats().lanes) >= 40
 
 
 def test_tasks_come_and_go_while_a_stream_runs(family, alone):
@@ -392,8 +395,8 @@ def test_placement_is_settled_before_the_first_frame(family):
         assert "lane 1" in text
         assert all(name in text for name in family)
         memory = runtime.memory()
-        assert {task["lane"] for task in memory["tasks"].values()} == {0, 1}
-        assert memory["total"] == sum(sum(lane.values()) for lane in memory["lanes"])
+        assert {task.lane for task in memory.tasks.values()} == {0, 1}
+        assert memory.total == sum(lane.static + lane.dynamic + lane.inputs for lane in memory.lanes)
 
 
 def test_stats_and_prometheus(family):
@@ -402,10 +405,10 @@ def test_stats_and_prometheus(family):
         for frame in frames(4):
             runtime.process(frame)
         stats = runtime.stats()
-        stages = stats["tasks"]['a "quoted" name']["stages"]
+        stages = stats.tasks['a "quoted" name'].stages
         assert set(stages) == {"preprocess", "infer", "decode", "total"}
-        assert 0 < stages["infer"]["p50"] <= stages["infer"]["p90"] <= stages["infer"]["p99"] <= stages["infer"]["max"]
-        assert 0 < stats["lanes"][0]["utilisation"] <= 1
+        assert 0 < stages["infer"].p50 <= stages["infer"].p90 <= stages["infer"].p99 <= stages["infer"].max
+        assert 0 < stats.lanes[0].utilisation <= 1
         text = runtime.prometheus()
         assert "mnnlite_frames_total 4\n" in text
         assert r'mnnlite_task_runs_total{task="a \"quoted\" name"} 2' in text
@@ -473,6 +476,34 @@ def test_a_stream_that_is_left_early_can_be_followed_by_another(family):
                 if result.meta == 2:
                     break
         assert [result.meta for result in runtime.stream(frames(3))] == [0, 1, 2]
+
+
+def test_a_result_keeps_its_frame_and_is_a_picture_and_a_line(classes):
+    with Runtime() as runtime:
+        runtime.add("areas", classes)
+        before, steady = time.time_ns(), time.monotonic_ns()
+        results = list(runtime.stream(Frame(halves(), "RGB", meta=index) for index in range(3)))
+        stamped = runtime.process(
+            Frame(halves(), "RGB", timestamp_ns=steady - 10**9, meta={"frame": 7, "file": "a.png"})
+        )
+    for index, result in enumerate(results):
+        assert result.frame.meta == index
+        assert (result.frame.width, result.frame.height) == (64, 32)
+        assert steady <= result.taken_ns <= time.monotonic_ns()
+        assert before <= result.wall_ns <= time.time_ns()
+        line = json.loads(json.dumps(result.to_json(), allow_nan=False))
+        assert (line["frame"], line["meta"], line["monotonic_ns"]) == (index, index, result.taken_ns)
+        wall = datetime.fromisoformat(line["wall_time"].replace("Z", "+00:00"))
+        assert abs(wall.timestamp() - result.wall_ns / 1e9) < 1e-3
+        assert {row["label"] for row in line["results"]["areas"]} == {"red", "blue"}
+    picture = results[0].draw()
+    assert picture.shape == (32, 64, 3)
+    assert not np.array_equal(picture, halves())
+    np.testing.assert_array_equal(to_rgb(results[0].frame), halves())  # the frame itself is not drawn on
+    assert stamped.taken_ns == steady - 10**9
+    assert before - stamped.wall_ns == pytest.approx(10**9, abs=5 * 10**8)
+    line = stamped.to_json()
+    assert (line["frame"], line["file"], line["timestamp_ns"]) == (7, "a.png", steady - 10**9)
 
 
 def test_several_threads_may_call(family, alone):
@@ -601,7 +632,7 @@ def test_a_run_that_hangs_is_reported(family, caplog):
             while not flight.ticket.wait(10_000):
                 dispatcher.watch()
             dispatcher.finish(flight)
-            if runtime.stats()["hung"]:
+            if runtime.stats().hung:
                 break
-        assert runtime.stats()["hung"][0]["task"] == "a"
+        assert runtime.stats().hung[0].task == "a"
         assert "has been running" in caplog.text

@@ -74,8 +74,8 @@ def test_nobody_waits_for_a_decoder_in_python(small):
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(runtime.process, FRAME)
             assert working.wait(SECONDS)
-            assert runtime.stats()["frames"] == 1
-            assert runtime.memory()["total"] > 0
+            assert runtime.stats().frames == 1
+            assert runtime.memory().total > 0
             assert "slow" in runtime.plan()
             assert runtime.tasks
             runtime.add("b", small)
@@ -107,7 +107,7 @@ def test_a_decoder_may_ask_and_change_the_runtime(small):
         assert [result["asking"] for result in results] == ["asked"] * 5
         assert found["nested"] == found["other"] == ["asking"]
         assert len(found["frames"]) == 2
-        assert runtime.stats()["tasks"]["asking"]["runs"] == 9
+        assert runtime.stats().tasks["asking"].runs == 9
 
 
 @pytest.mark.parametrize("how", ["process", "submit", "stream"])
@@ -167,7 +167,7 @@ def test_what_would_wait_for_its_own_lane_is_refused(small):
                 with pytest.raises(mnnlite.StateError, match="on_lane"):
                     function()
                 refused += 1
-            return refused, runtime.stats()["frames"], within(runtime.memory)["total"] > 0
+            return refused, runtime.stats().frames, within(runtime.memory).total > 0
 
         assert runtime.on_lane("a", call) == (9, 0, True)
         assert list(runtime.process(FRAME)) == ["a"]
@@ -275,7 +275,7 @@ def test_a_forked_child_is_told_and_ends_though_every_lock_was_held(small):
     next(stream)
     held, go = threading.Event(), threading.Event()
     def hold():
-        with runtime._turn, runtime._registry.lock:
+        with runtime._parts.turn, runtime._registry.lock:
             held.set()
             go.wait()
     threading.Thread(target=hold, daemon=True).start()
@@ -374,14 +374,14 @@ def test_a_task_that_cannot_be_loaded_again_costs_its_own_results(large, small, 
         later = [runtime.process(FRAME) for _ in range(6)]
         assert all("steady" in result for result in later)
         assert sum("a" in result for result in later) >= 2
-        task = runtime.stats()["tasks"]["b"]
-        assert "could not be loaded" in task["absent"]
-        assert task["failed"] >= 1
+        task = runtime.stats().tasks["b"]
+        assert "could not be loaded" in task.absent
+        assert task.failed >= 1
         assert caplog.text.count("task 'b' does not run") == 1  # said once
         gone.rename(path)
         runtime.replace("b", fragile)
         assert "b" in runtime.process(FRAME)
-        assert runtime.stats()["tasks"]["b"]["absent"] is None
+        assert runtime.stats().tasks["b"].absent is None
 
 
 def test_a_task_that_can_never_come_back_is_said_once_and_in_the_summary(large, caplog):
@@ -393,7 +393,7 @@ def test_a_task_that_can_never_come_back_is_said_once_and_in_the_summary(large, 
         for _ in range(5):
             assert "cannot come back" in runtime.process(FRAME).skipped["a"]
         assert caplog.text.count("does not run") == 1
-        assert "raise memory=" in runtime.stats()["tasks"]["a"]["absent"]
+        assert "raise memory=" in runtime.stats().tasks["a"].absent
         assert "cannot come back" in runtime.plan()
         runtime.remove("b")
         until(lambda: "a" in runtime.process(FRAME))
@@ -436,10 +436,10 @@ def test_a_placement_that_fails_at_the_first_frame_costs_the_tasks_it_moved(larg
         group = runtime._registry.tasks["t0"]
         for path in paths:
             path.unlink()
-        with runtime._turn:
-            runtime._residency.unload(group)
-            runtime._rebalancer._load_anew([group], runtime._lanes[1 - group.lane.index])
-        runtime._rebalancer._settled = True
+        with runtime._parts.turn:
+            runtime._parts.residency.unload(group)
+            runtime._parts.rebalancer._load_anew([group], runtime._parts.lanes[1 - group.lane.index])
+        runtime._parts.rebalancer._settled = True
         result = runtime.process(FRAME)
         assert set(result) == {"t1", "t2"}
         assert isinstance(result.errors["t0"], mnnlite.ModelNotFoundError)

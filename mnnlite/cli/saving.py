@@ -6,25 +6,23 @@ import re
 from typing import TYPE_CHECKING
 
 from mnnlite import video
-from mnnlite.cli.report import draw
 from mnnlite.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from contextlib import ExitStack
     from pathlib import Path
 
-    from mnnlite.frame import Frame
     from mnnlite.runtime import FrameResult
 
-    Sink = Callable[[Frame, FrameResult], None]
+    Sink = Callable[[FrameResult], None]
 
 __all__ = ["make_folder", "next_number", "saver"]
 
 _FPS = 25.0  # where the source does not say
 
 
-def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack, parents: Mapping[str, str]) -> Sink:
+def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack) -> Sink:
     """Who draws and writes: a video where `path` ends like one, a folder of pictures otherwise.
 
     Parameters
@@ -36,8 +34,6 @@ def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack, par
         Whether a video of that name may be written over.
     stack : ExitStack
         Ends the video.
-    parents : dict of str to str
-        As for `mnnlite.cli.report.draw`.
 
     Raises
     ------
@@ -47,19 +43,17 @@ def saver(path: Path, rate: float | None, overwrite: bool, stack: ExitStack, par
         PyAV is not installed; a folder needs it too, for JPEG.
     """
     if path.suffix.lower() not in video.VIDEOS:
-        return _into_folder(path, parents)
+        return _into_folder(path)
     if path.is_file() and not overwrite:
         raise OutputError(f"cannot write {path}: it exists; take another name, or --overwrite")
     writer = stack.enter_context(video.VideoWriter(path, rate or _FPS))
-    return lambda frame, result: writer.add(draw(frame, result, parents))
+    return lambda result: writer.add(result.draw())
 
 
-def _into_folder(folder: Path, parents: Mapping[str, str]) -> Sink:
+def _into_folder(folder: Path) -> Sink:
     make_folder(folder)
     first = next_number(folder)
-    return lambda frame, result: video.write_picture(
-        folder / f"{first + result.meta['frame']:06}.jpg", draw(frame, result, parents)
-    )
+    return lambda result: video.write_picture(folder / f"{first + result.meta['frame']:06}.jpg", result.draw())
 
 
 def make_folder(folder: Path) -> None:

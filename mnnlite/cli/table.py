@@ -11,9 +11,7 @@ from mnnlite.cli.output import columns
 from mnnlite.cli.progress import plain_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mnnlite.runtime import Runtime
+    from mnnlite.runtime import Runtime, RuntimeStats
 
 __all__ = ["LiveTable", "plain", "table"]
 
@@ -21,60 +19,58 @@ HEAD = ("task", "lane", "runs", "p50 ms", "p99 ms", "late", "skipped", "failed",
 _RIGHT = range(1, 8)
 
 
-def _rows(stats: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _rows(stats: RuntimeStats) -> list[tuple[str, ...]]:
     rows = []
-    for name, task in stats["tasks"].items():
-        times = task["stages"]["total"]
-        spent = [f"{times[key] / 1e6:.1f}" if times else "" for key in ("p50", "p99")]
-        counts = [str(task[key]) for key in ("late", "skipped", "failed")]
+    for name, task in stats.tasks.items():
+        times = task.stages.get("total")
+        spent = ["", ""] if times is None else [f"{ns / 1e6:.1f}" for ns in (times.p50, times.p99)]
+        counts = [str(count) for count in (task.late, task.skipped, task.failed)]
         rows.append(
             (
                 name,
-                str(task["lane"]),
-                str(task["runs"]),
+                str(task.lane),
+                str(task.runs),
                 *spent,
                 *counts,
-                "quarantined" if task["quarantined"] else "not loaded" if task["absent"] else "",
+                "quarantined" if task.quarantined else "not loaded" if task.absent else "",
             )
         )
     return rows
 
 
-def _lines(stats: Mapping[str, Any]) -> list[str]:
+def _lines(stats: RuntimeStats) -> list[str]:
     """Frames, lanes, memory."""
-    lanes = ", ".join(f"lane {index} {lane['utilisation']:.0%} busy" for index, lane in enumerate(stats["lanes"]))
+    lanes = ", ".join(f"lane {index} {lane.utilisation:.0%} busy" for index, lane in enumerate(stats.lanes))
     memory = ", ".join(f"{size:.1f} MiB {what}" for what, size in memory_mib().items())
-    hung = [f"task {each['task']!r} has been running for {each['seconds']:.0f} s" for each in stats["hung"]]
-    return [f"{stats['frames']} frames worked on, {stats['dropped']} dropped; {lanes}", memory, *hung]
+    hung = [f"task {each.task!r} has been running for {each.seconds:.0f} s" for each in stats.hung]
+    return [f"{stats.frames} frames worked on, {stats.dropped} dropped; {lanes}", memory, *hung]
 
 
-def plain(stats: Mapping[str, Any]) -> list[str]:
+def plain(stats: RuntimeStats) -> list[str]:
     """Lines of text.
 
     Parameters
     ----------
-    stats : dict
-        Of `Runtime.stats`.
+    stats : RuntimeStats
     """
     return [*columns([HEAD, *_rows(stats)], right=tuple(_RIGHT)), *_standing(stats), _lines(stats)[0]]
 
 
-def _standing(stats: Mapping[str, Any]) -> list[str]:
+def _standing(stats: RuntimeStats) -> list[str]:
     """Of tasks that do not run, why."""
     return [
-        f"task {name!r} does not run: {task['quarantined'] or task['absent']}"
-        for name, task in stats["tasks"].items()
-        if task["quarantined"] or task["absent"]
+        f"task {name!r} does not run: {task.quarantined or task.absent}"
+        for name, task in stats.tasks.items()
+        if task.quarantined or task.absent
     ]
 
 
-def table(stats: Mapping[str, Any]) -> Any:
+def table(stats: RuntimeStats) -> Any:
     """Make the same for rich, with memory.
 
     Parameters
     ----------
-    stats : dict
-        Of `Runtime.stats`.
+    stats : RuntimeStats
 
     Returns
     -------
@@ -87,10 +83,10 @@ def table(stats: Mapping[str, Any]) -> Any:
     made = Table(box=None, pad_edge=False, header_style="bold")
     for index, title in enumerate(HEAD):
         made.add_column(title, justify="right" if index in _RIGHT else "left")
-    for row, task in zip(_rows(stats), stats["tasks"].values(), strict=True):
-        bad = task["failed"] or task["quarantined"] or task["absent"]
+    for row, task in zip(_rows(stats), stats.tasks.values(), strict=True):
+        bad = task.failed or task.quarantined or task.absent
         # Names are the user's: text, not markup.
-        made.add_row(*(Text(cell) for cell in row), style="red" if bad else "yellow" if task["late"] else None)
+        made.add_row(*(Text(cell) for cell in row), style="red" if bad else "yellow" if task.late else None)
     lines = [*_standing(stats), *_lines(stats)]
     return Group(made, *(Text(line, style="dim") for line in lines if line))
 

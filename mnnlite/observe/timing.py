@@ -196,7 +196,7 @@ def profile_runtime(
             if result.crops.get(name, (1, 1))[0] > 0:
                 for stage, ns in spent.items():
                     times[name].setdefault(stage, []).append(ns)
-    loading = {name: task["loading"] for name, task in runtime.stats()["tasks"].items()}
+    loading = {name: task.loading for name, task in runtime.stats().tasks.items()}
     found = {}
     for name, stages in times.items():
         traces = runtime.on_lane(name, lambda task: [trace_run(task.model) for _ in range(traced)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
 from mnnlite.runtime.budget import NoRoomError
@@ -13,7 +14,7 @@ from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.residency import ModelResidency
     from mnnlite.runtime.schedule import Schedule
     from mnnlite.runtime.turn import Turn
-    from mnnlite.specs import TaskSpec
+    from mnnlite.specs import ImageSpec, TaskSpec
 
 __all__ = ["TaskChanges"]
 
@@ -124,6 +125,21 @@ class TaskChanges:
         if seconds is not None:
             options = self._lanes[0].arena_options(spec.precision, spec.threads or self._threads)
             try_task(spec, options, seconds)
+
+    def resize(
+        self,
+        name: str,
+        shapes: Mapping[str, Sequence[int]] | None,
+        image: ImageSpec | Mapping[str, ImageSpec] | None,
+    ) -> None:
+        """As `Runtime.resize`."""
+        if shapes is None and image is None:
+            raise ArgumentError("neither shapes nor an image spec is given; say what the task's inputs become")
+        spec = self._registry.get(name).spec
+        changed: dict[str, Any] = {} if image is None else {"image": image}
+        if shapes is not None:
+            changed["shapes"] = {**(spec.shapes or {}), **shapes}
+        self.replace(name, replace(spec, **changed))
 
     def _swap(self, old: LoadedTask, new: LoadedTask) -> None:
         if self._registry.leave(old, new):

@@ -122,7 +122,7 @@ class Dispatcher:
             if not dropping:
                 registry.scheduler.offered(stamp)
             plan = registry.scheduler.plan(now, stamp, dropping)
-            result = FrameResult(self.frames, frame)
+            result = FrameResult(self.frames, frame, stamp, time.time_ns() - (now - stamp))
             result.skipped = plan.skipped
             if registry.absent:
                 self._leave_out_absent(plan, result, now)
@@ -386,4 +386,5 @@ def _make_result(flight: InFlightFrame, task: LoadedTask, outcome: Sequence[Any]
     result.timing[name] = {"preprocess": preprocess, "infer": infer, "decode": decode + spent}
     if crops >= 0:
         result.crops[name] = (crops, eligible)
+        result._parents[name] = str(task.schedule.after)
     return spent

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.recorder import Recorder
+    from mnnlite.task import Task
 
 __all__ = ["TaskRegistry"]
 
@@ -215,6 +216,17 @@ class TaskRegistry:
     def on_lane_soon(self, lane: Lane, function: Callable[[], T], *, always: bool = False) -> Future[T]:
         """As `on_lane`, without waiting. With `always` also where the system gives no thread."""
         return lane.call_soon(self._counted(lane, function), always=always)
+
+    def call(self, name: str, function: Callable[[Task], T]) -> T:
+        """As `Runtime.on_lane`."""
+        loaded = self.get(name)
+
+        def call() -> T:
+            if loaded.absence is not None or loaded.task.model.closed:
+                raise ArgumentError(f"task {name!r} is not loaded at the moment")
+            return function(loaded.task)
+
+        return self.on_lane(loaded.lane, call)
 
     def close_soon(self, task: LoadedTask) -> Future[None]:
         """Close a task's model on its lane. What goes wrong is logged: whoever waits has nothing to do about it."""

@@ -11,9 +11,11 @@ from mnnlite.errors import ClosedError, StateError
 from mnnlite.memory_report import memory_report, models_memory
 from mnnlite.proc import files, process
 from mnnlite.runtime.cores import shown
+from mnnlite.runtime.memory import LaneMemory, RuntimeMemory, TaskMemory, WeightFiles
+from mnnlite.runtime.stats import HungRun, ReplanStats, RuntimeStats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mnnlite.proc import Process
     from mnnlite.runtime.dispatcher import Dispatcher
@@ -70,7 +72,7 @@ class RuntimeReport:
                         lines.append(f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name)))}")
         return "\n".join(lines)
 
-    def memory(self) -> dict[str, Any]:
+    def memory(self) -> RuntimeMemory:
         """As `Runtime.memory` says."""
         while True:
             loaded = [task for task in self._registry.snapshot().values() if task.absence is None]
@@ -82,86 +84,76 @@ class RuntimeReport:
                     raise
                 # A task left or moved meanwhile: look again.
 
-    def _memory(self, loaded: list[LoadedTask]) -> dict[str, Any]:
-        tasks: dict[str, Any] = {}
+    def _memory(self, loaded: list[LoadedTask]) -> RuntimeMemory:
+        known = self._memory_report({each.name: each.task for each in loaded})
+        models = {model["model"]: model for model in known.pop("models")}
+        tasks: dict[str, TaskMemory] = {}
         first: dict[int, str] = {}  # task of each model
         for each in loaded:
-            terms: dict[str, Any] = {**each.task.model.memory(), "lane": each.lane.index}
+            model = models[each.name]
             owner = first.setdefault(id(each.task.model), each.name)
-            if owner != each.name:  # counted there
-                terms.update(dict.fromkeys(("model_buffer", "static", "inputs", "outputs", "mapped"), 0), shares=owner)
-            tasks[each.name] = terms
-        held = self._memory_report({each.name: each.task for each in loaded})
-        for model in held.pop("models"):
-            tasks[model.pop("model")].update(model)
-        lanes = []
-        for lane in self._lanes:
-            mine = [each for each in loaded if each.lane is lane]
-            dynamic: dict[int, int] = {}
-            for each in mine:
-                arena = id(each.task.model.arena)
-                dynamic[arena] = max(dynamic.get(arena, 0), tasks[each.name]["dynamic"])
-            lanes.append(
-                {
-                    "static": sum(tasks[each.name]["static"] for each in mine),
-                    "dynamic": sum(dynamic.values()),
-                    "inputs": sum(tasks[each.name]["inputs"] for each in mine) + lane.inputs.bytes,
-                    "mapped": sum(tasks[each.name]["mapped"] for each in mine),
-                }
+            terms = each.task.model.memory()
+            tasks[each.name] = TaskMemory(
+                lane=each.lane.index,
+                shares=None if owner == each.name else owner,
+                static=terms["static"] if owner == each.name else 0,  # else counted there
+                dynamic=terms["dynamic"],
+                **{key: value for key, value in model.items() if key != "model"},
             )
-        found: dict[str, Any] = {
-            "tasks": tasks,
-            "lanes": lanes,
-            "total": sum(lane["static"] - lane["mapped"] + lane["dynamic"] + lane["inputs"] for lane in lanes),
-            "engine": engine_bytes(),
-            **held,
-        }
+        lanes = tuple(
+            self._lane_memory(lane, [each for each in loaded if each.lane is lane], tasks) for lane in self._lanes
+        )
         inodes = {inode for each in loaded for inode in each.task.model.native.weight_files()}
-        if inodes:
-            found["weight_files"] = files(inodes)
-        budget = self._residency.summary()
-        return found if budget is None else {**found, "budget": budget}
+        return RuntimeMemory(
+            tasks=tasks,
+            lanes=lanes,
+            total=sum(lane.static - lane.mapped + lane.dynamic + lane.inputs for lane in lanes),
+            engine=engine_bytes(),
+            budget=self._residency.state(),
+            weight_files=WeightFiles(**files(inodes)) if inodes else None,
+            **known,
+        )
+
+    def _lane_memory(self, lane: Lane, mine: list[LoadedTask], tasks: Mapping[str, TaskMemory]) -> LaneMemory:
+        dynamic: dict[int, int] = {}
+        for each in mine:
+            arena = id(each.task.model.arena)
+            dynamic[arena] = max(dynamic.get(arena, 0), tasks[each.name].dynamic)
+        return LaneMemory(
+            static=sum(tasks[each.name].static for each in mine),
+            dynamic=sum(dynamic.values()),
+            inputs=sum(tasks[each.name].inputs for each in mine) + lane.inputs.bytes,
+            mapped=sum(tasks[each.name].mapped for each in mine),
+        )
 
     def _memory_report(self, tasks: dict[str, Task]) -> dict[str, Any]:
         """What each task holds, and the process beside it; the former alone where the kernel does not say."""
         shared = sum(lane.inputs.bytes for lane in self._lanes)
-        if self._since is not None:
-            return memory_report(tasks, self._since, shared).to_dict()
-        return {
-            "models": [{**asdict(each), "total": each.total} for each in models_memory(tasks)],
-            "shared_inputs": shared,
-        }
+        if self._since is None:
+            models = [{**asdict(each), "total": each.total} for each in models_memory(tasks)]
+            return {"models": models, "shared_inputs": shared}
+        report = memory_report(tasks, self._since, shared)
+        return {**report.to_dict(), "process": report.now}
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> RuntimeStats:
         """As `Runtime.stats` says."""
         now = time.monotonic_ns()
         registry = self._registry
         with registry.lock:
             frames, dropped = self._dispatcher.frames, self._dispatcher.dropped
-            lanes = [lane.summary(now) for lane in registry.lane_counters]
-            hung = dict(self._dispatcher.hung)
+            lanes = tuple(lane.stats(now) for lane in registry.lane_counters)
+            hung = tuple(HungRun(name, seconds) for (name, _), seconds in self._dispatcher.hung.items())
             tasks = {
                 name: (
                     task.stats.copy(),
-                    {
-                        "lane": task.lane.index,
-                        "quarantined": registry.scheduler.tasks[name].quarantined,
-                        "absent": None if task.absence is None else task.absence.why,
-                    },
+                    task.lane.index,
+                    (registry.scheduler.tasks[name].quarantined, None if task.absence is None else task.absence.why),
                 )
                 for name, task in registry.tasks.items()
             }
-        return {
-            "frames": frames,
-            "dropped": dropped,
-            "tasks": {name: {**counters.summary(), **state} for name, (counters, state) in tasks.items()},
-            "lanes": lanes,
-            "replans": [
-                {"moved": each.moved, "longest_ns": each.longest_ns, "expected_ns": each.expected_ns}
-                for each in list(self._rebalancer.replans)
-            ],
-            "hung": [{"task": name, "seconds": seconds} for (name, _), seconds in hung.items()],
-        }
+        replans = tuple(ReplanStats(each.moved, each.longest_ns, each.expected_ns) for each in self._rebalancer.replans)
+        found = {name: counters.stats(lane, *why) for name, (counters, lane, why) in tasks.items()}
+        return RuntimeStats(frames, dropped, found, lanes, replans, hung)
 
 
 def _parts(task: LoadedTask, cost_ns: int) -> Iterator[str]:

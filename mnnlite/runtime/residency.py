@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mnnlite._engine import engine_bytes
 from mnnlite.errors import EngineError, MnnliteError
 from mnnlite.proc import trim
 from mnnlite.runtime.budget import NoRoomError, held, mib, most
 from mnnlite.runtime.loaded_task import Absence, LoadedTask, load
+from mnnlite.runtime.memory import BudgetState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -299,19 +299,14 @@ class ModelResidency:
 
     # ---- what there is to know
 
-    def summary(self) -> dict[str, Any] | None:
-        """As `Runtime.memory` says of the budget; None without one."""
+    def state(self) -> BudgetState | None:
+        """How the budget stands; None without one."""
         if self.budget is None:
             return None
         grown = self.budget.grown()
         with self._registry.lock:
-            return {
-                "limit": self.budget.limit,
-                "engine": engine_bytes(),
-                "grown": grown,
-                "expected": held(self._demands()),
-                "evicted": sorted(self._registry.absent),
-            }
+            evicted = tuple(sorted(self._registry.absent))
+            return BudgetState(self.budget.limit, grown, held(self._demands()), evicted)
 
 
 def _when_all_done(futures: Sequence[Future[None]], function: Callable[[], None]) -> None:

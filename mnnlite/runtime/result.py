@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
@@ -22,6 +26,11 @@ class FrameResult:
         Counts the frames that were worked on, from 0.
     frame : Frame
         What was worked on. Its pixels stay in memory as long as the result does.
+    taken_ns : int
+        When the frame was taken, in nanoseconds of `time.monotonic_ns`: its timestamp if that is of this clock, else when it
+        came from the source.
+    wall_ns : int
+        The same moment by the system's clock: nanoseconds since 1970, UTC. It jumps when the clock is set.
     skipped : dict of str to str
         Tasks that did not run, and why.
     late : frozenset of str
@@ -39,6 +48,7 @@ class FrameResult:
     """
 
     __slots__ = (
+        "_parents",
         "_results",
         "crops",
         "elapsed_ns",
@@ -48,13 +58,17 @@ class FrameResult:
         "lane_ns",
         "late",
         "skipped",
+        "taken_ns",
         "timing",
+        "wall_ns",
     )
 
-    def __init__(self, index: int, frame: Frame) -> None:
+    def __init__(self, index: int, frame: Frame, taken_ns: int = 0, wall_ns: int = 0) -> None:
         self.index = index
         self.frame = frame
+        self.taken_ns, self.wall_ns = taken_ns, wall_ns
         self._results: dict[str, Any] = {}
+        self._parents: dict[str, str] = {}  # of cascades
         self.skipped: dict[str, str] = {}
         self.late: frozenset[str] = frozenset()
         self.errors: dict[str, MnnliteError] = {}
@@ -113,6 +127,59 @@ class FrameResult:
     def items(self) -> Iterator[tuple[str, Any]]:
         """Names and results."""
         return iter(self._results.items())
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Draw all results on an RGB picture of the frame: areas first, so that they hide nothing.
+
+        What a crop of another task's box shows is written at that box.
+
+        Returns
+        -------
+        (H, W, 3) uint8
+        """
+        from mnnlite.runtime.result_picture import draw_results  # what is not drawn need not be loaded
+
+        return draw_results(self.frame, self._results, self._parents)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: the line that ``mnnlite run`` writes.
+
+        Returns
+        -------
+        dict
+            ``frame`` (of the source, from 0; without a source `index`), ``time_ms`` (presentation time, or None),
+            ``wall_time`` (UTC, ISO 8601) and ``monotonic_ns`` (when it was taken, by both clocks), ``results`` (a list a
+            task; for a task with several decoders a dict of lists), ``timing_ms``; where there are any ``timestamp_ns``,
+            what the source says in ``meta`` (``file``), ``skipped`` and ``errors`` (why a task has no results), ``late``,
+            ``crops`` (how many were looked at, and how many there were).
+        """
+        from mnnlite.runtime.result_json import plain, rounded
+
+        meta = dict(self.meta) if isinstance(self.meta, dict) else {} if self.meta is None else {"meta": self.meta}
+        wall = datetime.fromtimestamp(self.wall_ns / 1e9, timezone.utc)
+        line: dict[str, Any] = {
+            "frame": meta.pop("frame", self.index),
+            "time_ms": rounded(meta.pop("time_ms", None)),
+            "wall_time": wall.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "monotonic_ns": self.taken_ns,
+        }
+        if self.timestamp_ns is not None:
+            line["timestamp_ns"] = self.timestamp_ns
+        line |= {str(key): plain(value) for key, value in meta.items()}
+        line["results"] = {name: plain(found) for name, found in self._results.items()}
+        line["timing_ms"] = {
+            name: {stage: rounded(spent / 1e6) for stage, spent in stages.items()}
+            for name, stages in self.timing.items()
+        }
+        if self.skipped:
+            line["skipped"] = self.skipped
+        if self.errors:
+            line["errors"] = {name: str(error) for name, error in self.errors.items()}
+        if self.late:
+            line["late"] = sorted(self.late)
+        if self.crops:
+            line["crops"] = self.crops
+        return line
 
     def __repr__(self) -> str:
         parts = [", ".join(map(repr, self._results.values()))] if self._results else []

@@ -1,24 +1,171 @@
-"""Counts and times of tasks and lanes, in a fixed amount of memory."""
+"""What `Runtime.stats` returns, and what is counted for it in a fixed amount of memory."""
 
 from __future__ import annotations
 
 from collections import deque
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["LaneCounters", "TaskCounters", "prometheus"]
+__all__ = ["HungRun", "LaneCounters", "LaneStats", "RuntimeStats", "StageTimes", "TaskCounters", "TaskStats"]
 
 STAGES = ("preprocess", "infer", "decode")
 _WINDOW = 256
 
 
+@dataclass(frozen=True)
+class StageTimes:
+    """How long a stage of a task takes, in nanoseconds.
+
+    Parameters
+    ----------
+    p50, p90, p99 : int
+        Percentiles of the last 256 runs.
+    max, mean : int
+        Of all runs.
+    """
+
+    p50: int
+    p90: int
+    p99: int
+    max: int
+    mean: int
+
+
+@dataclass(frozen=True)
+class TaskStats:
+    """Counts and times of one task.
+
+    Parameters
+    ----------
+    lane : int
+    runs : int
+    late : int
+        Results after their deadline.
+    failed : int
+        Frames on which the task failed, or could not be loaded again.
+    skipped : int
+        Frames on which it was due and did not run.
+    shed : int
+        Planned, and left out after all for want of time.
+    crops, crops_left : int
+        Of a cascade: boxes that it ran on, and boxes beyond ``max_crops``.
+    reloads : int
+        After evictions.
+    loading : dict of str to int
+        Nanoseconds of each stage of loading.
+    stages : dict of str to StageTimes
+        ``preprocess``, ``infer``, ``decode`` and ``total``; empty if it never ran.
+    quarantined : str, optional
+        Why the task does not run until it is replaced.
+    absent : str, optional
+        Why its model is not loaded.
+    """
+
+    lane: int
+    runs: int
+    late: int
+    failed: int
+    skipped: int
+    shed: int
+    crops: int
+    crops_left: int
+    reloads: int
+    loading: dict[str, int]
+    stages: dict[str, StageTimes]
+    quarantined: str | None
+    absent: str | None
+
+
+@dataclass(frozen=True)
+class LaneStats:
+    """Counts and times of one lane.
+
+    Parameters
+    ----------
+    frames : int
+        On which it had something to do.
+    busy_ns : int
+    utilisation : float
+        Busy part of the time since the runtime was made.
+    loads : int
+        Times that it stood still for tasks to be loaded or closed, or for `Runtime.on_lane`.
+    stopped_ns, longest_stop_ns : int
+        How long that took, together and the longest.
+    """
+
+    frames: int
+    busy_ns: int
+    utilisation: float
+    loads: int
+    stopped_ns: int
+    longest_stop_ns: int
+
+
+@dataclass(frozen=True)
+class ReplanStats:
+    """One decision to move tasks to other lanes.
+
+    Parameters
+    ----------
+    moved : int
+        Groups of tasks.
+    longest_ns, expected_ns : int
+        Of the longest lane, a frame: as it was, and what was expected of the move.
+    """
+
+    moved: int
+    longest_ns: int
+    expected_ns: int
+
+
+@dataclass(frozen=True)
+class HungRun:
+    """A run that took longer than the watchdog allows.
+
+    Parameters
+    ----------
+    task : str
+    seconds : float
+        When it was last looked at.
+    """
+
+    task: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RuntimeStats:
+    """Counts and times of a runtime since it was made.
+
+    Parameters
+    ----------
+    frames : int
+        Worked on.
+    dropped : int
+        For fresher ones.
+    tasks : dict of str to TaskStats
+    lanes : tuple of LaneStats
+    replans : tuple of ReplanStats
+    hung : tuple of HungRun
+    """
+
+    frames: int
+    dropped: int
+    tasks: dict[str, TaskStats]
+    lanes: tuple[LaneStats, ...]
+    replans: tuple[ReplanStats, ...] = ()
+    hung: tuple[HungRun, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
 class TaskCounters:
-    """Of one task."""
+    """What is counted of one task."""
 
     def __init__(self) -> None:
         self.runs = self.late = self.failed = self.skipped = self.shed = self.crops = self.crops_left = 0
@@ -46,41 +193,39 @@ class TaskCounters:
         made._recent, made._longest, made._sums = self._recent.copy(), list(self._longest), list(self._sums)
         return made
 
-    def times(self) -> dict[str, dict[str, int]]:
-        """For each stage and ``total``: p50, p90, p99, max, mean in nanoseconds; empty if it never ran."""
-        names = (*STAGES, "total")
+    def times(self) -> dict[str, StageTimes]:
+        """For each stage and ``total``; empty if it never ran."""
         if not self._recent:
-            return {name: {} for name in names}
+            return {}
         percentiles = np.percentile(np.array(self._recent, np.int64), [50, 90, 99], axis=0)
         return {
-            name: {
-                "p50": int(percentiles[0][index]),
-                "p90": int(percentiles[1][index]),
-                "p99": int(percentiles[2][index]),
-                "max": self._longest[index],
-                "mean": self._sums[index] // self.runs,
-            }
-            for index, name in enumerate(names)
+            name: StageTimes(int(p50), int(p90), int(p99), longest, total // self.runs)
+            for name, p50, p90, p99, longest, total in zip(
+                (*STAGES, "total"), *percentiles, self._longest, self._sums, strict=True
+            )
         }
 
-    def summary(self) -> dict[str, Any]:
-        """As `Runtime.stats` says."""
-        return {
-            "runs": self.runs,
-            "late": self.late,
-            "failed": self.failed,
-            "skipped": self.skipped,
-            "shed": self.shed,
-            "crops": self.crops,
-            "crops_left": self.crops_left,
-            "reloads": self.reloads,
-            "loading": dict(self.loading),
-            "stages": self.times(),
-        }
+    def stats(self, lane: int, quarantined: str | None, absent: str | None) -> TaskStats:
+        """With what is known of the task beside the counts."""
+        return TaskStats(
+            lane,
+            self.runs,
+            self.late,
+            self.failed,
+            self.skipped,
+            self.shed,
+            self.crops,
+            self.crops_left,
+            self.reloads,
+            dict(self.loading),
+            self.times(),
+            quarantined,
+            absent,
+        )
 
 
 class LaneCounters:
-    """Of one lane."""
+    """What is counted of one lane."""
 
     def __init__(self, since_ns: int) -> None:
         self.since_ns = since_ns
@@ -92,65 +237,7 @@ class LaneCounters:
         self.stopped_ns += ns
         self.longest_stop_ns = max(self.longest_stop_ns, ns)
 
-    def summary(self, now_ns: int) -> dict[str, Any]:
-        """As `Runtime.stats` says."""
-        return {
-            "frames": self.frames,
-            "busy_ns": self.busy_ns,
-            "utilisation": min(1.0, self.busy_ns / max(1, now_ns - self.since_ns)),
-            "loads": self.loads,
-            "stopped_ns": self.stopped_ns,
-            "longest_stop_ns": self.longest_stop_ns,
-        }
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def prometheus(stats: Mapping[str, Any]) -> str:
-    """Write what `Runtime.stats` gives in Prometheus' text format 0.0.4; seconds and bytes.
-
-    Parameters
-    ----------
-    stats : dict
-
-    Returns
-    -------
-    str
-    """
-    lines: list[str] = []
-
-    def metric(name: str, kind: str, text: str, samples: list[tuple[str, float]]) -> None:
-        lines.extend((f"# HELP mnnlite_{name} {text}", f"# TYPE mnnlite_{name} {kind}"))
-        lines.extend(f"mnnlite_{name}{labels} {value:.9g}" for labels, value in samples)
-
-    metric("frames_total", "counter", "Frames worked on.", [("", stats["frames"])])
-    metric("frames_dropped_total", "counter", "Frames dropped for fresher ones.", [("", stats["dropped"])])
-    tasks = {f'task="{_escaped(name)}"': task for name, task in stats["tasks"].items()}
-    for key, text in (
-        ("runs", "Runs of a task."),
-        ("late", "Results after their deadline."),
-        ("failed", "Runs that failed."),
-        ("skipped", "Frames on which a task was due and did not run."),
-        ("shed", "Frames on which a task was left out for want of time."),
-    ):
-        samples = [(f"{{{label}}}", float(task[key])) for label, task in tasks.items()]
-        metric(f"task_{key}_total", "counter", text, samples)
-    samples = []
-    for label, task in tasks.items():
-        for stage, times in task["stages"].items():
-            if not times:
-                continue
-            of = f'{label},stage="{stage}"'
-            quantiles = (("0.5", "p50"), ("0.9", "p90"), ("0.99", "p99"))
-            samples += [(f'{{{of},quantile="{text}"}}', times[key] / 1e9) for text, key in quantiles]
-    metric("task_seconds", "gauge", "Time of a stage, percentiles of the last 256 runs.", samples)
-    lanes = [(f'{{lane="{index}"}}', lane) for index, lane in enumerate(stats["lanes"])]
-    metric(
-        "lane_utilisation", "gauge", "Busy part of a lane's time.", [(at, lane["utilisation"]) for at, lane in lanes]
-    )
-    metric("lane_loads_total", "counter", "Loads and removals.", [(at, lane["loads"]) for at, lane in lanes])
-    stopped = [(at, lane["stopped_ns"] / 1e9) for at, lane in lanes]
-    metric("lane_stopped_seconds_total", "counter", "Time that loads and removals took.", stopped)
-    return "\n".join(lines) + "\n"
+    def stats(self, now_ns: int) -> LaneStats:
+        """As they are now."""
+        utilisation = min(1.0, self.busy_ns / max(1, now_ns - self.since_ns))
+        return LaneStats(self.frames, self.busy_ns, utilisation, self.loads, self.stopped_ns, self.longest_stop_ns)

@@ -1,0 +1,167 @@
+"""The parts of a runtime: how they are put together, and how they end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from mnnlite import _core
+from mnnlite.errors import ArgumentError
+from mnnlite.model import memory_options
+from mnnlite.runtime.budget import Budget, parse
+from mnnlite.runtime.changes import TaskChanges
+from mnnlite.runtime.completion import CompletionThread
+from mnnlite.runtime.cores import assign, read_cores, speeds_of
+from mnnlite.runtime.dispatcher import SLICE_NS, Dispatcher
+from mnnlite.runtime.lane import Lane
+from mnnlite.runtime.rebalancer import Rebalancer
+from mnnlite.runtime.registry import TaskRegistry
+from mnnlite.runtime.report import RuntimeReport
+from mnnlite.runtime.residency import ModelResidency
+from mnnlite.runtime.turn import Turn
+from mnnlite.trial import seconds_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
+
+    from mnnlite.frame import Frame
+    from mnnlite.runtime.result import FrameResult
+    from mnnlite.runtime.stream import Stream
+
+__all__ = ["RuntimeParts"]
+
+
+class RuntimeParts:
+    """What works behind a `Runtime`, whose parameters these are. Nothing here holds the runtime itself.
+
+    Raises
+    ------
+    ArgumentError, StateError
+        As `Runtime` says.
+    """
+
+    def __init__(
+        self,
+        lanes: int,
+        threads: int,
+        memory: str | int | None,
+        weights: str,
+        winograd: str,
+        cores: str | Sequence[Sequence[int]] | None,
+        force: bool,
+        replan: bool,
+        max_failures: int,
+        watchdog_s: float,
+        weights_dir: str | os.PathLike[str] | None,
+        trial: bool | float,
+    ) -> None:
+        for name, value, most in (
+            ("lanes", lanes, 64),
+            ("threads", threads, 32),
+            ("max_failures", max_failures, 10**9),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
+        there = read_cores()
+        if lanes * threads > len(there) and not force:
+            raise ArgumentError(
+                f"{lanes} lanes of {threads} threads are more than the {len(there)} cores this process may use, so they would "
+                "slow each other down; take fewer, or pass force=True"
+            )
+        bound = assign(there, lanes, cores, force)
+        limit = None if memory is None else parse(memory)
+        options = memory_options(weights, weights_dir, winograd)
+        trial_s = seconds_of(trial)
+        budget = None if limit is None else Budget(limit, threads, lanes, options)
+        callers: set[int] = set()  # threads that a lane waits for
+        native = _core.Lanes(lanes)
+        self.turn = Turn()
+        self.registry = TaskRegistry(lanes, callers)
+        self.residency = ModelResidency(self.registry, threads, budget)
+        self.dispatcher = Dispatcher(self.registry, self.residency, native, max_failures, int(watchdog_s * 1e9))
+        self.lanes: list[Lane] = []
+        self._completion: CompletionThread | None = None
+        self._starting = threading.Lock()
+        try:
+            for index in range(lanes):
+                self.lanes.append(Lane(native, index, options, callers, None if bound is None else bound[index]))
+            speeds = speeds_of(there, lanes, bound)
+            self.rebalancer = Rebalancer(
+                self.registry, self.residency, self.dispatcher, self.lanes, self.turn, speeds, replan
+            )
+        except BaseException:
+            for lane in self.lanes:
+                lane.stop()
+            raise
+        self.changes = TaskChanges(
+            self.registry, self.residency, self.rebalancer, self.lanes, self.turn, threads, trial_s
+        )
+        self.report = RuntimeReport(
+            self.registry, self.residency, self.dispatcher, self.rebalancer, self.lanes, threads
+        )
+
+    def submit(self, frame: Frame) -> Future[FrameResult]:
+        """As `Runtime.submit`."""
+        completion, registry = self._started(), self.registry
+        while not completion.take_room(SLICE_NS / 1e9):
+            registry.check_open()
+            self.dispatcher.watch()
+        try:
+            while True:
+                with registry.lock:  # futures are completed in the order of admission
+                    flight = self.dispatcher.try_admit(frame, time.monotonic_ns(), dropping=False)
+                    future = None if flight is None else completion.complete(flight)
+                registry.log()
+                if future is not None:
+                    return future
+                self.dispatcher.wait_for_room()
+        except BaseException:
+            completion.give_room()
+            raise
+
+    def _started(self) -> CompletionThread:
+        """The thread that completes futures."""
+        if self._completion is None:
+            with self._starting:
+                if self._completion is None:
+                    self._completion = CompletionThread(self.dispatcher.finish, len(self.lanes) + 1)
+        return self._completion
+
+    def close(self, streams: Iterable[Stream]) -> bool:
+        """As `Runtime.close`.
+
+        Returns
+        -------
+        bool
+            False if it was closed before.
+        """
+        self.rebalancer.stop()
+        with self.turn:
+            if not self.registry.close():
+                return False
+        # Without the turn: what is completed now may be waiting for it.
+        for stream in streams:
+            stream.close()
+        if self._completion is not None:
+            self._completion.close()
+        self.dispatcher.drain()
+        with self.turn:
+            self.changes.clear()
+            for lane in self.lanes:
+                lane.call_soon(lane.close_arenas, always=True).result()
+                lane.stop()
+        for lane in self.lanes:
+            lane.join()
+        self.rebalancer.join()
+        return True
+
+    def abandon(self) -> None:
+        """The runtime was dropped: threads end once they have done what they were given. Waits for nothing."""
+        self.rebalancer.stop()
+        if self._completion is not None:
+            self._completion.close(wait=False)
+        for lane in self.lanes:
+            lane.stop()

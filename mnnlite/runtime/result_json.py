@@ -1,0 +1,61 @@
+"""What a task returned, as plain data for JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite.results import Results
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["is_raw", "plain", "rounded"]
+
+_FEW = 100  # values of a raw output that are written out
+
+
+def rounded(value: float | None) -> float | None:
+    """Milliseconds with a tenth of a microsecond."""
+    return None if value is None else round(value, 4)
+
+
+def plain(result: Any) -> Any:
+    """A list of rows; of a raw output a summary; of several decoders a dict; of a decoder in Python what it returned."""
+    if isinstance(result, Results):
+        return result.to_json()
+    if is_raw(result):
+        return [_summary(name, array) for name, array in result.items()]
+    # Several decoders, or whatever a decoder in Python returned.
+    if isinstance(result, dict):
+        return {str(name): plain(value) for name, value in result.items()}
+    if isinstance(result, (list, tuple)):
+        return [plain(value) for value in result]
+    if isinstance(result, np.generic):
+        return plain(result.item())
+    if isinstance(result, float):
+        return result if np.isfinite(result) else None
+    return result if result is None or isinstance(result, (bool, int, str)) else repr(result)
+
+
+def is_raw(result: Any) -> bool:
+    """Tell whether a task handed its outputs out."""
+    return isinstance(result, dict) and all(isinstance(value, np.ndarray) for value in result.values())
+
+
+def _summary(name: str, array: NDArray[Any]) -> dict[str, Any]:
+    """A raw output in short: it may have millions of values."""
+    summary: dict[str, Any] = {"output": name, "shape": list(array.shape), "dtype": str(array.dtype)}
+    if array.size:
+        for key, value in (("min", array.min()), ("max", array.max()), ("mean", array.mean(dtype=np.float64))):
+            summary[key] = _number(value)
+    if array.size <= _FEW:
+        summary["values"] = [_number(value) for value in array.ravel()]
+    return summary
+
+
+def _number(value: Any) -> float | int | None:
+    """JSON has no NaN and no infinities."""
+    number = value.item()
+    return number if np.isfinite(number) else None
