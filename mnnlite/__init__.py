@@ -37,10 +37,11 @@ _engine.load()  # before anything that imports _core
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mnnlite import decoders, descriptions, draw, mapping, observe, pipeline, results, video
+    from mnnlite.arena import Arena
     from mnnlite.decoders import get_include
     from mnnlite.descriptions import describe
     from mnnlite.frame import Frame
-    from mnnlite.model import Arena, Model
+    from mnnlite.model import Model
     from mnnlite.runtime import FrameResult, Runtime
     from mnnlite.specs import ImageSpec, TaskSpec, TensorInfo
     from mnnlite.task import Task
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 # Found when first asked for: what is not used is not imported, and NumPy is most of what an import would cost.
 _HOMES = {
-    "Arena": "mnnlite.model",
+    "Arena": "mnnlite.arena",
     "Frame": "mnnlite.frame",
     "FrameResult": "mnnlite.runtime",
     "ImageSpec": "mnnlite.specs",

@@ -1,9 +1,10 @@
 # The native part, as csrc/python binds it. One block a file of csrc/python; `make types` compares it with the module.
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 from numpy.typing import NDArray
 
+from mnnlite.errors import MnnliteError
 from mnnlite.specs import ImageSpec
 
 __version__: str
@@ -18,18 +19,32 @@ def check_weights_folder(folder: str) -> None: ...
 def check_engine() -> None: ...
 
 @final
-class Arena(metaclass=pybind11_type):
+class ArenaOptions(metaclass=pybind11_type):
+    # Options whose names are in `names`, by their words.
+    def __init__(
+        self, *, threads: int = 1, fallback_to_cpu: bool = False, weights_folder: str = "", **words: str
+    ) -> None: ...
+    @staticmethod
+    def names() -> list[str]: ...
+    @staticmethod
+    def words(option: str) -> list[str]: ...
+
+@final
+class ImageHint(metaclass=pybind11_type):
     def __init__(
         self,
-        backend: str,
-        precision: str,
-        memory_mode: str,
-        power: str,
-        threads: int,
-        fallback_to_cpu: bool,
-        winograd: str = "large",
-        weights_folder: str = "",
+        input: str = "",
+        width: int = 0,
+        height: int = 0,
+        channels: int = 0,
+        batch: int = 1,
+        layout: str | None = None,
     ) -> None: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@final
+class Arena(metaclass=pybind11_type):
+    def __init__(self, options: ArenaOptions) -> None: ...
     @property
     def backend(self) -> str: ...
     @property
@@ -62,7 +77,7 @@ class Model(metaclass=pybind11_type):
         arena: Arena,
         outputs: list[str],
         shapes: dict[str, list[int]],
-        images: list[tuple[str, int, int, int, int, str]],
+        images: list[ImageHint],
         resizable: bool,
         on_stage: Callable[[str], object] | None = None,
     ) -> None: ...
@@ -95,6 +110,9 @@ def trace(
 def plan(model: Model) -> tuple[list[Any], dict[str, list[int]]]: ...
 
 # bind_core.cpp
+def share_heap() -> None: ...
+def trim_heap() -> None: ...
+def keep_heap() -> None: ...
 def active_isa() -> str: ...
 def cpu_isas() -> list[str]: ...
 def force_isa(name: str | None) -> None: ...
@@ -225,20 +243,47 @@ class Member(metaclass=pybind11_type):
     def share_input(self, pool: InputPool) -> None: ...
     def feed(self, task: Task, source: Member, source_task: Task, output: str, input: str) -> None: ...
 
-_Outcome: TypeAlias = tuple[
-    int,
-    int,
-    int,
-    int,
-    int,
-    int,
-    int,
-    int,
-    Exception | None,
-    list[Any],
-    dict[str, NDArray[Any]],
-    list[tuple[Any, ...]],
-]
+@final
+class TaskOutcome(metaclass=pybind11_type):
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # always refused: comes from FrameTicket.take
+    @property
+    def ran(self) -> bool: ...
+    @property
+    def failed(self) -> bool: ...
+    @property
+    def left_out(self) -> bool: ...
+    @property
+    def begin_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def preprocess_ns(self) -> int: ...
+    @property
+    def infer_ns(self) -> int: ...
+    @property
+    def decode_ns(self) -> int: ...
+    @property
+    def crops(self) -> int: ...
+    @property
+    def eligible(self) -> int: ...
+    @property
+    def error(self) -> MnnliteError | None: ...
+    @property
+    def results(self) -> list[Any]: ...
+    @property
+    def raw(self) -> dict[str, NDArray[Any]]: ...
+    @property
+    def items(self) -> list[tuple[Any, ...]]: ...
+
+@final
+class LaneOutcome(metaclass=pybind11_type):
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # always refused: comes from FrameTicket.take
+    @property
+    def begin_ns(self) -> int: ...
+    @property
+    def end_ns(self) -> int: ...
+    @property
+    def tasks(self) -> list[TaskOutcome]: ...
 
 @final
 class FrameTicket(metaclass=pybind11_type):
@@ -246,7 +291,7 @@ class FrameTicket(metaclass=pybind11_type):
     @property
     def done(self) -> bool: ...
     def wait(self, timeout_ns: int) -> bool: ...
-    def take(self) -> list[tuple[int, int, list[_Outcome]]]: ...
+    def take(self) -> list[LaneOutcome]: ...
 
 @final
 class Lanes(metaclass=pybind11_type):

@@ -14,6 +14,8 @@ from mnnlite.errors import ArgumentError, ModelNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mnnlite import _core
+
 __all__ = ["Cost", "forget", "of"]
 
 
@@ -109,7 +111,7 @@ def of(
     shapes: Mapping[str, Sequence[int]] | None = None,
     external: str | os.PathLike[str] | None = None,
     resizable: bool = False,
-    images: Sequence[tuple[str, int, int, int, int, str]] = (),
+    images: Sequence[_core.ImageHint] = (),
     **arena_options: Any,
 ) -> Cost:
     """Find the memory that a model file will need, without loading it in this process.
@@ -120,7 +122,7 @@ def of(
         An ``.mnn`` file.
     outputs, shapes, external, resizable
         As for `Model`; another branch or another shape costs something else.
-    images : sequence of (input or "", width, height, channels, batch, layout or "")
+    images : sequence of ImageHint
         Pictures that fill in the axes a file leaves open, as a `Task` derives them from its image specs.
     **arena_options
         ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``winograd``, ``weights``, ``weights_dir`` as for `Arena`.
@@ -142,7 +144,7 @@ def of(
     Starts a Python process (a few hundred milliseconds). Threads: any.
     """
     path = Path(source)
-    pictures = [list(image) for image in images]  # as JSON has them
+    pictures = [image.to_dict() for image in images]  # as JSON has them
     options = memory_probe.model_options(
         outputs, shapes, external, arena_options, resizable=bool(resizable), images=pictures
     )

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import errors
+from mnnlite import _core, errors
 from mnnlite.errors import ArgumentError, EngineError, MnnliteError
 from mnnlite.model import Model
 from mnnlite.proc import high_water, process, reset_high_water, trim
@@ -216,7 +216,7 @@ def life_of(request: dict[str, Any]) -> dict[str, Any]:
 
     np.zeros(1)
     options = dict(request["options"])
-    images = [tuple(image) for image in options.pop("images", ())]
+    images = [_core.ImageHint(**image) for image in options.pop("images", ())]
     probe = MemoryProbe()
     model = Model(request["source"], **options, _images=images, _on_stage=lambda stage: probe.stage(_STAGE_OF[stage]))
     before = model.memory()["inputs"]

@@ -13,7 +13,7 @@ from mnnlite.task import Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mnnlite.model import Arena
+    from mnnlite.arena import Arena
 
 __all__ = ["ModelMemory", "MemoryReport", "models_memory", "memory_report"]
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mnnlite import _core
-from mnnlite.errors import ArgumentError, ClosedError, EngineError, ModelError, ModelFormatError, ModelNotFoundError
+from mnnlite.arena import Arena, own_arena, shared_arena
+from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError, ModelNotFoundError
 from mnnlite.integrity import open_model
 from mnnlite.specs import TensorInfo
 from mnnlite.trial import seconds_of, trial_options, try_model
@@ -23,155 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Arena", "Model", "check_kind"]
 
 _log = logging.getLogger("mnnlite.model")
-
-_BACKENDS = ("cpu", "opencl", "opengl", "vulkan")
-_LEVELS = ("normal", "high", "low")
-_TILES = ("large", "small", "none")
-_OPTIONS = ("backend", "precision", "memory_mode", "power", "threads", "winograd", "weights", "weights_dir")
-# Kept from one start to the next, so it is on a disk, where /tmp may be in memory (Filesystem Hierarchy Standard 3.0, 5.15).
-_WEIGHTS_DIR = "/var/tmp"
-
-
-def _word(what: str, got: object, wanted: tuple[str, ...]) -> str:
-    if got not in wanted:
-        raise ArgumentError(f"{what} is {got!r}; it must be one of {', '.join(map(repr, wanted))}")
-    return str(got)
-
-
-def _threads(got: object) -> int:
-    if isinstance(got, bool) or not isinstance(got, (int, np.integer)) or not 1 <= got <= 32:
-        raise ArgumentError(f"threads is {got!r}; it must be a whole number from 1 to 32")
-    return int(got)
-
-
-class Arena:
-    """One runtime of the engine. Models in one arena share one buffer for feature maps, as large as the largest needs.
-
-    Parameters
-    ----------
-    backend : {"cpu", "opencl", "opengl", "vulkan"}
-        PyPI's engine has the CPU only.
-    precision : {"normal", "high", "low"}
-        ``"low"`` computes in half floats where the CPU has them; see `computes_in_half`.
-    memory_mode : {"normal", "high", "low"}
-        ``"low"`` keeps 8-bit weights as they are, for less memory and often more time.
-    power : {"normal", "high", "low"}
-        Which cores the engine's own threads prefer. The affinity of the calling thread is never changed.
-    threads : int
-        1 to 32, of every model in this arena.
-    fallback : {None, "cpu"}
-        What to take if the engine has no such backend.
-    winograd : {"large", "small", "none"}
-        How 3x3 convolutions are computed on the CPU. ``"large"``: by Winograd's method with tiles of up to 6x6, as the engine
-        does by itself; fastest, and the weights of such a convolution take up to 64/9 of their size. ``"small"``: tiles of
-        2x2, 16/9. ``"none"``: directly, with the weights as they are. Results differ by rounding.
-    weights : {"heap", "mapped"}
-        ``"mapped"``: the weights of each model lie in a file of their own, without a name, that mnnlite writes once when it
-        loads the model; the kernel may drop their pages when memory is short and reads them again when they are used.
-        Loading needs as much anonymous memory as with ``"heap"``, and gives it back at its end.
-    weights_dir : path, optional
-        Where those files are made: a folder on a disk. ``/var/tmp`` if not said.
-
-    Raises
-    ------
-    ArgumentError
-        A word or number is not one of the above; the folder for weights cannot be written or lies in memory.
-    BackendUnavailableError
-        The engine has no such backend and no fallback was allowed.
-
-    Notes
-    -----
-    Threads: one call at a time in an arena; a second thread gets `BusyError`. Models that shall run in parallel need an
-    arena each. Models keep their arena alive; `close` closes those that are still open.
-    """
-
-    def __init__(
-        self,
-        backend: str = "cpu",
-        precision: str = "normal",
-        memory_mode: str = "normal",
-        power: str = "normal",
-        threads: int = 1,
-        *,
-        fallback: str | None = None,
-        winograd: str = "large",
-        weights: str = "heap",
-        weights_dir: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if fallback not in (None, "cpu"):
-            raise ArgumentError(f"fallback is {fallback!r}; it must be None or 'cpu'")
-        self.precision = _word("precision", precision, _LEVELS)
-        self.memory_mode = _word("memory_mode", memory_mode, _LEVELS)
-        self.power = _word("power", power, _LEVELS)
-        self.threads = _threads(threads)
-        where = memory_options(weights, weights_dir, winograd)
-        self.winograd, self.weights, self.weights_dir = winograd, weights, where.get("weights_dir")
-        self._native: _core.Arena | None = _core.Arena(
-            backend=_word("backend", backend, _BACKENDS),
-            precision=precision,
-            memory_mode=memory_mode,
-            power=power,
-            threads=self.threads,
-            fallback_to_cpu=fallback == "cpu",
-            winograd=winograd,
-            weights_folder=self.weights_dir or "",
-        )
-        self._models: weakref.WeakSet[_core.Model] = weakref.WeakSet()
-        if precision == "low" and not self._native.computes_in_half:
-            _log.info("precision='low' computes in float32 here: this CPU has no half-float arithmetic")
-
-    @property
-    def native(self) -> _core.Arena:
-        """The native runtime; raises `ClosedError` after `close`."""
-        if self._native is None:
-            raise ClosedError("the arena is closed; make a new one")
-        return self._native
-
-    @property
-    def backend(self) -> str:
-        """The backend in use: what was asked for, or the fallback."""
-        return self.native.backend
-
-    @property
-    def computes_in_half(self) -> bool:
-        """Whether ``precision="low"`` really means half floats on this CPU."""
-        return self.native.computes_in_half
-
-    def options(self) -> dict[str, Any]:
-        """What it was made with, as plain data: arguments of another one like it."""
-        weights = {} if self.weights == "heap" else {"weights": self.weights, "weights_dir": self.weights_dir}
-        names = ("backend", "precision", "memory_mode", "power", "threads", "winograd")
-        return {**{name: getattr(self, name) for name in names}, **weights}
-
-    def shrink(self) -> None:
-        """Give the shared buffer and the weights of closed models back to the system.
-
-        The buffer grows again at the next run, as large as that network needs. Takes a few milliseconds.
-
-        Raises
-        ------
-        BusyError
-            A model of this arena runs on another thread.
-        """
-        self.native.shrink()
-
-    def close(self) -> None:
-        """Close the models that are still open, then the runtime. Closing twice is fine."""
-        for model in list(self._models):
-            model.close()
-        self._models.clear()
-        self._native = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        if self._native is None:
-            return "Arena(closed)"
-        return f"Arena(backend={self.backend!r}, precision={self.precision!r}, threads={self.threads})"
 
 
 class Model:
@@ -240,12 +89,12 @@ class Model:
         trial: bool | float = False,
         arena: Arena | None = None,
         fallback: str | None = None,
-        _images: Sequence[tuple[str, int, int, int, int, str]] = (),
+        _images: Sequence[_core.ImageHint] = (),
         _on_stage: Callable[[str], object] | None = None,
         **arena_options: Any,
     ) -> None:
         self._owns_arena = arena is None
-        self.arena = _own_arena(arena_options, fallback) if arena is None else _shared_arena(arena, arena_options)
+        self.arena = own_arena(arena_options, fallback) if arena is None else shared_arena(arena, arena_options)
         self._name = "bytes" if isinstance(source, (bytes, bytearray, memoryview)) else os.fspath(source)
         if not isinstance(source, (bytes, bytearray, memoryview)):
             source = os.fspath(source)
@@ -440,47 +289,6 @@ class Model:
         if self.closed:
             return f"Model({self._name!r}, closed)"
         return f"Model({self._name!r}, inputs={list(self.inputs)}, outputs={list(self.outputs)})"
-
-
-def memory_options(
-    weights: str = "heap", weights_dir: str | os.PathLike[str] | None = None, winograd: str = "large"
-) -> dict[str, str]:
-    """Options of an arena, checked: where weights lie and how large they become. Only those that are not the usual ones.
-
-    Raises
-    ------
-    ArgumentError
-        A word that is not known; the folder cannot be written or lies in memory.
-    """
-    options = {} if _word("winograd", winograd, _TILES) == "large" else {"winograd": winograd}
-    if _word("weights", weights, ("heap", "mapped")) == "heap":
-        if weights_dir is not None:
-            raise ArgumentError("weights_dir is for weights='mapped'; with weights='heap' there are no files")
-        return options
-    where = os.path.abspath(os.fspath(weights_dir or _WEIGHTS_DIR))
-    _core.check_weights_folder(where)
-    return {**options, "weights": "mapped", "weights_dir": where}
-
-
-def _own_arena(options: dict[str, Any], fallback: str | None) -> Arena:
-    for name in options:
-        if name not in _OPTIONS:
-            raise ArgumentError(f"unknown option {name!r}; known are {', '.join(sorted(_OPTIONS))}")
-    return Arena(**options, fallback=fallback)
-
-
-def _shared_arena(arena: Arena, options: dict[str, Any]) -> Arena:
-    if not isinstance(arena, Arena):
-        raise ArgumentError(f"arena is a {type(arena).__name__}; pass a mnnlite.Arena")
-    for name, value in options.items():
-        has = getattr(arena, name) if name in _OPTIONS else None
-        if has is None:
-            raise ArgumentError(f"unknown option {name!r}")
-        if has != value:
-            raise ArgumentError(
-                f"{name} is {value!r} but the arena has {has!r}; every model of an arena shares its options"
-            )
-    return arena
 
 
 def _shapes(shapes: Mapping[str, Sequence[int]] | None) -> dict[str, list[int]]:

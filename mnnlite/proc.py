@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnnlite import _core
 from mnnlite.errors import StateError
 
 if TYPE_CHECKING:
@@ -130,11 +131,11 @@ def reset_high_water() -> bool:
 
 
 def trim() -> None:
-    """Give back to the system what malloc holds free, so that later growth is growth. With other C libraries than glibc nothing."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):
-        return
+    """Give back to the system what malloc holds free, so that later growth is growth.
+
+    Does nothing with other C libraries than glibc, and where the process keeps its heap as it is (`Runtime`, ``heap``).
+    """
+    _core.trim_heap()
 
 
 def _kernel(name: str) -> dict[str, int]:

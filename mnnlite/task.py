@@ -12,13 +12,15 @@ from mnnlite.decoders import BatchItem, Decoder, Function, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
 from mnnlite.integrity import open_model
-from mnnlite.model import Arena, Model
+from mnnlite.model import Model
 from mnnlite.specs import ImageSpec, TaskSpec
 from mnnlite.trial import trial_options, try_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self, TypeVar
+
+    from mnnlite.arena import Arena
 
     R = TypeVar("R", default=Any)
     Path: TypeAlias = "str | os.PathLike[str]"
@@ -30,6 +32,7 @@ else:
     from typing import TypeVar
 
     R = TypeVar("R")
+
 
 __all__ = ["Task", "load_model"]
 
@@ -516,6 +519,21 @@ def _by_path(path: str | os.PathLike[str], arena: Arena | None) -> tuple[TaskSpe
         raise
 
 
+def image_hints(spec: TaskSpec) -> list[_core.ImageHint]:
+    """The pictures that a task's inputs are for: they fill in the axes that the file leaves open."""
+    return [
+        _core.ImageHint(
+            input=name,
+            width=(each.size or (0, 0))[0],
+            height=(each.size or (0, 0))[1],
+            channels=each.channels,
+            batch=spec.batch,
+            layout=each.layout,
+        )
+        for name, each in _images(spec.image).items()
+    ]
+
+
 def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
     """Load the model of a task, with the shapes that its pictures give it."""
     options: dict[str, Any] = {"precision": spec.precision} if arena is None else {}
@@ -531,7 +549,7 @@ def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
         trial=spec.trial,
         arena=arena,
         resizable=_adapts(spec),
-        _images=_image_hints(spec),
+        _images=image_hints(spec),
         **options,
     )
 
@@ -539,17 +557,10 @@ def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
 def try_task(spec: TaskSpec, arena_options: Mapping[str, Any], seconds: float) -> None:
     """Load and run the model of a task in a child process, as `load_model` would in an arena of these options."""
     model, weights = open_model(spec.model, spec.external, spec.sha256, spec.weights_sha256)
-    options = trial_options(spec.outputs, spec.shapes, _image_hints(spec), _adapts(spec), arena_options)
+    options = trial_options(spec.outputs, spec.shapes, image_hints(spec), _adapts(spec), arena_options)
     what = "bytes" if isinstance(spec.model, (bytes, bytearray, memoryview)) else os.fspath(spec.model)
     try_model(model, weights, options, seconds, what)
 
 
 def _adapts(spec: TaskSpec) -> bool:
     return any(each.multiple for each in _images(spec.image).values())
-
-
-def _image_hints(spec: TaskSpec) -> list[tuple[str, int, int, int, int, str]]:
-    images = _images(spec.image)
-    return [
-        (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in images.items()
-    ]

@@ -53,7 +53,7 @@ def seconds_of(trial: object) -> float | None:
 def trial_options(
     outputs: Sequence[str] | None,
     shapes: Mapping[str, Sequence[int]] | None,
-    images: Sequence[tuple[str, int, int, int, int, str]],
+    images: Sequence[_core.ImageHint],
     resizable: bool,
     arena: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def trial_options(
     return {
         "outputs": list(outputs or ()),
         "shapes": {name: list(dims) for name, dims in (shapes or {}).items()},
-        "images": [list(image) for image in images],
+        "images": [image.to_dict() for image in images],
         "resizable": bool(resizable),
         "arena": dict(arena),
     }

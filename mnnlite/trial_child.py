@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mnnlite import _core
 from mnnlite.errors import MnnliteError
 from mnnlite.model import Model
 
@@ -18,7 +19,7 @@ def run_trial(request: dict[str, Any]) -> None:
     """In the child of a trial: load a model as it is asked, run it on two inputs, print what came of it as one line."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     options = dict(request["options"])
-    images = [tuple(image) for image in options.pop("images")]
+    images = [_core.ImageHint(**image) for image in options.pop("images")]
     answer: dict[str, Any] = {}
     try:
         with Model(

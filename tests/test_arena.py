@@ -14,7 +14,7 @@ from helpers import networks
 from helpers.child import EMULATED, run_python
 from helpers.disks import disk
 from helpers.kernel import needs_peaks
-from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec
+from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, _core
 
 SIZES = (16, 32, 64, 96)
 
@@ -422,3 +422,24 @@ def test_networks_are_loaded_one_after_the_other(tmp_path):
     needs_peaks()
     paths = [networks.convert(networks.two_branches(tmp_path, size=32, width=128 + 4 * i)) for i in range(10)]
     print(run_python(LOADING, *map(str, paths)).stdout)
+
+
+def test_options__are_read_in_one_place_and_a_typo_is_an_error():
+    """The engine room's table, which Python, pipelines and the command line ask, refuses what is not in it."""
+    assert _core.ArenaOptions.names() == ["backend", "precision", "memory_mode", "power", "winograd", "weights"]
+    for name in _core.ArenaOptions.names():
+        for word in _core.ArenaOptions.words(name):
+            _core.ArenaOptions(**{name: word})
+        with pytest.raises(mnnlite.ArgumentError, match=f"{name} is 'nrmal'; it must be one of '"):
+            _core.ArenaOptions(**{name: "nrmal"})
+    with pytest.raises(mnnlite.ArgumentError, match="unknown option 'precison'; known are backend, precision"):
+        _core.ArenaOptions(precison="low")
+    with pytest.raises(mnnlite.ArgumentError, match="unknown option 'tiles'"):
+        _core.ArenaOptions.words("tiles")
+
+
+def test_image_hint__refuses_an_unknown_layout():
+    hint = _core.ImageHint("x", 8, 6, 3, layout="NHWC")
+    assert hint.to_dict() == {"input": "x", "width": 8, "height": 6, "channels": 3, "batch": 1, "layout": "NHWC"}
+    with pytest.raises(mnnlite.LayoutError, match="layout is 'NWHC'; it must be one of 'NCHW', 'NHWC'"):
+        _core.ImageHint(layout="NWHC")

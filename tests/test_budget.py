@@ -11,7 +11,7 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from helpers.kernel import needs_peaks
-from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, cost
+from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, _core, cost
 from mnnlite.runtime.budget import Budget, MemoryDemand, held, parse
 
 MIB = 2**20
@@ -92,7 +92,12 @@ def test_evictable_tasks_make_room_and_come_back(specs):
     budget = Budget(1 << 40)
     shares = [
         MemoryDemand(
-            name, spec, cost.of(spec.model, images=[("", 0, 0, 3, 1, "")], outputs=spec.outputs), 0, ("normal", 1), True
+            name,
+            spec,
+            cost.of(spec.model, images=[_core.ImageHint(channels=3)], outputs=spec.outputs),
+            0,
+            ("normal", 1),
+            True,
         )
         for name, spec in specs.items()
     ]

@@ -203,7 +203,7 @@ def test_a_lane_that_gets_no_thread_to_load_goes_on(small, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "use"),
     [
-        ("lane-1", lambda runtime: Runtime(lanes=2, force=True)),
+        ("lane-1", lambda runtime: Runtime(lanes=2, force=True).add("b", runtime.tasks["a"])),
         ("rebalancer", lambda runtime: Runtime(lanes=2, force=True, replan=True)),
         ("completion", lambda runtime: runtime.submit(FRAME)),
         ("source", lambda runtime: next(runtime.stream([FRAME]))),

@@ -1,6 +1,5 @@
 #include "engine/arena.hpp"
 
-#include <malloc.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 
 #include <MNN/expr/ExecutorScope.hpp>
 
+#include "core/heap.hpp"
 #include "engine/library.hpp"
 #include "engine/log_capture.hpp"
 #include "engine/mnn_session.hpp"
@@ -23,16 +23,6 @@ MNNForwardType forward_type(BackendKind kind) {
     case BackendKind::vulkan: return MNN_FORWARD_VULKAN;
   }
   return MNN_FORWARD_CPU;
-}
-
-const char* name_of(BackendKind kind) {
-  switch (kind) {
-    case BackendKind::cpu: return "cpu";
-    case BackendKind::opencl: return "opencl";
-    case BackendKind::opengl: return "opengl";
-    case BackendKind::vulkan: return "vulkan";
-  }
-  return "?";
 }
 
 // Sessions whose owner is gone, of all arenas. Never destroyed, so that late finalizers find it.
@@ -70,7 +60,7 @@ void defer_destroy(MnnSession* session) {
 }  // namespace
 
 Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept {
-  if (!options.weights_folder.empty()) {
+  if (options.weights == Weights::mapped) {
     MNNLITE_TRY(check_weights_folder(options.weights_folder.c_str()));
     if (!lead_allocations(engine_path()))
       return Status::error(Code::engine, "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
@@ -93,7 +83,7 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
   if (!arena->executor_)
     return Status::error(Code::backend_unavailable,
                          "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
-                         "against an MNN SDK that has it", name_of(options.backend));
+                         "against an MNN SDK that has it", word_of(options, "backend"));
   {
     const MNN::Express::ExecutorScope scope(arena->executor_);
     arena->runtime_ = MNN::Express::Executor::getRuntime();
@@ -168,12 +158,6 @@ KeepAffinity::KeepAffinity(bool wanted) noexcept {
 
 KeepAffinity::~KeepAffinity() {
   if (saved_) ::sched_setaffinity(0, sizeof(cpu_set_t), reinterpret_cast<const cpu_set_t*>(mask_));
-}
-
-void trim_heap() noexcept {
-#ifdef __GLIBC__
-  ::malloc_trim(0);
-#endif
 }
 
 }  // namespace mnnlite

@@ -85,7 +85,4 @@ class KeepAffinity {
   alignas(8) unsigned char mask_[128];
 };
 
-// Pages that malloc holds free go back to the system, where the C library can do that.
-void trim_heap() noexcept;
-
 }  // namespace mnnlite

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/branches.hpp"
+#include "core/heap.hpp"
 #include "engine/log_capture.hpp"
 #include "engine/mnn_status.hpp"
 #include "engine/suggest.hpp"
@@ -48,7 +49,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   shared.shrink();
 
   std::unique_ptr<MnnSession> session(new MnnSession(std::move(net), std::move(arena)));
-  const bool filed = !shared.options().weights_folder.empty();
+  const bool filed = shared.options().weights == Weights::mapped;
   const WeightBlocks::Collect collect(filed ? &session->weights_ : nullptr);
   MNN::ScheduleConfig config;
   config.type = MNN_FORWARD_CPU;
@@ -156,8 +157,8 @@ Status MnnSession::find_input(const std::string& name, Input** input) {
   return unknown_name("input", name.c_str(), known);
 }
 
-Status MnnSession::set_images(const std::vector<InputImage>& images) {
-  for (const InputImage& image : images) {
+Status MnnSession::set_images(const std::vector<ImageHint>& images) {
+  for (const ImageHint& image : images) {
     Input* input = &inputs_.front();
     if (!image.input.empty()) {
       MNNLITE_TRY(find_input(image.input, &input));
@@ -530,7 +531,7 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   arena_->shrink();
   std::vector<InputShape> before;
   for (const Input& input : inputs_) before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
-  const bool filed = !arena_->options().weights_folder.empty();
+  const bool filed = arena_->options().weights == Weights::mapped;
   const WeightBlocks::Collect collect(filed ? &weights_ : nullptr);
   Status status = set_shapes(shapes);
   if (status.ok()) status = prepare();

@@ -23,7 +23,7 @@ struct InputShape {
 
 // A picture that an input is for: fills in the axes that the file leaves open, and the batch. No axis that the file
 // fixes is changed but the batch.
-struct InputImage {
+struct ImageHint {
   std::string input;  // empty: the network's only input
   int32_t width = 0, height = 0, channels = 0, batch = 1;
   Layout layout = Layout::plain;  // plain: the tensor's own
@@ -32,7 +32,7 @@ struct InputImage {
 struct SessionOptions {
   std::vector<std::string> outputs;  // only the branch that leads to these; empty: all
   std::vector<InputShape> shapes;    // inputs to resize before memory is planned
-  std::vector<InputImage> images;    // applied after shapes
+  std::vector<ImageHint> images;    // applied after shapes
   bool keep_model_buffer = false;    // so that resize() works
   std::function<void(const char*)> on_stage;  // called after each stage of loading, to measure; must not throw
 };
@@ -102,7 +102,7 @@ class MnnSession final : public Session {
   Status find_tensors(const std::vector<std::string>& outputs);
   Status check_names(const std::vector<std::string>& outputs);
   Status set_shapes(const std::vector<InputShape>& shapes);
-  Status set_images(const std::vector<InputImage>& images);
+  Status set_images(const std::vector<ImageHint>& images);
   Status find_input(const std::string& name, Input** input);
   Status prepare();  // memory for the inputs, the engine's plan for the rest, views of the outputs
   Status describe_input(Input& input);

@@ -1,8 +1,11 @@
-// How a runtime of the engine is made. No type of MNN.
+// How a runtime of the engine is made, and the words for it. No type of MNN.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "core/status.hpp"
 
 namespace mnnlite {
 
@@ -11,16 +14,27 @@ enum class Level : int32_t { normal, high, low };  // of precision, memory use a
 // How large tiles of Winograd convolutions may be, in the engine's numbers. Weights of a 3x3 convolution take (n + 2)^2 / 9 of
 // their size with tiles of n x n outputs.
 enum class Winograd : int32_t { none = 0, small = 1, large = 3 };  // no tiles; 2x2; up to 6x6, where that is faster
+enum class Weights : int32_t { heap, mapped };                     // mapped: in files of their own, see weights.hpp
 
 struct ArenaOptions {
   BackendKind backend = BackendKind::cpu;
   Level precision = Level::normal;
   Level memory = Level::normal;
   Level power = Level::normal;
+  Winograd winograd = Winograd::large;
+  Weights weights = Weights::heap;
   int32_t threads = 1;
   bool fallback_to_cpu = false;  // if the engine has no such backend
-  Winograd winograd = Winograd::large;
-  std::string weights_folder;    // where files with the weights are made; empty: weights stay on the heap
+  std::string weights_folder;    // where files with the weights are made; only with Weights::mapped
 };
+
+// The table behind these is the only place where words of options are read and written; Python, pipelines and the command
+// line ask it. A word that is not in it is an error.
+std::vector<const char*> option_names();
+// The words that an option takes, the usual one first.
+Status option_words(const char* option, std::vector<const char*>& words);
+Status set_option(ArenaOptions& options, const char* option, const char* word);
+// Null for an option that is not there.
+const char* word_of(const ArenaOptions& options, const char* option);
 
 }  // namespace mnnlite

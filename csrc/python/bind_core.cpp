@@ -1,10 +1,11 @@
-// mnnlite._core: which instruction set the kernels use.
+// mnnlite._core: the core room: which instruction set the kernels use, and the process's heap.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <optional>
 #include <string>
 
+#include "core/heap.hpp"
 #include "core/isa.hpp"
 #include "errors.hpp"
 
@@ -23,6 +24,9 @@ void bind_core(py::module_& module) {
   });
   module.def("force_isa", [](const std::optional<std::string>& name) { check(force_isa(name ? name->c_str() : nullptr)); },
              py::arg("name").none(true));
+  module.def("share_heap", [] { check(share_heap()); });
+  module.def("trim_heap", &trim_heap, py::call_guard<py::gil_scoped_release>());
+  module.def("keep_heap", &keep_heap);
 }
 
 }  // namespace mnnlite::python

@@ -2,12 +2,15 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <optional>
 
 #include "arrays.hpp"
+#include "core/heap.hpp"
 #include "engine/arena.hpp"
 #include "engine/library.hpp"
 #include "engine/log_capture.hpp"
@@ -31,26 +34,52 @@ void forward_log(const LogCapture& log) {
     if (py::len(line) > 0) logger.attr("info")(line);
 }
 
-Level level(const std::string& word) { return word == "high" ? Level::high : word == "low" ? Level::low : Level::normal; }
-
-Winograd winograd(const std::string& word) {
-  return word == "small" ? Winograd::small : word == "none" ? Winograd::none : Winograd::large;
+// Words go to the one table of them; what is no word is refused there as it is written.
+ArenaOptions arena_options(int threads, bool fallback_to_cpu, const std::string& weights_folder, const py::kwargs& words) {
+  ArenaOptions options;
+  options.threads = threads;
+  options.fallback_to_cpu = fallback_to_cpu;
+  options.weights_folder = weights_folder;
+  for (const auto& [name, word] : words) {
+    const std::string text = py::cast<std::string>(py::isinstance<py::str>(word) ? py::object(py::reinterpret_borrow<py::object>(word)) : py::repr(word));
+    check(set_option(options, py::cast<std::string>(name).c_str(), text.c_str()), "create_arena");
+  }
+  return options;
 }
 
-BackendKind backend(const std::string& word) {
-  return word == "opencl" ? BackendKind::opencl : word == "opengl" ? BackendKind::opengl : word == "vulkan" ? BackendKind::vulkan : BackendKind::cpu;
+py::list words_of(const std::string& option) {
+  std::vector<const char*> words;
+  check(option_words(option.c_str(), words));
+  py::list result;
+  for (const char* word : words) result.append(word);
+  return result;
 }
 
-const char* word_of(BackendKind kind) {
-  constexpr std::array<const char*, 4> words = {"cpu", "opencl", "opengl", "vulkan"};
-  return words[static_cast<size_t>(kind)];
+ImageHint image_hint(std::string input, int32_t width, int32_t height, int32_t channels, int32_t batch,
+                     const std::optional<std::string>& layout) {
+  ImageHint hint{std::move(input), width, height, channels, batch, Layout::plain};
+  if (layout) {
+    constexpr Layout kLayouts[] = {Layout::nchw, Layout::nhwc, Layout::nc4hw4, Layout::nc8hw8};
+    const Layout* const found = std::find_if(std::begin(kLayouts), std::end(kLayouts), [&](Layout each) { return *layout == name_of(each); });
+    if (found == std::end(kLayouts))
+      raise(Status::error(Code::layout, "layout is '%.40s'; it must be one of 'NCHW', 'NHWC', 'NC4HW4', 'NC8HW8'", layout->c_str()));
+    hint.layout = *found == Layout::nhwc ? Layout::nhwc : Layout::nchw;  // packed layouts have the axes of NCHW
+  }
+  return hint;
 }
 
-std::shared_ptr<Arena> make_arena(const std::string& backend_word, const std::string& precision, const std::string& memory,
-                                  const std::string& power, int threads, bool fallback_to_cpu, const std::string& tiles,
-                                  const std::string& weights_folder) {
-  const ArenaOptions options{backend(backend_word), level(precision), level(memory), level(power), threads, fallback_to_cpu,
-                             winograd(tiles), weights_folder};
+py::dict hint_to_dict(const ImageHint& hint) {
+  py::dict result;
+  result["input"] = hint.input;
+  result["width"] = hint.width;
+  result["height"] = hint.height;
+  result["channels"] = hint.channels;
+  result["batch"] = hint.batch;
+  result["layout"] = hint.layout == Layout::plain ? py::object(py::none()) : py::str(name_of(hint.layout));
+  return result;
+}
+
+std::shared_ptr<Arena> make_arena(const ArenaOptions& options) {
   std::shared_ptr<Arena> arena;
   const LogCapture log;
   Status status;
@@ -69,18 +98,6 @@ std::vector<InputShape> shapes_from(const py::dict& shapes) {
   return result;
 }
 
-// (input or "", width, height, channels, batch, layout or "") each.
-std::vector<InputImage> images_from(const py::list& images) {
-  std::vector<InputImage> result;
-  for (py::handle each : images) {
-    const auto [input, width, height, channels, batch, layout] =
-        py::cast<std::tuple<std::string, int32_t, int32_t, int32_t, int32_t, std::string>>(each);
-    result.push_back({input, width, height, channels, batch,
-                      layout == "NHWC" ? Layout::nhwc : layout.empty() ? Layout::plain : Layout::nchw});
-  }
-  return result;
-}
-
 // Which file it was, before what was wrong with it.
 void name_file(Status& status, const std::string& path) {
   char text[sizeof status.text];
@@ -95,14 +112,14 @@ int64_t now_ns() {
 }  // namespace
 
 NativeModel::NativeModel(const py::object& source, const py::object& weights, std::shared_ptr<Arena> arena,
-                         const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images,
-                         bool resizable, const py::object& on_stage) {
+                         const std::vector<std::string>& outputs, const py::dict& shapes,
+                         const std::vector<ImageHint>& images, bool resizable, const py::object& on_stage) {
   PyModelFile* const model_file = py::isinstance<PyModelFile>(source) ? &py::cast<PyModelFile&>(source) : nullptr;
   WeightsFile weights_file;
   if (!weights.is_none()) weights_file = std::move(py::cast<PyWeightsFile&>(weights).file);
   Py_buffer bytes{};
   if (!model_file && PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) throw py::error_already_set();
-  SessionOptions options{outputs, shapes_from(shapes), images_from(images), resizable, {}};
+  SessionOptions options{outputs, shapes_from(shapes), images, resizable, {}};
   std::exception_ptr raised;  // no exception may pass through the engine room
   if (!on_stage.is_none())
     options.on_stage = [&](const char* stage) {
@@ -391,11 +408,20 @@ void bind_engine(py::module_& module) {
     check(status, "import");
   });
 
-  py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
-      .def(py::init(&make_arena), py::arg("backend"), py::arg("precision"), py::arg("memory_mode"), py::arg("power"),
-           py::arg("threads"), py::arg("fallback_to_cpu"), py::arg("winograd") = "large",
+  py::class_<ArenaOptions>(module, "ArenaOptions", py::is_final())
+      .def(py::init(&arena_options), py::kw_only(), py::arg("threads") = 1, py::arg("fallback_to_cpu") = false,
            py::arg("weights_folder") = "")
-      .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options().backend); })
+      .def_static("names", &option_names)
+      .def_static("words", &words_of, py::arg("option"));
+
+  py::class_<ImageHint>(module, "ImageHint", py::is_final())
+      .def(py::init(&image_hint), py::arg("input") = "", py::arg("width") = 0, py::arg("height") = 0, py::arg("channels") = 0,
+           py::arg("batch") = 1, py::arg("layout") = py::none())
+      .def("to_dict", &hint_to_dict);
+
+  py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
+      .def(py::init(&make_arena), py::arg("options"))
+      .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options(), "backend"); })
       .def_property_readonly("computes_in_half", &Arena::computes_in_half)
       .def_property_readonly("static_bytes", &Arena::static_bytes)
       .def("adopt", &Arena::adopt)
@@ -415,7 +441,7 @@ void bind_engine(py::module_& module) {
 
   py::class_<NativeModel>(module, "Model")
       .def(py::init<const py::object&, const py::object&, std::shared_ptr<Arena>, const std::vector<std::string>&,
-                    const py::dict&, const py::list&, bool, const py::object&>(),
+                    const py::dict&, const std::vector<ImageHint>&, bool, const py::object&>(),
            py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"),
            py::arg("on_stage") = py::none())
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })

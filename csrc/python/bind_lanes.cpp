@@ -39,6 +39,23 @@ void feed(Member& member, const NativeTask& task, std::shared_ptr<Member> from, 
   check(member.feed_from(std::move(from), source.model().output_index(output), task.model().input_index(input)), "create_task");
 }
 
+// What became of one due task, as Python reads it. Times of the steady clock, nanoseconds.
+struct PyTaskOutcome {
+  bool ran = false, failed = false, left_out = false;  // none of them: what it takes something from gave nothing
+  int64_t begin = 0, end = 0;
+  TaskTimes times;
+  int32_t crops = -1, eligible = -1;  // -1: the task is not one on crops
+  py::object error = py::none();      // of a failed one
+  py::list results, items;            // of a task that ran: one for each decoder; the slots of the batch
+  py::dict raw;                       // outputs without a decoder, by name
+};
+
+// What became of a lane's part of a frame.
+struct PyLaneOutcome {
+  int64_t begin = 0, end = 0;
+  py::list tasks;  // a PyTaskOutcome for each due task
+};
+
 // A frame under way. Keeps the frame's pixels and the lanes until it is done.
 class FrameTicket {
  public:
@@ -70,15 +87,17 @@ class FrameTicket {
     return lanes_->wait(*ticket_, timeout_ns);
   }
 
-  // For each lane its begin and end, and for each of its due tasks what became of it. Only once.
+  // A PyLaneOutcome for each lane. Only once.
   py::list take() {
     if (!done()) raise(Status::error(Code::state, "the frame is not done"));
     py::list result;
     if (!ticket_) return result;
     for (Ticket::Share& share : ticket_->shares) {
-      py::list outcomes;
-      for (size_t i = 0; i < share.due.size(); ++i) outcomes.append(translate(share.outcomes[i]));
-      result.append(py::make_tuple(share.begin, share.end, std::move(outcomes)));
+      PyLaneOutcome lane;
+      lane.begin = share.begin;
+      lane.end = share.end;
+      for (size_t i = 0; i < share.due.size(); ++i) lane.tasks.append(translate(share.outcomes[i]));
+      result.append(std::move(lane));
     }
     lanes_->release(std::move(ticket_));
     ticket_.reset();
@@ -87,22 +106,27 @@ class FrameTicket {
   }
 
  private:
-  static py::tuple translate(Outcome& outcome) {
-    py::list results;
-    py::dict raw;
-    py::list placed;
-    if (outcome.state == Outcome::ran) {
-      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks) results.append(results_to_python(sink, false));
+  static PyTaskOutcome translate(Outcome& outcome) {
+    PyTaskOutcome made;
+    made.ran = outcome.state == Outcome::ran;
+    made.failed = outcome.state == Outcome::failed;
+    made.left_out = outcome.state == Outcome::left_out;
+    made.begin = outcome.begin;
+    made.end = outcome.end;
+    made.times = outcome.times;
+    made.crops = outcome.crops;
+    made.eligible = outcome.eligible;
+    if (made.failed) made.error = error_of(outcome.status, "task");
+    if (made.ran) {
+      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks) made.results.append(results_to_python(sink, false));
       for (RawOutput& each : outcome.results.raw) {
         const TensorView view = each.view;  // over memory that the array takes along
         const py::capsule owner(new Block(std::move(each.memory)), [](void* block) { delete static_cast<Block*>(block); });
-        raw[view.name] = view_of(view, owner, true);
+        made.raw[view.name] = view_of(view, owner, true);
       }
-      for (const mnnlite_item& item : outcome.results.items) placed.append(item_to_python(item));
+      for (const mnnlite_item& item : outcome.results.items) made.items.append(item_to_python(item));
     }
-    const py::object error = outcome.state == Outcome::failed ? error_of(outcome.status, "task") : py::none();
-    return py::make_tuple(static_cast<int32_t>(outcome.state), outcome.begin, outcome.end, outcome.times.preprocess, outcome.times.infer,
-                          outcome.times.decode, outcome.crops, outcome.eligible, error, std::move(results), std::move(raw), std::move(placed));
+    return made;
   }
 
   std::shared_ptr<Lanes> lanes_;
@@ -147,6 +171,27 @@ void bind_lanes(py::module_& module) {
         check(member.task().share_run(std::move(run)), "create_task");
       }, py::arg("run"))
       .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"), py::arg("input"));
+
+  py::class_<PyTaskOutcome>(module, "TaskOutcome", py::is_final())
+      .def_readonly("ran", &PyTaskOutcome::ran)
+      .def_readonly("failed", &PyTaskOutcome::failed)
+      .def_readonly("left_out", &PyTaskOutcome::left_out)
+      .def_readonly("begin_ns", &PyTaskOutcome::begin)
+      .def_readonly("end_ns", &PyTaskOutcome::end)
+      .def_property_readonly("preprocess_ns", [](const PyTaskOutcome& outcome) { return outcome.times.preprocess; })
+      .def_property_readonly("infer_ns", [](const PyTaskOutcome& outcome) { return outcome.times.infer; })
+      .def_property_readonly("decode_ns", [](const PyTaskOutcome& outcome) { return outcome.times.decode; })
+      .def_readonly("crops", &PyTaskOutcome::crops)
+      .def_readonly("eligible", &PyTaskOutcome::eligible)
+      .def_readonly("error", &PyTaskOutcome::error)
+      .def_readonly("results", &PyTaskOutcome::results)
+      .def_readonly("raw", &PyTaskOutcome::raw)
+      .def_readonly("items", &PyTaskOutcome::items);
+
+  py::class_<PyLaneOutcome>(module, "LaneOutcome", py::is_final())
+      .def_readonly("begin_ns", &PyLaneOutcome::begin)
+      .def_readonly("end_ns", &PyLaneOutcome::end)
+      .def_readonly("tasks", &PyLaneOutcome::tasks);
 
   py::class_<FrameTicket>(module, "FrameTicket")
       .def(py::init([](const py::args&, const py::kwargs&) -> FrameTicket* {

@@ -18,8 +18,8 @@ class __attribute__((visibility("hidden"))) NativeModel {
  public:
   // `source` is a ModelFile, whose memory is let go, or holds bytes; `weights` is a WeightsFile, which is taken, or None.
   NativeModel(const py::object& source, const py::object& weights, std::shared_ptr<Arena> arena,
-              const std::vector<std::string>& outputs, const py::dict& shapes, const py::list& images, bool resizable,
-              const py::object& on_stage);
+              const std::vector<std::string>& outputs, const py::dict& shapes, const std::vector<ImageHint>& images,
+              bool resizable, const py::object& on_stage);
 
   std::shared_ptr<MnnSession> session() const;  // raises ClosedError
   bool closed() const { return !session_; }

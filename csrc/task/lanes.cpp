@@ -1,29 +1,12 @@
 #include "task/lanes.hpp"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <new>
 
 namespace mnnlite {
 
-namespace {
-
-// Threads that are started from here on share the heaps there are. glibc would give each a heap of its own, whose end it
-// never returns to the system, not even when asked to trim: megabytes of a removed network's weights and feature maps
-// stayed. A lane allocates when it loads and not when it runs, so there is nothing to contend for.
-void share_heap() noexcept {
-#ifdef __GLIBC__
-  if (!std::getenv("MALLOC_ARENA_MAX")) ::mallopt(M_ARENA_MAX, 1);
-#endif
-}
-
-}  // namespace
-
 Lanes::Lanes(size_t count) {
-  share_heap();
   for (size_t i = 0; i < count; ++i) lanes_.push_back(std::make_unique<Lane>());
 }
 

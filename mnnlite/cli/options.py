@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from mnnlite import _core
 from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.integrity import open_model
 from mnnlite.trial import SECONDS, trial_options, try_model
@@ -18,16 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULTS", "add_model_options", "add_trial_option", "model_options", "read_inputs", "shapes_of", "try_file"]
 
-DEFAULTS = {
-    "shapes": {},
-    "backend": "cpu",
-    "precision": "normal",
-    "memory_mode": "normal",
-    "winograd": "large",
-    "threads": 1,
-    "trial": False,
+# Options of arenas that have a flag, and what it is good for; their words are the engine room's.
+_FLAGS = {
+    "backend": None,
+    "precision": "low: half floats where the CPU has them",
+    "memory_mode": "low: 8-bit weights stay as they are",
+    "winograd": "small, none: less memory, more time",
 }
-_LEVELS = ("normal", "high", "low")
+DEFAULTS = {"shapes": {}, **{name: _core.ArenaOptions.words(name)[0] for name in _FLAGS}, "threads": 1, "trial": False}
 
 
 def add_model_options(parser: argparse.ArgumentParser, trial: bool = True) -> None:
@@ -39,14 +38,9 @@ def add_model_options(parser: argparse.ArgumentParser, trial: bool = True) -> No
         metavar="INPUT=1x3x224x224",
         help="shape of an input; needed where the file leaves it open, can be repeated",
     )
-    parser.add_argument("--backend", choices=("cpu", "opencl", "opengl", "vulkan"), default="cpu")
-    parser.add_argument(
-        "--precision", choices=_LEVELS, default="normal", help="low: half floats where the CPU has them"
-    )
-    parser.add_argument("--memory-mode", choices=_LEVELS, default="normal", help="low: 8-bit weights stay as they are")
-    parser.add_argument(
-        "--winograd", choices=("large", "small", "none"), default="large", help="small, none: less memory, more time"
-    )
+    for name, text in _FLAGS.items():
+        words = _core.ArenaOptions.words(name)
+        parser.add_argument(f"--{name.replace('_', '-')}", choices=words, default=words[0], help=text)
     parser.add_argument("--threads", type=int, default=1, metavar="N")
     if trial:
         add_trial_option(parser)
@@ -66,10 +60,7 @@ def model_options(args: argparse.Namespace) -> dict[str, Any]:
     """Give what was said as arguments of `Model`."""
     return {
         "shapes": shapes_of(args.shape),
-        "backend": args.backend,
-        "precision": args.precision,
-        "memory_mode": args.memory_mode,
-        "winograd": args.winograd,
+        **{name: getattr(args, name) for name in _FLAGS},
         "threads": args.threads,
         "trial": getattr(args, "trial", False),
     }

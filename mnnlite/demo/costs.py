@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnnlite import pipeline
+from mnnlite.arena import Arena
 from mnnlite.frame import Frame
 from mnnlite.memory_probe import run_in_child
-from mnnlite.model import Arena, Model
+from mnnlite.model import Model
 from mnnlite.proc import process, trim
 from mnnlite.task import Task
 

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnnlite import _core
 from mnnlite.descriptions import beside, mnnfile, onnxfile, own, texts, tflitefile, yolo
 from mnnlite.descriptions.description import Description, Network, Reading
 from mnnlite.descriptions.fits import NOT_SAID, Fit, fits, reading
@@ -50,14 +51,17 @@ class SelfDescription:
         """
         return own.task_spec(self.path, self.said[own.KEY]) if own.KEY in self.said else None
 
-    def image_sizes(self) -> list[tuple[str, int, int, int, int, str]]:
+    def image_sizes(self) -> list[_core.ImageHint]:
         """Sizes of inputs that the file leaves open, as `Model` takes them."""
         size: tuple[int, ...] | None = None
         if yolo.said_by_yolo(self.said):
             size = yolo.size_of(self.said)
         elif texts.said_by_text_exporter(self.said):
             size = texts.size_of(self.said)
-        return [] if size is None else [("", *size, "")]  # type: ignore[list-item]
+        if size is None:
+            return []
+        width, height, channels, batch = size
+        return [_core.ImageHint(width=width, height=height, channels=channels, batch=batch)]
 
     def read(self, model: Model) -> Description:
         """The description of the loaded network.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mnnlite.arena import Arena
 from mnnlite.errors import ArgumentError
-from mnnlite.model import Arena
 from mnnlite.observe.metrics import difference
 from mnnlite.results import Classes, Embeddings, Masks, Results, Texts
 from mnnlite.task import Task

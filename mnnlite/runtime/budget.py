@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import cost
 from mnnlite._engine import engine_bytes
+from mnnlite.arena import memory_options
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
-from mnnlite.model import memory_options
+from mnnlite.task import image_hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,18 +73,13 @@ def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, Any], outputs: I
         raise ArgumentError(
             "with a memory budget a model must be a file, so that its cost can be found before it is loaded"
         )
-    images = {} if spec.image is None else spec.image
-    named: dict[str, Any] = dict(images) if isinstance(images, Mapping) else {"": images}
-    hints = [
-        (name, *(each.size or (0, 0)), each.channels, spec.batch, each.layout or "") for name, each in named.items()
-    ]
     chosen = list(outputs) if outputs is not None else spec.outputs
     return cost.of(
         spec.model,
         outputs=chosen,
         shapes=spec.shapes,
         external=spec.external,
-        images=hints,
+        images=image_hints(spec),
         precision=spec.precision,
         threads=spec.threads or threads,
         **options,

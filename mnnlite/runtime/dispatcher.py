@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnnlite.errors import DecoderError, MnnliteError, OutOfMemoryError
 from mnnlite.runtime.result import FrameResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mnnlite import _core
     from mnnlite.frame import Frame
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SLICE_NS", "Dispatcher", "InFlightFrame"]
 
-_RAN, _FAILED, _LEFT_OUT = 0, 1, 2  # Outcome::State
 SLICE_NS = 100_000_000  # how long a wait goes without looking for Ctrl-C
 _OWN_CLOCK_NS = 60_000_000_000  # a timestamp this near is of time.monotonic_ns
-_Lanes = list[tuple[int, int, list[Any]]]  # what FrameTicket.take gives
 
 
 class InFlightFrame:
@@ -222,35 +220,34 @@ class Dispatcher:
     def _count_only(self, flight: InFlightFrame) -> None:
         """Nothing is decoded in Python for nobody."""
         lanes = self._take(flight)
-        for (_, _, outcomes), due in zip(lanes, flight.due, strict=True):
-            for task, outcome in zip(due, outcomes, strict=True):
-                if outcome[0] == _RAN:
-                    flight.result.timing[task.name] = {}
-                elif outcome[0] == _FAILED:
-                    flight.result.errors[task.name] = outcome[8]
+        for task, outcome in _outcomes(flight, lanes):
+            if outcome.ran:
+                flight.result.timing[task.name] = {}
+            elif outcome.error is not None:
+                flight.result.errors[task.name] = outcome.error
         with self._registry.lock:
             self._count(flight, lanes, {}, ())
         self._registry.log()
 
-    def _take(self, flight: InFlightFrame) -> _Lanes:
+    def _take(self, flight: InFlightFrame) -> list[_core.LaneOutcome]:
         """The outcomes of a frame that the lanes are through with. They can go on with its tasks."""
         registry = self._registry
-        lanes: _Lanes = []
+        lanes: list[_core.LaneOutcome] = []
         try:
             lanes = flight.ticket.take()
         finally:
             with registry.lock:
-                for index, ((begin, end, outcomes), due) in enumerate(zip(lanes, flight.due, strict=False)):
+                for index, (lane, due) in enumerate(zip(lanes, flight.due, strict=False)):
                     if due:
                         took = {
-                            task.name: outcome[2] - outcome[1]
-                            for task, outcome in zip(due, outcomes, strict=True)
-                            if outcome[0] == _RAN and not task.closing
+                            task.name: outcome.end_ns - outcome.begin_ns
+                            for task, outcome in zip(due, lane.tasks, strict=True)
+                            if outcome.ran and not task.closing
                         }
-                        registry.scheduler.ended(index, end, took)
+                        registry.scheduler.ended(index, lane.end_ns, took)
                         counters = registry.lane_counters[index]
                         counters.frames += 1
-                        counters.busy_ns += end - begin
+                        counters.busy_ns += lane.end_ns - lane.begin_ns
                 for due in flight.due:
                     for task in due:
                         task.in_flight -= 1
@@ -258,7 +255,9 @@ class Dispatcher:
                             registry.close_soon(task)
         return lanes
 
-    def _make_results(self, flight: InFlightFrame, lanes: _Lanes, skipped: list[LoadedTask]) -> dict[str, int]:
+    def _make_results(
+        self, flight: InFlightFrame, lanes: list[_core.LaneOutcome], skipped: list[LoadedTask]
+    ) -> dict[str, int]:
         """Fill the result, users' decoders included. Without the lock.
 
         Returns
@@ -270,20 +269,20 @@ class Dispatcher:
         spent: dict[str, int] = {}
         last = flight.admitted_ns
         lane_ns: list[int] = []
-        for (begin, end, outcomes), due in zip(lanes, flight.due, strict=True):
-            lane_ns.append(end - begin if due else 0)
+        for lane, due in zip(lanes, flight.due, strict=True):
+            lane_ns.append(lane.end_ns - lane.begin_ns if due else 0)
             if not due:
                 continue
-            last = max(last, end)
-            for task, outcome in zip(due, outcomes, strict=True):
-                state, name = outcome[0], task.name
-                if state == _RAN:
+            last = max(last, lane.end_ns)
+            for task, outcome in zip(due, lane.tasks, strict=True):
+                name = task.name
+                if outcome.ran:
                     took = _make_result(flight, task, outcome)
                     if took:
                         spent[name] = took
-                elif state == _FAILED:
-                    result.errors[name] = outcome[8]
-                elif state == _LEFT_OUT:
+                elif outcome.error is not None:
+                    result.errors[name] = outcome.error
+                elif outcome.left_out:
                     result.skipped[name] = "no time: it could not be started early enough"
                     skipped.append(task)
                 else:
@@ -295,32 +294,34 @@ class Dispatcher:
         return spent
 
     def _count(
-        self, flight: InFlightFrame, lanes: _Lanes, spent: dict[str, int], skipped: Sequence[LoadedTask]
+        self,
+        flight: InFlightFrame,
+        lanes: list[_core.LaneOutcome],
+        spent: dict[str, int],
+        skipped: Sequence[LoadedTask],
     ) -> None:
         """Under the lock: what became of each task."""
         registry, result = self._registry, flight.result
         late: list[str] = []
-        for (_, _, outcomes), due in zip(lanes, flight.due, strict=True):
-            for task, outcome in zip(due, outcomes, strict=True):
-                state, _, end, preprocess, infer, decode, crops, eligible, *_ = outcome
-                stats, name = task.stats, task.name
-                if name in result.timing:
-                    more = spent.get(name, 0)
-                    if crops >= 0:
-                        stats.crops += crops
-                        stats.crops_left += eligible - crops
-                    deadline_ns = task.schedule.deadline_ns
-                    if deadline_ns is not None and end + more - flight.frame_ns > deadline_ns:
-                        late.append(name)
-                        stats.late += 1
-                    task.failures = 0
-                    stats.ran(preprocess, infer, decode + more)
-                elif name in result.errors:
-                    stats.failed += 1
-                    self._failed(task, result.errors[name])
-                elif state == _LEFT_OUT:
-                    stats.shed += 1
-                    registry.scheduler.shed(name)
+        for task, outcome in _outcomes(flight, lanes):
+            stats, name = task.stats, task.name
+            if name in result.timing:
+                more = spent.get(name, 0)
+                if outcome.crops >= 0:
+                    stats.crops += outcome.crops
+                    stats.crops_left += outcome.eligible - outcome.crops
+                deadline_ns = task.schedule.deadline_ns
+                if deadline_ns is not None and outcome.end_ns + more - flight.frame_ns > deadline_ns:
+                    late.append(name)
+                    stats.late += 1
+                task.failures = 0
+                stats.ran(outcome.preprocess_ns, outcome.infer_ns, outcome.decode_ns + more)
+            elif name in result.errors:
+                stats.failed += 1
+                self._failed(task, result.errors[name])
+            elif outcome.left_out:
+                stats.shed += 1
+                registry.scheduler.shed(name)
         for task in skipped:
             task.stats.skipped += 1
         result.late = frozenset(late)
@@ -366,14 +367,21 @@ class Dispatcher:
         self._registry.log()
 
 
-def _make_result(flight: InFlightFrame, task: LoadedTask, outcome: Sequence[Any]) -> int:
+def _outcomes(
+    flight: InFlightFrame, lanes: Sequence[_core.LaneOutcome]
+) -> Iterator[tuple[LoadedTask, _core.TaskOutcome]]:
+    """Each due task with what became of it."""
+    for lane, due in zip(lanes, flight.due, strict=True):
+        yield from zip(due, lane.tasks, strict=True)
+
+
+def _make_result(flight: InFlightFrame, task: LoadedTask, outcome: _core.TaskOutcome) -> int:
     """The result of a task that ran, or why there is none. Returns the nanoseconds of decoders in Python."""
-    _, _, _, preprocess, infer, decode, crops, eligible, _, found, raw, placed = outcome
-    result, name, spent = flight.result, task.name, 0
-    if crops == 0:  # nothing to run on: what lies in the outputs is of an earlier frame
+    result, name, spent, raw = flight.result, task.name, 0, outcome.raw
+    if outcome.crops == 0:  # nothing to run on: what lies in the outputs is of an earlier frame
         raw = {output: (each if each.ndim else each.reshape(1))[:0] for output, each in raw.items()}
     try:
-        result._results[name], spent = task.task.collect(found, raw, placed, flight.frame)
+        result._results[name], spent = task.task.collect(outcome.results, raw, outcome.items, flight.frame)
     except MnnliteError as error:  # of a decoder in Python: it fails as a native one does
         result.errors[name] = error
         return 0
@@ -383,8 +391,9 @@ def _make_result(flight: InFlightFrame, task: LoadedTask, outcome: Sequence[Any]
     except Exception as error:
         result.errors[name] = DecoderError(f"task {name!r}: its results could not be made: {error}")
         return 0
-    result.timing[name] = {"preprocess": preprocess, "infer": infer, "decode": decode + spent}
-    if crops >= 0:
-        result.crops[name] = (crops, eligible)
+    decode = outcome.decode_ns + spent
+    result.timing[name] = {"preprocess": outcome.preprocess_ns, "infer": outcome.infer_ns, "decode": decode}
+    if outcome.crops >= 0:
+        result.crops[name] = (outcome.crops, outcome.eligible)
         result._parents[name] = str(task.schedule.after)
     return spent

@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnnlite import _core
+from mnnlite.arena import Arena
 from mnnlite.errors import StateError
-from mnnlite.model import Arena
 from mnnlite.proc import trim
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ class Lane:
     cores : tuple of int, optional
         The only ones that the thread runs on.
 
-    Raises
-    ------
-    StateError
-        The system gives no thread.
     """
 
     def __init__(
@@ -77,10 +73,30 @@ class Lane:
             name=f"mnnlite-lane-{index}",
             daemon=True,
         )
-        try:
-            self._thread.start()
-        except RuntimeError as error:
-            raise StateError(f"lane {index} needs a thread, and the system gives none: {error}") from None
+        self._started = False
+
+    def start(self) -> None:
+        """Start the thread; until then the lane takes no calls. Twice is fine.
+
+        Raises
+        ------
+        StateError
+            The system gives no thread.
+        """
+        with self._posting:
+            if self._started:
+                return
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                text = f"lane {self.index} needs a thread, and the system gives none: {error}"
+                raise StateError(text) from None
+            self._started = True
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a thread, to be stopped and joined."""
+        return self._started
 
     def call(self, function: Callable[[], T]) -> T:
         """Call `function` on the lane's thread, after all frames submitted so far and before all later ones.
@@ -137,14 +153,15 @@ class Lane:
 
     def stop(self) -> None:
         """End the thread once everything submitted is done; do not wait for it. Twice is fine."""
-        if not self._stopped:
+        if self._started and not self._stopped:
             self._stopped = True
             _stopped.add(self._thread)
             self._lanes.stop(self.index)
 
     def join(self) -> None:
         """Wait for the thread's end."""
-        self._thread.join()
+        if self._started:
+            self._thread.join()
 
 
 def join_stopped() -> None:

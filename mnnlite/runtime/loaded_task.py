@@ -20,8 +20,8 @@ from mnnlite.task import Task, load_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mnnlite.arena import Arena
     from mnnlite.decoders import Decoder
-    from mnnlite.model import Arena
     from mnnlite.runtime.budget import MemoryDemand
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.schedule import Schedule

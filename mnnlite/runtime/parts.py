@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from mnnlite import _core
+from mnnlite.arena import memory_options
 from mnnlite.errors import ArgumentError
-from mnnlite.model import memory_options
 from mnnlite.runtime.budget import Budget, parse
 from mnnlite.runtime.changes import TaskChanges
 from mnnlite.runtime.completion import CompletionThread
@@ -57,6 +57,7 @@ class RuntimeParts:
         watchdog_s: float,
         weights_dir: str | os.PathLike[str] | None,
         trial: bool | float,
+        heap: str,
     ) -> None:
         for name, value, most in (
             ("lanes", lanes, 64),
@@ -65,6 +66,8 @@ class RuntimeParts:
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
                 raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
+        if heap not in ("share", "keep"):
+            raise ArgumentError(f"heap is {heap!r}; it must be one of 'share', 'keep'")
         there = read_cores()
         if lanes * threads > len(there) and not force:
             raise ArgumentError(
@@ -73,8 +76,10 @@ class RuntimeParts:
             )
         bound = assign(there, lanes, cores, force)
         limit = None if memory is None else parse(memory)
-        options = memory_options(weights, weights_dir, winograd)
+        options = memory_options(weights=weights, weights_dir=weights_dir, winograd=winograd)
         trial_s = seconds_of(trial)
+        if heap == "keep":
+            _core.keep_heap()
         budget = None if limit is None else Budget(limit, threads, lanes, options)
         callers: set[int] = set()  # threads that a lane waits for
         native = _core.Lanes(lanes)
@@ -102,6 +107,19 @@ class RuntimeParts:
         self.report = RuntimeReport(
             self.registry, self.residency, self.dispatcher, self.rebalancer, self.lanes, threads
         )
+
+    def start_lanes(self) -> None:
+        """Before the first task: the process's heap is changed, unless that is refused, and the threads are started.
+
+        Raises
+        ------
+        ArgumentError, StateError
+            ``MNNLITE_HEAP`` is no known word; the system gives no thread.
+        """
+        if not all(lane.started for lane in self.lanes):
+            _core.share_heap()
+            for lane in self.lanes:
+                lane.start()
 
     def submit(self, frame: Frame) -> Future[FrameResult]:
         """As `Runtime.submit`."""
@@ -151,8 +169,9 @@ class RuntimeParts:
         with self.turn:
             self.changes.clear()
             for lane in self.lanes:
-                lane.call_soon(lane.close_arenas, always=True).result()
-                lane.stop()
+                if lane.started:
+                    lane.call_soon(lane.close_arenas, always=True).result()
+                    lane.stop()
         for lane in self.lanes:
             lane.join()
         self.rebalancer.join()

@@ -12,6 +12,7 @@ from mnnlite.perfetto import TraceWriter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mnnlite import _core
     from mnnlite.runtime.result import FrameResult
 
 __all__ = ["Recorder"]
@@ -40,7 +41,7 @@ class Recorder:
         result: FrameResult,
         times: tuple[int, int, int],
         names: Sequence[Sequence[str]],
-        lanes: Sequence[tuple[int, int, Sequence[Any]]],
+        lanes: Sequence[_core.LaneOutcome],
     ) -> None:
         """A frame is done.
 
@@ -51,16 +52,16 @@ class Recorder:
             When it was taken, admitted, and done.
         names : list of list of str
             For each lane the tasks that were due.
-        lanes : list of (begin, end, outcomes)
-            As the native lanes give them.
+        lanes : list of LaneOutcome
         """
         # One flat tuple of numbers and names a frame: the garbage collector need not look into it.
         row: list[Any] = [result.index, *times, tuple(result.skipped.items()) or None, tuple(result.late) or None]
-        for (begin, end, outcomes), due in zip(lanes, names, strict=True):
-            row += (begin, end, len(due))
-            for name, outcome in zip(due, outcomes, strict=True):
-                row.append(name)
-                row += outcome[:8]
+        for lane, due in zip(lanes, names, strict=True):
+            row += (lane.begin_ns, lane.end_ns, len(due))
+            for name, each in zip(due, lane.tasks, strict=True):
+                state = 0 if each.ran else 1 if each.failed else 2 if each.left_out else 3  # as _STATES
+                row += (name, state, each.begin_ns, each.end_ns, each.preprocess_ns, each.infer_ns, each.decode_ns)
+                row += (each.crops, each.eligible)
         self._frames.append(tuple(row))
 
     def dropped(self) -> None:

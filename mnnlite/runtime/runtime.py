@@ -69,6 +69,8 @@ class Runtime:
         After so many failures in a row a task is quarantined: it is left out, with the reason, until it is replaced.
     weights_dir : path, optional
         Where the files with weights are made, without names: a folder on a disk. ``/var/tmp`` if not said.
+    heap : {"share", "keep"}
+        Whether mnnlite may change the process's heap, see the notes.
     watchdog_s : float
         A run that takes longer is reported: logged, and listed in `stats`.
     trial : bool or float
@@ -90,8 +92,9 @@ class Runtime:
     Time: deadlines count from a frame's ``timestamp_ns`` where that is of `time.monotonic_ns` (not in the future and
     less than a minute ago), else from the moment the frame was taken from the source.
 
-    Memory: threads of this process that are started after a runtime was made share one heap of glibc (``M_ARENA_MAX``), unless
-    the environment sets ``MALLOC_ARENA_MAX``: a heap a thread would keep what removed networks leave.
+    Memory: the first `add` of a process changes its heap, see there. ``heap="keep"``, or ``MNNLITE_HEAP=keep`` in the
+    environment, refuses that and the giving back of free pages (``malloc_trim``) for the whole process: what removed networks
+    leave in heaps of single threads stays then.
 
     A runtime does not survive ``fork``.
     """
@@ -111,6 +114,7 @@ class Runtime:
         watchdog_s: float = 10.0,
         weights_dir: str | os.PathLike[str] | None = None,
         trial: bool | float = False,
+        heap: str = "share",
     ) -> None:
         parts = RuntimeParts(
             lanes,
@@ -125,6 +129,7 @@ class Runtime:
             watchdog_s,
             weights_dir,
             trial,
+            heap,
         )
         self.threads = threads
         self._parts, self._registry, self._dispatcher = parts, parts.registry, parts.dispatcher
@@ -161,8 +166,15 @@ class Runtime:
             Called from a function given to `on_lane`, or the system gives no thread.
         ModelError, EngineError, OutOfMemoryError
             As for `Task`; nothing has changed.
+
+        Notes
+        -----
+        The first one of a runtime starts the threads of its lanes. Before that, unless it is refused (``heap="keep"``,
+        ``MNNLITE_HEAP=keep``) or ``MALLOC_ARENA_MAX`` says otherwise, the process's threads that are started from then on
+        share the heaps there are: glibc's ``M_ARENA_MAX``, which is the process's and has no finer form.
         """
         self._registry.check_may_wait("add()")
+        self._parts.start_lanes()
         self._parts.changes.add(name, spec, replace(schedule or Schedule(), **options))
 
     def remove(self, name: str) -> None:

@@ -26,7 +26,7 @@ LEVELS = [
     {"errors"},
     {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image", "integrity", "trial"},
     {"draw", "reference"},
-    {"model", "decoders", "results", "frame"},
+    {"arena", "model", "decoders", "results", "frame"},
     {"descriptions"},
     {"task", "trial_child", "memory_probe", "cost", "memory_report", "video", "convert"},
     {"runtime"},

@@ -1,0 +1,22 @@
+// The only home of what mnnlite asks of the process's heap, which belongs to the whole process. A process can refuse it:
+// keep_heap(), or MNNLITE_HEAP=keep in its environment.
+#pragma once
+
+#include "core/status.hpp"
+
+namespace mnnlite {
+
+// Threads that are started from here on share the heaps there are (glibc's M_ARENA_MAX). glibc would give each a heap of its
+// own, whose end it never returns to the system, not even when asked to trim: megabytes of a removed network's weights and
+// feature maps stayed. A lane allocates when it loads and not when it runs, so there is nothing to contend for. Does nothing
+// where the process refused, or where MALLOC_ARENA_MAX says how many heaps it wants. Wrong is only a MNNLITE_HEAP that is
+// neither "keep" nor "share".
+Status share_heap() noexcept;
+
+// Pages that malloc holds free go back to the system, where the C library can do that and the process did not refuse.
+void trim_heap() noexcept;
+
+// From here on neither of the above does anything.
+void keep_heap() noexcept;
+
+}  // namespace mnnlite

@@ -1,0 +1,211 @@
+"""One runtime of the engine, and its options."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mnnlite import _core
+from mnnlite.errors import ArgumentError, ClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+__all__ = ["MEMORY_OPTIONS", "Arena", "memory_options", "own_arena", "shared_arena"]
+
+_log = logging.getLogger("mnnlite.model")
+
+# Options by words, which the native table has; and those that are no words. `MEMORY_OPTIONS` are a runtime's for all its arenas.
+_OPTIONS = (*_core.ArenaOptions.names(), "threads", "weights_dir")
+MEMORY_OPTIONS = ("weights", "weights_dir", "winograd")
+# Kept from one start to the next, so it is on a disk, where /tmp may be in memory (Filesystem Hierarchy Standard 3.0, 5.15).
+_WEIGHTS_DIR = "/var/tmp"
+
+
+def _threads(got: object) -> int:
+    if isinstance(got, bool) or not isinstance(got, (int, np.integer)) or not 1 <= got <= 32:
+        raise ArgumentError(f"threads is {got!r}; it must be a whole number from 1 to 32")
+    return int(got)
+
+
+class Arena:
+    """One runtime of the engine. Models in one arena share one buffer for feature maps, as large as the largest needs.
+
+    Parameters
+    ----------
+    backend : {"cpu", "opencl", "opengl", "vulkan"}
+        PyPI's engine has the CPU only.
+    precision : {"normal", "high", "low"}
+        ``"low"`` computes in half floats where the CPU has them; see `computes_in_half`.
+    memory_mode : {"normal", "high", "low"}
+        ``"low"`` keeps 8-bit weights as they are, for less memory and often more time.
+    power : {"normal", "high", "low"}
+        Which cores the engine's own threads prefer. The affinity of the calling thread is never changed.
+    threads : int
+        1 to 32, of every model in this arena.
+    fallback : {None, "cpu"}
+        What to take if the engine has no such backend.
+    winograd : {"large", "small", "none"}
+        How 3x3 convolutions are computed on the CPU. ``"large"``: by Winograd's method with tiles of up to 6x6, as the engine
+        does by itself; fastest, and the weights of such a convolution take up to 64/9 of their size. ``"small"``: tiles of
+        2x2, 16/9. ``"none"``: directly, with the weights as they are. Results differ by rounding.
+    weights : {"heap", "mapped"}
+        ``"mapped"``: the weights of each model lie in a file of their own, without a name, that mnnlite writes once when it
+        loads the model; the kernel may drop their pages when memory is short and reads them again when they are used.
+        Loading needs as much anonymous memory as with ``"heap"``, and gives it back at its end.
+    weights_dir : path, optional
+        Where those files are made: a folder on a disk. ``/var/tmp`` if not said.
+
+    Raises
+    ------
+    ArgumentError
+        A word or number is not one of the above; the folder for weights cannot be written or lies in memory.
+    BackendUnavailableError
+        The engine has no such backend and no fallback was allowed.
+
+    Notes
+    -----
+    Threads: one call at a time in an arena; a second thread gets `BusyError`. Models that shall run in parallel need an
+    arena each. Models keep their arena alive; `close` closes those that are still open.
+    """
+
+    def __init__(
+        self,
+        backend: str = "cpu",
+        precision: str = "normal",
+        memory_mode: str = "normal",
+        power: str = "normal",
+        threads: int = 1,
+        *,
+        fallback: str | None = None,
+        winograd: str = "large",
+        weights: str = "heap",
+        weights_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if fallback not in (None, "cpu"):
+            raise ArgumentError(f"fallback is {fallback!r}; it must be None or 'cpu'")
+        self.threads = _threads(threads)
+        words = {"precision": precision, "memory_mode": memory_mode, "power": power, "winograd": winograd}
+        self.weights_dir = _weights_folder(weights, weights_dir)
+        options = _core.ArenaOptions(
+            threads=self.threads,
+            fallback_to_cpu=fallback == "cpu",
+            weights_folder=self.weights_dir or "",
+            backend=backend,
+            weights=weights,
+            **words,
+        )
+        self.precision, self.memory_mode, self.power = precision, memory_mode, power
+        self.winograd, self.weights = winograd, weights
+        self._native: _core.Arena | None = _core.Arena(options)
+        self._models: weakref.WeakSet[_core.Model] = weakref.WeakSet()
+        if precision == "low" and not self._native.computes_in_half:
+            _log.info("precision='low' computes in float32 here: this CPU has no half-float arithmetic")
+
+    @property
+    def native(self) -> _core.Arena:
+        """The native runtime; raises `ClosedError` after `close`."""
+        if self._native is None:
+            raise ClosedError("the arena is closed; make a new one")
+        return self._native
+
+    @property
+    def backend(self) -> str:
+        """The backend in use: what was asked for, or the fallback."""
+        return self.native.backend
+
+    @property
+    def computes_in_half(self) -> bool:
+        """Whether ``precision="low"`` really means half floats on this CPU."""
+        return self.native.computes_in_half
+
+    def options(self) -> dict[str, Any]:
+        """What it was made with, as plain data: arguments of another one like it."""
+        weights = {} if self.weights == "heap" else {"weights": self.weights, "weights_dir": self.weights_dir}
+        names = ("backend", "precision", "memory_mode", "power", "threads", "winograd")
+        return {**{name: getattr(self, name) for name in names}, **weights}
+
+    def shrink(self) -> None:
+        """Give the shared buffer and the weights of closed models back to the system.
+
+        The buffer grows again at the next run, as large as that network needs. Takes a few milliseconds.
+
+        Raises
+        ------
+        BusyError
+            A model of this arena runs on another thread.
+        """
+        self.native.shrink()
+
+    def close(self) -> None:
+        """Close the models that are still open, then the runtime. Closing twice is fine."""
+        for model in list(self._models):
+            model.close()
+        self._models.clear()
+        self._native = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._native is None:
+            return "Arena(closed)"
+        return f"Arena(backend={self.backend!r}, precision={self.precision!r}, threads={self.threads})"
+
+
+def _weights_folder(weights: str, weights_dir: str | os.PathLike[str] | None) -> str | None:
+    """Where files with weights are made, or None: they stay on the heap."""
+    if weights != "mapped":
+        if weights_dir is not None:
+            raise ArgumentError("weights_dir is for weights='mapped'; with weights='heap' there are no files")
+        return None
+    where = os.path.abspath(os.fspath(weights_dir or _WEIGHTS_DIR))
+    _core.check_weights_folder(where)
+    return where
+
+
+def memory_options(**options: Any) -> dict[str, str]:
+    """Of `MEMORY_OPTIONS` those that are given and not the usual ones, checked: what they say is so for any arena.
+
+    Raises
+    ------
+    ArgumentError
+        A word that is not known; the folder cannot be written or lies in memory.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    where = _weights_folder(given.get("weights", "heap"), given.pop("weights_dir", None))
+    _core.ArenaOptions(**given)
+    chosen = {name: value for name, value in given.items() if value != _core.ArenaOptions.words(name)[0]}
+    return chosen if where is None else {**chosen, "weights_dir": where}
+
+
+def own_arena(options: Mapping[str, Any], fallback: str | None) -> Arena:
+    """An arena for one model."""
+    for name in options:
+        if name not in _OPTIONS:
+            raise ArgumentError(f"unknown option {name!r}; known are {', '.join(sorted(_OPTIONS))}")
+    return Arena(**options, fallback=fallback)
+
+
+def shared_arena(arena: Arena, options: Mapping[str, Any]) -> Arena:
+    """The caller's arena, once `options` are found to be its."""
+    if not isinstance(arena, Arena):
+        raise ArgumentError(f"arena is a {type(arena).__name__}; pass a mnnlite.Arena")
+    for name, value in options.items():
+        has = getattr(arena, name) if name in _OPTIONS else None
+        if has is None:
+            raise ArgumentError(f"unknown option {name!r}")
+        if has != value:
+            raise ArgumentError(
+                f"{name} is {value!r} but the arena has {has!r}; every model of an arena shares its options"
+            )
+    return arena
