@@ -9,14 +9,14 @@ import traceback
 from typing import NoReturn
 
 import mnnlite
-from mnnlite.cli import compare, convert, demo, dump, info, inspect, lock, memory, new, profile, run
+from mnnlite.cli import compare, convert, demo, dump, info, inspect, lock, map, memory, new, profile, run
 from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT
 from mnnlite.cli.output import Output
 from mnnlite.errors import MnnliteError
 
 __all__ = ["main"]
 
-COMMANDS = (run, new, demo, inspect, convert, memory, profile, compare, dump, lock, info)
+COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, dump, lock, info)
 
 
 class _Parser(argparse.ArgumentParser):

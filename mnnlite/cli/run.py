@@ -22,6 +22,7 @@ from mnnlite.errors import ArgumentError, SourceError
 
 if TYPE_CHECKING:
     from mnnlite.frame import Frame
+    from mnnlite.pipeline import Pipeline
     from mnnlite.runtime import FrameResult
 
 
@@ -72,6 +73,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--latest", action="store_true", help="leave frames out when the source is faster, as a camera's may be"
     )
+    parser.add_argument(
+        "--measurements",
+        metavar="FILE",
+        help="write what `mnnlite map --from FILE` makes a map of; needs [map] in PIPELINE",
+    )
     parser.add_argument("--trace", metavar="FILE", type=Path, help="write what the lanes did, for ui.perfetto.dev")
     parser.add_argument("--json", action="store_true", help="write one JSON object a frame to standard output")
     parser.add_argument(
@@ -105,6 +111,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         if args.trace:
             stack.enter_context(runtime.trace(args.trace))
         sinks = list(_sinks(args, source, output, stack))
+        if args.measurements:
+            sinks.append(_measuring(args, spec, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out or args.table)
         hidden = args.quiet or (shows_lines and output.is_terminal)
@@ -149,6 +157,17 @@ def _expected(source: video.Source, args: argparse.Namespace) -> int | None:
     if source.frames is not None:
         counts.append(-(-source.frames // args.every))
     return min(counts, default=None)
+
+
+def _measuring(args: argparse.Namespace, spec: Pipeline, stack: ExitStack) -> Sink:
+    # Only here: it is the one option that needs it.
+    from mnnlite.mapping.kinds import MapRules
+    from mnnlite.mapping.recording import Recorder, facts_of
+
+    lines = JsonLines(args.measurements, append=False, overwrite=args.overwrite)
+    stack.callback(lines.close)
+    recorder = Recorder(lines.write, MapRules.of_pipeline(spec), facts_of(spec, args.pipeline, args.source))
+    return recorder.add
 
 
 Sink = Callable[["FrameResult"], None]

@@ -15,9 +15,7 @@ from mnnlite.mapping.logs.log import utc_of
 if TYPE_CHECKING:
     import os
 
-    from mnnlite.mapping.logs import Log
-
-__all__ = ["Start", "check_covers", "start_of", "text"]
+__all__ = ["Start", "begun", "check_covers", "start_of", "text"]
 
 GIVEN, OWN, CONTAINER, UNKNOWN = 0.02, 0.05, 1.5, 3.0  # seconds: how well a start is known, by what says it
 ZONE = 900  # seconds: time zones differ by whole quarters of an hour
@@ -40,48 +38,51 @@ def text(utc: float) -> str:
     return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=utc)).strftime("%Y-%m-%d %H:%M:%S UTC")  # noqa: DTZ001
 
 
+def begun(video: str | os.PathLike[str]) -> tuple[Start | None, float | None]:
+    """When a video says that it was begun, None where it does not; and how many seconds it has, where that is known.
+
+    Raises
+    ------
+    SourceError
+        It cannot be read.
+    """
+    created, seconds = _container(Path(video))
+    if Path(video).suffix.lower() in (".mp4", ".mov", ".360"):
+        metadata = gpmf.read_video(str(video), Path(video), needed=False)
+        if metadata is not None and metadata.video_start is not None:
+            return Start(metadata.video_start, OWN), seconds
+    return (None if created is None else Start(created, CONTAINER)), seconds
+
+
 def start_of(
-    video: str | os.PathLike[str],
-    first: float,
-    last: float,
-    log: Log,
-    offset: float | None,
-    seconds: float | None = None,
+    known: Start | None, seconds: float | None, first: float, last: float, name: str, offset: float | None
 ) -> Start:
     """Find out when the first frame of a video was.
 
     Parameters
     ----------
-    video : path
+    known : Start or None
+        What the video says, as `begun` gives it.
+    seconds : float or None
+        How long the video is.
     first, last : float
         UTC of the track's ends.
-    log : Log
-        The track's; one that was read from this very video knows the answer.
+    name : str
+        The track's.
     offset : float or None
-    seconds : float, optional
-        How long the video is, where that is known already.
+        As for `Track.load`.
 
     Raises
     ------
     SourceError
         The track is of another time.
     """
-    created, length = _container(Path(video))
-    length = seconds if seconds is not None else length
-    if log.video_start is not None and Path(log.name) == Path(video):
-        return Start(log.video_start + (offset or 0.0), OWN if offset is None else GIVEN)
-    metadata = gpmf.read_video(str(video), Path(video)) if Path(video).suffix.lower() in (".mp4", ".mov") else None
-    if metadata is not None and metadata.video_start is not None:
-        start = Start(metadata.video_start + (offset or 0.0), OWN if offset is None else GIVEN)
-    elif created is not None:
-        start = Start(created + (offset or 0.0), CONTAINER if offset is None else GIVEN)
-    else:
-        start = Start(first + (offset or 0.0), UNKNOWN if offset is None else GIVEN)
-        if offset is None:
-            start.notes.append(
-                "the video does not say when it was begun: taken to begin with the track, give or take 3 s"
-            )
-    check_covers(start.start, length, first, last, log.name)
+    start = Start(first, UNKNOWN) if known is None else Start(known.start, known.sigma)
+    if offset is not None:
+        start = Start(start.start + offset, GIVEN)
+    elif known is None:
+        start.notes.append("the video does not say when it was begun: taken to begin with the track, give or take 3 s")
+    check_covers(start.start, seconds, first, last, name)
     return start
 
 

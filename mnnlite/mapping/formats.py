@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mnnlite.mapping.drive import Drive
     from mnnlite.mapping.kinds import MapRules
 
-__all__ = ["FORMATS", "collection", "coverage", "format_of", "write"]
+__all__ = ["FORMATS", "collection", "coverage", "format_of", "write", "write_json"]
 
 FORMATS = {
     ".geojson": "geojson",
@@ -125,12 +125,26 @@ def write(path: str | os.PathLike[str], drive: Drive, proofs: bool = False, page
     """
     form = format_of(path)
     if form == "geojson":
-        text = json.dumps(collection(drive, proofs), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-    elif form == "page":
+        return write_json(path, collection(drive, proofs))
+    if form == "page":
         text = page
     else:
         start = "\x1e" if form == "sequence" else ""
         lines = (json.dumps(each.to_feature(proofs), ensure_ascii=False, allow_nan=False) for each in drive.elements)
         text = "".join(f"{start}{line}\n" for line in lines)
+    _write(path, text)
+
+
+def write_json(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
+    """Write a value as JSON, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+    """
+    _write(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+
+
+def _write(path: str | os.PathLike[str], text: str) -> None:
     with atomic_write(path) as made:
         made.write_text(text, encoding="utf-8")

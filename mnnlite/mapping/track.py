@@ -177,12 +177,31 @@ class Track:
         log = logs.read(path, date)
         track = cls(log, sigma_m=sigma_m, correlation_s=correlation_s)
         if video is not None:
-            found = clocks.start_of(video, track.start, track.end, log, offset)
-            track.video_start, track.video_start_sigma = found.start, found.sigma
-            track.notes += found.notes
+            track.synchronise(*clocks.begun(video), offset)
         elif offset is not None:
             track.video_start, track.video_start_sigma = (track.video_start or track.start) + offset, 0.02
         return track
+
+    def synchronise(self, known: clocks.Start | None, seconds: float | None, offset: float | None) -> None:
+        """Take over when a video was begun.
+
+        Parameters
+        ----------
+        known : clocks.Start or None
+            What the video says of that.
+        seconds : float or None
+            How long it is.
+        offset : float or None
+            As for `load`.
+
+        Raises
+        ------
+        SourceError
+            The track is of another time.
+        """
+        found = clocks.start_of(known, seconds, self.start, self.end, self.log.name, offset)
+        self.video_start, self.video_start_sigma = found.start, found.sigma
+        self.notes += found.notes
 
     @property
     def length(self) -> float:

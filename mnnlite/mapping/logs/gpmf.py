@@ -135,8 +135,8 @@ def read(name: str, content: bytes) -> Log:
     return _log(name, [(part, index * PAYLOAD, PAYLOAD) for index, part in enumerate(parts)])
 
 
-def read_video(name: str, path: Path) -> Log | None:
-    """Read the metadata stream of an MP4 through PyAV; None if there is none.
+def read_video(name: str, path: Path, needed: bool = True) -> Log | None:
+    """Read the metadata stream of an MP4 through PyAV; None if there is none, or, where it is not `needed`, none with a fix.
 
     Raises
     ------
@@ -163,7 +163,12 @@ def read_video(name: str, path: Path) -> Log | None:
                         base = float(packet.time_base)
                         parts.append((bytes(packet), packet.pts * base, (packet.duration or 0) * base or PAYLOAD))
                 break
-    return _log(name, parts) if parts else None
+    try:
+        return _log(name, parts) if parts else None
+    except SourceError:
+        if needed:
+            raise
+        return None
 
 
 def _log(name: str, parts: list[tuple[bytes, float, float]]) -> Log:

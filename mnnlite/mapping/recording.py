@@ -1,0 +1,86 @@
+"""Pass 1 of a map, while the networks run: each frame's line is written as it comes, and nothing is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite.errors import MnnliteError
+from mnnlite.mapping import clocks, measurements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mnnlite.mapping.kinds import MapRules
+    from mnnlite.pipeline import Pipeline
+    from mnnlite.runtime import FrameResult
+
+__all__ = ["Recorder", "facts_of"]
+
+CHUNK = 1 << 20
+
+
+class Recorder:
+    """Writes measurements.
+
+    Parameters
+    ----------
+    write : callable
+        Takes a dict, writes it as a line.
+    rules : MapRules
+    facts : dict
+        What goes into the first line besides: see `facts_of`.
+    """
+
+    def __init__(self, write: Callable[[dict[str, Any]], None], rules: MapRules, facts: dict[str, Any]) -> None:
+        self._write, self._rules, self._facts = write, rules, facts
+        self.frames = 0
+
+    def add(self, result: FrameResult) -> None:
+        """Write a frame's line.
+
+        Raises
+        ------
+        OutputError
+            A full disk; what was written is whole.
+        ArgumentError
+            The frames have no times.
+        """
+        time_s = measurements.time_of(result)
+        if not self.frames:
+            self._write(measurements.header(self._rules, result.frame_size, **self._facts))
+        self._write(measurements.line_of(result, self._rules, time_s))
+        self.frames += 1
+
+
+def facts_of(pipeline: Pipeline, pipeline_file: str, source: str) -> dict[str, Any]:
+    """Hashes of the pipeline and of its models, and when the video says that it was begun.
+
+    The source's name is not among them: names say where people live.
+    """
+    facts: dict[str, Any] = {
+        "pipeline": _hash(Path(pipeline_file)),
+        "models": {name: _hash(Path(str(spec.model))) for name, spec in pipeline.tasks.items()},
+    }
+    if Path(source).is_file():
+        try:
+            start, seconds = clocks.begun(source)
+        except MnnliteError:  # pictures, and what cannot be read, which whoever reads it will say
+            return facts
+        if start is not None:
+            facts["begun"] = [start.start, start.sigma]
+        if seconds is not None:
+            facts["seconds"] = seconds
+    return facts
+
+
+def _hash(path: Path) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    except OSError:
+        return None
+    return digest.hexdigest()[:20]
