@@ -24,6 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import decode_heads
 import machine
 import numpy as np
 
@@ -273,7 +274,7 @@ def ctc(_: Any, rng: np.random.Generator) -> Case:
     )
 
 
-CASES = {case.__name__: case for case in (yolov8, ssd, nanodet, dbtext, argmax, contours, ctc)}
+CASES = {case.__name__: case for case in (yolov8, ssd, nanodet, dbtext, argmax, contours, ctc)} | decode_heads.CASES
 
 
 def best_of(contenders: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
@@ -296,7 +297,7 @@ def wall(call: Callable[[], Any]) -> Callable[[], float]:
     return timed
 
 
-def measure(case: Case, rounds: int) -> dict[str, Any]:
+def measure(case: SimpleNamespace, rounds: int) -> dict[str, Any]:
     case.same(case.spec.decode(case.outputs, case.frame), case.usual())
     native = _core.ArrayDecoder(case.spec.family, case.spec.native_options())
     tensors = [(name, array, 0, None, 0.0, 0) for name, array in case.outputs.items()]
@@ -332,7 +333,7 @@ static int plan(void* s, const mnnlite_tensor* t, int32_t n, int32_t m, mnnlite_
 static int decode(void* s, const mnnlite_tensor* t, int32_t n, const mnnlite_item* i, int32_t m, mnnlite_sink* sink, void* x) {
   (void)s; (void)t; (void)n; (void)i; (void)m; (void)x; sink->found = 0; return 0; }
 static void destroy(void* s) { (void)s; }
-static const mnnlite_decoder_v1 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v1), "nothing", create, plan, decode, destroy};
+static const mnnlite_decoder_v2 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "nothing", create, plan, decode, destroy};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "nothing", NULL, -1, NULL, NULL, NULL, NULL, NULL};
 PyMODINIT_FUNC PyInit_nothing(void) {
   PyObject* m = PyModule_Create(&module);

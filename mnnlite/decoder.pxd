@@ -52,6 +52,9 @@ cdef extern from "mnnlite/decoder.h" nogil:
         MNNLITE_KEYPOINTS
         MNNLITE_TEXTS
         MNNLITE_EMBEDDINGS
+        MNNLITE_INSTANCES
+        MNNLITE_MAPS
+        MNNLITE_MEASUREMENTS
 
     ctypedef struct mnnlite_row:
         int32_t item
@@ -67,6 +70,10 @@ cdef extern from "mnnlite/decoder.h" nogil:
         int32_t height
         int32_t parent
         float area
+        int32_t left
+        int32_t top
+        int32_t channels
+        int32_t reserved
 
     ctypedef struct mnnlite_sink:
         mnnlite_row* rows
@@ -118,7 +125,7 @@ cdef extern from "mnnlite/decoder.h" nogil:
                                    void* scratch) noexcept nogil
     ctypedef void (*mnnlite_destroy)(void* self) noexcept nogil
 
-    ctypedef struct mnnlite_decoder_v1:
+    ctypedef struct mnnlite_decoder_v2:
         uint32_t abi_version
         uint32_t struct_size
         const char* name

@@ -108,6 +108,40 @@ def test_every_family_is_native_and_named_after_its_class():
         assert decoders.from_dict(name) == spec()
 
 
+# Options that only some heads of a family read, with an option that makes such a head.
+WAYS = {"segmentation": ({}, {"output": "polygons"}), "lanes": ({}, {"head": "rows", "row_anchors": [1.0, 2.0, 3.0]})}
+
+
+@pytest.mark.parametrize("family", [name for name in decoders.families() if name != "raw"])
+def test_both_languages_describe_the_same_options(family):
+    """The specs' description is the one that users see; native code reads the same names, defaults and ranges."""
+    from mnnlite import _core
+
+    native = {}
+    for way in WAYS.get(family, ({},)):
+        native.update({option[0]: option[1:] for option in _core.decoder_options(family, way)})
+    mine = {
+        entry.name: entry
+        for entry in decoders.options_of(family)
+        if entry.name not in ("classes", "tensors", "quantities", "unit", "keys")
+    }
+    assert set(mine) <= set(native), set(mine) ^ set(native)
+    for name, entry in mine.items():
+        kind, default, low, high, choices = native[name]
+        where = f"{family}.{name}"
+        assert kind == entry.type, where
+        if kind == "word":
+            assert tuple(choices) == entry.choices, where
+        if kind in ("number", "whole"):
+            assert (low, high) == (
+                entry.low if entry.low is not None else low,
+                entry.high if entry.high is not None else high,
+            ), where
+        if kind not in ("numbers",) and entry.default is not None:
+            wanted = entry.default if isinstance(entry.default, str) else float(entry.default)
+            assert default == pytest.approx(wanted, abs=1e-7), where
+
+
 # ---- placing
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from pathlib import Path
@@ -162,8 +163,30 @@ def test_objects_that_are_no_plugins_are_refused() -> None:
     with pytest.raises(DecoderABIError, match="capsule named"):
         decoders.Plugin(SimpleNamespace(__mnnlite_decoder__=new(ctypes.addressof(table), b"other", None)))
     ctypes.c_uint32.from_buffer(table).value = 77
-    with pytest.raises(DecoderABIError, match=r"version 77 of decoder.h, this mnnlite has version 1"):
-        decoders.Plugin(SimpleNamespace(__mnnlite_decoder__=new(ctypes.addressof(table), b"mnnlite_decoder_v1", None)))
+    with pytest.raises(DecoderABIError, match=r"version 77 of decoder.h, this mnnlite has version 2"):
+        decoders.Plugin(SimpleNamespace(__mnnlite_decoder__=new(ctypes.addressof(table), b"mnnlite_decoder_v2", None)))
+
+
+def test_a_plugin_built_against_the_first_header_is_refused(checkout: Path, tmp_path: Path) -> None:
+    if EMULATED:
+        pytest.skip("nothing is compiled under emulation")
+    library = tmp_path / f"plate_head_c{sysconfig.get_config_var('EXT_SUFFIX')}"
+    # The example as it was then: its table had the first version's name.
+    command = [
+        "cc",
+        "-shared",
+        "-fPIC",
+        "-Dmnnlite_decoder_v2=mnnlite_decoder_v1",
+        f"-I{sysconfig.get_path('include')}",
+    ]
+    source = checkout / "examples" / "c_decoder" / "plate_head.c"
+    subprocess.run([*command, f"-I{Path(__file__).parent / 'data' / 'abi1'}", "-o", library, source], check=True)
+    old = load(tmp_path, "plate_head_c")
+    with pytest.raises(DecoderABIError) as refused:
+        decoders.Plugin(old)
+    text = str(refused.value)
+    assert "\n" not in text
+    assert "built for version 1 of decoder.h, this mnnlite has version 2; rebuild it" in text
 
 
 def test_the_header_and_the_cython_face_agree(tmp_path: Path) -> None:
@@ -178,7 +201,7 @@ def test_the_header_and_the_cython_face_agree(tmp_path: Path) -> None:
     build(tmp_path)
     module = load(tmp_path, "layout_check")
     assert module.sizes["mnnlite_row"] == _core.ROW_SIZE
-    assert module.constants == {"abi": 1, "capsule": _core.DECODER_CAPSULE.encode(), "text": 240}
+    assert module.constants == {"abi": 2, "capsule": _core.DECODER_CAPSULE.encode(), "text": 240}
     header = (Path(mnnlite.get_include()) / "mnnlite" / "decoder.h").read_text()
     pxd = Path(str(mnnlite.__file__)).with_name("decoder.pxd").read_text()
     for struct in module.sizes:

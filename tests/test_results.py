@@ -166,6 +166,12 @@ def random_heads(rng):
         ),
         "Keypoints": (decoders.Keypoints(), lambda: rng.random((1, 5, 12, 16), np.float32)),
         "Texts": (scores, lambda: rng.random((1, 20, 4), np.float32)),
+        "Instances": (
+            decoders.Yolo(score=0.6, masks=True),
+            lambda: {"y": rng.random((1, 13, 300), np.float32), "p": rng.standard_normal((1, 4, 12, 16), np.float32)},
+        ),
+        "Maps": (decoders.Maps(), lambda: rng.standard_normal((1, 1, 12, 16), np.float32)),
+        "Measurements": (decoders.Regression(), lambda: rng.standard_normal((1, 3), np.float32)),
         "Embeddings": (decoders.Embedding(), lambda: rng.standard_normal((1, 32), np.float32)),
     }
 
@@ -177,7 +183,8 @@ def test_out_is_used_again_and_becomes_the_result(kind):
     kept = None
     addresses = set()
     for run in range(6):
-        head = {"y": make()}
+        made = make()
+        head = made if isinstance(made, dict) else {"y": made}
         fresh = spec.decode(head, (64, 48))
         assert type(fresh).__name__ == kind
         again = spec.decode(head, (64, 48), out=kept)
@@ -263,6 +270,12 @@ def one_of_each():
         ),
         "keypoints": decoders.Keypoints().decode({"o": heat}, size),
         "texts": decoders.Ctc(keys=("x", "y", "z")).decode({"o": text}, size),
+        "instances": decoders.Yolo(masks=True, classes=names, channels="first").decode(
+            {"y": np.array([[[32], [24], [40], [30], [0.1], [0.9], [0.2], [1]]], np.float32), "p": mask[:, 1:] - 0.5},
+            size,
+        ),
+        "maps": decoders.Maps(unit="m").decode({"o": mask[:, :1] + 1}, size),
+        "measurements": decoders.Regression(quantities=("age",)).decode({"o": np.array([[31.5]], np.float32)}, size),
         "embeddings": decoders.Embedding().decode({"o": rng.random((1, 8), np.float32)}, size),
     }
 
@@ -278,6 +291,10 @@ def test_coco__every_kind(kind):
         if kind == "keypoints":
             assert entry["keypoints"] == pytest.approx(row.points.ravel(), abs=1e-3)
             assert entry["num_keypoints"] == 4
+        if kind == "instances":
+            assert sum(entry["segmentation"]["counts"][1::2]) == row.area > 0
+        if kind == "measurements":
+            assert entry["values"] == [31.5]
         if kind == "polygons":
             assert entry["segmentation"] == [pytest.approx(row.points.ravel(), abs=1e-3)]
 
@@ -309,7 +326,7 @@ def test_supervision__every_kind_that_it_has_room_for(kind):
         "supervision", reason="supervision brings an OpenCV of its own and is not in the test group"
     )
     found = one_of_each()[kind]
-    if kind == "embeddings":
+    if kind in ("embeddings", "measurements"):
         with pytest.raises(ArgumentError, match="no place for embeddings"):
             found.to_supervision()
         return

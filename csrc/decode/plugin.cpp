@@ -20,7 +20,7 @@ Status failed(const char* name, const char* stage, int code, const char* text) n
 
 class Plugin final : public Decoder {
  public:
-  Plugin(const mnnlite_decoder_v1& table, void* self) noexcept : table_(table), self_(self) {}
+  Plugin(const mnnlite_decoder_v2& table, void* self) noexcept : table_(table), self_(self) {}
   ~Plugin() override { table_.destroy(self_); }
 
   const char* name() const noexcept override { return table_.name; }
@@ -31,7 +31,7 @@ class Plugin final : public Decoder {
     asked.frame_height = needs.frame_height;
     const int code = table_.plan(self_, desc, n, max_items, &asked);
     if (code != 0) return failed(name(), "plan", code, asked.error);
-    if (asked.kind < MNNLITE_RAW || asked.kind > MNNLITE_EMBEDDINGS)
+    if (asked.kind < MNNLITE_RAW || asked.kind > MNNLITE_MEASUREMENTS)
       return Status::error(Code::decoder, "%s: plan asked for the unknown kind of result %d", name(),
                            static_cast<int>(asked.kind));
     if (asked.rows < 0 || asked.values < 0 || asked.chars < 0 || asked.pixels < 0 || asked.scratch > (size_t{1} << 31))
@@ -108,6 +108,19 @@ class Plugin final : public Decoder {
 
   Status misuse(const char* what) const noexcept { return Status::error(Code::decoder, "%s: decode %s", name(), what); }
 
+  // What a row's pixels take of their pool, by its kind.
+  int64_t pixels_of(const mnnlite_row& row) const noexcept {
+    if (needs_.kind == MNNLITE_INSTANCES) return (int64_t{row.width} + 7) / 8 * row.height;
+    if (needs_.kind != MNNLITE_MAPS) return int64_t{row.width} * row.height;
+    const int64_t area = int64_t{row.width} * row.height;
+    return row.value_count != 9 ? 0 : area > INT32_MAX ? area : area * row.channels;
+  }
+  bool whole_map(const mnnlite_row& row) const noexcept {
+    if (needs_.kind != MNNLITE_MAPS || row.value_count == 9) return true;
+    const int64_t area = int64_t{row.width} * row.height;
+    return area <= INT32_MAX && area * row.channels == int64_t{row.value_count} - 9;
+  }
+
   Status check(const mnnlite_sink& sink) const noexcept {
     if (sink.row_count < 0 || sink.row_count > sink.row_capacity || sink.value_count < 0 ||
         sink.value_count > sink.value_capacity || sink.char_count < 0 || sink.char_count > sink.char_capacity ||
@@ -120,13 +133,13 @@ class Plugin final : public Decoder {
       const mnnlite_row& row = sink.rows[i];
       if (row.width < 0 || row.height < 0 || !within(row.first_value, row.value_count, sink.value_count) ||
           !within(row.first_char, row.char_count, sink.char_count) ||
-          !within(row.first_pixel, int64_t{row.width} * row.height, sink.pixel_count))
+          (needs_.kind == MNNLITE_MAPS && row.channels < 0) || !within(row.first_pixel, pixels_of(row), sink.pixel_count) || !whole_map(row))
         return misuse("wrote a row whose ranges lie outside the pools");
     }
     return {};
   }
 
-  mnnlite_decoder_v1 table_;
+  mnnlite_decoder_v2 table_;
   void* self_;
   mnnlite_needs needs_{};
   int max_items_ = 0;
@@ -134,7 +147,7 @@ class Plugin final : public Decoder {
 
 }  // namespace
 
-Status adopt_decoder(const mnnlite_decoder_v1* table, const mnnlite_option* options, int n,
+Status adopt_decoder(const mnnlite_decoder_v2* table, const mnnlite_option* options, int n,
                      std::unique_ptr<Decoder>& decoder) noexcept {
   if (!table) return Status::error(Code::decoder_abi, "a native decoder has no function table");
   if (table->abi_version != MNNLITE_DECODER_ABI)
@@ -142,10 +155,10 @@ Status adopt_decoder(const mnnlite_decoder_v1* table, const mnnlite_option* opti
                          "a native decoder was built for version %u of decoder.h, this mnnlite has version %u; rebuild it",
                          static_cast<unsigned>(table->abi_version), static_cast<unsigned>(MNNLITE_DECODER_ABI));
   // A larger table comes from a newer header of the same version: its new fields are optional and not used here.
-  if (table->struct_size < sizeof(mnnlite_decoder_v1) || table->struct_size > 4096)
+  if (table->struct_size < sizeof(mnnlite_decoder_v2) || table->struct_size > 4096)
     return Status::error(Code::decoder_abi,
                          "a native decoder's function table has %u bytes, at least %zu are wanted; rebuild it",
-                         static_cast<unsigned>(table->struct_size), sizeof(mnnlite_decoder_v1));
+                         static_cast<unsigned>(table->struct_size), sizeof(mnnlite_decoder_v2));
   if (!table->name || !table->create || !table->plan || !table->decode || !table->destroy)
     return Status::error(Code::decoder_abi, "the native decoder \"%s\" lacks a name or one of create, plan, decode, destroy",
                          table->name ? table->name : "?");

@@ -29,6 +29,14 @@ constexpr Entry kFamilies[] = {
     {"embedding", make_embedding},
     {"ctc", make_ctc},
     {"ssd", make_ssd},
+    {"detr", make_detr},
+    {"maps", make_maps},
+    {"regression", make_regression},
+    {"retinaface", make_retinaface},
+    {"simcc", make_simcc},
+    {"scrfd", make_scrfd},
+    {"yunet", make_yunet},
+    {"rtmdet", make_rtmdet},
 };
 
 }  // namespace
@@ -37,6 +45,17 @@ std::vector<const char*> decoder_families() {
   std::vector<const char*> names;
   for (const Entry& entry : kFamilies) names.push_back(entry.family);
   return names;
+}
+
+Status describe_options(const char* family, const mnnlite_option* options, int n, std::vector<OptionAsked>& asked) {
+  for (const Entry& entry : kFamilies) {
+    if (std::strcmp(entry.family, family) != 0) continue;
+    Options reader(entry.family, options, n);
+    reader.record(&asked);
+    const std::unique_ptr<Decoder> made = entry.make(reader);
+    return reader.finish();
+  }
+  return Status::error(Code::argument, "there is no decoder family \"%s\"", family);
 }
 
 Status make_decoder(const char* family, const mnnlite_option* options, int n, std::unique_ptr<Decoder>& decoder) noexcept {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <deque>
 #include <new>
 #include <string>
@@ -14,6 +15,7 @@
 #include "core/memory.hpp"
 #include "decode/common/nms.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/maps/mask_polygons.hpp"
 #include "decode/registry.hpp"
 #include "decode/sink.hpp"
 #include "python/decoders.hpp"
@@ -270,6 +272,42 @@ py::array_t<int64_t> suppress(const py::array_t<float, py::array::c_style>& boxe
   return indices;
 }
 
+// Bytes of rows and float values of the outlines of instances.
+py::tuple outlines(const py::array_t<uint8_t, py::array::c_style>& rows, const py::array_t<uint8_t, py::array::c_style>& pixels, double tolerance) {
+  if (rows.size() % static_cast<py::ssize_t>(sizeof(mnnlite_row)) != 0)
+    raise(Status::error(Code::argument, "wanted rows of %zu bytes", sizeof(mnnlite_row)), "mask_polygons");
+  const std::vector<mnnlite_row> copy = [&] {
+    std::vector<mnnlite_row> made(static_cast<size_t>(rows.size()) / sizeof(mnnlite_row));
+    if (!made.empty()) std::memcpy(made.data(), rows.data(), made.size() * sizeof(mnnlite_row));
+    return made;
+  }();
+  MaskPolygons found;
+  Status status;
+  {
+    py::gil_scoped_release no_python;
+    status = mask_polygons(copy.data(), static_cast<int64_t>(copy.size()), pixels.data(), pixels.size(), tolerance, found);
+  }
+  check(status, "mask_polygons");
+  py::array_t<uint8_t> bytes(static_cast<py::ssize_t>(found.rows.size() * sizeof(mnnlite_row)));
+  if (!found.rows.empty()) std::memcpy(bytes.mutable_data(), found.rows.data(), found.rows.size() * sizeof(mnnlite_row));
+  return py::make_tuple(std::move(bytes), py::array_t<float>(static_cast<py::ssize_t>(found.values.size()), found.values.data()));
+}
+
+// (key, kind, default, low, high, choices) of each option that a family reads.
+py::list described(const std::string& family, const py::dict& options) {
+  const OptionList given(options);
+  std::vector<OptionAsked> asked;
+  check(describe_options(family.c_str(), given.options.data(), static_cast<int>(given.options.size()), asked), "decoder_options");
+  py::list list;
+  for (const OptionAsked& each : asked) {
+    const std::string kind = each.kind;
+    const py::object fallback = kind == "word" || kind == "text" ? py::object(py::str(each.word)) : kind == "numbers" ? py::object(py::none())
+                                                                                                              : py::object(py::float_(each.fallback));
+    list.append(py::make_tuple(each.key, kind, fallback, each.low, each.high, py::cast(each.choices)));
+  }
+  return list;
+}
+
 }  // namespace
 
 OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& options) {
@@ -280,13 +318,22 @@ OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& 
     check(make_decoder(py::cast<std::string>(family).c_str(), list.options.data(), count, made.decoder), "create_decoder");
     return made;
   }
+  // The number is in the capsule's name, so that a table of another version is never read.
+  static constexpr char kPrefix[] = "mnnlite_decoder_v";
+  const char* label = PyCapsule_CheckExact(family.ptr()) ? PyCapsule_GetName(family.ptr()) : nullptr;
+  if (label && std::strncmp(label, kPrefix, sizeof kPrefix - 1) == 0 && std::strcmp(label, MNNLITE_DECODER_CAPSULE) != 0)
+    raise(Status::error(Code::decoder_abi,
+                        "a native decoder was built for version %.8s of decoder.h, this mnnlite has version %d; rebuild it "
+                        "against mnnlite.get_include()",
+                        label + sizeof kPrefix - 1, MNNLITE_DECODER_ABI),
+          "create_decoder");
   if (!PyCapsule_IsValid(family.ptr(), MNNLITE_DECODER_CAPSULE))
     raise(Status::error(Code::decoder_abi, "a native decoder is a capsule named \"%s\", got %s", MNNLITE_DECODER_CAPSULE,
                         py::cast<std::string>(py::repr(family)).c_str()),
           "create_decoder");
   made.owner = family;
   const void* table = PyCapsule_GetPointer(family.ptr(), MNNLITE_DECODER_CAPSULE);
-  check(adopt_decoder(static_cast<const mnnlite_decoder_v1*>(table), list.options.data(), count, made.decoder), "create_decoder");
+  check(adopt_decoder(static_cast<const mnnlite_decoder_v2*>(table), list.options.data(), count, made.decoder), "create_decoder");
   return made;
 }
 
@@ -302,10 +349,12 @@ void bind_decode(py::module_& module) {
     for (const char* name : decoder_families()) names.append(name);
     return names;
   });
+  module.def("decoder_options", &described, py::arg("family"), py::arg("options"));
   module.attr("DECODER_CAPSULE") = MNNLITE_DECODER_CAPSULE;
   module.attr("ROW_SIZE") = sizeof(mnnlite_row);
   module.def("nms", &suppress, py::arg("boxes"), py::arg("scores"), py::arg("class_ids"), py::arg("iou"), py::arg("agnostic"),
              py::arg("top_k"));
+  module.def("mask_polygons", &outlines, py::arg("rows"), py::arg("pixels"), py::arg("tolerance"));
   py::class_<ResultBuffer>(module, "ResultBuffer").def(py::init<>());
   py::class_<ArrayDecoder>(module, "ArrayDecoder")
       .def(py::init<py::object, py::dict>(), py::arg("family"), py::arg("options"))

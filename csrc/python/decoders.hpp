@@ -16,7 +16,7 @@ struct OwnedDecoder {
   std::unique_ptr<Decoder> decoder;
 };
 
-// `family`: a family's name, or a capsule named MNNLITE_DECODER_CAPSULE that holds a mnnlite_decoder_v1. `options`: text
+// `family`: a family's name, or a capsule named MNNLITE_DECODER_CAPSULE that holds a mnnlite_decoder_v2. `options`: text
 // keys; numbers, booleans, texts, sequences of numbers or of texts (joined by line feeds); None is left out. Raises.
 OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& options);
 

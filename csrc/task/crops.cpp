@@ -44,7 +44,7 @@ bool region_of(const mnnlite_row& row, const mnnlite_sink& sink, int32_t kind, d
 
 bool has_boxes(int32_t kind) noexcept {
   return kind == MNNLITE_DETECTIONS || kind == MNNLITE_MASKS || kind == MNNLITE_POLYGONS || kind == MNNLITE_POLYLINES ||
-         kind == MNNLITE_KEYPOINTS || kind == MNNLITE_TEXTS;
+         kind == MNNLITE_KEYPOINTS || kind == MNNLITE_TEXTS || kind == MNNLITE_INSTANCES;
 }
 
 int32_t make_crops(const SinkBuffer& rows, const CropRule& rule, const ImageView& frame, std::vector<int32_t>& order,

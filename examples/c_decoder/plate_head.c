@@ -70,7 +70,7 @@ static int decode(void* self, const mnnlite_tensor* tensors, int32_t n_tensors, 
   return 0;
 }
 
-static const mnnlite_decoder_v1 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v1), "plate_head", create, plan, decode, free};
+static const mnnlite_decoder_v2 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "plate_head", create, plan, decode, free};
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "plate_head_c", NULL, -1, NULL, NULL, NULL, NULL, NULL};
 

@@ -69,7 +69,7 @@ struct PlateHead {
   static void destroy(void* self) { delete static_cast<PlateHead*>(self); }
 };
 
-mnnlite_decoder_v1 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v1), "plate_head",       PlateHead::create,
+mnnlite_decoder_v2 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "plate_head",       PlateHead::create,
                             PlateHead::plan,     PlateHead::decode,          PlateHead::destroy};
 PyModuleDef module = {PyModuleDef_HEAD_INIT, "plate_head_cpp", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
 

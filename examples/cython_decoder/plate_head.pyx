@@ -55,5 +55,5 @@ cdef int decode(void* self, const mnnlite_tensor* tensors, int32_t n, const mnnl
 cdef void destroy(void* self) noexcept nogil:
     free(self)
 
-cdef mnnlite_decoder_v1 table = [MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v1), b"plate_head", create, plan, decode, destroy]
+cdef mnnlite_decoder_v2 table = [MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), b"plate_head", create, plan, decode, destroy]
 __mnnlite_decoder__ = PyCapsule_New(&table, MNNLITE_DECODER_CAPSULE, NULL)

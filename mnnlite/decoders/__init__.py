@@ -4,12 +4,14 @@ One class per family of heads, none per network. Each option is described once, 
 constructors and pipeline files, what ``mnnlite inspect --decoders`` lists and what the documentation shows.
 """
 
+from mnnlite.decoders.anchor_free import Detr, RtmDet
 from mnnlite.decoders.base import Decoder, Raw
-from mnnlite.decoders.dense import Lanes, Segmentation
+from mnnlite.decoders.dense import Lanes, Maps, Segmentation
 from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2, nms
+from mnnlite.decoders.faces import RetinaFace, Scrfd, YuNet
 from mnnlite.decoders.function import Function
 from mnnlite.decoders.geometry import BatchItem, batch_item
-from mnnlite.decoders.heads import Classification, Embedding, Keypoints
+from mnnlite.decoders.heads import Classification, Embedding, Keypoints, Regression, SimCC
 from mnnlite.decoders.options import Option
 from mnnlite.decoders.plugin import Plugin, get_include
 from mnnlite.decoders.registry import as_decoder, families, from_dict, options_of
@@ -33,6 +35,14 @@ __all__ = [
     "DbText",
     "Keypoints",
     "Embedding",
+    "SimCC",
+    "Regression",
+    "Maps",
+    "Detr",
+    "RtmDet",
+    "RetinaFace",
+    "Scrfd",
+    "YuNet",
     "Plugin",
     "Function",
     "Option",

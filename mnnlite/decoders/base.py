@@ -217,9 +217,10 @@ class Detector(Named):
     nms: str = option(
         "hard",
         "word",
-        "what happens to boxes that overlap: hard: the better is kept; soft: scores of the others shrink (Bodla 2017); "
+        "what happens to boxes that overlap: hard: the better is kept; fast: the same, but those that went still count "
+        "(YOLACT); soft: scores of the others shrink (Bodla 2017); "
         "weighted: they are averaged by their scores (MediaPipe)",
-        choices=("hard", "soft", "weighted"),
+        choices=("hard", "fast", "soft", "weighted"),
     )
     sigma: float = option(
         0.5, "number", "of soft suppression: scores shrink by exp(-iou^2 / sigma)", low=1e-3, high=1e3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mnnlite.decoders.base import Named
+from mnnlite.decoders.base import Decoder, Named
 from mnnlite.decoders.options import option
 from mnnlite.errors import ArgumentError
 
@@ -72,6 +72,41 @@ class Segmentation(Named):
                 if name in options:
                     raise ArgumentError(f"Segmentation.{name}: is for output='polygons'")
         return options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps(Decoder):
+    """Numbers a pixel as they are, (N, C, rows, columns) or (N, rows, columns): depth, matting, pictures; gives `Maps`.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.maps`.
+    """
+
+    family: ClassVar[str] = "maps"
+    _BATCHED_RANK: ClassVar[int] = 3
+
+    activation: str = option("none", "word", "of the numbers", choices=("none", "sigmoid"))
+    scale: float = option(1.0, "number", "numbers are multiplied by it", low=-1e12, high=1e12)
+    offset: float = option(0.0, "number", "and this is added", low=-1e12, high=1e12)
+    size: str = option(
+        "network",
+        "word",
+        "maps as the network gives them, or as large as the frame, bilinear",
+        choices=("network", "frame"),
+    )
+    output: str = option(
+        "values", "word", "picture: bytes, channels side by side, cut to 0 to 255", choices=("values", "picture")
+    )
+    layout: str = option("own", "word", "order of the output's axes", choices=("own", "NCHW", "NHWC"))
+    unit: str = option(
+        "", "text", 'of the numbers, as texts show it: "m" for metric depth, "" for relative', native=False
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The unit, if there is one."""
+        return (self.unit,) if self.unit else ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ class Plugin(External):
     Parameters
     ----------
     decoder : object or str
-        An object whose attribute ``__mnnlite_decoder__`` is a capsule named ``mnnlite_decoder_v1`` that holds a
-        ``mnnlite_decoder_v1`` (see ``mnnlite/decoder.h``), or ``"package.module:attribute"`` that names such an object.
+        An object whose attribute ``__mnnlite_decoder__`` is a capsule named ``mnnlite_decoder_v2`` that holds a
+        ``mnnlite_decoder_v2`` (see ``mnnlite/decoder.h``), or ``"package.module:attribute"`` that names such an object.
     options : dict, optional
         Numbers, booleans, texts and lists of numbers, handed to its ``create``.
     classes, tensors

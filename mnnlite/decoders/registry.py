@@ -7,12 +7,14 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from mnnlite.decoders.anchor_free import Detr, RtmDet
 from mnnlite.decoders.base import Decoder, Raw
-from mnnlite.decoders.dense import Lanes, Segmentation
+from mnnlite.decoders.dense import Lanes, Maps, Segmentation
 from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2
 from mnnlite.decoders.external import load
+from mnnlite.decoders.faces import RetinaFace, Scrfd, YuNet
 from mnnlite.decoders.function import Function
-from mnnlite.decoders.heads import Classification, Embedding, Keypoints
+from mnnlite.decoders.heads import Classification, Embedding, Keypoints, Regression, SimCC
 from mnnlite.decoders.options import Option, unknown
 from mnnlite.decoders.plugin import Plugin
 from mnnlite.decoders.ssd import Ssd
@@ -37,6 +39,14 @@ _FAMILIES: dict[str, type[Decoder]] = {
         DbText,
         Keypoints,
         Embedding,
+        SimCC,
+        Regression,
+        Maps,
+        Detr,
+        RtmDet,
+        RetinaFace,
+        Scrfd,
+        YuNet,
     )
 }
 

@@ -48,6 +48,7 @@ class Ctc(Decoder):
     activation: str = option("none", "word", "what turns the output into probabilities", choices=("none", "softmax"))
     score: float = option(0.0, "number", "texts with at least this mean confidence", low=0, high=1)
     keep_empty: bool = option(False, "flag", "an item without text is a row too")
+    symbols_first: bool = option(False, "flag", "the output is (N, symbols, T) or (symbols, T), as LPRNet gives it")
     first_axis: str = option("batch", "word", "time: the output is (T, 1, symbols)", choices=("batch", "time"))
 
     def native_options(self) -> dict[str, Any]:

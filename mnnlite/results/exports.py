@@ -35,7 +35,7 @@ def coco(results: Any, image_id: int) -> list[dict[str, Any]]:
             entry["segmentation"] = [[number(value) for value in outline.ravel()]]
         if lengths is not None and results.frame_size is not None:
             entry["segmentation"] = {"size": list(results.frame_size[::-1]), "counts": lengths[index]}
-        for name in ("text", "embedding"):
+        for name in ("text", "embedding", "values"):
             if name in columns:
                 value = columns[name][index]
                 entry[name] = value if isinstance(value, str) else [float(each) for each in value]
@@ -63,8 +63,10 @@ def supervision(results: Any) -> Any:
             data={"class_name": labels},
         )
     if not hasattr(results, "boxes_xyxy"):
-        if "embedding" in columns:
-            raise ArgumentError("supervision has no place for embeddings; use to_arrow(), or the vectors themselves")
+        if "embedding" in columns or "values" in columns:
+            raise ArgumentError(
+                "supervision has no place for embeddings and numbers; use to_arrow(), or the results themselves"
+            )
         return sv.Classifications(class_id=classes, confidence=scores)
     data: dict[str, Any] = {"class_name": labels}
     if "text" in columns:
@@ -102,8 +104,9 @@ def arrow(results: Any) -> Any:
         if name in known:
             kind = pa.list_(pa.list_(pa.float32(), 3 if name == "keypoints" else 2))
             columns[name] = pa.array([np.asarray(each, np.float32).tolist() for each in known[name]], kind)
-    if "embedding" in known:
-        columns["embedding"] = pa.array([each.tolist() for each in known["embedding"]], pa.list_(pa.float32()))
+    for name in ("embedding", "values"):
+        if name in known:
+            columns[name] = pa.array([each.tolist() for each in known[name]], pa.list_(pa.float32()))
     if hasattr(results, "run_lengths") and results.frame_size is not None:
         columns["run_lengths"] = pa.array(results.run_lengths(), pa.list_(pa.int32()))
     table = pa.table(columns)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from mnnlite.results.classes import Classes
 from mnnlite.results.detections import Detections
 from mnnlite.results.embeddings import Embeddings
+from mnnlite.results.instances import Instances
 from mnnlite.results.keypoints import Keypoints
+from mnnlite.results.maps import Maps
 from mnnlite.results.masks import Masks
+from mnnlite.results.measurements import Measurements
 from mnnlite.results.polygons import Polygons, Polylines
 from mnnlite.results.texts import Texts
 
@@ -29,6 +32,9 @@ KINDS: dict[int, type[Results]] = {
     6: Keypoints,
     7: Texts,
     8: Embeddings,
+    9: Instances,
+    10: Maps,
+    11: Measurements,
 }
 
 

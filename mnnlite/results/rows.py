@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-ROW_SIZE = 64
+ROW_SIZE = 80
 # Where mnnlite_row keeps each field (csrc/include/mnnlite/decoder.h); a test compares.
 ROW: dict[str, tuple[Any, int]] = {
     "item": (np.int32, 0),
@@ -26,6 +26,9 @@ ROW: dict[str, tuple[Any, int]] = {
     "height": (np.int32, 52),
     "parent": (np.int32, 56),
     "area": (np.float32, 60),
+    "left": (np.int32, 64),
+    "top": (np.int32, 68),
+    "channels": (np.int32, 72),
 }
 
 

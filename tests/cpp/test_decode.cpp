@@ -112,9 +112,9 @@ int decode(void*, const mnnlite_tensor*, int32_t, const mnnlite_item* items, int
 }
 void destroy(void* self) { delete static_cast<Mock*>(self); }
 
-const mnnlite_decoder_v1 kTable = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v1), "mock", create, plan, decode, destroy};
+const mnnlite_decoder_v2 kTable = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "mock", create, plan, decode, destroy};
 
-Status adopt(const mnnlite_decoder_v1& table, std::unique_ptr<Decoder>& decoder) {
+Status adopt(const mnnlite_decoder_v2& table, std::unique_ptr<Decoder>& decoder) {
   return adopt_decoder(&table, nullptr, 0, decoder);
 }
 
@@ -122,7 +122,7 @@ Status adopt(const mnnlite_decoder_v1& table, std::unique_ptr<Decoder>& decoder)
 
 TEST_CASE("a plug-in built for another header is refused") {
   std::unique_ptr<Decoder> decoder;
-  mnnlite_decoder_v1 table = kTable;
+  mnnlite_decoder_v2 table = kTable;
   table.abi_version = 2;
   CHECK(adopt(table, decoder).code == Code::decoder_abi);
   CHECK(contains(adopt(table, decoder).text, "version 2 of decoder.h, this mnnlite has version 1"));

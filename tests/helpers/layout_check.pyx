@@ -9,6 +9,6 @@ sizes = {
     "mnnlite_sink": sizeof(mnnlite_sink),
     "mnnlite_needs": sizeof(mnnlite_needs),
     "mnnlite_option": sizeof(mnnlite_option),
-    "mnnlite_decoder_v1": sizeof(mnnlite_decoder_v1),
+    "mnnlite_decoder_v2": sizeof(mnnlite_decoder_v2),
 }
 constants = {"abi": MNNLITE_DECODER_ABI, "capsule": MNNLITE_DECODER_CAPSULE, "text": MNNLITE_TEXT}

@@ -16,7 +16,7 @@ bool is_finite(const Candidate& c) noexcept {
 }  // namespace
 
 void DetectionOptions::read(Options& options) noexcept {
-  static constexpr const char* kMethods[] = {"hard", "soft", "weighted", nullptr};
+  static constexpr const char* kMethods[] = {"hard", "fast", "soft", "weighted", nullptr};
   score = options.probability("score", score);
   nms.iou = options.probability("iou", nms.iou);
   nms.method = static_cast<Suppression>(options.choice("nms", kMethods, static_cast<int>(nms.method)));
@@ -76,8 +76,16 @@ Status Detector::emit(const Call& call, int slot, const TensorView& tensor, int3
   for (int32_t i = 0; i < count; ++i) {
     mnnlite_row row{};
     if (!box_in_frame(mapping, item, found[i].box, options_.clip, row.box)) continue;
-    ++sink.found;
     if (written == options_.max_detections) {
+      ++sink.found;
+      sink.truncated = 1;
+      continue;
+    }
+    More more = More::kept;
+    MNNLITE_TRY(add_more(call, slot, found[i], row, more));
+    if (more == More::dropped) continue;
+    ++sink.found;
+    if (more == More::no_room) {
       sink.truncated = 1;
       continue;
     }

@@ -36,6 +36,10 @@ class Detector : public BuiltIn {
   // where the suppression needs them.
   virtual void fill_points(const Call&, int, const Candidate&, float*) const noexcept {}
 
+  // For heads whose rows have more than a box: called for each row before it is written.
+  enum class More { kept, dropped, no_room };
+  virtual Status add_more(const Call&, int, const Candidate&, mnnlite_row&, More&) const noexcept { return {}; }
+
   // Suppress, place in the frame and write rows. `tensor` is the one that boxes come from, for error texts.
   Status emit(const Call& call, int slot, const TensorView& tensor, int32_t count) const noexcept;
 

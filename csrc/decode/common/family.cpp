@@ -55,6 +55,19 @@ const char* describe(const TensorView& tensor, char (&text)[96]) noexcept {
   return text;
 }
 
+const TensorView* BuiltIn::with_batch(const TensorView* tensors, int n, int max_items, TensorView (&copies)[kMostBatched]) const noexcept {
+  if (batched_rank_ == 0 || max_items != 1 || n > kMostBatched) return tensors;
+  for (int i = 0; i < n; ++i) {
+    copies[i] = tensors[i];
+    TensorView& view = copies[i];
+    if (view.rank != batched_rank_ - 1 || pack_of(layout_of(view)) > 1) continue;
+    std::copy_backward(view.dims, view.dims + view.rank, view.dims + view.rank + 1);
+    view.dims[0] = 1;
+    ++view.rank;
+  }
+  return copies;
+}
+
 Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs& needs) noexcept {
   planned_.clear();  // a failed plan must not leave an older one usable
   if (n < min_tensors_ || n > max_tensors_ || (n > 0 && !desc)) {
@@ -72,7 +85,8 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
   for (int i = 0; i < n; ++i) MNNLITE_TRY(check_tensor(name_, desc[i]));
   try {
     Plan wanted(clean, max_items);
-    MNNLITE_TRY(prepare(desc, n, wanted));
+    TensorView copies[kMostBatched];
+    MNNLITE_TRY(prepare(with_batch(desc, n, max_items, copies), n, wanted));
     if (names_ > 0 && wanted.classes() > 0 && wanted.classes() != names_)
       return Status::error(Code::decoder, "%s: output \"%s\" has %d classes, but %d names of classes are given; wanted one for each, in "
                            "the network's order (or another version, or none)", name_, desc[0].name, static_cast<int>(wanted.classes()),
@@ -121,9 +135,15 @@ Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* ite
     if (!finite || item.frame_width < 1 || item.frame_height < 1 || item.net_width < 0 || item.net_height < 0)
       return Status::error(Code::decoder, "%s: item %d has no usable frame (%dx%d) or mapping", name_, i,
                            static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
+    if (needs_.depends_on_frame && (item.frame_width > needs_.frame_width || item.frame_height > needs_.frame_height))
+      return Status::error(Code::decoder, "%s was planned for frames of up to %dx%d pixels, got %dx%d; plan again", name_,
+                           static_cast<int>(needs_.frame_width), static_cast<int>(needs_.frame_height),
+                           static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
   }
-  if (n_items == 0) return {};
-  return run(Call{tensors, n, items, n_items, sink, static_cast<char*>(scratch)});
+  TensorView copies[kMostBatched];
+  const Call call{with_batch(tensors, n, max_items_, copies), n, items, n_items, sink, static_cast<char*>(scratch)};
+  for (int slot = 0; slot < n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
+  return {};
 }
 
 }  // namespace mnnlite

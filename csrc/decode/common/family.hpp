@@ -84,6 +84,8 @@ class BuiltIn : public Decoder {
  protected:
   BuiltIn(const char* name, int min_tensors, int max_tensors) noexcept
       : name_(name), min_tensors_(min_tensors), max_tensors_(max_tensors) {}
+  // For heads whose outputs have this rank with their batch: those of one item may come without it, and get it.
+  void batched_rank(int rank) noexcept { batched_rank_ = rank; }
 
   int32_t names() const noexcept { return names_; }  // of classes that the caller has; 0: not known
   // A score that is no probability comes from a wrong setting. `likely` says which.
@@ -91,13 +93,17 @@ class BuiltIn : public Decoder {
 
   // May throw bad_alloc; tensors have positive dims, a known dtype and layout, and fewer than 2^31 elements.
   virtual Status prepare(const TensorView* desc, int n, Plan& plan) = 0;
-  // Tensors have the planned shapes and data, n_items is in [1, max_items], the pools are as asked for.
-  virtual Status run(const Call& call) const noexcept = 0;
+  // One slot of the batch. Tensors have the planned shapes and data, n_items is in [1, max_items], the pools are as asked for.
+  virtual Status run_slot(const Call& call, int slot) const noexcept = 0;
 
  private:
   const char* name_;
   int min_tensors_, max_tensors_;
-  int max_items_ = 0;
+  static constexpr int kMostBatched = 8;  // heads that take outputs without a batch take few
+  // The tensors with their batch: those given, or copies of their descriptions in `copies`.
+  const TensorView* with_batch(const TensorView* tensors, int n, int max_items, TensorView (&copies)[kMostBatched]) const noexcept;
+
+  int max_items_ = 0, batched_rank_ = 0;
   int32_t names_ = 0;
   mnnlite_needs needs_{};
   std::vector<TensorView> planned_;

@@ -14,6 +14,14 @@ inline Mapping mapping_of(const mnnlite_item& item) noexcept {
   return mapping;
 }
 
+// Pixel of a width x height map of the network's input -> frame pixel.
+inline Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t height) noexcept {
+  const Mapping mapping = mapping_of(item);
+  if (item.net_width < 1 || item.net_height < 1) return mapping;
+  return Mapping::compose(mapping, Mapping::scale_shift(static_cast<double>(item.net_width) / width,
+                                                        static_cast<double>(item.net_height) / height, 0, 0));
+}
+
 // The box around the mapped corners, cut to the frame if `clip`. False if nothing of it is left (or it is not finite).
 inline bool box_in_frame(const Mapping& mapping, const mnnlite_item& item, const float* box, bool clip, float* out) noexcept {
   double x[4], y[4];

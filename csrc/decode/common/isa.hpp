@@ -1,5 +1,5 @@
 // Plain loops compiled a second time for AVX2: the same source and, without contraction, the same bits.
-// Bodies are MNNLITE_INLINE, so that they take on the target of the function around them; `wide_isa` says which to call.
+// Bodies are MNNLITE_INLINE, so that they take on the target of the function around them.
 #pragma once
 
 #include "core/isa.hpp"
@@ -11,9 +11,3 @@
 #define MNNLITE_DECODE_AVX2 0
 #endif
 #define MNNLITE_INLINE inline __attribute__((always_inline))
-
-namespace mnnlite {
-
-inline bool wide_isa() noexcept { return active_isa() == Isa::avx2; }
-
-}  // namespace mnnlite

@@ -4,51 +4,11 @@
 #include <cmath>
 #include <cstring>
 
-#include "decode/common/isa.hpp"
+#include "decode/common/kernels.hpp"
 #include "decode/common/math.hpp"
 
 namespace mnnlite {
 namespace {
-
-// The first boxes that were kept, field by field, so that a candidate is compared with eight of them at once. What is
-// kept beyond them is compared one by one: no camera picture has a thousand objects.
-struct Kept {
-  static constexpr int32_t kMost = 1024, kStep = 16;
-  alignas(64) float x1[kMost], y1[kMost], x2[kMost], y2[kMost], area[kMost];
-  alignas(64) int32_t class_id[kMost];
-};
-
-MNNLITE_INLINE bool any_overlap_body(const Kept& kept, int32_t count, const Candidate& c, float iou, bool agnostic) noexcept {
-  const float x1 = c.box[0], y1 = c.box[1], x2 = c.box[2], y2 = c.box[3];
-  const float area = (x2 - x1) * (y2 - y1);
-  const int32_t class_id = c.class_id, any_class = agnostic ? 1 : 0;
-  for (int32_t start = 0; start < count; start += Kept::kStep) {
-    int32_t hit = 0;
-    for (int32_t i = start; i < start + Kept::kStep; ++i) {
-      const float width = (kept.x2[i] < x2 ? kept.x2[i] : x2) - (kept.x1[i] > x1 ? kept.x1[i] : x1);
-      const float height = (kept.y2[i] < y2 ? kept.y2[i] : y2) - (kept.y1[i] > y1 ? kept.y1[i] : y1);
-      const float shared = width * height;
-      const float joined = kept.area[i] + area - shared;
-      hit |= static_cast<int32_t>(width > 0) & static_cast<int32_t>(height > 0) & static_cast<int32_t>(shared > iou * joined) &
-             (static_cast<int32_t>(kept.class_id[i] == class_id) | any_class);
-    }
-    if (hit) return true;
-  }
-  return false;
-}
-
-#if MNNLITE_DECODE_AVX2
-MNNLITE_TARGET_AVX2 bool any_overlap_avx2(const Kept& kept, int32_t count, const Candidate& c, float iou, bool agnostic) noexcept {
-  return any_overlap_body(kept, count, c, iou, agnostic);
-}
-#endif
-
-bool any_overlap(const Kept& kept, int32_t count, const Candidate& c, float iou, bool agnostic) noexcept {
-#if MNNLITE_DECODE_AVX2
-  if (wide_isa()) return any_overlap_avx2(kept, count, c, iou, agnostic);
-#endif
-  return any_overlap_body(kept, count, c, iou, agnostic);
-}
 
 void move(Candidate* candidates, float* points, int32_t values, int32_t from, int32_t to) noexcept {
   if (from == to) return;
@@ -57,23 +17,24 @@ void move(Candidate* candidates, float* points, int32_t values, int32_t from, in
 }
 
 int32_t hard(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
-  Kept kept;
+  const DecodeKernels& kernels = decode_kernels();
+  KeptBoxes kept;  // what is kept beyond them is compared one by one: no camera picture has a thousand objects
   // The last step reads up to kStep - 1 empty boxes, which overlap nothing.
-  std::fill(kept.x1, kept.x1 + Kept::kMost, 1.0f);
-  std::fill(kept.y1, kept.y1 + Kept::kMost, 1.0f);
-  std::fill(kept.x2, kept.x2 + Kept::kMost, 0.0f);
-  std::fill(kept.y2, kept.y2 + Kept::kMost, 0.0f);
-  std::fill(kept.area, kept.area + Kept::kMost, 0.0f);
-  std::fill(kept.class_id, kept.class_id + Kept::kMost, 0);
+  std::fill(kept.x1, kept.x1 + KeptBoxes::kMost, 1.0f);
+  std::fill(kept.y1, kept.y1 + KeptBoxes::kMost, 1.0f);
+  std::fill(kept.x2, kept.x2 + KeptBoxes::kMost, 0.0f);
+  std::fill(kept.y2, kept.y2 + KeptBoxes::kMost, 0.0f);
+  std::fill(kept.area, kept.area + KeptBoxes::kMost, 0.0f);
+  std::fill(kept.class_id, kept.class_id + KeptBoxes::kMost, 0);
   int32_t survivors = 0;
   for (int32_t i = 0; i < count; ++i) {
     const Candidate& c = candidates[i];
-    const int32_t listed = std::min(survivors, Kept::kMost);
-    bool gone = any_overlap(kept, listed, c, options.iou, options.agnostic);
+    const int32_t listed = std::min(survivors, KeptBoxes::kMost);
+    bool gone = kernels.any_overlap(kept, listed, c, options.iou, options.agnostic);
     for (int32_t k = listed; k < survivors && !gone; ++k)
       gone = (options.agnostic || candidates[k].class_id == c.class_id) && overlaps(candidates[k].box, c.box, options.iou);
     if (gone) continue;
-    if (survivors < Kept::kMost) {
+    if (survivors < KeptBoxes::kMost) {
       kept.x1[survivors] = c.box[0];
       kept.y1[survivors] = c.box[1];
       kept.x2[survivors] = c.box[2];
@@ -86,17 +47,38 @@ int32_t hard(Candidate* candidates, int32_t count, const NmsOptions& options, fl
   return survivors;
 }
 
+// Whether a better box takes a worse one with it, by what the options count as overlap.
+bool takes(const Candidate* candidates, const NmsOptions& options, const float* points, int32_t values, int32_t better, int32_t worse) noexcept {
+  const Candidate &a = candidates[better], &b = candidates[worse];
+  if (!options.agnostic && a.class_id != b.class_id) return false;
+  if (!options.rotated || !points) return overlaps(a.box, b.box, options.iou);
+  const float *p = points + int64_t{better} * values, *q = points + int64_t{worse} * values;
+  if (options.gaussian) return gaussian_iou(p, q) > static_cast<double>(options.iou);
+  // Boxes around them that do not touch cannot overlap: most pairs end there.
+  return overlaps(a.box, b.box, 0) && quad_iou(p, q) > options.iou;
+}
+
 int32_t rotated(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
   int32_t survivors = 0;
   for (int32_t i = 0; i < count; ++i) {
     bool gone = false;
-    for (int32_t k = 0; k < survivors && !gone; ++k)
-      // Boxes around them that do not touch cannot overlap: most pairs end there.
-      gone = (options.agnostic || candidates[k].class_id == candidates[i].class_id) &&
-             overlaps(candidates[k].box, candidates[i].box, 0) &&
-             quad_iou(points + int64_t{k} * values, points + int64_t{i} * values) > options.iou;
+    for (int32_t k = 0; k < survivors && !gone; ++k) gone = takes(candidates, options, points, values, k, i);
     if (!gone) move(candidates, points, values, i, survivors++);
   }
+  return survivors;
+}
+
+int32_t fast(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
+  // From the worst on, so that all better ones are still there; index -1 marks what goes.
+  for (int32_t i = count - 1; i > 0; --i)
+    for (int32_t k = 0; k < i; ++k)
+      if (takes(candidates, options, points, values, k, i)) {
+        candidates[i].index = -1;
+        break;
+      }
+  int32_t survivors = 0;
+  for (int32_t i = 0; i < count; ++i)
+    if (candidates[i].index >= 0) move(candidates, points, values, i, survivors++);
   return survivors;
 }
 
@@ -195,6 +177,29 @@ float quad_iou(const float* a, const float* b) noexcept {
   return static_cast<float>(shared / (area_a + area_b - shared));
 }
 
+double gaussian_iou(const float* a, const float* b) noexcept {
+  struct Gaussian {
+    double x, y, xx, yy, xy;
+    explicit Gaussian(const float* q) noexcept {
+      const double ux = static_cast<double>(q[2]) - static_cast<double>(q[0]), uy = static_cast<double>(q[3]) - static_cast<double>(q[1]);
+      const double vx = static_cast<double>(q[6]) - static_cast<double>(q[0]), vy = static_cast<double>(q[7]) - static_cast<double>(q[1]);
+      x = (static_cast<double>(q[0]) + static_cast<double>(q[4])) / 2, y = (static_cast<double>(q[1]) + static_cast<double>(q[5])) / 2;
+      // Of a uniform distribution over the parallelogram.
+      xx = (ux * ux + vx * vx) / 12, yy = (uy * uy + vy * vy) / 12, xy = (ux * uy + vx * vy) / 12;
+    }
+    double determinant() const noexcept { return std::max(xx * yy - xy * xy, 0.0); }
+  };
+  constexpr double kTiny = 1e-7;  // of the source: ultralytics, utils/metrics.py batch_probiou
+  const Gaussian p(a), q(b);
+  const double xx = p.xx + q.xx, yy = p.yy + q.yy, xy = p.xy + q.xy, dx = p.x - q.x, dy = p.y - q.y;
+  const double determinant = xx * yy - xy * xy;
+  const double apart = ((xx * dy * dy + yy * dx * dx) / 4 - xy * dx * dy / 2) / (determinant + kTiny);
+  if (!(apart < 100)) return 0;  // 1 - sqrt(1 - e^-100); also what is not a number
+  const double shapes = std::log(determinant / (4 * std::sqrt(p.determinant() * q.determinant()) + kTiny) + kTiny) / 2;
+  const double distance = std::min(std::max(apart + shapes, kTiny), 100.0);
+  return 1 - std::sqrt(1 - std::exp(-distance) + kTiny);
+}
+
 int32_t keep_best(Candidate* candidates, int32_t count, int32_t top_k) noexcept {
   const auto better = [](const Candidate& a, const Candidate& b) { return before(a, b); };  // inlined, unlike a pointer
   if (count > top_k) {
@@ -206,7 +211,9 @@ int32_t keep_best(Candidate* candidates, int32_t count, int32_t top_k) noexcept 
 }
 
 int32_t suppress(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
+  if (options.method == Suppression::hard && options.iou >= 1) return count;  // nothing overlaps by more, not even itself
   switch (options.method) {
+    case Suppression::fast: return fast(candidates, count, options, points, values);
     case Suppression::soft: return soft(candidates, count, options, points, values);
     case Suppression::weighted: return weighted(candidates, count, options, points, values);
     case Suppression::hard: break;

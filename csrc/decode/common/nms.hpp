@@ -21,6 +21,7 @@ inline bool before(const Candidate& a, const Candidate& b) noexcept {
 
 enum class Suppression : int32_t {
   hard,      // a box goes if a better one overlaps it by more than `iou`
+  fast,      // Bolya et al. 2019 (YOLACT), 3.3: as hard, but boxes that went suppress others too
   soft,      // Bodla et al. 2017: its score is multiplied by exp(-iou^2 / sigma); `iou` is not used
   weighted,  // MediaPipe: boxes that overlap by more than `iou` are averaged, weighted by their scores
 };
@@ -31,7 +32,8 @@ struct NmsOptions {
   float sigma = 0.5f;
   float score = 0;        // soft: what falls to this or below goes
   bool agnostic = false;  // boxes of different classes affect one another too
-  bool rotated = false;   // overlap is that of the quadrilaterals in `points`; hard only
+  bool rotated = false;   // overlap is that of the quadrilaterals in `points`; hard and fast only
+  bool gaussian = false;  // rotated: overlap is that of the Gaussians of the quadrilaterals
   int32_t top_k = 1000;   // candidates that enter, the best
 };
 
@@ -47,6 +49,10 @@ inline bool overlaps(const float* a, const float* b, float iou) noexcept {
 
 // Area shared by two convex quadrilaterals of 4 x, y pairs, over that of their union; 0 for degenerate ones.
 float quad_iou(const float* a, const float* b) noexcept;
+
+// How alike the Gaussians of two parallelograms are (ProbIoU: Llerena et al. 2021, 1 - the Hellinger distance, with the
+// covariances of uniform boxes), in [0, 1].
+double gaussian_iou(const float* a, const float* b) noexcept;
 
 // Move the best `top_k` to the front, in order. Returns how many there are.
 int32_t keep_best(Candidate* candidates, int32_t count, int32_t top_k) noexcept;

@@ -32,7 +32,25 @@ const mnnlite_option* Options::find(const char* key, int32_t kind, const char* w
   return option;
 }
 
+void Options::note(const char* key, const char* kind, double fallback, double low, double high) {
+  if (!asked_) return;
+  for (const OptionAsked& each : *asked_)
+    if (each.key == key) return;
+  OptionAsked& made = asked_->emplace_back();
+  made.key = key, made.kind = kind, made.fallback = fallback, made.low = low, made.high = high;
+}
+
 double Options::number(const char* key, double fallback, double low, double high) noexcept {
+  note(key, "number", fallback, low, high);
+  return ranged(key, fallback, low, high);
+}
+
+bool Options::flag(const char* key, bool fallback) noexcept {
+  note(key, "flag", fallback ? 1 : 0, 0, 1);
+  return integer(key, fallback ? 1 : 0, 0, 1) != 0;
+}
+
+double Options::ranged(const char* key, double fallback, double low, double high) noexcept {
   const mnnlite_option* option = find(key, MNNLITE_NUMBER, "a number");
   if (!option) return fallback;
   if (!(option->number >= low && option->number <= high) || !std::isfinite(option->number)) {
@@ -44,7 +62,8 @@ double Options::number(const char* key, double fallback, double low, double high
 }
 
 int32_t Options::integer(const char* key, int32_t fallback, int32_t low, int32_t high) noexcept {
-  const double value = number(key, fallback, low, high);
+  note(key, "whole", fallback, low, high);
+  const double value = ranged(key, fallback, low, high);
   if (value != std::floor(value)) {
     fail(Status::error(Code::argument, "%s: option \"%s\" must be a whole number, got %g", family_, key, value));
     return fallback;
@@ -53,11 +72,18 @@ int32_t Options::integer(const char* key, int32_t fallback, int32_t low, int32_t
 }
 
 const char* Options::text(const char* key, const char* fallback) noexcept {
+  note(key, "text", 0, 0, 0);
+  if (asked_ && fallback) asked_->back().word = fallback;
   const mnnlite_option* option = find(key, MNNLITE_STRING, "a text");
   return option && option->text ? option->text : fallback;
 }
 
 int Options::choice(const char* key, const char* const* choices, int fallback) noexcept {
+  note(key, "word", 0, 0, 0);
+  if (asked_ && asked_->back().key == key && asked_->back().choices.empty()) {
+    asked_->back().word = choices[fallback];
+    for (int i = 0; choices[i]; ++i) asked_->back().choices.emplace_back(choices[i]);
+  }
   const char* got = text(key, nullptr);
   if (!got) return fallback;
   char list[160] = "";
@@ -72,6 +98,7 @@ int Options::choice(const char* key, const char* const* choices, int fallback) n
 }
 
 std::vector<double> Options::numbers(const char* key) {
+  note(key, "numbers", 0, 0, 0);
   const mnnlite_option* option = find(key, MNNLITE_NUMBERS, "a list of numbers");
   if (!option || option->count <= 0 || !option->numbers) return {};
   for (int i = 0; i < option->count; ++i)

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "core/status.hpp"
@@ -10,10 +11,21 @@
 
 namespace mnnlite {
 
+// What a family says of one option when it reads it.
+struct OptionAsked {
+  std::string key;
+  const char* kind = "";  // number, whole, flag, word, text, numbers
+  double fallback = 0, low = 0, high = 0;
+  std::string word;                  // the default of words and texts
+  std::vector<std::string> choices;
+};
+
 // Getters return the default after the first failure, so a family reads all its options and then asks `finish()`.
 class Options {
  public:
   Options(const char* family, const mnnlite_option* options, int count) noexcept;
+  // Also note what is asked for, once a key: the family's own description of its options.
+  void record(std::vector<OptionAsked>* asked) noexcept { asked_ = asked; }
 
   const char* family() const noexcept { return family_; }
   bool has(const char* key) noexcept { return find(key) != nullptr; }
@@ -24,7 +36,7 @@ class Options {
   }
   int32_t integer(const char* key, int32_t fallback, int32_t low,
                   int32_t high = std::numeric_limits<int32_t>::max()) noexcept;
-  bool flag(const char* key, bool fallback) noexcept { return integer(key, fallback ? 1 : 0, 0, 1) != 0; }
+  bool flag(const char* key, bool fallback) noexcept;
   // The text lives as long as the options do.
   const char* text(const char* key, const char* fallback) noexcept;
   // Index of the text among `choices`, which ends with a null pointer.
@@ -39,6 +51,8 @@ class Options {
   }
 
  private:
+  void note(const char* key, const char* kind, double fallback, double low, double high);
+  double ranged(const char* key, double fallback, double low, double high) noexcept;
   const mnnlite_option* find(const char* key) noexcept;
   const mnnlite_option* find(const char* key, int32_t kind, const char* wanted) noexcept;
 
@@ -47,6 +61,7 @@ class Options {
   int count_;
   uint64_t used_ = 0;  // bit per option: a decoder has far fewer than 64
   Status status_;
+  std::vector<OptionAsked>* asked_ = nullptr;
 };
 
 }  // namespace mnnlite

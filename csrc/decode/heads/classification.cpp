@@ -37,29 +37,27 @@ class Classification final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     Ranked* ranked = call.at<Ranked>(ranked_);
-    for (int slot = 0; slot < call.n_items; ++slot) {
-      const float* logits = reader_.read(call, call.tensors[0], slot);
-      MNNLITE_TRY(check_finite(call.tensors[0], slot, logits, classes_));
-      activate(logits, ranked);
-      const int32_t count = static_cast<int32_t>(
-          std::remove_if(ranked, ranked + classes_, [this](const Ranked& r) { return !(r.score >= score_); }) - ranked);
-      const int32_t kept = std::min(count, keep_);
-      std::partial_sort(ranked, ranked + kept, ranked + count, [](const Ranked& a, const Ranked& b) {
-        return a.score != b.score ? a.score > b.score : a.class_id < b.class_id;
-      });
-      for (int32_t i = 0; i < kept; ++i) {
-        mnnlite_row row{};
-        row.item = call.items[slot].item;
-        row.class_id = ranked[i].class_id;
-        row.score = ranked[i].score;
-        row.parent = -1;
-        call.sink.rows[call.sink.row_count++] = row;
-      }
-      // More classes than asked for is not a loss: top_k is the wish itself.
-      call.sink.found += kept;
+    const float* logits = reader_.read(call, call.tensors[0], slot);
+    MNNLITE_TRY(check_finite(call.tensors[0], slot, logits, classes_));
+    activate(logits, ranked);
+    const int32_t count = static_cast<int32_t>(
+        std::remove_if(ranked, ranked + classes_, [this](const Ranked& r) { return !(r.score >= score_); }) - ranked);
+    const int32_t kept = std::min(count, keep_);
+    std::partial_sort(ranked, ranked + kept, ranked + count, [](const Ranked& a, const Ranked& b) {
+      return a.score != b.score ? a.score > b.score : a.class_id < b.class_id;
+    });
+    for (int32_t i = 0; i < kept; ++i) {
+      mnnlite_row row{};
+      row.item = call.items[slot].item;
+      row.class_id = ranked[i].class_id;
+      row.score = ranked[i].score;
+      row.parent = -1;
+      call.sink.rows[call.sink.row_count++] = row;
     }
+    // More classes than asked for is not a loss: top_k is the wish itself.
+    call.sink.found += kept;
     return {};
   }
 

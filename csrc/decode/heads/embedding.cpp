@@ -21,28 +21,26 @@ class Embedding final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const int32_t count = reader_.per_slot();
-    for (int slot = 0; slot < call.n_items; ++slot) {
-      const float* vector = reader_.read(call, call.tensors[0], slot);
-      MNNLITE_TRY(check_finite(call.tensors[0], slot, vector, count));
-      mnnlite_row row{};
-      row.item = call.items[slot].item;
-      row.class_id = row.parent = -1;
-      row.score = 1;
-      row.first_value = call.sink.value_count;
-      row.value_count = count;
-      float* out = call.sink.values + row.first_value;
-      double length = 0;
-      for (int32_t i = 0; i < count; ++i) length += static_cast<double>(vector[i]) * static_cast<double>(vector[i]);
-      length = std::sqrt(length);
-      // A vector of zeros has no direction and stays as it is.
-      const double divisor = normalize_ && length > 0 ? length : 1;
-      for (int32_t i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<double>(vector[i]) / divisor);
-      call.sink.value_count += count;
-      call.sink.rows[call.sink.row_count++] = row;
-      ++call.sink.found;
-    }
+    const float* vector = reader_.read(call, call.tensors[0], slot);
+    MNNLITE_TRY(check_finite(call.tensors[0], slot, vector, count));
+    mnnlite_row row{};
+    row.item = call.items[slot].item;
+    row.class_id = row.parent = -1;
+    row.score = 1;
+    row.first_value = call.sink.value_count;
+    row.value_count = count;
+    float* out = call.sink.values + row.first_value;
+    double length = 0;
+    for (int32_t i = 0; i < count; ++i) length += static_cast<double>(vector[i]) * static_cast<double>(vector[i]);
+    length = std::sqrt(length);
+    // A vector of zeros has no direction and stays as it is.
+    const double divisor = normalize_ && length > 0 ? length : 1;
+    for (int32_t i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<double>(vector[i]) / divisor);
+    call.sink.value_count += count;
+    call.sink.rows[call.sink.row_count++] = row;
+    ++call.sink.found;
     return {};
   }
 

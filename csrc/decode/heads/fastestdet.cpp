@@ -30,12 +30,7 @@ class FastestDet final : public Detector {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView& tensor = call.tensors[0];
     const mnnlite_item& item = call.items[slot];
     MNNLITE_TRY(need_net_size(item));

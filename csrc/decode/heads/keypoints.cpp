@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kModes[] = {"heatmap", "regressed", nullptr};
 constexpr const char* kSubpixels[] = {"parabola", "quarter", "none", nullptr};
+constexpr const char* kOrders[] = {"xy", "yx", nullptr};
 constexpr const char* kUnits[] = {"relative", "pixels", nullptr};
 constexpr const char* kActivations[] = {"none", "sigmoid", nullptr};
 constexpr const char* kLayouts[] = {"own", "NCHW", "NHWC", nullptr};
@@ -29,6 +30,7 @@ class Keypoints final : public BuiltIn {
     pixels_ = options.choice("units", kUnits, 1) == 1;
     sigmoid_ = options.choice("activation", kActivations, 0) == 1;
     layout_ = options.choice("layout", kLayouts, 0);
+    swapped_ = options.choice("order", kOrders, 0) == 1;
     per_point_ = options.integer("values", 2, 2, 16);
     confident_ = options.flag("confidence", true) && (!regressed_ || per_point_ > 2);
     score_ = static_cast<float>(options.number("score", 0, -1e30, 1e30));
@@ -63,12 +65,7 @@ class Keypoints final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView view = named(call.tensors[0]);
     const mnnlite_item& item = call.items[slot];
     mnnlite_sink& sink = call.sink;
@@ -84,8 +81,8 @@ class Keypoints final : public BuiltIn {
       float confidence;
       if (regressed_) {
         const float* point = data + int64_t{k} * per_point_;
-        x = static_cast<double>(point[0]) * (pixels_ ? 1 : item.net_width);
-        y = static_cast<double>(point[1]) * (pixels_ ? 1 : item.net_height);
+        x = static_cast<double>(point[swapped_ ? 1 : 0]) * (pixels_ ? 1 : item.net_width);
+        y = static_cast<double>(point[swapped_ ? 0 : 1]) * (pixels_ ? 1 : item.net_height);
         confidence = confident_ ? point[per_point_ - 1] : 1.0f;
       } else {
         confidence = peak(data + int64_t{k} * dims_.height * dims_.width, x, y);
@@ -138,7 +135,7 @@ class Keypoints final : public BuiltIn {
     return bend < 0 ? std::min(std::max((a - c) / (2 * bend), -0.5), 0.5) : 0;
   }
 
-  bool regressed_, pixels_, sigmoid_, confident_;
+  bool regressed_, pixels_, swapped_, sigmoid_, confident_;
   int subpixel_, layout_;
   int32_t per_point_, count_ = 0;
   float score_;

@@ -14,7 +14,7 @@ class Raw final : public BuiltIn {
     plan.kind(MNNLITE_RAW);
     return {};
   }
-  Status run(const Call&) const noexcept override { return {}; }
+  Status run_slot(const Call&, int) const noexcept override { return {}; }
 };
 
 }  // namespace

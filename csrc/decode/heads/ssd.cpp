@@ -87,12 +87,7 @@ class Ssd final : public Detector {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView& scores = call.tensors[1 - box_tensor_];
     MNNLITE_TRY(need_net_size(call.items[slot]));
     const float* score = score_reader_.read(call, scores, slot);

@@ -4,13 +4,15 @@
 #include <cstring>
 
 #include "decode/families.hpp"
+#include "decode/heads/grids.hpp"
 
 namespace mnnlite {
 namespace {
 
-constexpr const char* kVersions[] = {"v3", "v5", "v8", "yolox", "end2end", nullptr};
+constexpr const char* kVersions[] = {"v3", "v5", "v8", "yolox", "end2end", "split", nullptr};
 constexpr const char* kActivations[] = {"usual", "none", "sigmoid", nullptr};
 constexpr const char* kAxes[] = {"auto", "last", "first", nullptr};
+constexpr const char* kOverlaps[] = {"polygon", "gaussian", nullptr};
 constexpr const char* kUnits[] = {"pixels", "relative", nullptr};
 
 }  // namespace
@@ -23,18 +25,28 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
   yolo.points.values = options.integer("point_values", 2, 2, 3);
   yolo.rotated = options.flag("rotated", false);
   yolo.relative = options.choice("units", kUnits, 0) == 1;
+  yolo.detection.nms.gaussian = options.choice("overlap", kOverlaps, 0) == 1;
   yolo.activation = options.choice("activation", kActivations, 0);
   yolo.transposed = options.choice("channels", kAxes, 0);
   yolo.strides = options.numbers("strides");
   yolo.anchors = options.numbers("anchors");
   yolo.columns = options.text("columns", "");
+  yolo.masks = options.flag("masks", false);
+  yolo.mask_room = static_cast<int64_t>(options.number("mask_room", 8, 0, 1024) * 1048576);
+  const int32_t bins = options.integer("bins", 16, 1, 64);
   if (yolo.strides.empty()) yolo.strides = {8, 16, 32};
   for (double stride : yolo.strides)
     if (!(stride >= 1 && stride <= 4096))
       options.fail(Status::error(Code::argument, "yolo: option \"strides\" must hold numbers in [1, 4096], got %g", stride));
-  if (yolo.rotated && (version != 2 || yolo.points.count > 0))
-    options.fail(Status::error(Code::argument, "yolo: rotated boxes are of version \"v8\" and have no points of their own"));
-  if (yolo.points.count > 0 && (version == 3 || version == 4))
+  if (yolo.rotated && ((version != 2 && version != 4) || yolo.points.count > 0 || yolo.masks))
+    options.fail(Status::error(Code::argument, "yolo: rotated boxes are of version \"v8\" or \"end2end\" and have no points or masks of their own"));
+  if (yolo.masks && yolo.points.count > 0)
+    options.fail(Status::error(Code::argument, "yolo: a head has masks or points, not both"));
+  if (version == 5 && yolo.points.count > 0)
+    options.fail(Status::error(Code::argument, "yolo: version \"split\" has no points"));
+  if (yolo.masks && (version == 0 || version == 3 || version == 5))
+    options.fail(Status::error(Code::argument, "yolo: version \"%s\" has no masks", kVersions[version]));
+  if (yolo.points.count > 0 && version == 3)
     options.fail(Status::error(Code::argument, "yolo: version \"%s\" has no points", kVersions[version]));
   if (std::strlen(yolo.columns) > 15)
     options.fail(Status::error(Code::argument, "yolo: option \"columns\" must have at most 15 letters, got \"%s\"", yolo.columns));
@@ -47,7 +59,18 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
     case 1: return make_yolo_anchors(yolo, version == 0);
     case 2: return make_yolo_planes(yolo);
     case 3: return make_yolox(yolo);
-    default: return make_yolo_end2end(yolo);
+    case 4: return make_yolo_end2end(yolo);
+    default: {
+      GridRules rules;
+      rules.family = "yolo";
+      rules.box = bins > 1 ? GridRules::distributions : GridRules::distances;
+      rules.bins = bins;
+      rules.joined = true;
+      rules.offset = 0.5f;
+      rules.sigmoid = yolo.sigmoid(false);
+      rules.strides = read_strides(options, {8, 16, 32});
+      return make_grids(rules, yolo.detection);
+    }
   }
 }
 

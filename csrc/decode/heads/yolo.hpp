@@ -1,10 +1,13 @@
 // The options that all heads of the YOLO family share; each version's way to read its outputs has a file of its own.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 
 #include "decode/common/detections.hpp"
+#include "decode/heads/instance_masks.hpp"
 
 namespace mnnlite {
 
@@ -18,13 +21,37 @@ struct YoloOptions {
   std::vector<double> strides;      // yolox
   std::vector<double> anchors;      // v3, v5 grids: width, height in network pixels, finest grid first
   const char* columns = "";         // end2end
+  bool masks = false;               // coefficients after all else, and prototypes as the second output
+  int64_t mask_room = 0;            // bytes of masks, a slot
 
   bool sigmoid(bool usual) const noexcept { return activation == 0 ? usual : activation == 2; }
 };
 
+// Top-left, top-right, bottom-right, bottom-left of the box before it is turned by its angle (radians, from x to y), scaled
+// by width and height.
+inline void turned_corners(float cx, float cy, float w, float h, float angle, float width, float height, float* corners) noexcept {
+  const double cosine = std::cos(static_cast<double>(angle)), sine = std::sin(static_cast<double>(angle));
+  const double half_width = static_cast<double>(w) / 2, half_height = static_cast<double>(h) / 2;
+  constexpr int kSides[4][2] = {{-1, -1}, {1, -1}, {1, 1}, {-1, 1}};
+  for (int k = 0; k < 4; ++k) {
+    const double x = kSides[k][0] * half_width, y = kSides[k][1] * half_height;
+    corners[2 * k] = static_cast<float>((cx + x * cosine - y * sine) * width);
+    corners[2 * k + 1] = static_cast<float>((cy + x * sine + y * cosine) * height);
+  }
+}
+
+inline void box_around(const float* corners, float* box) noexcept {
+  for (int d = 0; d < 2; ++d) {
+    box[d] = std::min(std::min(corners[d], corners[2 + d]), std::min(corners[4 + d], corners[6 + d]));
+    box[2 + d] = std::max(std::max(corners[d], corners[2 + d]), std::max(corners[4 + d], corners[6 + d]));
+  }
+  if (!std::isfinite(corners[0] + corners[1] + corners[2] + corners[3])) box[0] = NAN;  // min and max lose NaN
+}
+
 class YoloHead : public Detector {
  protected:
-  YoloHead(const YoloOptions& options, int max_tensors) noexcept : Detector("yolo", 1, max_tensors), yolo_(options) {
+  YoloHead(const YoloOptions& options, int max_tensors) noexcept
+      : Detector("yolo", options.masks ? 2 : 1, options.masks ? 2 : max_tensors), yolo_(options) {
     options_ = options.detection;
     points_ = options.points;
   }
@@ -40,7 +67,46 @@ class YoloHead : public Detector {
 
   const char* likely_setting() const noexcept override { return "version, channels, columns or activation (\"sigmoid\")"; }
 
+  // With masks: which of the two outputs are the prototypes, and the room for masks. Boxes are in `boxes_`.
+  Status plan_masks(const TensorView* desc, Plan& plan) noexcept {
+    if (!yolo_.masks) return {};
+    boxes_ = desc[0].rank == 4 && desc[1].rank != 4 ? 1 : 0;
+    return masks_.plan(name(), desc[1 - boxes_], yolo_.mask_room, options_.max_detections, plan);
+  }
+  int32_t coefficients() const noexcept { return masks_.coefficients(); }
+  void begin_masks(const Call& call, int slot) const noexcept {
+    if (masks_.active()) masks_.begin(call, call.tensors[1 - boxes_], slot);
+  }
+  void finish_plan(Plan& plan) const noexcept {
+    if (masks_.active()) plan.kind(MNNLITE_INSTANCES);
+  }
+  // The mask's coefficients of a candidate, as far apart as they lie.
+  struct Weights {
+    const float* first;
+    int64_t step;
+  };
+  virtual Weights weights_of(const Call&, int, const Candidate&) const noexcept { return {nullptr, 0}; }
+
+  Status add_more(const Call& call, int slot, const Candidate& candidate, mnnlite_row& row, More& more) const noexcept override {
+    if (!masks_.active()) return {};
+    const TensorView& prototypes = call.tensors[1 - boxes_];
+    const Weights from = weights_of(call, slot, candidate);
+    float* weights = masks_.scratch(call);
+    for (int32_t c = 0; c < coefficients(); ++c) weights[c] = from.first[c * from.step];
+    switch (masks_.write(call, prototypes, slot, candidate.box, row)) {
+      case InstanceMasks::kWritten: break;
+      case InstanceMasks::kEmpty: more = More::dropped; break;
+      case InstanceMasks::kNoRoom: more = More::no_room; break;
+      case InstanceMasks::kNotFinite:
+        return Status::error(Code::decoder, "yolo: output \"%s\" or the coefficients of candidate %d give a mask that is not finite",
+                             prototypes.name, static_cast<int>(candidate.index));
+    }
+    return {};
+  }
+
   YoloOptions yolo_;
+  InstanceMasks masks_;
+  int boxes_ = 0;  // the output with boxes
 };
 
 std::unique_ptr<Decoder> make_yolo_planes(const YoloOptions& options);             // v8

@@ -33,9 +33,12 @@ class YoloAnchors final : public YoloHead {
   };
 
   Status prepare(const TensorView* desc, int n, Plan& plan) override {
+    MNNLITE_TRY(plan_masks(desc, plan));
+    if (masks_.active()) desc += boxes_, n = 1;
     n_ = n;
     char text[96];
     flat_ = n == 1 && desc[0].rank <= 3;
+    if (masks_.active() && !flat_) return shape_error(desc[0]);
     sigmoid_ = yolo_.sigmoid(!flat_);
     const float cut = options_.score;
     cut_ = sigmoid_ ? logit_of(cut) : cut;
@@ -50,10 +53,11 @@ class YoloAnchors final : public YoloHead {
       parts_ = tensor.dims[2];
       MNNLITE_TRY(readers_[0].plan(name(), tensor, Order::flat, plan));
       grids_[0] = {1, tensor.dims[1], 1, 0, nullptr, 0, parts_, 1};
-      classes_ = parts_ - 5 - points_.total();
+      classes_ = parts_ - 5 - points_.total() - coefficients();
       if (classes_ < 1) return shape_error(desc[0]);
       plan.classes(classes_);
       plan_detections(plan, tensor.dims[1]);
+      finish_plan(plan);
       return {};
     }
     const int32_t per_grid = static_cast<int32_t>(yolo_.anchors.size()) / 2 / n;
@@ -101,23 +105,21 @@ class YoloAnchors final : public YoloHead {
     char text[96];
     if (flat_)
       return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, candidates, %d + classes] is wanted", tensor.name,
-                           describe(tensor, text), static_cast<int>(5 + points_.total()));
+                           describe(tensor, text), static_cast<int>(5 + points_.total() + coefficients()));
     return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, %d x (%d + classes), rows, columns] is wanted, the same classes in all",
                          tensor.name, describe(tensor, text), static_cast<int>(yolo_.anchors.size()) / 2 / n_, static_cast<int>(5 + points_.total()));
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) {
-      Candidate* found = candidates(call);
-      int32_t count = 0;
-      for (int i = 0; i < n_; ++i) MNNLITE_TRY(scan(call, slot, i, found, count));
-      MNNLITE_TRY(emit(call, slot, call.tensors[0], count));
-    }
-    return {};
+  Status run_slot(const Call& call, int slot) const noexcept override {
+    Candidate* found = candidates(call);
+    int32_t count = 0;
+    begin_masks(call, slot);
+    for (int i = 0; i < n_; ++i) MNNLITE_TRY(scan(call, slot, i, found, count));
+    return emit(call, slot, call.tensors[boxes_], count);
   }
 
   Status scan(const Call& call, int slot, int i, Candidate* found, int32_t& count) const noexcept {
-    const TensorView& tensor = call.tensors[i];
+    const TensorView& tensor = call.tensors[boxes_ + i];
     const mnnlite_item& item = call.items[slot];
     const Grid& grid = grids_[i];
     float width, height;
@@ -178,7 +180,7 @@ class YoloAnchors final : public YoloHead {
     const mnnlite_item& item = call.items[slot];
     const int32_t cells = grid.rows * grid.columns, local = candidate.index - grid.first;
     const int32_t a = local / cells, cell = local % cells;
-    const float* at = readers_[i].again(call, call.tensors[i], slot) + a * grid.anchor_step + cell * grid.cell_step;
+    const float* at = readers_[i].again(call, call.tensors[boxes_ + i], slot) + a * grid.anchor_step + cell * grid.cell_step;
     const float scale_x = yolo_.relative && flat_ ? static_cast<float>(item.net_width) : 1.0f;
     const float scale_y = yolo_.relative && flat_ ? static_cast<float>(item.net_height) : 1.0f;
     for (int32_t k = 0; k < points_.total(); ++k) {
@@ -193,6 +195,11 @@ class YoloAnchors final : public YoloHead {
       }
       values[k] = value * (part == 0 ? scale_x : part == 1 ? scale_y : 1.0f);
     }
+  }
+
+  Weights weights_of(const Call& call, int slot, const Candidate& candidate) const noexcept override {
+    const float* head = readers_[0].again(call, call.tensors[boxes_], slot);
+    return {head + int64_t{candidate.index} * parts_ + (parts_ - coefficients()), 1};
   }
 
   bool v3_, flat_ = true, sigmoid_ = false;

@@ -1,7 +1,8 @@
-// Heads whose network suppresses itself: rows of box, score and class. `columns` names what they hold: b the slot of the
-// batch, x y x y the corners, s the score, c the class. YOLOv10 and later give "xyxysc" (THU-MIG/yolov10,
-// nn/modules/head.py v10Detect), YOLOv7's export "bxyxycs" (WongKinYiu/yolov7, models/experimental.py ONNX_ORT),
-// OpenVINO's DetectionOutput "bcsxyxy" with relative corners.
+// Heads whose network suppresses itself: rows of box, score and class, then points or coefficients of masks. `columns` names
+// what they begin with: b the slot of the batch, x y x y the corners or x y w h the middle and size, s the score, c the
+// class, a the angle of a turned box. YOLOv10 and later give "xyxysc" (THU-MIG/yolov10, nn/modules/head.py v10Detect), with
+// angles "xywhsca" (ultralytics, nn/modules/head.py OBB26), YOLOv7's export "bxyxycs" (WongKinYiu/yolov7,
+// models/experimental.py ONNX_ORT), OpenVINO's DetectionOutput "bcsxyxy" with relative corners.
 #include <cmath>
 #include <cstring>
 
@@ -21,37 +22,49 @@ class YoloEnd2End final : public YoloHead {
   }
 
  private:
+  enum { kSlot, kScore, kClass, kX1, kY1, kX2, kY2, kAngle, kFields };
+
   Status prepare(const TensorView* desc, int, Plan& plan) override {
-    const TensorView& tensor = desc[0];
+    MNNLITE_TRY(plan_masks(desc, plan));
+    const TensorView& tensor = desc[boxes_];
     char text[96];
     parts_ = tensor.rank > 1 ? tensor.dims[tensor.rank - 1] : 0;
-    const char* columns = *columns_ ? columns_ : parts_ == 7 ? "bxyxycs" : "xyxysc";
+    const int32_t more = (yolo_.rotated ? 0 : points_.total()) + coefficients();
+    const char* columns = *columns_ ? columns_ : yolo_.rotated ? "xywhsca" : parts_ - more == 7 ? "bxyxycs" : "xyxysc";
     const int32_t wanted = static_cast<int32_t>(std::strlen(columns));
     std::memset(where_, -1, sizeof where_);
-    int corners = 0;
-    for (int32_t i = 0; i < wanted; ++i) switch (columns[i]) {
-        case 'b': where_[0] = i; break;
-        case 's': where_[1] = i; break;
-        case 'c': where_[2] = i; break;
-        case 'x':
-        case 'y':
-          if (corners < 4 && (columns[i] == 'x') == (corners % 2 == 0)) where_[3 + corners++] = i;
-          break;
+    sized_ = std::strchr(columns, 'w') != nullptr;
+    for (int32_t i = 0; i < wanted; ++i) {
+      const int second = sized_ ? 0 : 2;  // x y x y: the second pair is the other corner
+      switch (columns[i]) {
+        case 'b': where_[kSlot] = i; break;
+        case 's': where_[kScore] = i; break;
+        case 'c': where_[kClass] = i; break;
+        case 'a': where_[kAngle] = i; break;
+        case 'x': where_[where_[kX1] < 0 ? kX1 : kX1 + second] = i; break;
+        case 'y': where_[where_[kY1] < 0 ? kY1 : kY1 + second] = i; break;
+        case 'w': where_[kX2] = i; break;
+        case 'h': where_[kY2] = i; break;
         default: break;
       }
-    if (where_[1] < 0 || where_[2] < 0 || corners != 4)
-      return Status::error(Code::decoder, "yolo: columns \"%s\" must have x y x y, s and c (and may have b)", columns);
-    if (parts_ != wanted || pack_of(layout_of(tensor)) > 1)
-      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, rows of the %d numbers \"%s\" are wanted", tensor.name,
-                           describe(tensor, text), static_cast<int>(wanted), columns);
+    }
+    bool whole = (where_[kAngle] >= 0) == yolo_.rotated && (sized_ || !yolo_.rotated);
+    for (int field = kScore; field <= kY2; ++field) whole = whole && where_[field] >= 0;
+    if (!whole)
+      return Status::error(Code::decoder, "yolo: columns \"%s\" must have x y x y or x y w h, s and c (and may have b; turned boxes have w, h and a)",
+                           columns);
+    if (parts_ != wanted + more || pack_of(layout_of(tensor)) > 1)
+      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, rows of the %d numbers \"%s\" and %d more are wanted", tensor.name,
+                           describe(tensor, text), static_cast<int>(wanted), columns, static_cast<int>(more));
+    first_more_ = wanted;
     // Rows that name their slot, and rows without a batch, are read as one list.
-    listed_ = where_[0] >= 0 || tensor.rank == 2;
+    listed_ = where_[kSlot] >= 0 || tensor.rank == 2;
     TensorView view = tensor;
     if (listed_) {
       int32_t count = 1;
       for (int axis = 0; axis < tensor.rank - 1; ++axis) count *= tensor.dims[axis];
       view.rank = 1, view.dims[0] = count * parts_;
-      if (where_[0] < 0 && plan.max_items() > 1)
+      if (where_[kSlot] < 0 && plan.max_items() > 1)
         return Status::error(Code::decoder, "yolo: output \"%s\" is %s, whose rows do not say which of %d items they are of", tensor.name,
                              describe(tensor, text), plan.max_items());
       MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan, 1));
@@ -60,41 +73,72 @@ class YoloEnd2End final : public YoloHead {
     }
     count_ = reader_.per_slot() / parts_;
     plan_detections(plan, count_);
+    finish_plan(plan);
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
-    const TensorView& tensor = call.tensors[0];
+  Status run_slot(const Call& call, int slot) const noexcept override {
+    const TensorView& tensor = call.tensors[boxes_];
+    begin_masks(call, slot);
     float width, height;
     MNNLITE_TRY(units(call.items[slot], width, height));
     const float* at = reader_.read(call, tensor, listed_ ? 0 : slot);
     Candidate* found = candidates(call);
     int32_t count = 0;
     for (int32_t i = 0; i < count_; ++i, at += parts_) {
-      const float score = at[where_[1]];
-      if (!std::isfinite(score)) return not_finite(tensor, slot, at + where_[1], 1);
-      if (!(score > options_.score) || (where_[0] >= 0 && at[where_[0]] != static_cast<float>(slot))) continue;
-      const float class_id = at[where_[2]];
+      const float score = at[where_[kScore]];
+      if (!std::isfinite(score)) return not_finite(tensor, slot, at + where_[kScore], 1);
+      if (!(score > options_.score) || (where_[kSlot] >= 0 && at[where_[kSlot]] != static_cast<float>(slot))) continue;
+      const float class_id = at[where_[kClass]];
       if (names() > 0 && class_id >= static_cast<float>(names()))
         return Status::error(Code::decoder, "yolo: output \"%s\" gives row %d the class %g, but there are %d names of classes; likely columns", tensor.name,
                              static_cast<int>(i), static_cast<double>(class_id), static_cast<int>(names()));
       if (!(class_id >= 0 && class_id < 16777216.0f))
         return Status::error(Code::decoder, "yolo: output \"%s\" gives row %d the class %g; a whole number from 0 is wanted", tensor.name,
                              static_cast<int>(i), static_cast<double>(class_id));
-      found[count++] = {score, static_cast<int32_t>(class_id), i,
-                        {at[where_[3]] * width, at[where_[4]] * height, at[where_[5]] * width, at[where_[6]] * height}};
+      Candidate& candidate = found[count++];
+      candidate = {score, static_cast<int32_t>(class_id), i, {}};
+      if (yolo_.rotated) {
+        float corners[8];
+        corners_of(at, width, height, corners);
+        box_around(corners, candidate.box);
+        continue;
+      }
+      const float x = at[where_[kX1]], y = at[where_[kY1]], w = at[where_[kX2]], h = at[where_[kY2]];
+      candidate.box[0] = (sized_ ? x - w * 0.5f : x) * width, candidate.box[1] = (sized_ ? y - h * 0.5f : y) * height;
+      candidate.box[2] = (sized_ ? x + w * 0.5f : w) * width, candidate.box[3] = (sized_ ? y + h * 0.5f : h) * height;
     }
     return emit(call, slot, tensor, count);
   }
 
+  void corners_of(const float* row, float width, float height, float* corners) const noexcept {
+    turned_corners(row[where_[kX1]], row[where_[kY1]], row[where_[kX2]], row[where_[kY2]], row[where_[kAngle]], width, height, corners);
+  }
+
+  const float* row_of(const Call& call, int slot, const Candidate& candidate) const noexcept {
+    return reader_.again(call, call.tensors[boxes_], listed_ ? 0 : slot) + int64_t{candidate.index} * parts_;
+  }
+
+  void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
+    const float* row = row_of(call, slot, candidate);
+    const mnnlite_item& item = call.items[slot];
+    const float width = yolo_.relative ? static_cast<float>(item.net_width) : 1.0f;
+    const float height = yolo_.relative ? static_cast<float>(item.net_height) : 1.0f;
+    if (yolo_.rotated) return corners_of(row, width, height, values);
+    for (int32_t k = 0; k < points_.total(); ++k) {
+      const int32_t part = k % points_.values;
+      values[k] = row[first_more_ + k] * (part == 0 ? width : part == 1 ? height : 1.0f);
+    }
+  }
+
+  Weights weights_of(const Call& call, int slot, const Candidate& candidate) const noexcept override {
+    return {row_of(call, slot, candidate) + first_more_ + points_.total(), 1};
+  }
+
   char columns_[16] = {};
-  int32_t where_[7] = {};  // of slot, score, class, x1, y1, x2, y2
-  bool listed_ = false;
+  int32_t where_[kFields] = {};
+  int32_t first_more_ = 0;
+  bool listed_ = false, sized_ = false;
   Reader reader_;
   int32_t parts_ = 0, count_ = 0;
 };

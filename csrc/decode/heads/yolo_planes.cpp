@@ -17,18 +17,20 @@ class YoloPlanes final : public YoloHead {
  public:
   explicit YoloPlanes(const YoloOptions& options) noexcept : YoloHead(options, 1), sigmoid_(options.sigmoid(false)) {
     cut_ = sigmoid_ ? logit_of(options_.score) : options_.score;
+    if (!options.masks) batched_rank(3);
   }
 
  private:
   static constexpr int32_t kBlock = 1024;  // candidates looked at together
 
   Status prepare(const TensorView* desc, int, Plan& plan) override {
-    const TensorView& tensor = desc[0];
+    MNNLITE_TRY(plan_masks(desc, plan));
+    const TensorView& tensor = desc[boxes_];
     // Axes of 1 after the first mean nothing.
     int32_t axes[MNNLITE_MAX_RANK], n = 0;
     for (int axis = 1; axis < tensor.rank; ++axis)
       if (tensor.dims[axis] > 1 || (tensor.rank == 3)) axes[n++] = tensor.dims[axis];
-    const int32_t extra = yolo_.rotated ? 1 : points_.total();
+    const int32_t extra = (yolo_.rotated ? 1 : points_.total()) + coefficients();
     char text[96];
     if (n == 2) {
       const auto fits = [&](int32_t channels) { return names() > 0 && channels - 4 - extra == names(); };
@@ -50,16 +52,13 @@ class YoloPlanes final : public YoloHead {
     index_ = plan.scratch<int32_t>(kBlock);
     hits_ = plan.scratch<int32_t>(kBlock);
     plan_detections(plan, count_);
+    finish_plan(plan);
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
-    const TensorView& tensor = call.tensors[0];
+  Status run_slot(const Call& call, int slot) const noexcept override {
+    const TensorView& tensor = call.tensors[boxes_];
+    begin_masks(call, slot);
     float width, height;
     MNNLITE_TRY(units(call.items[slot], width, height));
     const float* head = reader_.read(call, tensor, slot);
@@ -96,11 +95,7 @@ class YoloPlanes final : public YoloHead {
     if (yolo_.rotated) {
       float corners[8];
       corners_of(head, i, width, height, corners);
-      for (int d = 0; d < 2; ++d) {
-        out.box[d] = std::min(std::min(corners[d], corners[2 + d]), std::min(corners[4 + d], corners[6 + d]));
-        out.box[2 + d] = std::max(std::max(corners[d], corners[2 + d]), std::max(corners[4 + d], corners[6 + d]));
-      }
-      if (!std::isfinite(corners[0] + corners[1] + corners[2] + corners[3])) out.box[0] = NAN;  // min and max lose NaN
+      box_around(corners, out.box);
       return;
     }
     const float cx = at(head, i, 0), cy = at(head, i, 1), w = at(head, i, 2), h = at(head, i, 3);
@@ -108,20 +103,12 @@ class YoloPlanes final : public YoloHead {
     out.box[2] = (cx + w * 0.5f) * width, out.box[3] = (cy + h * 0.5f) * height;
   }
 
-  // Top-left, top-right, bottom-right, bottom-left of the box before it is turned by its angle (radians, from x to y).
   void corners_of(const float* head, int32_t i, float width, float height, float* corners) const noexcept {
-    const double angle = at(head, i, channels_ - 1);
-    const double cosine = std::cos(angle), sine = std::sin(angle);
-    const double cx = at(head, i, 0), cy = at(head, i, 1), w = at(head, i, 2) / 2, h = at(head, i, 3) / 2;
-    constexpr int kSides[4][2] = {{-1, -1}, {1, -1}, {1, 1}, {-1, 1}};
-    for (int k = 0; k < 4; ++k) {
-      corners[2 * k] = static_cast<float>((cx + kSides[k][0] * w * cosine - kSides[k][1] * h * sine) * width);
-      corners[2 * k + 1] = static_cast<float>((cy + kSides[k][0] * w * sine + kSides[k][1] * h * cosine) * height);
-    }
+    turned_corners(at(head, i, 0), at(head, i, 1), at(head, i, 2), at(head, i, 3), at(head, i, channels_ - 1), width, height, corners);
   }
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
-    const float* head = reader_.again(call, call.tensors[0], slot);
+    const float* head = reader_.again(call, call.tensors[boxes_], slot);
     const mnnlite_item& item = call.items[slot];
     const float width = yolo_.relative ? static_cast<float>(item.net_width) : 1.0f;
     const float height = yolo_.relative ? static_cast<float>(item.net_height) : 1.0f;
@@ -130,6 +117,13 @@ class YoloPlanes final : public YoloHead {
       const int32_t part = k % points_.values;
       values[k] = at(head, candidate.index, 4 + classes_ + k) * (part == 0 ? width : part == 1 ? height : 1.0f);
     }
+  }
+
+  Weights weights_of(const Call& call, int slot, const Candidate& candidate) const noexcept override {
+    const float* head = reader_.again(call, call.tensors[boxes_], slot);
+    const int64_t first = channels_ - coefficients();
+    if (last_) return {head + int64_t{candidate.index} * channels_ + first, 1};
+    return {head + first * count_ + candidate.index, count_};
   }
 
   bool sigmoid_, last_ = false;

@@ -22,6 +22,7 @@ class YoloFastestV2 final : public Detector {
  public:
   explicit YoloFastestV2(Options& options) : Detector("yolofastestv2", 1, kMostGrids) {
     options_.score = 0.3f;
+    batched_rank(4);
     options_.read(options);
     anchors_ = options.numbers("anchors");
     layout_ = options.choice("layout", kLayouts, 0);
@@ -60,14 +61,12 @@ class YoloFastestV2 final : public Detector {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) {
-      MNNLITE_TRY(need_net_size(call.items[slot]));
-      Candidate* found = candidates(call);
-      int32_t count = 0;
-      for (int i = 0; i < n_; ++i) MNNLITE_TRY(scan(call, slot, i, found, count));
-      MNNLITE_TRY(emit(call, slot, call.tensors[0], count));
-    }
+  Status run_slot(const Call& call, int slot) const noexcept override {
+    MNNLITE_TRY(need_net_size(call.items[slot]));
+    Candidate* found = candidates(call);
+    int32_t count = 0;
+    for (int i = 0; i < n_; ++i) MNNLITE_TRY(scan(call, slot, i, found, count));
+    MNNLITE_TRY(emit(call, slot, call.tensors[0], count));
     return {};
   }
 

@@ -136,14 +136,6 @@ double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, 
   return sum;
 }
 
-Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t height) noexcept {
-  Mapping mapping;
-  std::copy(item.to_frame, item.to_frame + 9, mapping.m);
-  if (item.net_width < 1 || item.net_height < 1) return mapping;
-  return Mapping::compose(mapping, Mapping::scale_shift(static_cast<double>(item.net_width) / width,
-                                                        static_cast<double>(item.net_height) / height, 0, 0));
-}
-
 void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height, uint8_t* map) noexcept {
   // A projective image of a convex quadrilateral is convex, so the frame holds every pixel if it holds the corners.
   bool all = true;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/mapping.hpp"
+#include "decode/common/frame_box.hpp"
 #include "decode/common/family.hpp"
 #include "decode/common/options.hpp"
 #include "decode/common/reader.hpp"
@@ -58,9 +59,6 @@ class ClassMapper {
   ImageDims dims_;
   Reader reader_;
 };
-
-// Pixel of a width x height map -> frame pixel.
-Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t height) noexcept;
 
 // Pixels of the map whose centre lies outside the frame (a letterbox's bars) become kIgnoreLabel.
 void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height, uint8_t* map) noexcept;

@@ -39,12 +39,7 @@ class RowLanes final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const mnnlite_item& item = call.items[slot];
     const float* head = reader_.read(call, call.tensors[0], slot);
     MNNLITE_TRY(check_finite(call.tensors[0], slot, head, reader_.per_slot()));

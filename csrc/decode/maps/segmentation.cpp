@@ -37,8 +37,6 @@ class Segmentation final : public BuiltIn {
     if (over_frame_) {
       plan.depends_on_frame();
       pixels = int64_t{plan.frame_width()} * plan.frame_height();
-      frame_pixels_ = pixels;
-      frame_width_ = plan.frame_width();
       map_ = plan.scratch<uint8_t>(area);
       columns_ = plan.scratch<int32_t>(plan.frame_width());
     }
@@ -56,12 +54,7 @@ class Segmentation final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView& tensor = call.tensors[0];
     const mnnlite_item& item = call.items[slot];
     mnnlite_sink& sink = call.sink;
@@ -80,10 +73,6 @@ class Segmentation final : public BuiltIn {
       for (int c = 0; c < 256; ++c) sums[c] = extents[c].count > 0 ? sums[c] / static_cast<double>(extents[c].count) : 0;
     int32_t out_width = width, out_height = height;
     if (over_frame_) {
-      if (item.frame_width > frame_width_ || int64_t{item.frame_width} * item.frame_height > frame_pixels_)
-        return Status::error(Code::decoder, "%s was planned for frames of up to %lld pixels and %d columns, got %dx%d; plan again",
-                             name(), static_cast<long long>(frame_pixels_), static_cast<int>(frame_width_),
-                             static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
       Mapping back;
       if (!to_frame.inverse(back)) return Status::error(Code::decoder, "%s: the mapping of item %d cannot be inverted", name(), slot);
       if (!linear_) {
@@ -139,8 +128,6 @@ class Segmentation final : public BuiltIn {
   BilinearUpsampler spread_;
   bool over_frame_ = false, linear_ = false;
   int32_t skip_ = -1;
-  int64_t frame_pixels_ = 0;
-  int32_t frame_width_ = 0;
   size_t extents_ = 0, sums_ = 0, map_ = 0, columns_ = 0;
 };
 

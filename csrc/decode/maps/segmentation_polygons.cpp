@@ -46,12 +46,7 @@ class SegmentationPolygons final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView& tensor = call.tensors[0];
     const mnnlite_item& item = call.items[slot];
     const int32_t width = mapper_.width(), height = mapper_.height();

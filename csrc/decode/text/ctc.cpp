@@ -25,6 +25,7 @@ class Ctc final : public BuiltIn {
     softmax_ = options.choice("activation", kActivations, 0) == 1;
     blank_last_ = options.choice("blank", kBlanks, 0) == 1;
     time_first_ = options.choice("first_axis", kAxes, 0) == 1;
+    symbols_first_ = options.flag("symbols_first", false);
     score_ = options.probability("score", 0);
     keep_empty_ = options.flag("keep_empty", false);
     const char* keys = options.text("keys", "");
@@ -43,6 +44,15 @@ class Ctc final : public BuiltIn {
  private:
   Status prepare(const TensorView* desc, int, Plan& plan) override {
     char text[96];
+    if (symbols_first_) {
+      if ((desc[0].rank != 2 && desc[0].rank != 3) || pack_of(layout_of(desc[0])) > 1)
+        return Status::error(Code::decoder, "ctc: output \"%s\" is %s, with symbols_first [N, symbols, steps] is wanted", desc[0].name,
+                             describe(desc[0], text));
+      const TensorView view = upright(desc[0]);
+      classes_ = view.dims[1], steps_ = view.dims[3];
+      MNNLITE_TRY(reader_.plan(name(), view, Order::hwc, plan));
+      return plan_texts(view, plan);
+    }
     const TensorView& tensor = desc[0];
     if (tensor.rank < 2 || tensor.rank > 4)
       return Status::error(Code::decoder, "ctc: output \"%s\" is %s, [N, steps, symbols] is wanted", tensor.name, describe(tensor, text));
@@ -68,6 +78,20 @@ class Ctc final : public BuiltIn {
       MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, plan));
       steps_ = reader_.per_slot() / classes_;
     }
+    return plan_texts(tensor, plan);
+  }
+
+  // [N, symbols, 1, steps], whose pixels are the steps.
+  static TensorView upright(const TensorView& tensor) noexcept {
+    TensorView view = tensor;
+    const int32_t first = tensor.rank == 3 ? 1 : 0;
+    const int32_t dims[4] = {first ? tensor.dims[0] : 1, tensor.dims[first], 1, tensor.dims[first + 1]};
+    std::copy(dims, dims + 4, view.dims);
+    view.rank = 4, view.layout = MNNLITE_NCHW;
+    return view;
+  }
+
+  Status plan_texts(const TensorView& tensor, Plan& plan) noexcept {
     if (classes_ < 2 || (!symbols_.empty() && static_cast<int64_t>(symbols_.size()) + 1 != classes_))
       return Status::error(Code::decoder, "ctc: output \"%s\" has %d symbols with the blank, but there are %zu keys", tensor.name,
                            static_cast<int>(classes_), symbols_.size());
@@ -79,15 +103,11 @@ class Ctc final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     mnnlite_sink& sink = call.sink;
     const TensorView& tensor = call.tensors[0];
-    const float* step = reader_.read(call, tensor, time_first_ || tensor.rank == 2 ? 0 : slot);
+    const float* step = symbols_first_ ? reader_.read(call, upright(tensor), slot)
+                                       : reader_.read(call, tensor, time_first_ || tensor.rank == 2 ? 0 : slot);
     mnnlite_row row{};
     row.item = call.items[slot].item;
     row.class_id = row.parent = -1;
@@ -155,7 +175,7 @@ class Ctc final : public BuiltIn {
     return box_in_frame(mapping, item, whole, true, box);
   }
 
-  bool softmax_, blank_last_, time_first_, keep_empty_;
+  bool softmax_, blank_last_, time_first_, symbols_first_, keep_empty_;
   float score_;
   std::vector<std::string> symbols_;
   int32_t longest_ = 0;

@@ -49,12 +49,7 @@ class DbText final : public BuiltIn {
     return {};
   }
 
-  Status run(const Call& call) const noexcept override {
-    for (int slot = 0; slot < call.n_items; ++slot) MNNLITE_TRY(run_slot(call, slot));
-    return {};
-  }
-
-  Status run_slot(const Call& call, int slot) const noexcept {
+  Status run_slot(const Call& call, int slot) const noexcept override {
     const float* probability = reader_.read(call, call.tensors[0], slot);
     const int64_t area = int64_t{dims_.height} * dims_.width;
     MNNLITE_TRY(check_finite(call.tensors[0], slot, probability, area));

@@ -18,10 +18,12 @@
 extern "C" {
 #endif
 
-/* Changes only when an existing field changes its meaning; new fields go to the end and are
- * announced by struct_size. */
-#define MNNLITE_DECODER_ABI 1
-#define MNNLITE_DECODER_CAPSULE "mnnlite_decoder_v1"
+/* Tensors, items, rows and options travel as arrays and sinks and needs are filled by both sides, so another struct is
+ * another number, and another number another capsule: a decoder that was built against an older header is refused, with
+ * the words "rebuild it", and never read. Only the table of functions may grow within a number, at its end, which
+ * struct_size tells. Version 2: rows have left, top and channels; instances, maps and numbers are kinds. */
+#define MNNLITE_DECODER_ABI 2
+#define MNNLITE_DECODER_CAPSULE "mnnlite_decoder_v2"
 #define MNNLITE_MAX_RANK 6
 #define MNNLITE_TEXT 240
 
@@ -78,7 +80,10 @@ enum mnnlite_kind {
   MNNLITE_POLYLINES = 5,
   MNNLITE_KEYPOINTS = 6,
   MNNLITE_TEXTS = 7,
-  MNNLITE_EMBEDDINGS = 8
+  MNNLITE_EMBEDDINGS = 8,
+  MNNLITE_INSTANCES = 9,
+  MNNLITE_MAPS = 10,
+  MNNLITE_MEASUREMENTS = 11
 };
 
 /* One result. Every kind uses item, class_id and score; what else is filled depends on the kind:
@@ -91,6 +96,13 @@ enum mnnlite_kind {
  *   texts       box, chars; values: 4 corners as x, y pairs (top-left, top-right, bottom-right, bottom-left), then
  *               one confidence per character
  *   embeddings  values: the vector
+ *   instances   box, area (pixels that are set); pixels: a bit for each pixel of the frame in the rectangle that begins at
+ *               left, top and is width x height large. Its rows lie (width + 7) / 8 bytes apart, the leftmost pixel is a
+ *               byte's highest bit, bits beyond the width are 0
+ *   maps        box: what of the frame it covers; values: 9 numbers, 3x3 row-major, pixel of the map -> frame pixel, then
+ *               channels planes of width x height numbers, row by row; or those 9 numbers alone and the map in pixels:
+ *               height x width x channels bytes, channels side by side, a picture
+ *   measurements  values: what the network says in its own unit (an age, three angles)
  * Ranges index the sink's pools. Coordinates are pixels of the whole frame. Every number is finite. */
 typedef struct mnnlite_row {
   int32_t item;
@@ -101,7 +113,10 @@ typedef struct mnnlite_row {
   int32_t first_char, char_count;
   int32_t first_pixel, width, height;
   int32_t parent;         /* polygons: row of the outer ring of a hole, else -1 */
-  float area;             /* masks, polygons: frame pixels squared */
+  float area;             /* masks, polygons, instances: frame pixels squared */
+  int32_t left, top;      /* instances: pixel of the frame where the mask begins */
+  int32_t channels;       /* maps */
+  int32_t reserved;
 } mnnlite_row;
 
 /* Where results go: pools of the caller's memory. A decoder writes at most `capacity` of each and
@@ -159,15 +174,15 @@ typedef void (*mnnlite_destroy)(void* self);
 
 /* What a plug-in hands over: the pointer of a PyCapsule named MNNLITE_DECODER_CAPSULE, which is the
  * attribute __mnnlite_decoder__ of some Python object. The struct must live as long as the capsule. */
-typedef struct mnnlite_decoder_v1 {
+typedef struct mnnlite_decoder_v2 {
   uint32_t abi_version;   /* MNNLITE_DECODER_ABI */
-  uint32_t struct_size;   /* sizeof(mnnlite_decoder_v1) as the decoder was compiled */
+  uint32_t struct_size;   /* sizeof(mnnlite_decoder_v2) as the decoder was compiled */
   const char* name;       /* for error texts */
   mnnlite_create create;
   mnnlite_plan plan;
   mnnlite_decode decode;
   mnnlite_destroy destroy;
-} mnnlite_decoder_v1;
+} mnnlite_decoder_v2;
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mnnlite.reference.decode import frame_box
+from mnnlite.reference.decode import frame_box, instances
 from mnnlite.reference.decode import nms as _nms
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Found(NamedTuple):
     points: NDArray[np.float32]
     found: int
     truncated: bool
+    masks: tuple[instances.Cut, ...] = ()
 
 
 class Candidates(NamedTuple):
@@ -33,6 +34,8 @@ class Candidates(NamedTuple):
     class_ids: NDArray[np.int32]
     source: NDArray[np.int32]
     points: NDArray[np.float32] | None = None
+    weights: NDArray[np.float32] | None = None  # of masks
+    prototypes: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -60,12 +63,14 @@ def emit(
     top_k: int = 1000,
     clip: bool = True,
     rotated: bool = False,
+    overlap: str = "polygon",
 ) -> Found:
     """Suppress within each slot, place the boxes in the frame, drop those of which nothing is left, keep the best."""
     rows: list[tuple[NDArray[np.float32], np.float32, int, int, NDArray[np.float32]]] = []
+    masks: list[instances.Cut] = []
     found, truncated = 0, False
     for item, candidates in slots:
-        boxes, scores, class_ids, source, points = candidates
+        boxes, scores, class_ids, source, points, weights, prototypes = candidates
         truncated |= len(scores) > top_k
         if nms == "soft":
             index, now = _nms.soft(
@@ -79,7 +84,16 @@ def emit(
         else:
             corners = points if rotated else None
             index = _nms.nms(
-                boxes, scores, class_ids, iou, index=source, agnostic=agnostic, top_k=top_k, corners=corners
+                boxes,
+                scores,
+                class_ids,
+                iou,
+                index=source,
+                agnostic=agnostic,
+                top_k=top_k,
+                corners=corners,
+                fast=nms == "fast",
+                gaussian=overlap == "gaussian",
             )
             left = _nms.Survivors(index, scores[index], boxes[index], None if points is None else points[index])
         written = 0
@@ -87,11 +101,18 @@ def emit(
             corners_xyxy = frame_box.box(item, left.boxes[n], clip)
             if corners_xyxy is None:
                 continue
+            mask = None
+            if written < max_detections and weights is not None and prototypes is not None:
+                mask = instances.cut(item, prototypes, weights[survivor], left.boxes[n], corners_xyxy)
+                if mask is None:
+                    continue
             found += 1
             if written == max_detections:
                 truncated = True
                 continue
             written += 1
+            if mask is not None:
+                masks.append(mask)
             mapped = np.empty((0, 2), np.float32)
             if left.points is not None:
                 mapped = left.points[n].copy()
@@ -106,4 +127,5 @@ def emit(
         np.stack([row[4] for row in rows]) if rows else np.empty((0, 0, 2), np.float32),
         found,
         truncated,
+        tuple(masks),
     )

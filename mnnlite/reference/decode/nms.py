@@ -71,6 +71,32 @@ def quad_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return shared / (area_a + abs(signed_b) - shared)
 
 
+def gaussian_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """How alike the Gaussians of two parallelograms (4, 2) are: ProbIoU, 1 - the Hellinger distance.
+
+    Source: Llerena et al. 2021, equations 4 to 9; the small numbers are those of ultralytics, utils/metrics.py.
+    """
+    tiny = 1e-7
+
+    def covariance(q: NDArray[np.float64]) -> NDArray[np.float64]:
+        sides = np.stack([q[1] - q[0], q[3] - q[0]], axis=1)
+        product: NDArray[np.float64] = sides @ sides.T
+        return product / 12  # of a uniform distribution
+
+    p, q = np.asarray(a, np.float64).reshape(4, 2), np.asarray(b, np.float64).reshape(4, 2)
+    one, other = covariance(p), covariance(q)
+    (xx, xy), (_, yy) = one + other
+    dx, dy = (p[0] + p[2]) / 2 - (q[0] + q[2]) / 2
+    determinant = xx * yy - xy * xy
+    apart = ((xx * dy**2 + yy * dx**2) / 4 - xy * dx * dy / 2) / (determinant + tiny)
+    if not apart < 100:
+        return 0.0
+    single = [max(m[0, 0] * m[1, 1] - m[0, 1] ** 2, 0.0) for m in (one, other)]
+    shapes = np.log(determinant / (4 * np.sqrt(single[0] * single[1]) + tiny) + tiny) / 2
+    distance = min(max(apart + shapes, tiny), 100.0)
+    return float(1 - np.sqrt(1 - np.exp(-distance) + tiny))
+
+
 def order(scores: NDArray[np.float32], class_ids: NDArray[np.int32], index: NDArray[np.int32]) -> NDArray[np.intp]:
     """Better score first, then lower index, then lower class: the one order of candidates everywhere."""
     return np.lexsort((class_ids, index, -scores))
@@ -86,11 +112,15 @@ def nms(
     agnostic: bool = False,
     top_k: int = 1000,
     corners: NDArray[np.float32] | None = None,
+    fast: bool = False,
+    gaussian: bool = False,
 ) -> NDArray[np.intp]:
     """Greedy suppression: which of the (N, 4) boxes survive, best first.
 
     A box goes if one that was kept, of the same class unless `agnostic`, overlaps it by more than `iou`. Only the best
-    `top_k` enter. Ties go to the lower `index`. With `corners` (N, 4, 2) the overlap is that of the quadrilaterals.
+    `top_k` enter. Ties go to the lower `index`. With `corners` (N, 4, 2) the overlap is that of the quadrilaterals,
+    or with `gaussian` that of their Gaussians. `fast` (Bolya et al. 2019, YOLACT, section 3.3): boxes that went suppress
+    others too. Nothing goes at an `iou` of 1.
     """
     if index is None:
         index = np.arange(len(boxes), dtype=np.int32)
@@ -98,11 +128,17 @@ def nms(
     def over(a: int, b: int) -> bool:
         if corners is None:
             return overlaps(boxes[a], boxes[b], iou)
+        if gaussian:
+            return bool(gaussian_iou(corners[a], corners[b]) > _F(iou))
         return overlaps(boxes[a], boxes[b], 0) and bool(_F(quad_iou(corners[a], corners[b])) > _F(iou))
 
+    ranked = order(scores, class_ids, index)[:top_k]
+    if iou >= 1 and not fast:
+        return ranked
     kept: list[int] = []
-    for candidate in order(scores, class_ids, index)[:top_k].tolist():
-        if not any((agnostic or class_ids[k] == class_ids[candidate]) and over(k, candidate) for k in kept):
+    for n, candidate in enumerate(ranked.tolist()):
+        better = ranked[:n].tolist() if fast else kept
+        if not any((agnostic or class_ids[k] == class_ids[candidate]) and over(k, candidate) for k in better):
             kept.append(candidate)
     return np.array(kept, np.intp)
 

@@ -30,12 +30,31 @@ def _corners(centre: NDArray[np.float32], extent: NDArray[np.float32]) -> NDArra
     return np.concatenate([centre - half, centre + half], axis=-1).astype(_F)
 
 
+def _turned(
+    cx: NDArray[np.float32],
+    cy: NDArray[np.float32],
+    width: NDArray[np.float32],
+    height: NDArray[np.float32],
+    angle: NDArray[np.float32],
+    size: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(N, 4, 2): top-left, top-right, bottom-right, bottom-left of boxes before they are turned by their angle."""
+    turn = angle.astype(np.float64)
+    sides = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    w, h = width.astype(np.float64) / 2, height.astype(np.float64) / 2
+    x = cx + sides[:, :1] * (w * np.cos(turn)) - sides[:, 1:] * (h * np.sin(turn))
+    y = cy + sides[:, :1] * (w * np.sin(turn)) + sides[:, 1:] * (h * np.cos(turn))
+    return (np.stack([x, y], axis=-1).transpose(1, 0, 2) * size).astype(_F)
+
+
 def _select(
     boxes: NDArray[np.float32],
     final: NDArray[np.float32],
     class_ids: NDArray[np.intp],
     passing: NDArray[np.bool_],
     points: NDArray[np.float32] | None = None,
+    weights: NDArray[np.float32] | None = None,
+    prototypes: NDArray[np.float32] | None = None,
 ) -> Candidates:
     index = np.flatnonzero(passing)
     return Candidates(
@@ -44,6 +63,8 @@ def _select(
         class_ids[index].astype(np.int32),
         index.astype(np.int32),
         None if points is None else points[index].astype(_F),
+        None if weights is None else weights[index].astype(_F),
+        prototypes,
     )
 
 
@@ -61,12 +82,14 @@ def decode_v8(
     points: int = 0,
     point_values: int = 2,
     rotated: bool = False,
+    prototypes: NDArray[np.float32] | None = None,
     **options: Any,
 ) -> Found:
-    """(N, 4 + C + extra, A): box centre and size, class scores, then points or an angle; no objectness."""
+    """(N, 4 + C + extra, A): box centre and size, class scores, then points, an angle or coefficients of masks."""
     slots = []
-    for head, item in zip(np.asarray(output, _F), items, strict=False):
-        extra = 1 if rotated else points * point_values
+    for slot, (head, item) in enumerate(zip(np.asarray(output, _F), items, strict=False)):
+        masks = None if prototypes is None else prototypes[slot]
+        extra = 1 if rotated else points * point_values if masks is None else len(masks)
         scores = head[4 : len(head) - extra]
         class_ids, best = scores.argmax(axis=0), scores.max(axis=0)
         size = _size(item, units)
@@ -76,16 +99,12 @@ def decode_v8(
             marks = head[len(head) - extra :].T.reshape(-1, points, point_values).copy()
             marks[..., :2] *= size
         if rotated:
-            angle = head[-1].astype(np.float64)
-            sides = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
-            w, h = head[2].astype(np.float64) / 2, head[3].astype(np.float64) / 2
-            x = head[0] + sides[:, :1] * (w * np.cos(angle)) - sides[:, 1:] * (h * np.sin(angle))
-            y = head[1] + sides[:, :1] * (w * np.sin(angle)) + sides[:, 1:] * (h * np.cos(angle))
-            marks = (np.stack([x, y], axis=-1).transpose(1, 0, 2) * size).astype(_F)
+            marks = _turned(head[0], head[1], head[2], head[3], head[-1], size)
             boxes = np.concatenate([marks.min(axis=1), marks.max(axis=1)], axis=1)
         cut = math.logit(score) if activation == "sigmoid" else _F(score)
         final = math.sigmoid(best) if activation == "sigmoid" else best
-        slots.append((item, _select(boxes, final, class_ids, best > cut, marks)))
+        weights = None if masks is None else head[len(head) - extra :].T
+        slots.append((item, _select(boxes, final, class_ids, best > cut, marks, weights, masks)))
     return emit(slots, score=score, rotated=rotated, **options)
 
 
@@ -97,21 +116,36 @@ def decode_flat(
     units: str = "pixels",
     points: int = 0,
     point_values: int = 2,
+    prototypes: NDArray[np.float32] | None = None,
     **options: Any,
 ) -> Found:
-    """(N, A, 5 + points + C) with placed boxes: score = objectness * class."""
+    """(N, A, 5 + points + C) with placed boxes, and coefficients of masks: score = objectness * class."""
     slots = []
-    for head, item in zip(np.asarray(output, _F), items, strict=False):
+    for slot, (head, item) in enumerate(zip(np.asarray(output, _F), items, strict=False)):
+        masks = None if prototypes is None else prototypes[slot]
         size = _size(item, units)
-        first = 5 + points * point_values
-        class_ids, best = head[:, first:].argmax(axis=1), head[:, first:].max(axis=1)
+        first, end = 5 + points * point_values, head.shape[1] - (0 if masks is None else len(masks))
+        class_ids, best = head[:, first:end].argmax(axis=1), head[:, first:end].max(axis=1)
         final = head[:, 4] * best
         marks = None
         if points:
             marks = head[:, 5:first].reshape(-1, points, point_values).copy()
             marks[..., :2] *= size
         boxes = _corners(head[:, :2], head[:, 2:4]) * np.tile(size, 2)
-        slots.append((item, _select(boxes, final, class_ids, (head[:, 4] > _F(score)) & (final > _F(score)), marks)))
+        slots.append(
+            (
+                item,
+                _select(
+                    boxes,
+                    final,
+                    class_ids,
+                    (head[:, 4] > _F(score)) & (final > _F(score)),
+                    marks,
+                    None if masks is None else head[:, end:],
+                    masks,
+                ),
+            )
+        )
     return emit(slots, score=score, **options)
 
 
@@ -192,20 +226,41 @@ def decode_end2end(
     score: float = 0.25,
     columns: str = "",
     units: str = "pixels",
+    points: int = 0,
+    point_values: int = 2,
+    rotated: bool = False,
+    prototypes: NDArray[np.float32] | None = None,
     **options: Any,
 ) -> Found:
-    """Rows of corners, score and class that the network suppressed itself; `columns` says what they hold."""
+    """Rows of box, score and class that the network suppressed itself, then points or coefficients of masks.
+
+    `columns` says what they begin with: x y x y corners, or x y w h middle and size with the angle a of turned boxes.
+    """
     raw = np.asarray(output, _F)
-    names = columns or ("bxyxycs" if raw.shape[-1] == 7 else "xyxysc")
+    more = points * point_values + (0 if prototypes is None else prototypes.shape[1])
+    names = columns or ("xywhsca" if rotated else "bxyxycs" if raw.shape[-1] - more == 7 else "xyxysc")
     listed = "b" in names or raw.ndim == 2
-    xy = [i for i, name in enumerate(names) if name in "xy"]
+    box = [i for i, name in enumerate(names) if name in "xywh"]
     slots = []
     for slot, item in enumerate(items):
-        rows = raw.reshape(-1, len(names)) if listed else raw[slot].reshape(-1, len(names))
+        rows = raw.reshape(-1, raw.shape[-1]) if listed else raw[slot].reshape(-1, raw.shape[-1])
         passing = rows[:, names.index("s")] > _F(score)
         if "b" in names:
             passing &= rows[:, names.index("b")] == slot
-        boxes = rows[:, xy] * np.tile(_size(item, units), 2)
+        size, four = _size(item, units), rows[:, box]
+        marks = None
+        if rotated:
+            marks = _turned(four[:, 0], four[:, 1], four[:, 2], four[:, 3], rows[:, names.index("a")], size)
+            boxes = np.concatenate([marks.min(axis=1), marks.max(axis=1)], axis=1)
+        else:
+            boxes = (_corners(four[:, :2], four[:, 2:]) if "w" in names else four) * np.tile(size, 2)
+        if points:
+            marks = rows[:, len(names) : len(names) + points * point_values].reshape(-1, points, point_values).copy()
+            marks[..., :2] *= size
         class_ids = rows[:, names.index("c")].astype(np.intp)
-        slots.append((item, _select(boxes.astype(_F), rows[:, names.index("s")], class_ids, passing)))
-    return emit(slots, score=score, **{**options, "iou": 1.0, "nms": "hard"})
+        masks = None if prototypes is None else prototypes[slot]
+        weights = None if masks is None else rows[:, rows.shape[1] - len(masks) :]
+        slots.append(
+            (item, _select(boxes.astype(_F), rows[:, names.index("s")], class_ids, passing, marks, weights, masks))
+        )
+    return emit(slots, score=score, rotated=rotated, **{**options, "iou": 1.0, "nms": "hard"})

@@ -1,0 +1,198 @@
+// Bodies of the kernels, compiled once for each instruction set: they take on the target of the functions that a file
+// makes of them, which is why they are always inlined. No contraction, so the bits are the same.
+#include <cmath>
+
+#include "decode/common/kernels.hpp"
+#include "decode/common/nms.hpp"
+#include "decode/common/simd.hpp"
+
+namespace mnnlite {
+namespace {
+
+// How far ahead lines are asked for, in strips. What is asked for must stay in the first-level cache: 8 strips of 19
+// planes do, 1 of 80 does (each measured best of 0 to 16).
+constexpr int32_t strips_ahead(int32_t channels) noexcept { return channels <= 32 ? 8 : 1; }
+
+// `Index` is int32_t or uint8_t.
+template <class S, class Index>
+MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, int64_t stride, int64_t count, float* best, Index* index) noexcept {
+  using F = typename S::F;
+  using I = typename S::I;
+  constexpr int32_t kWidth = S::kWidth, kStrip = 4 * kWidth;  // pixels that go through all planes in registers
+  const int32_t ahead = strips_ahead(channels) * kStrip;
+  I bad[2] = {};
+  int64_t i = 0;
+  for (; i + kStrip <= count; i += kStrip) {
+    const float* plane = planes + i;
+    F most[4];
+    I which[4] = {};
+    for (int k = 0; k < 4; ++k) {
+      load(most[k], plane + kWidth * k);
+      note_finite(bad[k & 1], most[k]);
+    }
+    for (int32_t c = 1; c < channels; ++c) {
+      plane += stride;
+      // More planes than the hardware follows as streams: say which lines will be wanted.
+      __builtin_prefetch(plane + ahead);
+      if (kStrip > 16) __builtin_prefetch(plane + ahead + 16);
+      const I here = I{} + c;
+      for (int k = 0; k < 4; ++k) {
+        F value;
+        load(value, plane + kWidth * k);
+        const I larger = value > most[k];
+        most[k] = larger ? value : most[k];
+        which[k] = larger ? here : which[k];
+        note_finite(bad[k & 1], value);
+      }
+    }
+    int32_t found[kStrip];
+    for (int k = 0; k < 4; ++k) {
+      if (best) store(best + i + kWidth * k, most[k]);
+      store(found + kWidth * k, which[k]);
+    }
+    for (int k = 0; k < kStrip; ++k) index[i + k] = static_cast<Index>(found[k]);
+  }
+  bool finite = !any<S>(bad[0] | bad[1]);
+  for (; i < count; ++i) {
+    float most = planes[i];
+    int32_t which = 0;
+    for (int32_t c = 0; c < channels; ++c) {
+      const float value = planes[c * stride + i];
+      if (value > most) most = value, which = c;
+      finite = finite && std::isfinite(value);
+    }
+    if (best) best[i] = most;
+    index[i] = static_cast<Index>(which);
+  }
+  return finite;
+}
+
+template <class S>
+MNNLITE_INLINE int32_t above_body(const float* values, int32_t count, float cut, int32_t* out) noexcept {
+  using F = typename S::F;
+  constexpr int32_t kWidth = S::kWidth, kStrip = 4 * kWidth;
+  const F least = F{} + cut;
+  int32_t found = 0, i = 0;
+  for (; i + kStrip <= count; i += kStrip) {
+    // Almost always none of them: one test for all.
+    typename S::I hit = {};
+    for (int k = 0; k < 4; ++k) {
+      F value;
+      load(value, values + i + kWidth * k);
+      hit |= value > least;
+    }
+    if (!any<S>(hit)) continue;
+    for (int32_t k = 0; k < kStrip; ++k)
+      if (values[i + k] > cut) out[found++] = i + k;
+  }
+  for (; i < count; ++i)
+    if (values[i] > cut) out[found++] = i;
+  return found;
+}
+
+template <class S>
+MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut) noexcept {
+  using F = typename S::F;
+  using I = typename S::I;
+  constexpr int32_t kWidth = S::kWidth, kStep = 4 * kWidth;  // four running maxima: one alone would wait for itself
+  if (count < kWidth) {
+    RowMax best{values[0], 0, std::isfinite(values[0])};
+    for (int32_t i = 1; i < count; ++i) {
+      if (values[i] > best.value) best.value = values[i], best.index = i;
+      best.finite = best.finite && std::isfinite(values[i]);
+    }
+    return best;
+  }
+  F best[4];
+  I bad[2] = {};
+  load(best[0], values);
+  note_finite(bad[0], best[0]);
+  best[1] = best[2] = best[3] = best[0];
+  int32_t i = kWidth;
+  for (; i + kStep <= count; i += kStep)
+    for (int k = 0; k < 4; ++k) {
+      F value;
+      load(value, values + i + kWidth * k);
+      best[k] = value > best[k] ? value : best[k];
+      note_finite(bad[k & 1], value);
+    }
+  for (; i < count; i += kWidth) {  // the last ones may have been looked at already
+    F value;
+    load(value, values + (i + kWidth <= count ? i : count - kWidth));
+    best[0] = value > best[0] ? value : best[0];
+    note_finite(bad[0], value);
+  }
+  if (any<S>(bad[0] | bad[1])) return {0, 0, false};
+  best[0] = best[1] > best[0] ? best[1] : best[0];
+  best[2] = best[3] > best[2] ? best[3] : best[2];
+  best[0] = best[2] > best[0] ? best[2] : best[0];
+  const F least = F{} + cut;
+  if (!any<S>(best[0] > least)) return {cut, -1, true};
+  float lanes[kWidth];
+  store(lanes, best[0]);
+  float most = lanes[0];
+  for (int k = 1; k < kWidth; ++k) most = lanes[k] > most ? lanes[k] : most;
+  const F wanted = F{} + most;
+  for (i = 0; i + kStep <= count; i += kStep) {
+    I hit = {};
+    for (int k = 0; k < 4; ++k) {
+      F value;
+      load(value, values + i + kWidth * k);
+      hit |= value == wanted;
+    }
+    if (any<S>(hit)) break;
+  }
+  while (!(values[i] == most)) ++i;
+  return {most, i, true};
+}
+
+MNNLITE_INLINE bool any_overlap_body(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou, bool agnostic) noexcept {
+  const float x1 = c.box[0], y1 = c.box[1], x2 = c.box[2], y2 = c.box[3];
+  const float area = (x2 - x1) * (y2 - y1);
+  const int32_t class_id = c.class_id, any_class = agnostic ? 1 : 0;
+  for (int32_t start = 0; start < count; start += KeptBoxes::kStep) {
+    int32_t hit = 0;
+    for (int32_t i = start; i < start + KeptBoxes::kStep; ++i) {
+      const float width = (kept.x2[i] < x2 ? kept.x2[i] : x2) - (kept.x1[i] > x1 ? kept.x1[i] : x1);
+      const float height = (kept.y2[i] < y2 ? kept.y2[i] : y2) - (kept.y1[i] > y1 ? kept.y1[i] : y1);
+      const float shared = width * height;
+      const float joined = kept.area[i] + area - shared;
+      hit |= static_cast<int32_t>(width > 0) & static_cast<int32_t>(height > 0) & static_cast<int32_t>(shared > iou * joined) &
+             (static_cast<int32_t>(kept.class_id[i] == class_id) | any_class);
+    }
+    if (hit) return true;
+  }
+  return false;
+}
+
+// sums[x] += weight * plane[x]: each pixel adds in the order of the prototypes, on every instruction set.
+MNNLITE_INLINE void add_plane_body(float* sums, const float* plane, float weight, int32_t count) noexcept {
+  for (int32_t x = 0; x < count; ++x) sums[x] += weight * plane[x];
+}
+MNNLITE_INLINE void add_planes_body(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels,
+                                    int32_t count) noexcept {
+  for (int32_t c = 0; c < channels; ++c) add_plane_body(sums, plane + c * step, weights[c], count);
+}
+
+// The functions of a table over the registers `S`, and the table.
+#define MNNLITE_DECODE_KERNELS(TARGET, S)                                                                                   \
+  TARGET bool argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept { \
+    return channel_argmax_body<S, int32_t>(planes, channels, stride, count, best, index);                                   \
+  }                                                                                                                         \
+  TARGET bool argmax_bytes(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {    \
+    return channel_argmax_body<S, uint8_t>(planes, channels, stride, count, nullptr, out);                                   \
+  }                                                                                                                         \
+  TARGET int32_t above_cut(const float* values, int32_t count, float cut, int32_t* out) noexcept {                           \
+    return above_body<S>(values, count, cut, out);                                                                          \
+  }                                                                                                                         \
+  TARGET RowMax most_of(const float* values, int32_t count, float cut) noexcept { return row_max_body<S>(values, count, cut); } \
+  TARGET bool overlap_any(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou, bool agnostic) noexcept {     \
+    return any_overlap_body(kept, count, c, iou, agnostic);                                                                 \
+  }                                                                                                                         \
+  TARGET void planes_sum(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels, int32_t count) noexcept { \
+    add_planes_body(sums, plane, step, weights, channels, count);                                                           \
+  }                                                                                                                         \
+  constexpr DecodeKernels kTable{argmax, argmax_bytes, above_cut, most_of, overlap_any, planes_sum};
+
+}  // namespace
+}  // namespace mnnlite

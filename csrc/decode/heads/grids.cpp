@@ -1,0 +1,360 @@
+// Definition: mnnlite/reference/decode/grids.py
+#include "decode/heads/grids.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "decode/common/channel_argmax.hpp"
+#include "decode/common/math.hpp"
+#include "decode/common/reader.hpp"
+#include "decode/common/row_max.hpp"
+
+namespace mnnlite {
+namespace {
+
+constexpr int kMostStrides = 8, kMostBins = 64;
+enum Part { kScore, kObjectness, kBox, kPoints, kSum, kParts };  // kSum: of the scores of a cell, which is not needed
+
+class Grids final : public Detector {
+ public:
+  Grids(const GridRules& rules, const DetectionOptions& options)
+      : Detector(rules.family, rules.joined ? 1 : 2, kMostStrides * kParts), rules_(rules) {
+    options_ = options;
+    cut_ = rules_.sigmoid ? logit_of(options_.score) : options_.score;
+  }
+
+ private:
+  // Where the numbers of one part of one stride lie: those of anchor i begin at i / per_cell * cell + i % per_cell * anchor.
+  struct Lie {
+    int tensor = -1;
+    int32_t numbers = 0;               // an anchor
+    int64_t anchor = 0, cell = 0, number = 1;
+    int64_t first = 0;
+  };
+  struct Grid {
+    int32_t anchors = 0;               // in all
+    int32_t rows = 0, columns = 0;     // 0: by the size of the network's input
+    int32_t first = 0;                 // index of its first candidate
+    Lie part[kParts];
+  };
+
+  int32_t box_numbers() const noexcept { return rules_.box == GridRules::distributions ? 4 * rules_.bins : 4; }
+
+  // How an output lies, and how many anchors it has. Rank 4: planes or pixels; else rows, with or without a batch.
+  Status lie_of(const TensorView& tensor, int index, int max_items, Lie& lie, Grid& shape) noexcept {
+    char text[96];
+    ImageDims dims;
+    lie.tensor = index;
+    if (tensor.rank == 4 && image_dims(tensor, dims)) {
+      if (dims.channels % rules_.per_cell != 0 || int64_t{dims.height} * dims.width * rules_.per_cell > INT32_MAX)
+        return Status::error(Code::decoder, "%s: output \"%s\" is %s, %d anchors a cell do not divide its channels", name(), tensor.name,
+                             describe(tensor, text), static_cast<int>(rules_.per_cell));
+      lie.numbers = dims.channels / rules_.per_cell;
+      const bool side_by_side = layout_of(tensor) == Layout::nhwc;
+      lie.cell = side_by_side ? dims.channels : 1;
+      lie.number = side_by_side ? 1 : int64_t{dims.height} * dims.width;
+      lie.anchor = lie.numbers * lie.number;
+      shape.rows = dims.height, shape.columns = dims.width;
+      shape.anchors = dims.height * dims.width * rules_.per_cell;
+      return {};
+    }
+    const int32_t last = tensor.rank - 1;
+    if (tensor.rank < 2 || tensor.rank > 3 || pack_of(layout_of(tensor)) > 1 || (tensor.rank == 2 && max_items > 1))
+      return Status::error(Code::decoder, "%s: output \"%s\" is %s; [N, numbers, rows, columns], [N, anchors, numbers] or, of one item, "
+                           "[anchors, numbers] is wanted", name(), tensor.name, describe(tensor, text));
+    lie.numbers = tensor.dims[last];
+    lie.anchor = lie.numbers, lie.cell = int64_t{lie.numbers} * rules_.per_cell;
+    shape.anchors = tensor.dims[last - 1];
+    return {};
+  }
+
+  Status plan_reader(const TensorView& tensor, int index, Plan& plan) noexcept {
+    TensorView view = tensor;
+    if (view.rank == 2) view.rank = 3, view.dims[2] = view.dims[1], view.dims[1] = view.dims[0], view.dims[0] = 1;
+    const bool rows = view.rank == 3;
+    return readers_[index].plan(name(), view, rows ? Order::flat : layout_of(view) == Layout::nhwc ? Order::hwc : Order::chw, plan);
+  }
+
+  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+    const auto strides = static_cast<int>(rules_.strides.size());
+    char text[96];
+    joined_ = n == 1;
+    n_ = strides;
+    points_.count = rules_.points;
+    Lie lies[kMostStrides * kParts];
+    Grid shapes[kMostStrides * kParts];
+    for (int i = 0; i < n; ++i) {
+      MNNLITE_TRY(lie_of(desc[i], i, plan.max_items(), lies[i], shapes[i]));
+      MNNLITE_TRY(plan_reader(desc[i], i, plan));
+    }
+    if (joined_) {
+      // One row an anchor, all strides one after another: distributions, then classes.
+      const int32_t numbers = lies[0].numbers;
+      classes_ = numbers - box_numbers();
+      if (desc[0].rank == 4 || classes_ < 1 || rules_.per_cell != 1)
+        return Status::error(Code::decoder, "%s: output \"%s\" is %s, [N, anchors, %d + classes] is wanted, or outputs of each stride", name(),
+                             desc[0].name, describe(desc[0], text), static_cast<int>(box_numbers()));
+      total_ = shapes[0].anchors;
+      for (int s = 0; s < n_; ++s) {
+        grids_[s] = Grid{};
+        grids_[s].part[kBox] = grids_[s].part[kScore] = lies[0];
+        grids_[s].part[kBox].numbers = box_numbers();
+        grids_[s].part[kScore].numbers = classes_;
+        grids_[s].part[kScore].first = box_numbers();
+      }
+    } else {
+      MNNLITE_TRY(assign(desc, n, lies, shapes));
+    }
+    plan.classes(classes_);
+    best_ = plan.scratch<float>(kBlock);
+    index_ = plan.scratch<int32_t>(kBlock);
+    hits_ = plan.scratch<int32_t>(kBlock);
+    plan_detections(plan, total_);
+    return {};
+  }
+
+  // Outputs with more anchors are of finer strides; within a stride the numbers of an anchor say which part it is, and
+  // where they do not the order: scores, objectness, boxes, points.
+  Status assign(const TensorView* desc, int n, const Lie* lies, const Grid* shapes) noexcept {
+    char text[96];
+    int64_t total = 0;
+    int32_t above = INT32_MAX;
+    for (int s = 0; s < n_; ++s) {
+      Grid& grid = grids_[s];
+      grid = Grid{};
+      int32_t anchors = 0;
+      for (int i = 0; i < n; ++i)
+        if (shapes[i].anchors < above) anchors = std::max(anchors, shapes[i].anchors);
+      if (anchors == 0)
+        return Status::error(Code::decoder, "%s: the outputs are of %d sizes, the option strides has %d", name(), s, n_);
+      above = anchors;
+      int mine[kParts], count = 0;
+      for (int i = 0; i < n; ++i) {
+        if (shapes[i].anchors != anchors) continue;
+        if (count == kParts) return Status::error(Code::decoder, "%s: more than %d outputs have %d anchors", name(), kParts, static_cast<int>(anchors));
+        mine[count++] = i;
+        if (shapes[i].rows > 0) grid.rows = shapes[i].rows, grid.columns = shapes[i].columns;
+      }
+      grid.anchors = anchors;
+      const auto take = [&](Part part, int32_t numbers) {  // the last output of that many numbers
+        for (int k = count - 1; k >= 0; --k) {
+          if (lies[mine[k]].numbers != numbers) continue;
+          grid.part[part] = lies[mine[k]];
+          for (--count; k < count; ++k) mine[k] = mine[k + 1];
+          return true;
+        }
+        return false;
+      };
+      const int32_t points = rules_.points > 0 ? rules_.points : count == 3 + (rules_.objectness ? 1 : 0) ? rules_.may_have_points : 0;
+      bool whole = points == 0 || take(kPoints, 2 * points);
+      whole = take(kBox, box_numbers()) && whole;
+      if (rules_.objectness) whole = take(kObjectness, 1) && whole;
+      else if (count == 2) whole = take(kSum, 1) && whole;
+      if (!whole || count != 1 || (s > 0 && (points != points_.count || lies[mine[0]].numbers != classes_)))
+        return Status::error(Code::decoder, "%s: the outputs of %d anchors (\"%s\": %s, ...) are not scores%s and boxes of %d numbers%s", name(),
+                             static_cast<int>(anchors), desc[mine[0]].name, describe(desc[mine[0]], text),
+                             rules_.objectness ? ", objectness" : "", static_cast<int>(box_numbers()), points > 0 ? ", and points" : "");
+      grid.part[kScore] = lies[mine[0]];
+      classes_ = lies[mine[0]].numbers;
+      points_.count = points;
+      grid.first = static_cast<int32_t>(total);
+      total += anchors;
+    }
+    for (int i = 0; i < n; ++i)
+      if (shapes[i].anchors < above) return Status::error(Code::decoder, "%s: the outputs are of more sizes than the option strides has (%d)", name(), n_);
+    total_ = static_cast<int32_t>(std::min<int64_t>(total, INT32_MAX));
+    return total > INT32_MAX ? Status::error(Code::decoder, "%s: the outputs have more than 2^31 anchors", name()) : Status{};
+  }
+
+  // The grid of a stride in the slot at hand.
+  struct Place {
+    int32_t rows, columns, first, anchors;
+    int64_t skip;        // anchors of finer strides in a joined output
+    float step_x, step_y;
+  };
+
+  Status places(const mnnlite_item& item, Place (&places)[kMostStrides]) const noexcept {
+    int64_t skip = 0;
+    for (int s = 0; s < n_; ++s) {
+      const Grid& grid = grids_[s];
+      Place& place = places[s];
+      place = {grid.rows, grid.columns, grid.first, grid.anchors, 0, 0, 0};
+      const double stride = rules_.strides[static_cast<size_t>(s)];
+      if (place.rows == 0) {
+        place.rows = static_cast<int32_t>(std::ceil(item.net_height / stride));
+        place.columns = static_cast<int32_t>(std::ceil(item.net_width / stride));
+      }
+      const int64_t anchors = int64_t{place.rows} * place.columns * rules_.per_cell;
+      if (joined_) {
+        place.first = static_cast<int32_t>(std::min<int64_t>(skip, INT32_MAX));
+        place.anchors = static_cast<int32_t>(std::min<int64_t>(anchors, INT32_MAX));
+        place.skip = skip;
+      } else if (anchors != grid.anchors) {
+        return wrong_size(item, anchors, grid.anchors);
+      }
+      skip += anchors;
+      place.step_x = grid.rows > 0 ? static_cast<float>(item.net_width) / static_cast<float>(place.columns) : static_cast<float>(stride);
+      place.step_y = grid.rows > 0 ? static_cast<float>(item.net_height) / static_cast<float>(place.rows) : static_cast<float>(stride);
+    }
+    return joined_ && skip != total_ ? wrong_size(item, skip, total_) : Status{};
+  }
+
+  Status wrong_size(const mnnlite_item& item, int64_t wanted, int32_t got) const noexcept {
+    return Status::error(Code::decoder, "%s: an output has %d anchors, an input of %dx%d with the given strides has %lld", name(),
+                         static_cast<int>(got), static_cast<int>(item.net_width), static_cast<int>(item.net_height), static_cast<long long>(wanted));
+  }
+
+  Status run_slot(const Call& call, int slot) const noexcept override {
+    const mnnlite_item& item = call.items[slot];
+    MNNLITE_TRY(need_net_size(item));
+    Place where[kMostStrides];
+    MNNLITE_TRY(places(item, where));
+    Candidate* found = candidates(call);
+    int32_t count = 0;
+    for (int i = 0; i < call.n; ++i) readers_[i].read(call, call.tensors[i], slot);
+    for (int s = 0; s < n_; ++s) MNNLITE_TRY(scan(call, slot, s, where[s], found, count));
+    return emit(call, slot, call.tensors[grids_[0].part[kBox].tensor], count);
+  }
+
+  const float* at(const Call& call, int slot, const Lie& lie, const Place& where, int32_t anchor) const noexcept {
+    const float* data = readers_[lie.tensor].again(call, call.tensors[lie.tensor], slot);
+    const int64_t index = anchor + where.skip;
+    return data + lie.first + index / rules_.per_cell * lie.cell + index % rules_.per_cell * lie.anchor;
+  }
+
+  Status scan(const Call& call, int slot, int s, const Place& where, Candidate* found, int32_t& count) const noexcept {
+    const Lie& score = grids_[s].part[kScore];
+    const TensorView& tensor = call.tensors[score.tensor];
+    float* best = call.at<float>(best_);
+    int32_t *index = call.at<int32_t>(index_), *hits = call.at<int32_t>(hits_);
+    if (score.number != 1 && rules_.per_cell == 1) {
+      for (int32_t start = 0; start < where.anchors; start += kBlock) {
+        const int32_t n = std::min(kBlock, where.anchors - start);
+        const float* plane = at(call, slot, score, where, start);
+        if (!channel_argmax(plane, classes_, score.number, n, best, index))
+          return not_finite(tensor, slot, plane - start, int64_t{classes_} * score.number);
+        const int32_t n_hits = above(best, n, cut_, hits);
+        for (int32_t k = 0; k < n_hits; ++k) MNNLITE_TRY(add(call, slot, s, where, start + hits[k], best[hits[k]], index[hits[k]], found, count));
+      }
+      return {};
+    }
+    for (int32_t i = 0; i < where.anchors; ++i) {
+      const float* row = at(call, slot, score, where, i);
+      RowMax most{row[0], 0, std::isfinite(row[0])};
+      if (score.number == 1) {
+        most = row_max(row, classes_, cut_);
+      } else {
+        for (int32_t c = 1; c < classes_; ++c) {
+          const float value = row[c * score.number];
+          if (value > most.value) most.value = value, most.index = c;
+          most.finite = most.finite && std::isfinite(value);
+        }
+      }
+      if (!most.finite) return Status::error(Code::decoder, "%s: output \"%s\" holds a score that is not finite at anchor %d of slot %d", name(), tensor.name,
+                                             static_cast<int>(i), slot);
+      if (most.value > cut_) MNNLITE_TRY(add(call, slot, s, where, i, most.value, most.index, found, count));
+    }
+    return {};
+  }
+
+  Status add(const Call& call, int slot, int s, const Place& where, int32_t i, float value, int32_t class_id, Candidate* found,
+             int32_t& count) const noexcept {
+    float score = rules_.sigmoid ? sigmoid_f32(value) : value;
+    if (rules_.objectness) {
+      const Lie& lie = grids_[s].part[kObjectness];
+      const float* objectness = at(call, slot, lie, where, i);
+      if (!std::isfinite(*objectness)) return not_finite(call.tensors[lie.tensor], slot, objectness, 1);
+      // Both are cut to [0, 1], as the source does.
+      const float a = std::min(std::max(score, 0.0f), 1.0f), b = std::min(std::max(rules_.sigmoid ? sigmoid_f32(*objectness) : *objectness, 0.0f), 1.0f);
+      score = std::sqrt(a * b);
+      if (!(score > options_.score)) return {};
+    }
+    Candidate& candidate = found[count++];
+    candidate = {score, class_id, where.first + i, {}};
+    box_of(call, slot, s, where, i, candidate.box);
+    return {};
+  }
+
+  void point_of(const Place& where, int32_t i, float& x, float& y) const noexcept {
+    const int32_t cell = i / rules_.per_cell;
+    x = (static_cast<float>(cell % where.columns) + rules_.offset) * where.step_x;
+    y = (static_cast<float>(cell / where.columns) + rules_.offset) * where.step_y;
+  }
+
+  void box_of(const Call& call, int slot, int s, const Place& where, int32_t i, float* box) const noexcept {
+    const Lie& lie = grids_[s].part[kBox];
+    const float* raw = at(call, slot, lie, where, i);
+    const float unit_x = rules_.pixels ? 1.0f : where.step_x, unit_y = rules_.pixels ? 1.0f : where.step_y;
+    float x, y, side[4];
+    point_of(where, i, x, y);
+    for (int d = 0; d < 4; ++d)
+      side[d] = rules_.box == GridRules::distributions ? mean_of(raw + d * rules_.bins * lie.number, lie.number) : raw[d * lie.number];
+    if (rules_.box == GridRules::middle) {
+      const float cx = x + side[0] * unit_x, cy = y + side[1] * unit_y, w = exp_f32(side[2]) * unit_x, h = exp_f32(side[3]) * unit_y;
+      box[0] = cx - w * 0.5f, box[1] = cy - h * 0.5f, box[2] = cx + w * 0.5f, box[3] = cy + h * 0.5f;
+      // exp_f32 ends where floats do; what was no number must stay none.
+      if (!std::isfinite(side[2]) || !std::isfinite(side[3])) box[0] = NAN;
+      return;
+    }
+    box[0] = x - side[0] * unit_x, box[1] = y - side[1] * unit_y, box[2] = x + side[2] * unit_x, box[3] = y + side[3] * unit_y;
+  }
+
+  // Of a softmax over the bins.
+  float mean_of(const float* logits, int64_t step) const noexcept {
+    float most = logits[0], sum = 0, weighted = 0;
+    for (int32_t k = 1; k < rules_.bins; ++k) most = std::max(most, logits[k * step]);
+    for (int32_t k = 0; k < rules_.bins; ++k) {
+      if (!std::isfinite(logits[k * step])) return NAN;
+      const float power = exp_f32(logits[k * step] - most);
+      sum += power;
+      weighted += power * static_cast<float>(k);
+    }
+    return weighted / sum;
+  }
+
+  void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
+    Place where[kMostStrides];
+    if (!places(call.items[slot], where).ok()) return;
+    int s = n_ - 1;
+    while (s > 0 && candidate.index < where[s].first) --s;
+    const Lie& lie = grids_[s].part[kPoints];
+    const int32_t i = candidate.index - where[s].first;
+    const float* raw = at(call, slot, lie, where[s], i);
+    float x, y;
+    point_of(where[s], i, x, y);
+    const float unit_x = rules_.pixels ? 1.0f : where[s].step_x, unit_y = rules_.pixels ? 1.0f : where[s].step_y;
+    for (int32_t k = 0; k < points_.count; ++k) {
+      values[2 * k] = x + raw[2 * k * lie.number] * unit_x;
+      values[2 * k + 1] = y + raw[(2 * k + 1) * lie.number] * unit_y;
+    }
+  }
+
+  static constexpr int32_t kBlock = 1024;  // candidates looked at together
+
+  GridRules rules_;
+  float cut_;
+  bool joined_ = false;
+  int n_ = 0;
+  int32_t classes_ = 0, total_ = 0;
+  Grid grids_[kMostStrides];
+  Reader readers_[kMostStrides * kParts];
+  size_t best_ = 0, index_ = 0, hits_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> make_grids(const GridRules& rules, const DetectionOptions& options) { return std::make_unique<Grids>(rules, options); }
+
+std::vector<double> read_strides(Options& options, std::vector<double> usual) {
+  std::vector<double> strides = options.numbers("strides");
+  if (strides.empty()) strides = std::move(usual);
+  bool fine = strides.size() <= kMostStrides;
+  for (double stride : strides) fine = fine && stride >= 1 && stride <= 4096;
+  if (!fine) {
+    options.fail(Status::error(Code::argument, "%s: option \"strides\" must hold at most %d numbers in [1, 4096], finest first", options.family(), kMostStrides));
+    strides = {8};
+  }
+  return strides;
+}
+
+}  // namespace mnnlite

@@ -1,0 +1,74 @@
+"""Families of face detectors over the grids of several strides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mnnlite.decoders.base import Detector
+from mnnlite.decoders.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scrfd(Detector):
+    """SCRFD: scores, boxes as distances and, if there, points of each stride; gives `Detections`.
+
+    Outputs are (N, A, 1), (N, A, 4) and (N, A, 2 points), also without the batch, or planes (N, anchors * numbers, rows,
+    columns), in any order of strides.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.grids`. Sources: Guo et al. 2021; insightface, detection/scrfd.
+    """
+
+    family: ClassVar[str] = "scrfd"
+
+    score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = option(0.4, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    strides: tuple[float, ...] = option((8.0, 16.0, 32.0), "numbers", "strides of the grids, finest first")
+    per_cell: int = option(2, "whole", "anchors a cell", low=1, high=16)
+    points: int = option(5, "whole", "points of each box, where there are outputs for them", low=1, high=1024)
+    sigmoid: bool = option(False, "flag", "scores are logits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class YuNet(Detector):
+    """YuNet: class, objectness, box and points of each stride, (N, A, 1), (N, A, 1), (N, A, 4), (N, A, 10).
+
+    Gives `Detections`. The score is the root of class times objectness.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.grids`. Sources: Wu et al. 2023; opencv, modules/objdetect/src/face_detect.cpp.
+    """
+
+    family: ClassVar[str] = "yunet"
+
+    score: float = option(0.9, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = option(0.3, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    strides: tuple[float, ...] = option((8.0, 16.0, 32.0), "numbers", "strides of the grids, finest first")
+    points: int = option(5, "whole", "points of each box, where there are outputs for them", low=1, high=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetinaFace(Detector):
+    """RetinaFace: boxes (N, A, 4), scores (N, A, 2) and, if there, points (N, A, 2 points), told apart by their numbers.
+
+    Gives `Detections`. Outputs without a batch are taken too.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.retinaface`. Sources: Deng et al. 2019; github.com/biubug6/Pytorch_Retinaface.
+    """
+
+    family: ClassVar[str] = "retinaface"
+
+    score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = option(0.4, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    strides: tuple[float, ...] = option((8.0, 16.0, 32.0), "numbers", "strides of the grids, finest first")
+    min_sizes: tuple[float, ...] = option(
+        (16.0, 32.0, 64.0, 128.0, 256.0, 512.0), "numbers", "sides of the priors in pixels, as many for each stride"
+    )
+    activation: str = option(
+        "none", "word", "of the scores; softmax where the network leaves it out", choices=("none", "softmax")
+    )
