@@ -7,6 +7,7 @@ lie anywhere on ``sys.path``, so it is loaded here, once, with its symbols visib
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib.util
 import os
@@ -57,6 +58,7 @@ def load() -> None:
             op="import",
         ) from error
     _core.check_engine()
+    atexit.register(_core.end_process)  # registered first, so called last
     _taken = _anonymous() - before
 
 

@@ -104,7 +104,7 @@ class Arena:
         self.precision, self.memory_mode, self.power = precision, memory_mode, power
         self.winograd, self.weights = winograd, weights
         self._native: _core.Arena | None = _core.Arena(options)
-        self._models: weakref.WeakSet[_core.Model] = weakref.WeakSet()
+        self._by_id: weakref.WeakValueDictionary[int, _core.Model] = weakref.WeakValueDictionary()
         if precision == "low" and not self._native.computes_in_half:
             _log.info("precision='low' computes in float32 here: this CPU has no half-float arithmetic")
 
@@ -144,11 +144,38 @@ class Arena:
         self.native.shrink()
 
     def close(self) -> None:
-        """Close the models that are still open, then the runtime. Closing twice is fine."""
-        for model in list(self._models):
+        """Close the models that are still open, then the runtime. Closing twice is fine.
+
+        Raises
+        ------
+        BusyError
+            Another thread runs one of them. The arena and those that were not closed yet stay open.
+        """
+        self._close_models()
+        native, self._native = self._native, None  # no model begins to use it from here on
+        try:
+            self._close_models()  # those that were being loaded meanwhile
+        except BaseException:
+            self._native = native
+            raise
+
+    def _close_models(self) -> None:
+        for model in self._models:
             model.close()
-        self._models.clear()
-        self._native = None
+
+    @property
+    def _models(self) -> list[_core.Model]:
+        # The references in one C call, so that no other thread changes them meanwhile; a lock could be held by a thread that a
+        # forked child does not have.
+        models = (reference() for reference in self._by_id.valuerefs())
+        return [model for model in models if model is not None]
+
+    def _keep(self, model: _core.Model) -> None:
+        """Close a model with the arena, or now if another thread has closed the arena."""
+        self._by_id[id(model)] = model
+        if self._native is None:
+            model.close()
+            raise ClosedError("the arena was closed while a model was loaded into it; make a new one")
 
     def __enter__(self) -> Self:
         return self

@@ -121,7 +121,7 @@ class Model:
             if isinstance(source, str) and error.args and source not in str(error.args[0]):
                 error.args = (f"{source}: {error.args[0]}", *error.args[1:])
             raise
-        self.arena._models.add(self._native)
+        self.arena._keep(self._native)
 
     @property
     def native(self) -> _core.Model:

@@ -1,5 +1,6 @@
 #include "engine/arena.hpp"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -32,10 +33,12 @@ struct DeferredDestroys {
   std::atomic<size_t> count{0};
 };
 
-DeferredDestroys& deferred_destroys() {
-  static DeferredDestroys* const instance = new DeferredDestroys;
-  return *instance;
-}
+// Its mutex may be held by a thread that a forked child does not have, and what lies in it is the parent's: the child has
+// another one.
+DeferredDestroys* instance = new DeferredDestroys;
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, [] { instance = new DeferredDestroys; });
+
+DeferredDestroys& deferred_destroys() { return *instance; }
 
 // Take out what belongs to `arena`, or everything if null.
 std::vector<MnnSession*> take_deferred(const Arena* arena) {
@@ -60,6 +63,8 @@ void defer_destroy(MnnSession* session) {
 }  // namespace
 
 Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept {
+  MNNLITE_TRY(may_start_engine(options.threads));
+  const InEngine inside;
   if (options.weights == Weights::mapped) {
     MNNLITE_TRY(check_weights_folder(options.weights_folder.c_str()));
     if (!lead_allocations(engine_path()))
@@ -96,6 +101,7 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
 
 Arena::~Arena() {
   if (!lock_.forked()) {
+    const InEngine inside;
     // Freed here and not by the members' destructors, so that it also goes back to the system.
     runtime_ = {};
     executor_.reset();
@@ -108,6 +114,7 @@ Arena::~Arena() {
 }
 
 void Arena::shrink() noexcept {
+  const InEngine inside;
   executor_->gc(MNN::Express::Executor::FULL);
   room_ = 0;
   trim_heap();

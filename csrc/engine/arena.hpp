@@ -36,7 +36,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   void make_room(size_t dynamic_bytes) noexcept;
   void lost_room() noexcept { room_ = 0; }  // the run was out of memory
 
-  // Static memory (weights, outputs) of all living sessions.
+  // Static memory (weights, outputs) of all living sessions. May be read without the lock.
   size_t static_bytes() const noexcept { return static_bytes_; }
   void set_static_bytes(size_t bytes) noexcept { static_bytes_ = bytes; }
 
@@ -67,7 +67,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   MNN::BackendConfig config_;  // sessions keep a pointer to it
   std::shared_ptr<MNN::Express::Executor> executor_;
   MNN::RuntimeInfo runtime_;
-  size_t static_bytes_ = 0;
+  std::atomic<size_t> static_bytes_{0};
   size_t room_ = 0;  // how large the shared buffer is at least
 };
 

@@ -5,11 +5,9 @@
 #include <thread>
 
 #include "core/status.hpp"
+#include "engine/fork.hpp"
 
 namespace mnnlite {
-
-// Counts forks: an engine and its threads do not survive one. Incremented in the child.
-uint32_t fork_generation() noexcept;
 
 class ExclusiveLock {
  public:

@@ -23,14 +23,28 @@ void FakeArena::poison() noexcept {
 
 Status FakeSession::make(std::shared_ptr<FakeArena> arena, const FakeOptions& options, std::unique_ptr<FakeSession>& result) {
   std::unique_ptr<FakeSession> session(new FakeSession(std::move(arena), options));
-  const size_t bytes = sizeof(float) * session->elements();
-  session->outputs_.resize(static_cast<size_t>(options.outputs));
-  bool got = session->input_.reserve(bytes);
-  for (Block& output : session->outputs_) got = got && output.reserve(bytes);
-  if (!got) return Status::error(Code::out_of_memory, "no memory for a fake session of %zu bytes", bytes);
-  std::memset(session->input_.data(), 0, bytes);
+  MNNLITE_TRY(session->allocate());
   result = std::move(session);
   return {};
+}
+
+Status FakeSession::allocate() {
+  const size_t bytes = sizeof(float) * elements();
+  input_ = Block{};
+  outputs_.clear();
+  outputs_.resize(static_cast<size_t>(options_.outputs));
+  bool got = input_.reserve(bytes);
+  for (Block& output : outputs_) got = got && output.reserve(bytes);
+  if (!got) return Status::error(Code::out_of_memory, "no memory for a fake session of %zu bytes", bytes);
+  std::memset(input_.data(), 0, bytes);
+  return {};
+}
+
+Status FakeSession::resize(std::vector<int32_t> dims) {
+  options_.dims = std::move(dims);
+  given_ = nullptr;
+  ++generation_;
+  return allocate();
 }
 
 size_t FakeSession::elements() const noexcept {
@@ -70,7 +84,7 @@ Status FakeSession::run(OutputMask wanted) noexcept {
   MNNLITE_TRY(arena_->claim(std::max(options_.dynamic_bytes, elements * sizeof(float)), &shared));
   const float* x = static_cast<const float*>(input(0).data);
   for (size_t k = 0; k < outputs_.size(); ++k) {
-    if (k < 64 && !(wanted >> k & 1)) continue;
+    if (!wants(wanted, k)) continue;
     for (size_t i = 0; i < elements; ++i) shared[i] = x[i] * static_cast<float>(k + 1);
     std::memcpy(outputs_[k].data(), shared, elements * sizeof(float));
   }

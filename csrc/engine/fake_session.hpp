@@ -54,12 +54,17 @@ class FakeSession final : public Session {
   TensorView output(int index) const noexcept override;
   Status run(OutputMask wanted) noexcept override;
   SessionNeed need() const noexcept override;
+  uint32_t generation() const noexcept override { return generation_; }
   ExclusiveLock& lock() noexcept override { return arena_->lock(); }
+
+  // Another shape, and other memory, as after a real engine's resize. lock() held.
+  Status resize(std::vector<int32_t> dims);
 
  private:
   FakeSession(std::shared_ptr<FakeArena> arena, const FakeOptions& options) : arena_(std::move(arena)), options_(options) {}
 
   size_t elements() const noexcept;
+  Status allocate();
 
   std::shared_ptr<FakeArena> arena_;
   FakeOptions options_;
@@ -67,6 +72,7 @@ class FakeSession final : public Session {
   void* given_ = nullptr;
   std::vector<Block> outputs_;
   int32_t runs_ = 0;
+  uint32_t generation_ = 0;
 };
 
 }  // namespace mnnlite

@@ -87,7 +87,7 @@ Status probe_session() {
     void operator()(MNN::Interpreter* interpreter) const { MNN::Interpreter::destroy(interpreter); }
   };
   MNN::BackendConfig backend;
-  constexpr int kThreads = 3;  // not started: only read back
+  constexpr int kThreads = 1;  // more would be started, and an import starts no threads
   const std::shared_ptr<MNN::Express::Executor> executor =
       MNN::Express::Executor::newExecutor(MNN_FORWARD_CPU, backend, kThreads);
   if (!executor) return mismatch("Executor::newExecutor");

@@ -41,6 +41,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
                         std::unique_ptr<MnnSession>& result) noexcept try {
   Arena& shared = *arena;
   const LogCapture log;
+  const InEngine inside;
   const KeepAffinity affinity(shared.options().power != Level::normal);
   const int64_t begin = now_ns();
   shared.destroy_deferred();
@@ -102,6 +103,7 @@ Status MnnSession::file_weights() {
 }
 
 MnnSession::~MnnSession() {
+  const InEngine inside;
   if (session_) net_.interpreter().releaseSession(session_);
   arena_->set_static_bytes(arena_->static_bytes() - std::min(arena_->static_bytes(), counted_static_));
 }
@@ -371,9 +373,14 @@ void pack_channels(const TensorView& plain, const TensorView& packed) {
 
 }  // namespace
 
+Status MnnSession::lost() noexcept {
+  return Status::error(Code::engine, "the engine could neither resize the network nor take it back; close the model");
+}
+
 Status MnnSession::run(OutputMask wanted) noexcept { return run(wanted, nullptr); }
 
 Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
+  if (lost_) return lost();
   const LogCapture log;
   const KeepAffinity affinity(arena_->options().power != Level::normal);
   arena_->destroy_deferred();
@@ -381,7 +388,7 @@ Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
     if (!input.staging.data()) continue;
     size_of(dtype_of(input.view)) == 4 ? pack_channels<uint32_t>(input.plain, input.view) : pack_channels<uint8_t>(input.plain, input.view);
   }
-  const OutputMask all = outputs_.size() >= 64 ? kAllOutputs : (OutputMask{1} << outputs_.size()) - 1;
+  const OutputMask all = outputs_.size() >= kOutputBits ? kAllOutputs : (OutputMask{1} << outputs_.size()) - 1;
   const bool partial = (wanted & all) != all;
   if (partial && branches_.empty()) MNNLITE_TRY(find_branches());
   arena_->make_room(need_.dynamic_bytes);
@@ -400,7 +407,7 @@ Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
   }
   for (size_t output = 0; output < outputs_.size(); ++output) {
     Output& each = outputs_[output];
-    if (!each.host || (output < 64 && !(wanted >> output & 1))) continue;
+    if (!each.host || !wants(wanted, output)) continue;
     if (!each.tensor->copyToHostTensor(each.host.get()))
       return Status::error(Code::engine, "the engine could not convert output \"%.60s\"%s", each.name.c_str(), EngineMessage(log).text());
   }
@@ -413,7 +420,7 @@ Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
 void MnnSession::select(OutputMask wanted) {
   std::fill(selected_.begin(), selected_.end(), uint8_t{0});
   for (size_t output = 0; output < outputs_.size(); ++output)
-    if (wanted >> output & 1)
+    if (wants(wanted, output))
       for (size_t op = 0; op < selected_.size(); ++op) selected_[op] |= branches_[output][op];
 }
 
@@ -491,6 +498,7 @@ Status MnnSession::find_branches() {
 }
 
 Status MnnSession::operators(std::vector<Operator>& result) noexcept {
+  if (lost_) return lost();
   const LogCapture log;
   bool failed = false;
   const MNN::TensorCallBackWithInfo before = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return false; };
@@ -509,6 +517,7 @@ Status MnnSession::operators(std::vector<Operator>& result) noexcept {
 }
 
 Status MnnSession::plan(Trace& trace, std::vector<std::vector<uint8_t>>& branches) noexcept try {
+  if (lost_) return lost();
   const LogCapture log;
   if (branches_.empty()) MNNLITE_TRY(find_branches());
   branches = branches_;
@@ -525,7 +534,9 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   if (net_.released())
     return Status::error(Code::state, "the model buffer was released, so the network cannot be resized; load it with resizable=True, "
                          "or with shapes={...} at once");
+  if (lost_) return lost();
   const LogCapture log;
+  const InEngine inside;
   const KeepAffinity affinity(arena_->options().power != Level::normal);
   arena_->destroy_deferred();
   arena_->shrink();
@@ -533,13 +544,15 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   for (const Input& input : inputs_) before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
   const bool filed = arena_->options().weights == Weights::mapped;
   const WeightBlocks::Collect collect(filed ? &weights_ : nullptr);
+  ++generation_;
   Status status = set_shapes(shapes);
   if (status.ok()) status = prepare();
   if (status.ok() && filed) status = file_weights();
   if (!status.ok()) {
     // The network goes on with the shapes it had.
-    const Status undone = set_shapes(before).ok() ? prepare() : Status::error(Code::engine, "lost");
-    if (!undone.ok()) status = Status::error(Code::engine, "the engine could neither resize the network nor take it back; close the model");
+    const Status undone = set_shapes(before).ok() ? prepare() : lost();
+    lost_ = !undone.ok();
+    if (lost_) status = lost();
   }
   return status;
 } catch (const std::bad_alloc&) {

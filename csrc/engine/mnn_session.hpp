@@ -59,9 +59,10 @@ class MnnSession final : public Session {
   // The same, and what each operator did; callbacks around every operator make it slower. Null: not traced.
   Status run(OutputMask wanted, Trace* trace) noexcept;
   SessionNeed need() const noexcept override;
+  uint32_t generation() const noexcept override { return generation_; }
   ExclusiveLock& lock() noexcept override { return arena_->lock(); }
 
-  // Shapes of some inputs; all others stay. Views of inputs and outputs end here. lock() held.
+  // Shapes of some inputs; all others stay. Views of inputs and outputs end here, also where it fails. lock() held.
   Status resize(const std::vector<InputShape>& shapes) noexcept;
   Status resize_input(int index, const int32_t* dims) noexcept override;
 
@@ -109,6 +110,7 @@ class MnnSession final : public Session {
   Status describe_output(Output& output);
   Status find_branches();
   Status file_weights();
+  static Status lost() noexcept;
   void select(OutputMask wanted);
   MNN::ErrorCode execute(bool partial, Trace* trace);
   size_t engine_bytes() const;  // static and dynamic of the whole runtime
@@ -122,6 +124,8 @@ class MnnSession final : public Session {
   SessionNeed need_;
   WeightBlocks weights_;
   size_t counted_static_ = 0;  // of arena_->static_bytes()
+  uint32_t generation_ = 0;
+  bool lost_ = false;          // neither resized nor taken back: there is nothing that could run
   float mflops_ = 0;
   char backend_[16] = "cpu";
   std::vector<std::vector<uint8_t>> branches_;  // per output: which operators run

@@ -12,9 +12,15 @@ namespace mnnlite {
 
 class ExclusiveLock;
 
-// Outputs wanted from one run, by index; more outputs than bits means all.
+// Outputs wanted from one run, by index. Those beyond the bits are not told apart: wanting one of them is wanting all.
 using OutputMask = uint64_t;
 constexpr OutputMask kAllOutputs = ~OutputMask{0};
+constexpr size_t kOutputBits = 64;
+
+constexpr OutputMask mask_of(size_t output) noexcept { return output < kOutputBits ? OutputMask{1} << output : kAllOutputs; }
+constexpr bool wants(OutputMask mask, size_t output) noexcept {
+  return output < kOutputBits ? (mask >> output & 1) != 0 : mask == kAllOutputs;
+}
 
 // Memory terms of one session, in bytes. `dynamic_bytes` is what the session alone would need; sessions of one arena
 // share one buffer as large as the largest of them.
@@ -59,6 +65,9 @@ class Session {
   virtual Status run(OutputMask wanted) noexcept = 0;
 
   virtual SessionNeed need() const noexcept = 0;
+
+  // Counts resizes: what was planned for the tensors of another generation does not fit these. lock() held.
+  virtual uint32_t generation() const noexcept = 0;
 
   // Guards everything that shares memory with this session; whoever calls run() holds it.
   virtual ExclusiveLock& lock() noexcept = 0;

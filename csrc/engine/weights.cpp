@@ -1,6 +1,7 @@
 #include "engine/weights.hpp"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -46,10 +47,12 @@ struct Registry {
   std::map<uintptr_t, MappedBlock> blocks;
 };
 
-Registry& registry() {
-  static Registry* const instance = new Registry;
-  return *instance;
-}
+// The child of a fork has a registry of its own: the lock of the parent's may be held for ever, and blocks that were made
+// there are never freed here, as sessions are not.
+Registry* instance = new Registry;
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, [] { instance = new Registry; });
+
+Registry& registry() { return *instance; }
 
 thread_local WeightBlocks* collecting = nullptr;
 

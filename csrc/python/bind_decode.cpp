@@ -20,6 +20,7 @@
 #include "decode/sink.hpp"
 #include "python/decoders.hpp"
 #include "python/errors.hpp"
+#include "python/gil.hpp"
 #include "python/results.hpp"
 
 namespace mnnlite::python {
@@ -161,7 +162,7 @@ class ArrayDecoder {
     Status status;
     {
       // Views and items are plain copies, and the caller's references keep the arrays' memory.
-      py::gil_scoped_release no_python;
+      const GilRelease no_python;
       status = run(out ? out->pools() : buffer_);
     }
     check(status, "decode");
@@ -172,7 +173,7 @@ class ArrayDecoder {
   std::vector<int64_t> time(const py::sequence& outputs, const py::sequence& slots, int runs) {
     decode(outputs, slots, false, nullptr);
     std::vector<int64_t> times(static_cast<size_t>(std::max(runs, 0)));
-    py::gil_scoped_release no_python;
+    const GilRelease no_python;
     for (int64_t& each : times) {
       buffer_->reset();
       const auto start = std::chrono::steady_clock::now();

@@ -17,6 +17,7 @@
 #include "engine/mnn_session.hpp"
 #include "engine/suggest.hpp"
 #include "errors.hpp"
+#include "gil.hpp"
 #include "model.hpp"
 #include "model_files.hpp"
 
@@ -84,7 +85,7 @@ std::shared_ptr<Arena> make_arena(const ArenaOptions& options) {
   const LogCapture log;
   Status status;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     status = Arena::make(options, arena);
   }
   forward_log(log);
@@ -135,7 +136,7 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
   Status status;
   {
     // Below no Python object is touched; `bytes` stays held.
-    const py::gil_scoped_release release;
+    const GilRelease release;
     Arena::destroy_deferred_idle();
     const ExclusiveGuard guard(arena->lock());
     status = guard.status();
@@ -181,6 +182,16 @@ std::shared_ptr<MnnSession> NativeModel::session() const {
   return session_;
 }
 
+std::shared_ptr<MnnSession> NativeModel::readable() const {
+  std::shared_ptr<MnnSession> held = session();
+  if (resizing_) raise(Status::error(Code::busy, "the model is being resized by another thread; wait for it"));
+  return held;
+}
+
+NativeModel::Entered::Entered(const NativeModel& model, const char* op) : session_(model.session()), guard_(session_->lock()) {
+  check(guard_.status(), op);
+}
+
 int NativeModel::find(const std::vector<py::str>& names, py::handle name, const char* kind) const {
   for (size_t i = 0; i < names.size(); ++i)
     if (names[i].ptr() == name.ptr() || PyObject_RichCompareBool(names[i].ptr(), name.ptr(), Py_EQ) == 1) return static_cast<int>(i);
@@ -190,31 +201,37 @@ int NativeModel::find(const std::vector<py::str>& names, py::handle name, const 
 }
 
 py::object NativeModel::input_view(py::handle name) {
-  // A reference of our own: another thread may close the model while this one works without the GIL.
-  const std::shared_ptr<MnnSession> held = session();
-  MnnSession& current = *held;
+  session();  // a closed model is told before an unknown name
   const int index = find(input_names_, name, "input");
-  check(current.stage_input(index));
-  return view_of(current.plain_input(index), input_guard_, true);
+  const std::shared_ptr<MnnSession> held = readable();
+  if (!held->plain_input(index).data) {
+    const Entered entered(*this, "input");  // a run on another thread would read what is being made
+    check(entered->stage_input(index), "input");
+  }
+  return view_of(held->plain_input(index), input_guard_, true);
 }
 
 bool NativeModel::input_is_direct(py::handle name) const {
-  const std::shared_ptr<MnnSession> held = session();
-  const MnnSession& current = *held;
-  return current.input_is_direct(find(input_names_, name, "input"));
+  session();
+  const int index = find(input_names_, name, "input");
+  return readable()->input_is_direct(index);
 }
 
 py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, bool borrow, const py::object& out) {
-  const std::shared_ptr<MnnSession> held = session();
-  MnnSession& current = *held;
+  const Entered entered(*this, "infer");
+  MnnSession& current = *entered;
   // Python objects are read here, with the GIL: which outputs, and where the inputs' values lie.
   OutputMask wanted = kAllOutputs;
+  std::vector<int> named;
   if (!outputs.is_none()) {
     if (py::isinstance<py::str>(outputs))
       raise(Status::error(Code::argument, "outputs is a string; pass a list of names"));
     wanted = 0;
-    for (py::handle name : outputs) wanted |= OutputMask{1} << find(output_names_, name, "output");
-    if (wanted == 0) raise(Status::error(Code::argument, "outputs is empty; name at least one output, or leave it out for all"));
+    for (py::handle name : outputs) {
+      named.push_back(find(output_names_, name, "output"));
+      wanted |= mask_of(static_cast<size_t>(named.back()));
+    }
+    if (named.empty()) raise(Status::error(Code::argument, "outputs is empty; name at least one output, or leave it out for all"));
   }
   constexpr size_t kInPlace = 8;
   std::array<HeldBuffer, kInPlace> in_place;
@@ -234,26 +251,21 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
     }
   }
   Status status;
-  int64_t begin;
+  int64_t spent;
   {
     // One release of the GIL: buffers are held, no Python object is touched below.
-    const py::gil_scoped_release release;
-    const ExclusiveGuard guard(current.lock());
-    status = guard.status();
-    begin = now_ns();
-    if (status.ok()) {
-      for (size_t i = 0; i < given; ++i) std::memmove(targets[i].data, in_place[i].data(), stored_bytes(targets[i]));
-      status = current.run(wanted);
-    }
-    if (status.ok()) infer_ns_ = now_ns() - begin;
+    const GilRelease release;
+    const int64_t begin = now_ns();
+    for (size_t i = 0; i < given; ++i) std::memmove(targets[i].data, in_place[i].data(), stored_bytes(targets[i]));
+    status = current.run(wanted);
+    spent = now_ns() - begin;
   }
   check(status, "infer");
+  infer_ns_ = spent;
 
   py::dict result;
-  for (int i = 0; i < current.output_count(); ++i) {
-    if (i < 64 && !(wanted >> i & 1)) continue;
-    hand_out(i, borrow, out, result);
-  }
+  for (int i = 0; i < current.output_count(); ++i)
+    if (outputs.is_none() || std::find(named.begin(), named.end(), i) != named.end()) hand_out(i, borrow, out, result);
   return result;
 }
 
@@ -273,7 +285,6 @@ void NativeModel::hand_out(int output, bool borrow, const py::object& out, py::d
 }
 
 py::dict NativeModel::outputs_of(const std::vector<int>& indices, bool borrow, const py::object& out) const {
-  const std::shared_ptr<MnnSession> held = session();
   py::dict result;
   for (int index : indices) hand_out(index, borrow, out, result);
   return result;
@@ -285,26 +296,25 @@ void NativeModel::check_out(py::handle out) const {
   Py_ssize_t position = 0;
   while (PyDict_Next(out.ptr(), &position, &name, &value)) {
     HeldBuffer buffer;
-    check(buffer.hold(value, session()->output(find(output_names_, name, "output")), "out", true));
+    const int index = find(output_names_, name, "output");
+    check(buffer.hold(value, readable()->output(index), "out", true));
   }
 }
 
 void NativeModel::resize(const py::dict& shapes) {
-  const std::shared_ptr<MnnSession> held = session();
-  MnnSession& current = *held;
-  if (!current.net().released() && (Py_REFCNT(input_guard_.ptr()) > 1 || Py_REFCNT(output_guard_.ptr()) > 1))
-    raise(Status::error(Code::busy, "the model cannot be resized while views of its tensors are alive; delete the arrays that "
-                                    "input() and run(borrow=True) gave"));
   const std::vector<InputShape> wanted = shapes_from(shapes);
+  const Entered entered(*this, "resize");
+  if (!entered->net().released() && (Py_REFCNT(input_guard_.ptr()) > 1 || Py_REFCNT(output_guard_.ptr()) > 1))
+    raise(Status::error(Code::busy, "the model cannot be resized while views of its tensors are alive; delete the arrays that "
+                                    "input() and run(borrow=True) gave"), "resize");
   const LogCapture log;
   Status status;
+  resizing_ = true;
   {
-    const py::gil_scoped_release release;
-    const ExclusiveGuard guard(current.lock());
-    status = guard.status();
-    if (status.ok()) status = current.resize(wanted);
+    const GilRelease release;
+    status = entered->resize(wanted);
   }
-  ++generation_;
+  resizing_ = false;
   forward_log(log);
   check(status, "resize");
 }
@@ -321,12 +331,17 @@ void NativeModel::close() {
   output_guard_ = py::object();
   std::shared_ptr<MnnSession> last = std::move(session_);
   session_.reset();
-  const py::gil_scoped_release release;
   const int64_t begin = now_ns();
+  free(std::move(last));
+  close_ns_ = now_ns() - begin;
+}
+
+// Without the GIL.
+void NativeModel::free(std::shared_ptr<MnnSession> last) {
+  const GilRelease release;
   last.reset();
   Arena::destroy_deferred_idle();
   trim_heap();
-  close_ns_ = now_ns() - begin;
 }
 
 py::dict NativeModel::timing() const {
@@ -340,7 +355,7 @@ py::dict NativeModel::timing() const {
 }
 
 py::dict NativeModel::memory() const {
-  const std::shared_ptr<MnnSession> held = session();
+  const std::shared_ptr<MnnSession> held = readable();
   const MnnSession& current = *held;
   const SessionNeed need = current.need();
   py::dict result;
@@ -354,7 +369,7 @@ py::dict NativeModel::memory() const {
 }
 
 py::list NativeModel::describe(bool inputs) const {
-  const std::shared_ptr<MnnSession> held = session();
+  const std::shared_ptr<MnnSession> held = readable();
   const MnnSession& current = *held;
   py::list result;
   for (int i = 0; i < (inputs ? current.input_count() : current.output_count()); ++i) {
@@ -367,7 +382,7 @@ py::list NativeModel::describe(bool inputs) const {
 }
 
 py::dict NativeModel::facts() const {
-  const std::shared_ptr<MnnSession> held = session();
+  const std::shared_ptr<MnnSession> held = readable();
   const MnnSession& current = *held;
   py::dict result;
   result["mflops"] = current.mflops();
@@ -378,15 +393,12 @@ py::dict NativeModel::facts() const {
 }
 
 py::list NativeModel::operators() const {
-  const std::shared_ptr<MnnSession> held = session();
-  MnnSession& current = *held;
+  const Entered entered(*this, "inspect");
   std::vector<MnnSession::Operator> operators;
   Status status;
   {
-    const py::gil_scoped_release release;
-    const ExclusiveGuard guard(current.lock());
-    status = guard.status();
-    if (status.ok()) status = current.operators(operators);
+    const GilRelease release;
+    status = entered->operators(operators);
   }
   check(status, "inspect");
   py::list result;
@@ -428,7 +440,7 @@ void bind_engine(py::module_& module) {
       .def("shrink", [](Arena& arena) {
         Status status;
         {
-          const py::gil_scoped_release release;
+          const GilRelease release;
           const ExclusiveGuard guard(arena.lock());
           status = guard.status();
           if (status.ok()) {
@@ -455,7 +467,7 @@ void bind_engine(py::module_& module) {
       .def_property_readonly("closed", &NativeModel::closed)
       .def("timing", &NativeModel::timing)
       .def("memory", &NativeModel::memory)
-      .def("weight_files", [](const NativeModel& model) { return model.session()->weights().files(); })
+      .def("weight_files", [](const NativeModel& model) { return model.readable()->weights().files(); })
       .def("facts", &NativeModel::facts)
       .def("operators", &NativeModel::operators);
 }

@@ -8,6 +8,7 @@
 #include "core/memory.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
+#include "gil.hpp"
 #include "image/plan.hpp"
 #include "image_spec.hpp"
 
@@ -93,7 +94,7 @@ class NativePlan {
     Status status;
     {
       // Below no Python object is touched: only memory that `held` and the frames of the caller keep.
-      const py::gil_scoped_release release;
+      const GilRelease release;
       status = fill(views, regions, target);
     }
     check(status, "preprocess");

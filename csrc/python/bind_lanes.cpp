@@ -11,8 +11,10 @@
 
 #include "arrays.hpp"
 #include "decoders.hpp"
+#include "engine/fork.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
+#include "gil.hpp"
 #include "results.hpp"
 #include "task.hpp"
 #include "task/lanes.hpp"
@@ -73,7 +75,7 @@ class FrameTicket {
       return;
     }
     if (!lanes_->is_done(*ticket_)) {
-      const py::gil_scoped_release release;
+      const GilReleaseToWait release;
       while (!lanes_->wait(*ticket_, 1'000'000'000)) {}
     }
     lanes_->release(std::move(ticket_));
@@ -83,7 +85,7 @@ class FrameTicket {
 
   bool wait(int64_t timeout_ns) const {
     if (!ticket_) return true;
-    const py::gil_scoped_release release;
+    const GilReleaseToWait release;
     return lanes_->wait(*ticket_, timeout_ns);
   }
 
@@ -204,7 +206,7 @@ void bind_lanes(py::module_& module) {
   py::class_<Lanes, std::shared_ptr<Lanes>>(module, "Lanes")
       .def(py::init<size_t>(), py::arg("count"))
       .def("serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Turn::call; }, py::arg("lane"),
-           py::call_guard<py::gil_scoped_release>())
+           py::call_guard<GilReleaseToWait>())
       .def("submit", &submit, py::arg("frame"), py::arg("due"))
       .def("call", &Lanes::call, py::arg("lane"))
       .def("stop", &Lanes::stop, py::arg("lane"))
@@ -212,7 +214,7 @@ void bind_lanes(py::module_& module) {
       .def("is_idle", &Lanes::is_idle, py::arg("lane"))
       .def_property_readonly("in_flight", &Lanes::in_flight)
       .def("wait", [](Lanes& lanes, uint64_t seen, int64_t timeout_ns) {
-        const py::gil_scoped_release release;
+        const GilReleaseToWait release;
         return lanes.wait(seen, timeout_ns);
       }, py::arg("seen"), py::arg("timeout_ns"))
       .def("running", [](const Lanes& lanes, size_t lane) -> py::object {

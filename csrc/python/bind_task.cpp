@@ -11,6 +11,7 @@
 #include "engine/exclusive_lock.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
+#include "gil.hpp"
 #include "image_spec.hpp"
 #include "model.hpp"
 #include "results.hpp"
@@ -20,7 +21,7 @@ namespace mnnlite::python {
 
 NativeTask::NativeTask(const py::object& model, const py::list& images, const py::list& decoders, const py::list& raw,
                        const py::list& state, int32_t batch)
-    : model_(model), native_(py::cast<NativeModel&>(model)), generation_(native_.generation()) {
+    : model_(model), native_(py::cast<NativeModel&>(model)) {
   std::vector<TaskImage> task_images;
   for (py::handle each : images) {
     const py::tuple pair = py::cast<py::tuple>(each);
@@ -40,16 +41,15 @@ NativeTask::NativeTask(const py::object& model, const py::list& images, const py
   }
   raw_ = indices(raw);
   std::unique_ptr<Task> made;
-  check(Task::make(native_.session(), std::move(task_images), std::move(task_decoders), raw_, task_state, batch, made), "create_task");
+  check(Task::make(native_.readable(), std::move(task_images), std::move(task_decoders), raw_, task_state, batch, made), "create_task");
   task_ = std::move(made);
+  kinds_ = py::tuple(task_->decoder_count());
+  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder) kinds_[decoder] = task_->results(decoder)->kind();
 }
 
 py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::object& out, const py::object& raw_out) {
-  const std::shared_ptr<MnnSession> held = native_.session();
-  if (native_.generation() != generation_) {
-    check(task_->replan(), "create_task");
-    generation_ = native_.generation();
-  }
+  // Until the results are read: another thread's call is refused, and does not change them meanwhile.
+  const NativeModel::Entered entered(native_, "task");
   const auto count = static_cast<size_t>(py::len(frames));
   if (count > static_cast<size_t>(task_->batch()))
     raise(Status::error(Code::argument, "%zu frames at once, but the task was made with batch=%d", count, task_->batch()), "preprocess");
@@ -64,9 +64,6 @@ py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::obj
   }
   if (!raw_out.is_none()) native_.check_out(raw_out);
   const size_t decoders = task_->decoder_count();
-  // Held until the results are read: another thread's call is refused, and does not change them meanwhile.
-  const ExclusiveGuard guard(held->lock());
-  check(guard.status(), "task");
   for (size_t decoder = 0; decoder < decoders; ++decoder)
     if (task_->results(decoder).use_count() > 1 && !borrow) check(task_->renew_results(decoder), "decode");
   const auto kept = [&](size_t decoder) -> ResultBuffer* {  // the caller's pools for a decoder, if there are any
@@ -82,9 +79,10 @@ py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::obj
   Status status;
   {
     // Views and regions are plain data; the caller's frames keep the pixels alive. No Python object is touched below.
-    const py::gil_scoped_release release;
+    const GilRelease release;
     status = task_->run_locked(items, static_cast<int32_t>(count), into_.data());
   }
+  times_ = task_->times();
   if (!status.ok()) {
     for (std::shared_ptr<SinkBuffer>& each : into_) each.reset();
     raise(status, "task");
@@ -103,17 +101,11 @@ py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::obj
   return py::make_tuple(std::move(results), native_.outputs_of(raw_, borrow, raw_out), std::move(placed));
 }
 
-py::tuple NativeTask::kinds() const {
-  py::tuple result(task_->decoder_count());
-  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder) result[decoder] = task_->results(decoder)->kind();
-  return result;
-}
-
 void NativeTask::reset_state() {
   native_.session();
   Status status;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     status = task_->reset_state();
   }
   check(status, "reset_state");

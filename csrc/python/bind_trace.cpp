@@ -7,6 +7,7 @@
 
 #include "arrays.hpp"
 #include "errors.hpp"
+#include "gil.hpp"
 #include "model.hpp"
 
 namespace mnnlite::python {
@@ -69,14 +70,12 @@ py::list operators_of(Trace& trace) {
 }
 
 py::dict run_traced(const NativeModel& model, const py::object& values, const py::dict& replace) {
-  const std::shared_ptr<MnnSession> held = model.session();
   Trace trace = wanted(values, replace);
+  const NativeModel::Entered held(model, "infer");
   Status status;
   {
-    const py::gil_scoped_release release;
-    const ExclusiveGuard guard(held->lock());
-    status = guard.status();
-    if (status.ok()) status = held->run(kAllOutputs, &trace);
+    const GilRelease release;
+    status = held->run(kAllOutputs, &trace);
   }
   check(status, "infer");
   py::list operators = operators_of(trace);
@@ -93,15 +92,13 @@ py::dict run_traced(const NativeModel& model, const py::object& values, const py
 
 // What the session became: operators, and by output the indices of those it needs.
 py::tuple plan_of(const NativeModel& model) {
-  const std::shared_ptr<MnnSession> held = model.session();
+  const NativeModel::Entered held(model, "plan");
   Trace trace;
   std::vector<std::vector<uint8_t>> branches;
   Status status;
   {
-    const py::gil_scoped_release release;
-    const ExclusiveGuard guard(held->lock());
-    status = guard.status();
-    if (status.ok()) status = held->plan(trace, branches);
+    const GilRelease release;
+    status = held->plan(trace, branches);
   }
   check(status, "plan");
   py::dict needed;

@@ -3,6 +3,7 @@
 
 namespace mnnlite::python {
 void bind_core(pybind11::module_& module);
+void bind_gil(pybind11::module_& module);
 void bind_engine(pybind11::module_& module);
 void bind_files(pybind11::module_& module);
 void bind_trace(pybind11::module_& module);
@@ -17,6 +18,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = MNNLITE_VERSION;
   mnnlite::python::bind_core(module);
   mnnlite::python::bind_files(module);
+  mnnlite::python::bind_gil(module);
   mnnlite::python::bind_engine(module);
   mnnlite::python::bind_trace(module);
   mnnlite::python::bind_image(module);

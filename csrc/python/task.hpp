@@ -26,11 +26,9 @@ class __attribute__((visibility("hidden"))) NativeTask {
   // the outputs named `raw`; and where the slots of the batch lie, as ArrayDecoder.decode takes them, if any are `raw`.
   py::tuple run(const py::sequence& frames, bool borrow, const py::object& out, const py::object& raw_out);
   // By enum mnnlite_kind, one entry a decoder.
-  py::tuple kinds() const;
+  const py::tuple& kinds() const { return kinds_; }
   void reset_state();
-  std::tuple<int64_t, int64_t, int64_t> times() const {
-    return {task_->times().preprocess, task_->times().infer, task_->times().decode};
-  }
+  std::tuple<int64_t, int64_t, int64_t> times() const { return {times_.preprocess, times_.infer, times_.decode}; }
 
   const std::shared_ptr<Task>& task() const { return task_; }
   const NativeModel& model() const { return native_; }
@@ -40,8 +38,9 @@ class __attribute__((visibility("hidden"))) NativeTask {
 
   py::object model_;
   NativeModel& native_;
-  uint32_t generation_;
   py::list owners_;
+  py::tuple kinds_;
+  TaskTimes times_;  // of the last call that ended
   std::vector<std::shared_ptr<SinkBuffer>> into_;  // of the call under way
   std::vector<int> raw_;
   std::shared_ptr<Task> task_;

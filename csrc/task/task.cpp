@@ -33,7 +33,7 @@ Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> image
   }
 
   OutputMask wanted = 0;
-  const auto want = [&](int output) { wanted |= output < 64 ? OutputMask{1} << output : kAllOutputs; };
+  const auto want = [&](int output) { wanted |= mask_of(static_cast<size_t>(output)); };
   for (int output : raw) want(output);
   for (const TaskState& each : state) want(each.output);
   size_t most = 0;
@@ -44,12 +44,6 @@ Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> image
   task->wanted_ = wanted;
   task->tensors_.resize(most);
 
-  for (const TaskState& each : state) {
-    const TensorView from = task->session_->output(each.output), to = task->session_->input(each.input);
-    if (stored_bytes(from) != stored_bytes(to) || from.dtype != to.dtype)
-      return Status::error(Code::argument, "state: output \"%.60s\" and input \"%.60s\" differ in shape or dtype (%zu and %zu bytes)",
-                           from.name, to.name, stored_bytes(from), stored_bytes(to));
-  }
   task->needs_.resize(task->decoders_.size());
   for (size_t decoder = 0; decoder < task->decoders_.size(); ++decoder) task->sinks_.push_back(std::make_shared<SinkBuffer>());
   MNNLITE_TRY(task->replan());
@@ -58,6 +52,12 @@ Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> image
 }
 
 Status Task::replan() noexcept {
+  for (const TaskState& each : state_) {
+    const TensorView from = session_->output(each.output), to = session_->input(each.input);
+    if (stored_bytes(from) != stored_bytes(to) || from.dtype != to.dtype)
+      return Status::error(Code::argument, "state: output \"%.60s\" and input \"%.60s\" differ in shape or dtype (%zu and %zu bytes)",
+                           from.name, to.name, stored_bytes(from), stored_bytes(to));
+  }
   for (Plans& each : images_) {  // a spec that does not fit the tensor is refused now, not at the first frame
     each.plans.clear();
     const ImagePlan* plan = nullptr;
@@ -69,6 +69,7 @@ Status Task::replan() noexcept {
   }
   for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
     MNNLITE_TRY(plan_decoder(decoder, largest_width_, largest_height_));
+  generation_ = session_->generation();
   return {};
 }
 
@@ -218,6 +219,7 @@ Status Task::run_locked(const TaskItem* items, int32_t n, std::shared_ptr<SinkBu
     n = 1;
   }
   if (n < 1 || n > max_items_) return Status::error(Code::argument, "%d frames given, the task takes 1 to %d at once", n, max_items_);
+  if (generation_ != session_->generation()) MNNLITE_TRY(replan());
   times_ = {};
   for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) {
     if (!into || !into[decoder]) {  // a larger frame may have come while results lay elsewhere
@@ -302,6 +304,8 @@ Status Task::run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept
   }
   for (const TaskFeed& feed : feeds_) {
     const TensorView from = feed.from->output(feed.output);
+    if (stored_bytes(from) != stored_bytes(session_->plain_input(feed.input)))
+      return Status::error(Code::state, "feed: output \"%.60s\" was resized and no longer fits its input", from.name);
     if (feed.copied)
       std::memcpy(session_->plain_input(feed.input).data, from.data, stored_bytes(from));
     else if (session_->input(feed.input).data != from.data)  // the other session was resized

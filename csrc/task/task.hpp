@@ -73,11 +73,9 @@ class Task {
   // Allocates only when it meets a new pixel format or a frame size that needs more room. Takes the session's lock.
   Status run(const TaskItem* items, int32_t n) noexcept;
   // The same for who holds the session's lock. `into` has one for each decoder: where its results shall lie instead, or null.
-  // Pools that are too small are replaced and not grown, since arrays may show them.
+  // Pools that are too small are replaced and not grown, since arrays may show them. After a resize of the session everything
+  // is planned for its new tensors first, or refused.
   Status run_locked(const TaskItem* items, int32_t n, std::shared_ptr<SinkBuffer>* into = nullptr) noexcept;
-
-  // The session was resized: image plans and decoders are made for the new shapes.
-  Status replan() noexcept;
 
   // Zeros in the inputs that state feeds.
   Status reset_state() noexcept;
@@ -85,7 +83,7 @@ class Task {
   // Room for the results of more items than one batch.
   Status allow_items(int32_t max_items) noexcept;
   // Compute this output too, for others to take.
-  void also_compute(int output) noexcept { wanted_ |= output < 64 ? OutputMask{1} << output : kAllOutputs; }
+  void also_compute(int output) noexcept { wanted_ |= mask_of(static_cast<size_t>(output)); }
   // Shape and dtype must be equal.
   Status add_feed(const TaskFeed& feed);
   bool takes_pictures() const noexcept { return !images_.empty(); }
@@ -139,6 +137,7 @@ class Task {
   };
 
   Task() = default;
+  Status replan() noexcept;
   Status plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_height) noexcept;
   Status fill(Plans& input, const TaskItem* items, int32_t n, bool first) noexcept;
   Status run_batches(const TaskItem* items, int32_t n) noexcept;
@@ -161,6 +160,7 @@ class Task {
   std::vector<mnnlite_item> items_;
   std::vector<TensorView> tensors_;  // of the decoder at work
   OutputMask wanted_ = kAllOutputs;
+  uint32_t generation_ = 0;  // of the session's tensors that all plans are for
   int32_t batch_ = 1, max_items_ = 1, item_count_ = 0;
   int32_t largest_width_ = 0, largest_height_ = 0;  // frames met so far
   int32_t planned_[MNNLITE_MAX_RANK] = {};          // of a task that adapts: the input's shape that decoders are planned for

@@ -1,6 +1,7 @@
 // A task over the fake engine: pictures in, rows out, no Python and no MNN.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -102,4 +103,78 @@ TEST_CASE("two tasks of one arena on two threads: whole or busy") {
   a.join();
   b.join();
   CHECK(wrong_a + wrong_b == 0);
+}
+
+TEST_CASE("a plan for old tensors never runs on new ones") {
+  auto arena = std::make_shared<FakeArena>();
+  std::unique_ptr<FakeSession> made;
+  FakeOptions options;
+  options.dims = {1, 3, 16, 16};
+  REQUIRE(FakeSession::make(arena, options, made).ok());
+  const std::shared_ptr<FakeSession> session = std::move(made);
+  std::vector<TaskDecoder> decoders(1);
+  decoders[0].outputs = {0};
+  REQUIRE(make_decoder("segmentation", nullptr, 0, decoders[0].decoder).ok());
+  ImageSpec spec;  // of the tensor's own size
+  std::unique_ptr<Task> task;
+  REQUIRE(Task::make(session, {{0, spec}}, std::move(decoders), {}, {}, 1, task).ok());
+  const Picture green(20, 20, 1);
+  for (const int32_t side : {16, 4, 40}) {
+    if (side != 16) REQUIRE(session->resize({1, 3, side, side}).ok());
+    const Status status = task->run(&green.item, 1);
+    INFO(status.text);
+    REQUIRE(status.ok());
+    CHECK(winner(*task) == 1);
+  }
+  REQUIRE(session->resize({1, 4, 16, 16}).ok());  // no picture has four of these channels
+  CHECK_FALSE(task->run(&green.item, 1).ok());
+  CHECK_FALSE(task->run(&green.item, 1).ok());
+}
+
+TEST_CASE("a state whose tensors no longer fit each other is refused, not copied") {
+  auto arena = std::make_shared<FakeArena>();
+  std::unique_ptr<FakeSession> made;
+  REQUIRE(FakeSession::make(arena, {}, made).ok());
+  const std::shared_ptr<FakeSession> session = std::move(made);
+  std::unique_ptr<Task> task;
+  REQUIRE(Task::make(session, {}, {}, {0}, {{0, 0}}, 1, task).ok());
+  REQUIRE(task->run(nullptr, 0).ok());
+  REQUIRE(session->resize({1, 4}).ok());
+  CHECK(task->run(nullptr, 0).ok());
+}
+
+TEST_CASE("resize, run and reset on several threads: whole or busy") {
+  auto arena = std::make_shared<FakeArena>();
+  std::unique_ptr<FakeSession> made;
+  FakeOptions options;
+  options.dims = {1, 3, 16, 16};
+  REQUIRE(FakeSession::make(arena, options, made).ok());
+  const std::shared_ptr<FakeSession> session = std::move(made);
+  std::vector<TaskDecoder> decoders(1);
+  decoders[0].outputs = {0};
+  REQUIRE(make_decoder("segmentation", nullptr, 0, decoders[0].decoder).ok());
+  std::unique_ptr<Task> task;
+  REQUIRE(Task::make(session, {{0, ImageSpec{}}}, std::move(decoders), {}, {}, 1, task).ok());
+  std::atomic<int> wrong{0};
+  const auto run = [&](int channel) {
+    const Picture picture(20, 20, channel);
+    for (int i = 0; i < 200; ++i) {
+      const Status status = task->run(&picture.item, 1);
+      if (!status.ok() && status.code != Code::busy) ++wrong;
+    }
+  };
+  std::thread a(run, 0), b(run, 1), c([&] {
+    for (int i = 0; i < 200; ++i) {
+      const ExclusiveGuard guard(session->lock());
+      if (guard.status().ok() && !session->resize({1, 3, 8 + i % 3 * 8, 8}).ok()) ++wrong;
+    }
+  }), d([&] {
+    for (int i = 0; i < 200; ++i)
+      if (const Status status = task->reset_state(); !status.ok() && status.code != Code::busy) ++wrong;
+  });
+  a.join();
+  b.join();
+  c.join();
+  d.join();
+  CHECK(wrong == 0);
 }
