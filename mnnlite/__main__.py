@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from mnnlite.cli import main
+from mnnlite.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

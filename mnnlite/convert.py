@@ -11,11 +11,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from mnnlite import descriptions
+from mnnlite.children import interpreter
 from mnnlite.errors import (
     ArgumentError,
     EngineNotFoundError,
@@ -138,7 +138,7 @@ def _run_converter(source: Path, made: Path, options: list[str]) -> None:
     files = ["--modelFile", str(source.resolve()), "--MNNModel", str(made.resolve())]
     command = ["-f", FRAMEWORKS[source.suffix.lower()], *files, "--bizCode", "mnnlite", *options]
     done = subprocess.run(
-        [sys.executable, "-c", _CONVERT, *command],
+        [interpreter(), "-c", _CONVERT, *command],
         cwd=made.parent,  # python -c looks for modules in its folder first: it shall find none there
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -158,7 +158,7 @@ def _run_converter(source: Path, made: Path, options: list[str]) -> None:
 
 def _check_whole(made: Path, source: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _LOAD, str(made.resolve())],
+        [interpreter(), "-c", _LOAD, str(made.resolve())],
         cwd=made.parent,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and texts as whatever editor wrote them."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from mnnlite.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_folder", "atomic_write"]
+__all__ = ["atomic_write", "check_folder", "read_text"]
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -30,6 +31,30 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {os.fspath(path)}: it is a folder")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"cannot write {os.fspath(path)}: no right to write in {folder}")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    r"""Read a text file: UTF-8, with or without a byte order mark; lines end in LF or CR LF, and in nothing else.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    str
+        Lines end in ``\n``. Split it there: `str.splitlines` also ends a line at U+2028, U+0085 or U+001C, which may be a key.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    UnicodeDecodeError
+        It is not UTF-8.
+    """
+    if "\0" in os.fsdecode(path):
+        raise OSError(errno.EINVAL, "there is a NUL character in the path")
+    return Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
 
 
 @contextlib.contextmanager

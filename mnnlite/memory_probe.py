@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core, errors
+from mnnlite.children import interpreter
 from mnnlite.errors import ArgumentError, EngineError, MnnliteError
 from mnnlite.model import Model
 from mnnlite.proc import high_water, process, reset_high_water, trim
@@ -176,7 +177,7 @@ def run_in_child(module: str, function: str, request: Any, what: str, timeout_s:
         raise ArgumentError(f"options: {error}; wanted numbers, words and sequences of them") from None
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], input=words, capture_output=True, text=True, check=False, timeout=timeout_s
+            [interpreter(), "-c", code], input=words, capture_output=True, text=True, check=False, timeout=timeout_s
         )
     except subprocess.TimeoutExpired:
         raise EngineError(f"loading {what} in a child process took more than {timeout_s} s", op="cost") from None

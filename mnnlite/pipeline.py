@@ -48,6 +48,7 @@ from mnnlite.errors import (
     OutputError,
     PipelineError,
 )
+from mnnlite.files import read_text
 from mnnlite.runtime import Runtime
 from mnnlite.runtime.loaded_task import needs_of
 from mnnlite.runtime.schedule import Schedule
@@ -160,7 +161,7 @@ def load(path: str | os.PathLike[str]) -> Pipeline:
             file=file,
         )
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise PipelineError(f"cannot read the pipeline: {error.strerror}", file=file) from None
     except UnicodeDecodeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -11,10 +12,11 @@ from typing import NoReturn
 import mnnlite
 from mnnlite.cli import compare, convert, demo, dump, info, inspect, lock, map, memory, new, profile, run
 from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT
-from mnnlite.cli.output import Output
+from mnnlite.cli.output import Output, printable
+from mnnlite.cli.signals import Interrupts
 from mnnlite.errors import MnnliteError
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
 
 COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, dump, lock, info)
 
@@ -51,6 +53,47 @@ def main(argv: list[str] | None = None) -> int:
     int
         The exit code, one of `mnnlite.cli.exit_codes`.
     """
+    with Interrupts() as interrupts:
+        try:
+            code = _main(argv)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        interrupts.close()
+    return interrupts.exit_code or code
+
+
+def program() -> NoReturn:
+    """Be the program ``mnnlite``: `main`, and an end that nothing interrupts."""
+    _open_standard_streams()
+    code = main()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:  # a reader that is gone: nothing is left to be said at the interpreter's end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Where the shell closed one, the next file that is opened would take its number, and get what is printed there."""
+    for number in range(3):
+        if not _is_open(number):
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    if sys.stderr is None:  # print would take standard output instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  as long as the process
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _main(argv: list[str] | None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     if "command" not in args:
@@ -61,8 +104,6 @@ def main(argv: list[str] | None = None) -> int:
             return int(args.command(args, output))
         except BrokenPipeError:  # whoever read our output has had enough
             return FINE
-        except KeyboardInterrupt:
-            return INTERRUPTED
         except MnnliteError as error:
             return _failed(BAD_INPUT, "error", error)
         except Exception as error:
@@ -73,5 +114,5 @@ def _failed(code: int, kind: str, error: Exception) -> int:
     if code == OWN_FAULT or os.environ.get("MNNLITE_DEBUG", "0") not in ("", "0"):
         traceback.print_exc()
     text = str(error) or type(error).__name__
-    print(f"mnnlite: {kind}: {' '.join(text.split())}", file=sys.stderr)
+    print(f"mnnlite: {kind}: {printable(' '.join(text.split()))}", file=sys.stderr)
     return code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnnlite.cli.exit_codes import FINDING, FINE
-from mnnlite.cli.output import columns
+from mnnlite.cli.output import columns, printable
 from mnnlite.errors import StateError
 from mnnlite.proc import MIB, high_water, process
 
@@ -77,9 +77,9 @@ class Figures:
     def report_failures(self) -> int:
         """Say what failed, and give the exit code: 1 if anything did."""
         for text in self._source:
-            print(f"mnnlite: error: {text}", file=sys.stderr)
+            print(f"mnnlite: error: {printable(text)}", file=sys.stderr)
         for error, count in self._errors.items():
-            print(f"mnnlite: on {count} of {self.frames} frames: {error}", file=sys.stderr)
+            print(f"mnnlite: on {count} of {self.frames} frames: {printable(str(error))}", file=sys.stderr)
         return FINDING if self._errors or self._source else FINE
 
     def show(self, dropped: int = 0, more: Sequence[str] = ()) -> None:
@@ -96,7 +96,7 @@ class Figures:
         memory = memory_mib()
         if memory:
             lines.append("memory: " + ", ".join(f"{size:.1f} MiB {what}" for what, size in memory.items()))
-        print("\n".join(lines), file=sys.stderr)
+        print(printable("\n".join(lines)), file=sys.stderr)
 
 
 def memory_mib() -> dict[str, float]:

@@ -14,12 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-__all__ = ["JsonLines", "Output", "columns", "short", "to_json"]
+__all__ = ["JsonLines", "Output", "columns", "printable", "short", "to_json"]
 
 
-def to_json(value: Any) -> str:
-    """One line of JSON; what JSON has no form for becomes text."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Write JSON on one line, or indented; what JSON has no form for becomes text."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=indent is not None, default=str, indent=indent)
+    if text.isprintable() or (indent is not None and printable(text) == text):
+        return text
+    # Names of files that are no UTF-8 have surrogates, which cannot be written; and JSON allows what moves a terminal.
+    return json.dumps(value, allow_nan=indent is not None, default=str, indent=indent).replace("\x7f", "\\u007f")
+
+
+def printable(text: str) -> str:
+    """The same text with what is no sign, but a command to a terminal, written as an escape: names in files may hold any."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode("ascii") for each in text
+    )
 
 
 @final
@@ -27,10 +40,12 @@ class Output:
     """Standard output for the command alone: whatever else prints there, as the engine does, goes to standard error."""
 
     def __init__(self) -> None:
-        self._stream: IO[str] = sys.stdout
+        self._stream: IO[str] | None = sys.stdout  # None where the shell closed it
         self._number = -1
 
     def __enter__(self) -> Output:
+        if sys.stdout is None:
+            return self
         sys.stdout.flush()
         try:
             self._number = sys.stdout.fileno()
@@ -44,7 +59,7 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stream is sys.stdout:
+        if self._stream is None or self._stream is sys.stdout:
             return
         sys.stdout.flush()
         os.dup2(self._stream.fileno(), self._number)
@@ -53,7 +68,7 @@ class Output:
     @property
     def is_terminal(self) -> bool:
         """Whether a person is looking at it."""
-        return self._stream.isatty()
+        return self._stream is not None and self._stream.isatty()
 
     def text(self, *lines: str) -> None:
         """Write lines.
@@ -63,8 +78,10 @@ class Output:
         OutputError
             A full disk, for one. A reader that is gone is a `BrokenPipeError`.
         """
+        if self._stream is None:
+            raise OutputError("cannot write to standard output: it is closed")
         try:
-            self._stream.write("".join(line + "\n" for line in lines))
+            self._stream.write("".join(printable(line) + "\n" for line in lines))
             self._stream.flush()
         except OSError as error:
             self._discard()
@@ -74,13 +91,13 @@ class Output:
 
     def json(self, value: Any, indent: int | None = None) -> None:
         """Write a value as JSON."""
-        text = to_json(value) if indent is None else json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-        self.text(text)
+        self.text(to_json(value, indent))
 
     def _discard(self) -> None:
         """Send what the buffer still holds nowhere."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
+        if self._stream is not None:
+            os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
 
 

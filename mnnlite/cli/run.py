@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from mnnlite.cli.output import JsonLines, Output
 from mnnlite.cli.progress import Progress
 from mnnlite.cli.report import describe
 from mnnlite.cli.saving import saver
+from mnnlite.cli.signals import ending_well
 from mnnlite.cli.table import LiveTable, plain
 from mnnlite.errors import ArgumentError, SourceError
 
@@ -120,9 +122,16 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         progress = (
             LiveTable(runtime, total) if not hidden and LiveTable.is_possible() else Progress(total, hidden=hidden)
         )
-        results = runtime.stream(_chosen(source, args.every, args.frames), latest=args.latest)
+        asked = threading.Event()  # to end, by a signal
+        stack.callback(source.stop)
+        results = runtime.stream(_chosen(source, args.every, args.frames, asked), latest=args.latest)
+
+        def end() -> None:
+            asked.set()
+            source.stop()
+
         try:
-            with progress:
+            with progress, ending_well(end):
                 for result in results:
                     figures.add(result)
                     for sink in sinks:
@@ -132,19 +141,23 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             if not figures.frames:
                 raise
             figures.source_ended(error)
-        except BaseException:  # Ctrl-C: what was done is reported first
+        except BaseException:  # a second Ctrl-C, a full disk: what was done is reported first
             if figures.frames and not args.quiet:
                 figures.show(results.dropped, plain(runtime.stats()))
             raise
         figures.left_out(source)
-        if not args.quiet:  # while the networks are still there: their memory counts
+        if not args.quiet and (
+            figures.frames or not asked.is_set()
+        ):  # while the networks are still there: their memory counts
             figures.show(results.dropped, plain(runtime.stats()))
     return figures.report_failures()
 
 
-def _chosen(source: video.Source, every: int, count: int | None) -> Iterator[Frame]:
+def _chosen(source: video.Source, every: int, count: int | None, asked: threading.Event) -> Iterator[Frame]:
     done = 0
     for index, frame in enumerate(source):
+        if asked.is_set():
+            return
         if index % every == 0:
             yield frame
             done += 1

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mnnlite.errors import ArgumentError
+from mnnlite.files import read_text
 
 
 class Option(NamedTuple):
@@ -67,7 +68,7 @@ def names_from(value: Any, where: str) -> tuple[str, ...]:
     """Names from a sequence of texts, or from a text file with one name a line."""
     if isinstance(value, (str, Path)):
         try:
-            lines = Path(value).read_text(encoding="utf-8").splitlines()
+            lines = read_text(value).split("\n")
         except OSError as error:
             raise ArgumentError(
                 f"{where}: cannot read names from {str(value)!r} ({error.strerror}); "

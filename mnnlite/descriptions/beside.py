@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mnnlite.files import read_text
+
 __all__ = ["read"]
 
 _MOST = 1 << 22
@@ -37,7 +39,7 @@ def read(path: str | Path) -> dict[str, Any]:
 def _json(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         if path.stat().st_size <= _MOST:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = json.loads(read_text(path))
             return value if isinstance(value, dict) else {}
     return {}
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.errors import ArgumentError, MissingExtraError
+from mnnlite.errors import ArgumentError
+from mnnlite.extras import need
 from mnnlite.files import atomic_write
 from mnnlite.perfetto import TraceWriter
 
@@ -191,11 +192,10 @@ def _twenty(place: int) -> Any:
 
 
 def _figure(height: float = 5) -> tuple[Any, Any]:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError('pictures need matplotlib; install it with: pip install "mnnlite[plot]"') from None
+    need("pictures need matplotlib", "plot", "matplotlib.backends.backend_agg", "matplotlib.figure")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, height), layout="constrained")
     FigureCanvasAgg(figure)  # no window system, no global state
     return figure, figure.add_subplot()

@@ -7,7 +7,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.errors import MissingExtraError, ModelFormatError, ModelNotFoundError, UnsupportedModelError
+from mnnlite.errors import ModelFormatError, ModelNotFoundError, UnsupportedModelError
+from mnnlite.extras import need
 from mnnlite.observe.recording import Recording, TensorRecord
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["OnnxModel", "TfliteModel"]
-
-_MISSING = 'comparing with {} needs {}; install it with: pip install "mnnlite[compare]"'
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
@@ -43,11 +42,8 @@ class OnnxModel:
     """
 
     def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
-        try:
-            import onnx
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtraError(_MISSING.format("an ONNX file", error.name)) from None
+        onnx = need("comparing with an ONNX file needs onnx", "compare", "onnx")
+        onnxruntime = need("comparing with an ONNX file needs onnxruntime", "compare", "onnxruntime")
         self.name = os.fspath(path)
         try:
             self._model = onnx.load(os.fspath(_existing(path)))
@@ -126,10 +122,7 @@ class TfliteModel:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        try:
-            from ai_edge_litert import interpreter as litert
-        except ImportError as error:
-            raise MissingExtraError(_MISSING.format("a TFLite file", error.name)) from None
+        litert = need("comparing with a TFLite file needs ai-edge-litert", "compare", "ai_edge_litert.interpreter")
         self.name = os.fspath(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that keeping every tensor takes memory is what is wanted

@@ -50,7 +50,10 @@ def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Sourc
     if text == "-":
         if raw is None:
             raise ArgumentError("frames from standard input need raw='FORMAT:WIDTHxHEIGHT', e.g. 'NV12:1920x1080'")
-        return _raw.Raw(sys.stdin.buffer, *_raw.parse(raw))
+        wanted = _raw.parse(raw)
+        if sys.stdin is None:
+            raise SourceError("standard input is closed; there are no frames to read")
+        return _raw.Raw(sys.stdin.buffer, *wanted)
     if raw is not None:
         raise ArgumentError(f"raw={raw!r} is for frames from standard input; the source is {text!r}, wanted '-'")
     path = Path(text)

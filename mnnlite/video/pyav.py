@@ -6,7 +6,8 @@ import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mnnlite.errors import ArgumentError, MissingExtraError, SourceError
+from mnnlite.errors import ArgumentError, SourceError
+from mnnlite.extras import need
 from mnnlite.frame import Frame
 from mnnlite.video.exif import orientation_of
 
@@ -33,17 +34,9 @@ def load() -> ModuleType:
     Raises
     ------
     MissingExtraError
-        It is not installed.
+        It is not installed, or cannot be imported.
     """
-    try:
-        import av
-        import av.error
-        import av.filter
-    except ImportError:
-        raise MissingExtraError(
-            'videos and pictures need PyAV; install it with: pip install "mnnlite[video]"'
-        ) from None
-    return av
+    return need("videos and pictures need PyAV", "video", "av", "av.error", "av.filter")
 
 
 def reason(error: BaseException) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
@@ -30,6 +32,28 @@ class Raw(Source):
         self._stream = stream
         self._format = format
         self._shapes = _PLANES[format](width, height)
+        self._stopping = False
+        try:
+            self._descriptor = stream.fileno()
+        except (OSError, ValueError):  # not a file: memory, in a test
+            self._descriptor = -1
+        # Written to by `stop`: a thread that waits for a quiet camera must come back before the interpreter goes.
+        self._woken, self._wake = os.pipe() if self._descriptor >= 0 else (-1, -1)
+        self._poll = select.poll()
+        for descriptor in (self._descriptor, self._woken):
+            if descriptor >= 0:
+                self._poll.register(descriptor, select.POLLIN)
+
+    def stop(self) -> None:
+        """Give no further frames."""
+        self._stopping = True
+        if self._wake >= 0:
+            os.write(self._wake, b"x")
+
+    def __del__(self) -> None:
+        for descriptor in (getattr(self, "_woken", -1), getattr(self, "_wake", -1)):
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def __iter__(self) -> Iterator[Frame]:
         sizes = [int(np.prod(shape)) for shape in self._shapes]
@@ -38,6 +62,8 @@ class Raw(Source):
         while True:
             buffer = np.empty(sum(sizes), np.uint8)  # each frame has its own: results may be late
             got = self._read(buffer)
+            if self._stopping:
+                return
             if got == 0:
                 if index == 0:
                     raise SourceError(f"{self.name} ended before the first frame")
@@ -67,12 +93,22 @@ class Raw(Source):
 
     def _read(self, buffer: NDArray[np.uint8]) -> int:
         view, got = buffer.data, 0
-        while got < len(view):
-            count = self._stream.readinto(view[got:])  # type: ignore[attr-defined]
+        while got < len(view) and not self._stopping:
+            try:
+                count = self._read_some(view[got:])
+            except OSError as error:
+                raise SourceError(f"cannot read {self.name}: {error.strerror or error}") from None
             if not count:
                 break
             got += count
         return got
+
+    def _read_some(self, view: memoryview) -> int:
+        if self._descriptor < 0:
+            return int(self._stream.readinto(view))  # type: ignore[attr-defined]
+        # Not through the stream's buffer, whose lock a thread that waits would hold when the interpreter ends.
+        self._poll.poll()
+        return 0 if self._stopping else os.readv(self._descriptor, [view])
 
 
 Shapes: TypeAlias = "list[tuple[int, ...]]"

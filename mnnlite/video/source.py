@@ -39,6 +39,9 @@ class Source:
     errors: Sequence[SourceError] = ()
     live: bool = False
 
+    def stop(self) -> None:
+        """Give no further frames, and wake a thread that waits for one, where that can be. Any thread; does not block."""
+
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames; each call starts anew, but for live sources."""
         raise NotImplementedError

@@ -24,7 +24,21 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors"},
-    {"specs", "proc", "files", "perfetto", "_toml", "_build", "_core", "_engine", "_image", "integrity", "trial"},
+    {
+        "specs",
+        "proc",
+        "files",
+        "perfetto",
+        "_toml",
+        "_build",
+        "_core",
+        "_engine",
+        "_image",
+        "integrity",
+        "children",
+        "extras",
+        "trial",
+    },
     {"draw", "reference"},
     {"arena", "model", "decoders", "results", "frame"},
     {"descriptions"},
