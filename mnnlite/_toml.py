@@ -43,11 +43,14 @@ def loads(text: str) -> tuple[dict[str, Any], dict[Key, int]]:
 
     Raises
     ------
-    tomllib.TOMLDecodeError
-        Its message says line and column.
+    ValueError
+        Its message says line and column, where they are known.
     """
-    values = tomllib.loads(text)
-    return values, _Positions(text).lines
+    try:
+        values = tomllib.loads(text)
+        return values, _Positions(text).lines
+    except RecursionError:
+        raise ValueError("its tables or arrays are nested too deeply") from None
 
 
 class _Positions:

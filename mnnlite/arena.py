@@ -11,6 +11,7 @@ import numpy as np
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError, ClosedError
+from mnnlite.files import checked_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,7 +196,7 @@ def _weights_folder(weights: str, weights_dir: str | os.PathLike[str] | None) ->
         if weights_dir is not None:
             raise ArgumentError("weights_dir is for weights='mapped'; with weights='heap' there are no files")
         return None
-    where = os.path.abspath(os.fspath(weights_dir or _WEIGHTS_DIR))
+    where = os.path.abspath(checked_path(weights_dir or _WEIGHTS_DIR, "weights_dir"))
     _core.check_weights_folder(where)
     return where
 

@@ -99,13 +99,13 @@ def convert(
     options += ["--saveExternalData"] if external else []
     try:
         with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=target.parent) as folder:
-            made = Path(folder) / target.name
+            made = Path(folder) / "converted.mnn"
             _run_converter(source, made, options)
             _check_whole(made, source)
             descriptions.carry(source, made)
             weights = made.with_name(made.name + ".weight")
             if external and weights.exists():
-                os.replace(weights, target.with_name(weights.name))
+                os.replace(weights, target.with_name(target.name + ".weight"))
             os.replace(made, target)
     except OSError as error:
         if isinstance(error, MnnliteError):
@@ -135,7 +135,7 @@ def _check(source: Path, target: Path, weight_bits: int | None, external: bool) 
 
 
 def _run_converter(source: Path, made: Path, options: list[str]) -> None:
-    files = ["--modelFile", str(source.resolve()), "--MNNModel", str(made.resolve())]
+    files = ["--modelFile", _readable(source.resolve(), made.parent), "--MNNModel", made.name]
     command = ["-f", FRAMEWORKS[source.suffix.lower()], *files, "--bizCode", "mnnlite", *options]
     done = subprocess.run(
         [interpreter(), "-c", _CONVERT, *command],
@@ -154,6 +154,16 @@ def _run_converter(source: Path, made: Path, options: list[str]) -> None:
             f"the converter crashed on {source} ({_signal_name(-done.returncode)}){words}", op="convert"
         )
     raise UnsupportedModelError(f"the converter cannot convert {source}{words}", op="convert")
+
+
+def _readable(source: Path, folder: Path) -> str:
+    """The path for the converter, which knows UTF-8 alone: a link in `folder` where it is none."""
+    path = os.fspath(source)
+    if path == path.encode("utf-8", "replace").decode():
+        return path
+    link = folder / f"source{source.suffix}"
+    link.symlink_to(source)
+    return link.name
 
 
 def _check_whole(made: Path, source: Path) -> None:

@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import OutputError
+from mnnlite.errors import ArgumentError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["atomic_write", "check_folder", "read_text"]
+__all__ = ["atomic_write", "check_folder", "checked_path", "read_text"]
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -31,6 +31,23 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {os.fspath(path)}: it is a folder")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"cannot write {os.fspath(path)}: no right to write in {folder}")
+
+
+def checked_path(path: object, what: str) -> str:
+    """Give a path as text, with surrogates where it is no UTF-8.
+
+    Raises
+    ------
+    ArgumentError
+        It is no path, or has a NUL character.
+    """
+    try:
+        text = os.fsdecode(path)  # type: ignore[arg-type]
+    except TypeError:
+        raise ArgumentError(f"{what} is a {type(path).__name__}; wanted the path of a file") from None
+    if "\0" in text:
+        raise ArgumentError(f"{what} is {text!r:.80}, with a NUL character; no path has one")
+    return text
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

@@ -232,12 +232,18 @@ class Frame:
                 )
             matrix, range = _AV_MATRICES[space], "full" if is_full else _AV_RANGES.get(tagged, "limited")
         planes = video_frame.planes
+        lines = [int(plane.line_size) for plane in planes]
+        width, height = int(video_frame.width), int(video_frame.height)
+        if not all(0 <= number < 2**31 for number in (width, height)) or any(abs(line) >= 2**62 for line in lines):
+            raise ArgumentError(
+                f"from_av: the frame is {width} x {height} pixels with lines of {lines} bytes; no memory holds that"
+            )
         handle = _core.FrameHandle.planes(
             format,
             list(planes),
-            [int(plane.line_size) for plane in planes],
-            int(video_frame.width),
-            int(video_frame.height),
+            lines,
+            width,
+            height,
             1 if bits == 8 else 2,
             bits,
             matrix,

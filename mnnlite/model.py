@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import _core
 from mnnlite.arena import Arena, own_arena, shared_arena
 from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError, ModelNotFoundError
+from mnnlite.files import checked_path
 from mnnlite.integrity import open_model
 from mnnlite.specs import TensorInfo
 from mnnlite.trial import seconds_of, trial_options, try_model
@@ -95,11 +96,12 @@ class Model:
     ) -> None:
         self._owns_arena = arena is None
         self.arena = own_arena(arena_options, fallback) if arena is None else shared_arena(arena, arena_options)
-        self._name = "bytes" if isinstance(source, (bytes, bytearray, memoryview)) else os.fspath(source)
         if not isinstance(source, (bytes, bytearray, memoryview)):
-            source = os.fspath(source)
-        if isinstance(outputs, str):
-            raise ArgumentError(f"outputs is the string {outputs!r}; pass a list of names")
+            source = checked_path(source, "the model")
+        self._name = source if isinstance(source, str) else "bytes"
+        if external is not None:
+            external = checked_path(external, "external")
+        names = _names(outputs)
         try:
             check_kind(source)
             model, weights = open_model(source, external, sha256, weights_sha256)
@@ -111,7 +113,7 @@ class Model:
                 model,
                 weights,
                 arena=self.arena.native,
-                outputs=list(outputs or ()),
+                outputs=names,
                 shapes=_shapes(shapes),
                 images=list(_images),
                 resizable=bool(resizable),
@@ -210,8 +212,10 @@ class Model:
         -----
         Releases the GIL once for the copies and the run. mnnlite allocates nothing; NumPy makes the arrays.
         """
+        if outputs is not None and not isinstance(outputs, (list, tuple)):
+            outputs = _names(outputs)
         if out is not None:
-            out = dict(out)
+            out = _dict(out, "out") or {}
             self._native.check_out(out)
         return self._native.run(_dict(inputs, "inputs"), outputs, borrow, out)
 
@@ -291,12 +295,29 @@ class Model:
         return f"Model({self._name!r}, inputs={list(self.inputs)}, outputs={list(self.outputs)})"
 
 
+def _names(names: object) -> list[str]:
+    if names is None:
+        return []
+    if isinstance(names, str):
+        raise ArgumentError(f"outputs is the string {names!r}; pass a list of names")
+    if not isinstance(names, Iterable):
+        raise ArgumentError(f"outputs is {names!r:.80}; pass a list of names")
+    found = list(names)
+    for each in found:
+        # What UTF-8 has no form for is no tensor's name, and the engine's names are bytes.
+        if not isinstance(each, str) or "\0" in each or each != each.encode("utf-8", "replace").decode():
+            raise ArgumentError(f"outputs: {each!r:.80} cannot be the name of a tensor")
+    return found
+
+
 def _shapes(shapes: Mapping[str, Sequence[int]] | None) -> dict[str, list[int]]:
     result: dict[str, list[int]] = {}
+    if shapes is not None and not isinstance(shapes, Mapping):
+        raise ArgumentError(f"shapes is a {type(shapes).__name__}; pass a dict of input to shape")
     for name, dims in (shapes or {}).items():
         try:
             result[str(name)] = [int(extent) for extent in dims]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ArgumentError(f"the shape of {name!r} is {dims!r}; pass a tuple of whole numbers") from None
         if any(not -(2**31) <= extent < 2**31 for extent in result[str(name)]):
             raise ArgumentError(f"the shape of {name!r} is {dims!r}; an axis does not fit 32 bits")

@@ -45,10 +45,9 @@ from mnnlite.errors import (
     DecoderABIError,
     DecoderError,
     MnnliteError,
-    OutputError,
     PipelineError,
 )
-from mnnlite.files import read_text
+from mnnlite.files import atomic_write, read_text
 from mnnlite.runtime import Runtime
 from mnnlite.runtime.loaded_task import needs_of
 from mnnlite.runtime.schedule import Schedule
@@ -135,13 +134,16 @@ class Pipeline:
         return list(TopologicalSorter(needs).static_order())
 
 
-def load(path: str | os.PathLike[str]) -> Pipeline:
+def load(path: str | os.PathLike[str], *, code: bool = True) -> Pipeline:
     """Read a pipeline file.
 
     Parameters
     ----------
     path : path
         A TOML file; paths in it are relative to its folder.
+    code : bool
+        Whether a decoder may be code of the file's author: ``package.module:attribute`` is imported, which runs it. False for a
+        file that is not trusted.
 
     Returns
     -------
@@ -154,7 +156,10 @@ def load(path: str | os.PathLike[str]) -> Pipeline:
         No such file, not TOML, an unknown key, a wrong type, a value that cannot be used, a missing file; with
         ``file``, ``line`` and ``key``.
     """
-    file = os.fspath(path)
+    try:
+        file = os.fsdecode(path)
+    except TypeError:
+        raise ArgumentError(f"the pipeline is a {type(path).__name__}; wanted the path of a TOML file") from None
     if os.path.splitext(file)[1].lower() in _NETWORKS:
         raise PipelineError(
             f"it is a network, not a pipeline: mnnlite new {file} -o pipeline.toml writes one, Task({file!r}) needs none",
@@ -172,13 +177,16 @@ def load(path: str | os.PathLike[str]) -> Pipeline:
         found = re.search(r" \(at line (\d+), column (\d+)\)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         raise PipelineError(f"not TOML: {error}", file=file, line=line) from None
-    return _pipeline(_Node(file, lines, (), "", values))
+    return _pipeline(_Node(file, lines, (), "", values, code))
 
 
 class _Node:
     """A value of the file that knows where it stands."""
 
-    def __init__(self, file: str, lines: Mapping[_toml.Key, int], path: _toml.Key, key: str, value: Any) -> None:
+    def __init__(
+        self, file: str, lines: Mapping[_toml.Key, int], path: _toml.Key, key: str, value: Any, code: bool
+    ) -> None:
+        self.code = code
         self.file, self.lines, self.path, self.key, self.value = file, lines, path, key, value
 
     @property
@@ -190,7 +198,7 @@ class _Node:
 
     def below(self, part: str | int, key: str | None = None) -> _Node:
         shown = f"[{part}]" if isinstance(part, int) else f".{part}" if self.key else part
-        return _Node(self.file, self.lines, (*self.path, part), key or self.key + shown, self.value[part])
+        return _Node(self.file, self.lines, (*self.path, part), key or self.key + shown, self.value[part], self.code)
 
     def table(self, known: Iterable[str] | None = None) -> dict[str, _Node]:
         """Its entries; with `known`, no others than these."""
@@ -251,7 +259,7 @@ def _pipeline(root: _Node) -> Pipeline:
     for index in range(len(entries)):
         node = top["task"].below(index)
         name = _name(node, tasks)
-        nodes[name] = _Node(node.file, node.lines, node.path, f"task.{name}", node.value)
+        nodes[name] = _Node(node.file, node.lines, node.path, f"task.{name}", node.value, node.code)
         tasks[name], schedules[name] = _task(nodes[name])
     _check_needs(tasks, schedules, nodes)
     others: dict[str, _Node] = {name: top[name] for name in ("runtime", "map", "camera") if name in top}
@@ -365,6 +373,8 @@ def _decoder_spec(node: _Node) -> Decoder:
 
 def _outside(node: _Node, family: _Node) -> Decoder:
     """A decoder of one's own; what it says against its options is said at them."""
+    if not node.code:
+        raise family.error(f"{family.value!r} is code to be imported and run, which code=False, or --no-code, forbids")
     try:
         return decoders.from_dict(node.value, base=node.folder)
     except (DecoderABIError, ArgumentError) as error:
@@ -417,10 +427,8 @@ def save(pipeline: Pipeline, path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     text = dumps(pipeline, target.parent)
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}") from None
+    with atomic_write(target) as made:
+        made.write_text(text, encoding="utf-8")
 
 
 def _task_table(name: str, spec: TaskSpec, base: Path | None) -> dict[str, Any]:

@@ -327,6 +327,8 @@ class TaskSpec:
         for key in ("sha256", "weights_sha256"):
             object.__setattr__(self, key, checked_hash(getattr(self, key), key))
         seconds_of(self.trial)
+        if not isinstance(self.feed, Mapping):
+            raise ArgumentError(f"feed: got {self.feed!r:.80}, wanted {{input: 'task.output'}}")
         for name, source in self.feed.items():
             if not isinstance(name, str) or (isinstance(source, str) and "." not in source):
                 raise ArgumentError(f"feed: got {name!r}: {source!r}, wanted input name to 'task.output' or an array")

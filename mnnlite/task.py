@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
 
 from mnnlite import _core, decoders, descriptions, results
@@ -441,7 +441,8 @@ class Task(Generic[R]):
             several = isinstance(frame, (list, tuple))
             frames = [Frame(each, format) for each in (frame if several else [frame])]
         else:
-            frames = [] if frame is None else [frame] if isinstance(frame, Frame) else list(frame)
+            several = isinstance(frame, Iterable) and not isinstance(frame, (str, bytes))
+            frames = [] if frame is None else list(frame) if several else [frame]
         for each in frames:
             if not isinstance(each, Frame):
                 raise ArgumentError(

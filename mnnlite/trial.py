@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import errors
+from mnnlite.children import interpreter
 from mnnlite.errors import ArgumentError, MnnliteError, ModelFormatError, OutOfMemoryError, StateError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def try_model(
 def _ask(request: dict[str, Any], descriptors: list[int], seconds: float, what: str) -> None:
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD],
+            [interpreter(), "-c", _CHILD],
             input=json.dumps([request, sys.path]),
             capture_output=True,
             text=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from helpers import models
@@ -79,7 +81,7 @@ if __name__ == "__main__":
         sys.stdout.flush()
         os._exit(0)  # this is about the child
 """
-STATES = ("import", "model", "idle")
+STATES = ("import", "model", "idle", "streaming", "adding")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -105,4 +107,28 @@ def test_an_import_starts_no_threads():
     run_python(
         "import os, mnnlite, mnnlite.model; assert len(os.listdir('/proc/self/task')) == 1",
         env={"OPENBLAS_NUM_THREADS": "1"},  # NumPy's own
+    )
+
+
+def test_a_child_within_a_with_block_ends(tmp_path):
+    run_python(
+        """
+        import os, sys, threading, time, mnnlite
+        path = sys.argv[1]
+        with mnnlite.Runtime() as runtime:
+            def add():
+                while True:
+                    runtime.add("a", mnnlite.TaskSpec(path))
+                    runtime.remove("a")
+            threading.Thread(target=add, daemon=True).start()
+            for _ in range(3):
+                time.sleep(0.01)
+                pid = os.fork()
+                if pid == 0:
+                    sys.exit(5)
+                assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+            os._exit(0)
+        """,
+        os.fspath(models.path("classes")),
+        timeout=60,
     )

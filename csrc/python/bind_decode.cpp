@@ -79,7 +79,7 @@ int32_t dtype_code(const py::array& array, const char* name) {
     if ((kind == 'u' || kind == 'b') && size == 1) return MNNLITE_U8;
   }
   raise(Status::error(Code::dtype, "output \"%s\" has dtype %s; float32, float16, int32, int8 and uint8 can be decoded",
-                      name, py::cast<std::string>(py::str(static_cast<const py::object&>(dtype))).c_str()),
+                      name, name_from(dtype).c_str()),
         "decode");
 }
 

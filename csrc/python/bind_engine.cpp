@@ -31,18 +31,18 @@ void forward_log(const LogCapture& log) {
   const py::dict modules = py::module_::import("sys").attr("modules");
   if (!modules.contains("logging")) return;
   const py::object logger = modules["logging"].attr("getLogger")("mnnlite.engine");
-  for (py::handle line : py::str(log.text()).attr("splitlines")())
+  for (py::handle line : name_to_python(log.text()).attr("splitlines")())
     if (py::len(line) > 0) logger.attr("info")(line);
 }
 
 // Words go to the one table of them; what is no word is refused there as it is written.
-ArenaOptions arena_options(int threads, bool fallback_to_cpu, const std::string& weights_folder, const py::kwargs& words) {
+ArenaOptions arena_options(int threads, bool fallback_to_cpu, const py::object& weights_folder, const py::kwargs& words) {
   ArenaOptions options;
   options.threads = threads;
   options.fallback_to_cpu = fallback_to_cpu;
-  options.weights_folder = weights_folder;
+  options.weights_folder = path_from(weights_folder);
   for (const auto& [name, word] : words) {
-    const std::string text = py::cast<std::string>(py::isinstance<py::str>(word) ? py::object(py::reinterpret_borrow<py::object>(word)) : py::repr(word));
+    const std::string text = name_from(py::isinstance<py::str>(word) ? py::object(py::reinterpret_borrow<py::object>(word)) : py::repr(word));
     check(set_option(options, py::cast<std::string>(name).c_str(), text.c_str()), "create_arena");
   }
   return options;
@@ -95,7 +95,7 @@ std::shared_ptr<Arena> make_arena(const ArenaOptions& options) {
 
 std::vector<InputShape> shapes_from(const py::dict& shapes) {
   std::vector<InputShape> result;
-  for (const auto& [name, dims] : shapes) result.push_back({py::cast<std::string>(name), py::cast<std::vector<int32_t>>(dims)});
+  for (const auto& [name, dims] : shapes) result.push_back({name_from(name), py::cast<std::vector<int32_t>>(dims)});
   return result;
 }
 
@@ -173,8 +173,8 @@ void NativeModel::refresh() {
   output_guard_ = guard();
   input_names_.clear();
   output_names_.clear();
-  for (int i = 0; i < session_->input_count(); ++i) input_names_.emplace_back(session_->input(i).name);
-  for (int i = 0; i < session_->output_count(); ++i) output_names_.emplace_back(session_->output(i).name);
+  for (int i = 0; i < session_->input_count(); ++i) input_names_.push_back(name_to_python(session_->input(i).name));
+  for (int i = 0; i < session_->output_count(); ++i) output_names_.push_back(name_to_python(session_->output(i).name));
 }
 
 std::shared_ptr<MnnSession> NativeModel::session() const {
@@ -193,11 +193,14 @@ NativeModel::Entered::Entered(const NativeModel& model, const char* op) : sessio
 }
 
 int NativeModel::find(const std::vector<py::str>& names, py::handle name, const char* kind) const {
-  for (size_t i = 0; i < names.size(); ++i)
-    if (names[i].ptr() == name.ptr() || PyObject_RichCompareBool(names[i].ptr(), name.ptr(), Py_EQ) == 1) return static_cast<int>(i);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const int same = names[i].ptr() == name.ptr() ? 1 : PyObject_RichCompareBool(names[i].ptr(), name.ptr(), Py_EQ);
+    if (same == 1) return static_cast<int>(i);
+    if (same < 0) throw py::error_already_set();
+  }
   std::vector<std::string> known;
   for (const py::str& each : names) known.push_back(py::cast<std::string>(each));
-  raise(unknown_name(kind, py::cast<std::string>(py::str(name)).c_str(), known));
+  raise(unknown_name(kind, name_from(name).c_str(), known));
 }
 
 py::object NativeModel::input_view(py::handle name) {
@@ -376,7 +379,7 @@ py::list NativeModel::describe(bool inputs) const {
     const TensorView tensor = inputs ? current.plain_input(i) : current.output(i);
     py::tuple shape(tensor.rank);
     for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dims[axis];
-    result.append(py::make_tuple(tensor.name, shape, name_of(dtype_of(tensor)), name_of(layout_of(tensor))));
+    result.append(py::make_tuple((inputs ? input_names_ : output_names_)[static_cast<size_t>(i)], shape, name_of(dtype_of(tensor)), name_of(layout_of(tensor))));
   }
   return result;
 }
@@ -388,7 +391,7 @@ py::dict NativeModel::facts() const {
   result["mflops"] = current.mflops();
   result["backend"] = current.backend();
   result["file_bytes"] = current.net().file_bytes();
-  result["converter_version"] = current.net().version();
+  result["converter_version"] = name_to_python(current.net().version());
   return result;
 }
 
@@ -402,7 +405,7 @@ py::list NativeModel::operators() const {
   }
   check(status, "inspect");
   py::list result;
-  for (const MnnSession::Operator& each : operators) result.append(py::make_tuple(each.name, each.type, each.mflops));
+  for (const MnnSession::Operator& each : operators) result.append(py::make_tuple(name_to_python(each.name), name_to_python(each.type), each.mflops));
   return result;
 }
 
@@ -410,7 +413,7 @@ void bind_engine(py::module_& module) {
   module.def("engine_version", &engine_version);
   module.def("string_abi", &string_abi);
   module.def("engine_path", &engine_path);
-  module.def("check_weights_folder", [](const std::string& folder) { check(check_weights_folder(folder.c_str()), "create_arena"); },
+  module.def("check_weights_folder", [](const py::object& folder) { check(check_weights_folder(path_from(folder).c_str()), "create_arena"); },
              py::arg("folder"));
   module.def("check_engine", [] {
     redirect_engine_log(engine_path());

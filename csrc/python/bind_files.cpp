@@ -2,14 +2,15 @@
 #include <chrono>
 
 #include "errors.hpp"
+#include "gil.hpp"
 #include "model_files.hpp"
 
 namespace mnnlite::python {
 
-PyModelFile::PyModelFile(const std::string& where) : path(where) {
+PyModelFile::PyModelFile(const py::object& where) : path(path_from(where)) {
   Status status;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     const auto begin = std::chrono::steady_clock::now();
     status = ModelFile::read(path.c_str(), file);
     read_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
@@ -17,11 +18,12 @@ PyModelFile::PyModelFile(const std::string& where) : path(where) {
   check(status, "load");
 }
 
-PyWeightsFile::PyWeightsFile(const std::string& where) {
+PyWeightsFile::PyWeightsFile(const py::object& where) {
+  const std::string path = path_from(where);
   Status status;
   {
-    const py::gil_scoped_release release;
-    status = WeightsFile::open(where.c_str(), file);
+    const GilRelease release;
+    status = WeightsFile::open(path.c_str(), file);
   }
   check(status, "load");
 }
@@ -29,12 +31,12 @@ PyWeightsFile::PyWeightsFile(const std::string& where) {
 void bind_files(py::module_& module) {
   // Its memory is given to the engine's copy and let go at the load: no buffer of it may be alive then.
   py::class_<PyModelFile>(module, "ModelFile", py::buffer_protocol())
-      .def(py::init<const std::string&>(), py::arg("path"))
+      .def(py::init<const py::object&>(), py::arg("path"))
       .def_buffer([](PyModelFile& model) {
         return py::buffer_info(const_cast<void*>(model.file.data()), 1, "B", static_cast<py::ssize_t>(model.file.size()), true);
       });
   py::class_<PyWeightsFile>(module, "WeightsFile")
-      .def(py::init<const std::string&>(), py::arg("path"))
+      .def(py::init<const py::object&>(), py::arg("path"))
       .def_property_readonly("descriptor", [](const PyWeightsFile& weights) { return weights.file.descriptor(); })
       .def_property_readonly("size", [](const PyWeightsFile& weights) { return weights.file.size(); });
 }

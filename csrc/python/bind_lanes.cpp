@@ -124,7 +124,7 @@ class FrameTicket {
       for (RawOutput& each : outcome.results.raw) {
         const TensorView view = each.view;  // over memory that the array takes along
         const py::capsule owner(new Block(std::move(each.memory)), [](void* block) { delete static_cast<Block*>(block); });
-        made.raw[view.name] = view_of(view, owner, true);
+        made.raw[name_to_python(view.name)] = view_of(view, owner, true);
       }
       for (const mnnlite_item& item : outcome.results.items) made.items.append(item_to_python(item));
     }

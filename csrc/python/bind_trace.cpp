@@ -64,7 +64,7 @@ py::list operators_of(Trace& trace) {
     const char* backend = op.backend < 0 ? "" : trace.backends[static_cast<size_t>(op.backend)].c_str();
     for (const TracedTensor& tensor : op.inputs) inputs.append(described(tensor));
     for (TracedTensor& tensor : op.outputs) outputs.append(py::make_tuple(described(tensor), values_of(tensor)));
-    operators.append(py::make_tuple(op.name, op.type, op.mflops, op.start_ns, op.stop_ns, backend, inputs, outputs));
+    operators.append(py::make_tuple(name_to_python(op.name), name_to_python(op.type), op.mflops, op.start_ns, op.stop_ns, backend, inputs, outputs));
   }
   return operators;
 }
@@ -106,7 +106,7 @@ py::tuple plan_of(const NativeModel& model) {
     py::list indices;
     for (size_t op = 0; op < branches[output].size(); ++op)
       if (branches[output][op]) indices.append(op);
-    needed[held->output(static_cast<int>(output)).name] = indices;
+    needed[name_to_python(held->output(static_cast<int>(output)).name)] = indices;
   }
   return py::make_tuple(operators_of(trace), needed);
 }

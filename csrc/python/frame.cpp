@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "errors.hpp"
+#include "gil.hpp"
 #include "image/formats.hpp"
 
 namespace mnnlite::python {
@@ -71,11 +72,18 @@ std::string shape_text(const HeldArray& array) {
   return text + (array.rank == 1 ? ",)" : ")");
 }
 
+// Whether `count` steps of `stride` bytes can be added up at all.
+bool spans(py::ssize_t count, py::ssize_t stride) {
+  py::ssize_t bytes = 0;
+  return !__builtin_mul_overflow(count, stride, &bytes);
+}
+
 // `columns` elements in a row after axis 0, lying densely; axis 0 may have any stride that is not negative.
 void check_rows(const HeldArray& array, py::ssize_t rows, py::ssize_t columns, py::ssize_t per_pixel, const char* role) {
   py::ssize_t elements = 1;
-  for (int axis = 1; axis < array.rank; ++axis) elements *= array.shape[axis];
-  const bool fits = (array.rank == 2 || (array.rank == 3 && array.shape[2] == per_pixel)) && elements == columns &&
+  bool counted = true;
+  for (int axis = 1; axis < array.rank; ++axis) counted = counted && !__builtin_mul_overflow(elements, array.shape[axis], &elements);
+  const bool fits = counted && (array.rank == 2 || (array.rank == 3 && array.shape[2] == per_pixel)) && elements == columns &&
                     array.shape[0] == rows;
   if (!fits) {
     const std::string wanted =
@@ -92,6 +100,8 @@ void check_rows(const HeldArray& array, py::ssize_t rows, py::ssize_t columns, p
                           role, axis, array.strides[axis], dense));
     dense *= array.shape[axis];
   }
+  if (array.data == nullptr || !spans(array.shape[0], array.strides[0]))
+    raise(Status::error(Code::layout, "%s: %zd rows with a stride of %zd bytes lie in no memory", role, array.shape[0], array.strides[0]));
   if (array.shape[0] > 1 && array.strides[0] < 0)
     raise(Status::error(Code::layout,
                         "%s: axis 0 has a negative stride of %zd bytes, wanted rows from top to bottom; pass "
@@ -107,14 +117,28 @@ void check_size(py::ssize_t width, py::ssize_t height) {
 }  // namespace
 
 HeldArray::HeldArray(py::handle object, const char* role) {
+  const Working working;  // objects may answer with Python code
+  try {
+    take(object, role);
+  } catch (const py::cast_error& error) {
+    release();
+    raise(Status::error(Code::argument, "%s cannot be read as an array: %.120s", role, error.what()));
+  } catch (py::error_already_set& error) {
+    release();
+    // Errors of ours say more; others are the object's, but for Ctrl-C.
+    if (!error.matches(PyExc_Exception) || error.matches(py::module_::import("mnnlite.errors").attr("MnnliteError"))) throw;
+    raise(Status::error(Code::argument, "%s cannot be read as an array: %.120s", role, name_from(error.value()).c_str()));
+  }
+}
+
+void HeldArray::release() {
+  if (buffer_.obj != nullptr) PyBuffer_Release(&buffer_);
+}
+
+void HeldArray::take(py::handle object, const char* role) {
   if (PyObject_CheckBuffer(object.ptr())) {
     if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_STRIDES | PyBUF_FORMAT) != 0) throw py::error_already_set();
-    try {
-      take_buffer(role);
-    } catch (...) {
-      PyBuffer_Release(&buffer_);
-      throw;
-    }
+    take_buffer(role);
   } else if (py::hasattr(object, "__array_interface__")) {
     owner_ = py::reinterpret_borrow<py::object>(object);
     const py::object interface = object.attr("__array_interface__");
@@ -129,9 +153,7 @@ HeldArray::HeldArray(py::handle object, const char* role) {
   }
 }
 
-HeldArray::~HeldArray() {
-  if (buffer_.obj != nullptr) PyBuffer_Release(&buffer_);
-}
+HeldArray::~HeldArray() { release(); }
 
 void HeldArray::take_buffer(const char* role) {
   itemsize = itemsize_of(buffer_.format);
@@ -158,7 +180,8 @@ void HeldArray::take_interface(const py::dict& interface, const char* role) {
   for (int i = rank - 1; i >= 0; --i) {
     shape[i] = dims[static_cast<size_t>(i)];
     strides[i] = dense;
-    dense *= shape[i];
+    if (shape[i] < 0 || __builtin_mul_overflow(dense, shape[i], &dense))
+      raise(Status::error(Code::layout, "%s has an axis of %zd, or more bytes than there can be", role, shape[i]));
   }
   const py::object given = interface.attr("get")("strides");
   if (!given.is_none()) {
@@ -168,18 +191,18 @@ void HeldArray::take_interface(const py::dict& interface, const char* role) {
   }
   const py::object memory = interface.attr("get")("data");
   if (py::isinstance<py::tuple>(memory)) {
-    data = reinterpret_cast<const uint8_t*>(py::cast<uintptr_t>(py::tuple(memory)[0]));
+    const auto pair = py::reinterpret_borrow<py::tuple>(memory);
+    if (pair.empty()) raise(Status::error(Code::argument, "%s: __array_interface__ has no data", role));
+    data = reinterpret_cast<const uint8_t*>(py::cast<uintptr_t>(pair[0]));
   } else {  // an object with the buffer protocol
     if (memory.is_none() || PyObject_GetBuffer(memory.ptr(), &buffer_, PyBUF_SIMPLE) != 0) {
       PyErr_Clear();
       raise(Status::error(Code::argument, "%s: __array_interface__ has no data", role));
     }
     const py::ssize_t offset = interface.contains("offset") ? py::cast<py::ssize_t>(interface["offset"]) : 0;
-    if (!given.is_none() || offset < 0 || offset + dense > buffer_.len) {
-      PyBuffer_Release(&buffer_);
+    if (!given.is_none() || offset < 0 || offset > buffer_.len || dense > buffer_.len - offset)
       raise(Status::error(Code::layout, "%s: __array_interface__ describes %zd bytes, its data has %zd", role, dense,
                           buffer_.len));
-    }
     data = static_cast<const uint8_t*>(buffer_.buf) + offset;
   }
 }
@@ -193,18 +216,20 @@ void HeldArray::take_dlpack(py::handle object, const char* role) {
     raise(Status::error(Code::argument, "%s lies on device type %d, wanted memory of the CPU; copy it there first", role,
                         tensor->device_type));
   itemsize = tensor->type_bits / 8;
-  if (tensor->type_code != kDlUnsigned || tensor->type_lanes != 1 || (itemsize != 1 && itemsize != 2))
+  if (tensor->type_code != kDlUnsigned || tensor->type_lanes != 1 || (tensor->type_bits != 8 && tensor->type_bits != 16))
     raise(Status::error(Code::dtype, "%s has DLPack type code %d with %d bits, wanted uint8 (or uint16)", role,
                         tensor->type_code, tensor->type_bits));
-  if (tensor->ndim < 1 || tensor->ndim > 4)
+  if (tensor->ndim < 1 || tensor->ndim > 4 || tensor->shape == nullptr)
     raise(Status::error(Code::layout, "%s has %d axes, wanted 2 or 3", role, tensor->ndim));
   rank = tensor->ndim;
   data = static_cast<const uint8_t*>(tensor->data) + tensor->byte_offset;
   py::ssize_t dense = itemsize;
   for (int i = rank - 1; i >= 0; --i) {
     shape[i] = static_cast<py::ssize_t>(tensor->shape[i]);
-    strides[i] = tensor->strides != nullptr ? static_cast<py::ssize_t>(tensor->strides[i]) * itemsize : dense;
-    dense *= shape[i];
+    strides[i] = dense;
+    if (shape[i] < 0 || __builtin_mul_overflow(dense, shape[i], &dense) ||
+        (tensor->strides != nullptr && __builtin_mul_overflow(tensor->strides[i], itemsize, &strides[i])))
+      raise(Status::error(Code::layout, "%s has an axis of %zd, or more bytes than there can be", role, shape[i]));
   }
 }
 
@@ -298,7 +323,8 @@ FrameHandle FrameHandle::planes(const std::string& format, const py::sequence& b
     const py::ssize_t rows = image::rows_of(frame.view_.format, plane, height);
     if (held->rank != 1 || held->itemsize != 1)
       raise(Status::error(Code::layout, "plane %d has shape %s, wanted bytes", plane, shape_text(*held).c_str()));
-    if (stride < 0 || held->shape[0] < stride * (rows - 1) + row)
+    py::ssize_t before_last = 0;
+    if (stride < 0 || __builtin_mul_overflow(stride, rows - 1, &before_last) || held->shape[0] < row || before_last > held->shape[0] - row)
       raise(Status::error(Code::layout, "plane %d has %zd bytes, %zd rows of %zd with a stride of %zd need more", plane,
                           held->shape[0], rows, row, stride));
     held->strides[0] = stride;

@@ -30,6 +30,8 @@ class HeldArray {
   py::ssize_t strides[4] = {};  // bytes
 
  private:
+  void take(py::handle object, const char* role);
+  void release();
   void take_buffer(const char* role);
   void take_interface(const py::dict& interface, const char* role);
   void take_dlpack(py::handle object, const char* role);

@@ -10,7 +10,7 @@
 namespace mnnlite::python {
 namespace {
 
-std::atomic<int> working{0};  // threads in scopes that work
+std::atomic<int> working{0};  // calls
 std::atomic<bool> ending{false};
 std::atomic<std::thread::id> ender{};  // the thread that ends the process, which may still close things
 
@@ -51,17 +51,17 @@ void end_process() {
 
 }  // namespace
 
-GilRelease::GilRelease(bool works) noexcept : works_(works) {
-  const bool overtaken = ending && ender.load() != std::this_thread::get_id();
-  if (works_ && !overtaken) ++working;  // with the GIL still held, so that end_process sees it
-  state_ = PyEval_SaveThread();
-  if (works_ && overtaken) stay();
+Working::Working() noexcept {
+  if (ending && ender.load() != std::this_thread::get_id()) {
+    PyEval_SaveThread();
+    stay();
+  }
+  ++working;  // with the GIL held, so that end_process sees it
 }
 
-GilRelease::~GilRelease() {
-  if (works_) --working;
-  take(state_);
-}
+Working::~Working() { --working; }
+
+GilReleaseToWait::~GilReleaseToWait() { take(state_); }
 
 void bind_gil(pybind11::module_& module) { module.def("end_process", &end_process); }
 

@@ -5,25 +5,34 @@
 
 namespace mnnlite::python {
 
-// Gives the GIL back for a scope. A thread that would take it while the interpreter ends stays where it is, for ever: Python
-// would unwind its stack through functions that must not throw, which aborts the process. `works` is false for a scope that
-// only waits, which the end of the process need not wait for.
-class GilRelease {
+// A call that the end of the process waits for: it works without the GIL, or calls Python code from native code. Python before
+// 3.14 ends a thread that asks for the GIL too late by unwinding its stack, which may not pass through native code of ours. Made
+// with the GIL held; a thread that makes one when the end has begun stays here, for ever, and holds nothing.
+class Working {
  public:
-  explicit GilRelease(bool works = true) noexcept;
-  ~GilRelease();
-  GilRelease(const GilRelease&) = delete;
-  GilRelease& operator=(const GilRelease&) = delete;
+  Working() noexcept;
+  ~Working();
+  Working(const Working&) = delete;
+  Working& operator=(const Working&) = delete;
+};
+
+// Gives the GIL back for a scope that only waits.
+class GilReleaseToWait {
+ public:
+  GilReleaseToWait() noexcept : state_(PyEval_SaveThread()) {}
+  ~GilReleaseToWait();
+  GilReleaseToWait(const GilReleaseToWait&) = delete;
+  GilReleaseToWait& operator=(const GilReleaseToWait&) = delete;
 
  private:
-  const bool works_;
   PyThreadState* state_;
 };
 
-// For functions that only wait.
-class GilReleaseToWait : public GilRelease {
- public:
-  GilReleaseToWait() noexcept : GilRelease(false) {}
+// The same for a scope that works.
+class GilRelease {
+ private:
+  const Working working_;  // until the GIL is held again
+  const GilReleaseToWait release_;
 };
 
 void bind_gil(pybind11::module_& module);

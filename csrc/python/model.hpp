@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/mnn_session.hpp"
+#include "gil.hpp"
 
 namespace mnnlite::python {
 
@@ -36,6 +37,7 @@ class __attribute__((visibility("hidden"))) NativeModel {
     MnnSession* operator->() const { return session_.get(); }
 
    private:
+    const Working working_;
     const std::shared_ptr<MnnSession> session_;  // also keeps the lock
     const ExclusiveGuard guard_;
   };

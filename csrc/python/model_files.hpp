@@ -13,14 +13,14 @@ namespace mnnlite::python {
 namespace py = pybind11;
 
 struct __attribute__((visibility("hidden"))) PyModelFile {
-  explicit PyModelFile(const std::string& where);
+  explicit PyModelFile(const py::object& where);
   std::string path;
   ModelFile file;
   int64_t read_ns = 0;
 };
 
 struct __attribute__((visibility("hidden"))) PyWeightsFile {
-  explicit PyWeightsFile(const std::string& where);
+  explicit PyWeightsFile(const py::object& where);
   WeightsFile file;
 };
 

@@ -1,6 +1,8 @@
 // Table of contents of mnnlite._core. Nothing here but translation: the work is in the rooms.
 #include <pybind11/pybind11.h>
 
+#include "errors.hpp"
+
 namespace mnnlite::python {
 void bind_core(pybind11::module_& module);
 void bind_gil(pybind11::module_& module);
@@ -16,6 +18,7 @@ void bind_lanes(pybind11::module_& module);
 PYBIND11_MODULE(_core, module) {
   module.doc() = "Native part of mnnlite. Private: use the package's own names.";
   module.attr("__version__") = MNNLITE_VERSION;
+  mnnlite::python::translate_exceptions();
   mnnlite::python::bind_core(module);
   mnnlite::python::bind_files(module);
   mnnlite::python::bind_gil(module);

@@ -6,7 +6,7 @@ namespace mnnlite::python {
 namespace {
 
 template <class T>
-py::array make_array(const T* data, int32_t count, const py::object& base) {
+py::array make_array(const T* data, py::ssize_t count, const py::object& base) {
   if (!base) {
     py::array_t<T> copy(count);
     if (count > 0) std::memcpy(copy.mutable_data(), data, static_cast<size_t>(count) * sizeof(T));
@@ -19,7 +19,7 @@ py::array make_array(const T* data, int32_t count, const py::object& base) {
 }
 
 // The first `count` of the array.
-py::object head(const py::array& whole, int32_t count) { return whole[py::slice(0, count, 1)]; }
+py::object head(const py::array& whole, py::ssize_t count) { return whole[py::slice(0, count, 1)]; }
 
 py::object owner_of(const std::shared_ptr<SinkBuffer>& buffer) {
   using Owner = std::shared_ptr<SinkBuffer>;
@@ -44,7 +44,7 @@ py::tuple ResultBuffer::results() {
     pixels_ = over<uint8_t>(*pools_, 3, sink.pixels, base);
     shown_ = pools_;
   }
-  return py::make_tuple(pools_->kind(), head(rows_, sink.row_count * static_cast<int32_t>(sizeof(mnnlite_row))),
+  return py::make_tuple(pools_->kind(), head(rows_, sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row))),
                         head(values_, sink.value_count), head(chars_, sink.char_count), head(pixels_, sink.pixel_count), sink.found,
                         sink.truncated != 0);
 }
@@ -58,7 +58,7 @@ py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borr
   };
   return py::make_tuple(
       buffer->kind(),
-      make_array(reinterpret_cast<const uint8_t*>(sink.rows), sink.row_count * static_cast<int32_t>(sizeof(mnnlite_row)), base),
+      make_array(reinterpret_cast<const uint8_t*>(sink.rows), sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row)), base),
       unless_empty(sink.values, sink.value_count), unless_empty(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count),
       unless_empty(sink.pixels, sink.pixel_count), sink.found, sink.truncated != 0);
 }

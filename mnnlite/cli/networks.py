@@ -38,7 +38,7 @@ def check_network(path: Path | str) -> None:
 
 
 def pipeline_of(
-    path: Path | str, shapes: Mapping[str, tuple[int, ...]] | None = None
+    path: Path | str, shapes: Mapping[str, tuple[int, ...]] | None = None, code: bool = True
 ) -> tuple[Pipeline, Description | None]:
     """A pipeline: that of a file, or of one network, as it describes itself.
 
@@ -48,6 +48,8 @@ def pipeline_of(
         A .toml or an .mnn file.
     shapes : dict of str to tuple of int, optional
         Of a network: shapes of inputs, as ``--shape`` says them.
+    code : bool
+        As in `mnnlite.pipeline.load`.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def pipeline_of(
     if is_pipeline(path):
         if shapes:
             raise ArgumentError(f"--shape is for a network; {path} is a pipeline: say shapes = {{ ... }} in its task")
-        return pipeline.load(path), None
+        return pipeline.load(path, code=code), None
     check_network(path)
     found = descriptions.describe(path, shapes=shapes)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).stem) or "task"

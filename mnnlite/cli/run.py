@@ -85,6 +85,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--table", action="store_true", help="show a table of tasks and lanes while it runs, instead of lines"
     )
+    parser.add_argument(
+        "--no-code",
+        action="store_true",
+        help="refuse a pipeline whose decoders are code of its author's (package.module:attribute)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress, no lines, no summary")
     parser.set_defaults(command=_run)
 
@@ -101,7 +106,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         args.out, args.json = None, True
     if args.append and not args.out:
         raise ArgumentError("--append needs --out FILE, the file to go on with")
-    spec, described = pipeline_of(args.pipeline, shapes_of(args.shape))
+    spec, described = pipeline_of(args.pipeline, shapes_of(args.shape), code=not args.no_code)
     if described is not None and not args.quiet:
         print(f"{args.pipeline}: {described.title} ({described.sources.get('decoder', 'its file')})", file=sys.stderr)
     for name, task in spec.tasks.items():

@@ -79,6 +79,8 @@ def names_from(value: Any, where: str) -> tuple[str, ...]:
         while lines and not lines[-1]:
             lines.pop()
         return tuple(lines)
+    if not isinstance(value, Iterable):
+        raise ArgumentError(f"{where}: got {value!r:.80}, wanted a list of names, or a text file with one name a line")
     return tuple(value)
 
 

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream"]
 
+_PATIENCE_S = 1.0
+
 
 class _Reader:
     """Pulls frames from a source; one waits to be taken."""
 
     def __init__(self, dispatcher: Dispatcher, source: Iterable[Frame], latest: bool) -> None:
         self._dispatcher, self._latest = dispatcher, latest
+        self._stop_source = getattr(source, "stop", None)
         self._changed = threading.Condition()
         self._waiting: tuple[Frame, int] | None = None
         self._stopping = False
@@ -93,6 +96,13 @@ class _Reader:
             self._stopping = True
             self._waiting = None
             self._changed.notify()
+        if callable(self._stop_source):  # a `mnnlite.video.Source` wakes who waits for its next frame
+            self._stop_source()
+
+    def join(self) -> None:
+        """Wait for the thread's end, but not for a source that cannot be woken."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_PATIENCE_S)
 
 
 class Stream:
@@ -201,6 +211,8 @@ class Stream:
         with suppress(IndexError):  # another thread took the last one
             while self._in_flight:
                 self._dispatcher.discard(self._in_flight.popleft())
+        if self._reader is not None:
+            self._reader.join()
 
     def __enter__(self) -> Self:
         return self
