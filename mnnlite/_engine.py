@@ -11,6 +11,7 @@ import atexit
 import ctypes
 import importlib.util
 import os
+import sys
 
 from mnnlite.errors import EngineNotFoundError, EngineVersionError
 
@@ -37,6 +38,11 @@ def load() -> None:
     EngineVersionError
         MNN is outside the supported range, lacks a function, or is laid out differently.
     """
+    if "t" in sys.abiflags:
+        raise ImportError(
+            f"this is a free-threaded build of Python ({sys.implementation.cache_tag}{sys.abiflags}), for which the engine MNN "
+            "has no wheels; mnnlite needs a build with the GIL, and releases it for the work of each frame"
+        )
     try:
         from mnnlite import _build  # type: ignore[attr-defined,unused-ignore]
     except ImportError as error:

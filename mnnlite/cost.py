@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import memory_probe
+from mnnlite import _core, cache, memory_probe
 from mnnlite.errors import ArgumentError, ModelNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from mnnlite import _core
 
 __all__ = ["Cost", "forget", "of"]
 
@@ -130,7 +128,7 @@ def of(
     Returns
     -------
     Cost
-        Bytes. From the cache if a file of the same content was asked for with the same options.
+        Bytes. From `mnnlite.cache` if a file of the same content was asked for with the same options.
 
     Raises
     ------
@@ -156,8 +154,23 @@ def of(
         raise ArgumentError(f"options: {error}; wanted numbers, words and sequences of them") from None
     found = _known.get(key)
     if found is None:
-        found = _known[key] = _measure(path, options)
+        # What else it depends on: this version's measurement, and the engine's kernels for this CPU.
+        lasting = f"{_core.__version__} {_core.engine_version()} {_core.active_isa()} {key}"
+        found = _from_cache(cache.load("cost", lasting))
+        if found is None:
+            found = _measure(path, options)
+            cache.store("cost", lasting, asdict(found))
+        _known[key] = found
     return found
+
+
+def _from_cache(value: Any) -> Cost | None:
+    if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
+        return None
+    try:
+        return Cost(**value)
+    except TypeError:  # not these fields
+        return None
 
 
 def _digest(path: Path) -> str:

@@ -115,7 +115,8 @@ class Pipeline:
                 try:
                     runtime.add(name, self.tasks[name], self.schedules.get(name))
                 except MnnliteError as error:
-                    error.args = (f"task {name!r}: {error}", *error.args[1:])
+                    if f"task {name!r}" not in str(error):  # said once
+                        error.args = (f"task {name!r}: {error}", *error.args[1:])
                     raise
                 if _on_task is not None:
                     _on_task(name)

@@ -344,7 +344,7 @@ class Task(Generic[R]):
     ) -> int:
         """Let the decoders in Python add their results. Returns nanoseconds."""
         begin = time.perf_counter_ns()
-        items = [BatchItem(each[0], each[1:3], each[3:5], each[5]) for each in placed]
+        items = [BatchItem(each[0], each[1:3], each[3:5], each[5], each[6]) for each in placed]
         for name, (function, chosen) in self._functions.items():
             # Without a slot nothing has run, and the outputs are of another frame.
             arrays = {output: raw[output] if items else raw[output][:0] for output in chosen}

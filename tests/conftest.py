@@ -12,6 +12,9 @@ import pytest
 import mnnlite
 from mnnlite import _build, _core
 
+# The tests neither use nor fill the cache of whoever runs them; tests/test_cache.py has its own.
+os.environ["MNNLITE_CACHE"] = ""
+
 CHECKOUT = Path(os.environ["MNNLITE_CHECKOUT"]) if "MNNLITE_CHECKOUT" in os.environ else None
 
 

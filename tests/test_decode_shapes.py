@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mnnlite
+from helpers import networks
 from helpers.decoding import NET, QUAD, Letterbox, items_for
 from mnnlite import decoders, results
 from mnnlite.errors import ArgumentError, DecoderError
@@ -415,3 +417,34 @@ def test_lanes_on_the_ground():
     np.testing.assert_allclose(ground[0], [[0, 0], [0, 2]])
     with pytest.raises(ArgumentError, match="3x3"):
         lines.to_ground(np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("anchor", ["top_left", "center", "bottom"])
+@pytest.mark.parametrize("size", [(100, 48), (33, 96), (1000, 48), (320, 48)])
+def test_a_text_lies_where_its_picture_is_and_not_where_the_bars_are(anchor, size):
+    """A line of text in the input of a reader, 320x48 with bars: its corners are those of the frame."""
+    image = mnnlite.ImageSpec(size=(320, 48), fit="letterbox", anchor=anchor)
+    steps = np.zeros((1, 40, 4), np.float32)
+    steps[0, 3:5, 2] = 0.9
+    steps[0, 9, 1] = 0.7
+    (found,) = decoders.Ctc(keys=["a", "b", "c"]).decode({"o": steps}, size, image)
+    assert found.text == "ba"
+    width, height = size
+    np.testing.assert_allclose(found.points, [[0, 0], [width, 0], [width, height], [0, height]], atol=1e-3)
+    item = decoders.batch_item(image, size)
+    np.testing.assert_allclose(found.points, ctc.place(item, item.picture), atol=1e-4)
+
+
+def test_a_text_of_a_crop_lies_in_the_crop(tmp_path):
+    """The same through a task, on a turned part of the frame."""
+    path = networks.convert(networks.outputs(tmp_path / "reader.onnx", (1, 3, 48, 320), {"o": (1, 40, 4)}))
+    image = mnnlite.ImageSpec(size=(320, 48), fit="letterbox", anchor="top_left")
+    frame = mnnlite.Frame(np.zeros((240, 320, 3), np.uint8), "BGR")
+    corners = [(100, 50), (180, 70), (172, 102), (92, 82)]
+    with mnnlite.Task(
+        path, image=image, decoder=decoders.Ctc(keys=["a", "b", "c"], activation="softmax", keep_empty=True)
+    ) as task:
+        (found,) = task(frame.quad(corners))
+        np.testing.assert_allclose(found.points, corners, atol=1e-3)
+        (found,) = task(frame.roi(10, 20, 60, 48))
+        np.testing.assert_allclose(found.points, [(10, 20), (70, 20), (70, 68), (10, 68)], atol=1e-3)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from helpers import pages, snippets
+import mnnlite
+from helpers import pages, shared, snippets
+from mnnlite import pipeline, video
 
 CHECKOUT = Path(os.environ.get("MNNLITE_CHECKOUT", "/nonexistent"))
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))] if CHECKOUT.is_dir() else []
@@ -68,3 +71,35 @@ def test_docs_list_the_exit_codes(checkout: Path) -> None:
 
     text = (checkout / "docs" / "command-line.md").read_text()
     assert "".join(f"| {code} | {meaning} |\n" for code, meaning in MEANINGS.items()) in text
+
+
+def test_the_pipeline_with_signs_runs_on_the_real_networks(checkout: Path, tmp_path: Path) -> None:
+    """The second example of docs/command-line.md, as it stands there, and what its sign network says of photographed signs."""
+    models = shared.models(checkout)
+    text = (checkout / "docs" / "command-line.md").read_text()
+    (block,) = [each for each in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "gtsrb.mnn" in each]
+    (tmp_path / "road.toml").write_text(block)
+    for name, source in {
+        "fastestdet.mnn": "fastestdet/fastestdet.mnn",
+        "coco.names": "fastestdet/coco.names",
+        "gtsrb.mnn": "gtsrb_cnn/gtsrb_cnn.mnn",
+        "labels.txt": "gtsrb_cnn/labels.txt",
+    }.items():
+        (tmp_path / name).symlink_to(models / source)
+    images = models.parent / "images"
+    result = None
+    with pipeline.load(tmp_path / "road.toml").open() as runtime:
+        for name in ("jetson_peds_0.jpg", "udacity_solidYellowCurve2.jpg"):
+            for result in runtime.stream(video.open_source(images / name)):
+                assert not result.errors
+                assert set(result) == {"objects", "signs"}
+                assert len(result["objects"]) > 0
+    signs = pipeline.load(tmp_path / "road.toml").tasks["signs"]
+    tiles = sorted((images / "gtsrb").glob("*_class[0-9]*.png"))
+    assert len(tiles) > 20
+    with mnnlite.Task(signs) as task:
+        for tile in tiles:
+            (frame,) = video.open_source(tile)
+            (found,) = task(frame)
+            assert found.class_id == int(re.search(r"_class(\d+)", tile.name)[1])
+            assert found.score <= 1

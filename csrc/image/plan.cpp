@@ -240,6 +240,14 @@ Mapping ImagePlan::mapping(const Region& region) const noexcept {
   return image::network_to_frame(region, image::place(data_.spec, region, data_.width, data_.height));
 }
 
+void ImagePlan::picture(const Region& region, int32_t out[4]) const noexcept {
+  const image::Placement placed = image::place(data_.spec, region, data_.width, data_.height);
+  out[0] = placed.left;
+  out[1] = placed.top;
+  out[2] = placed.left + placed.width;
+  out[3] = placed.top + placed.height;
+}
+
 Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, const TensorView& out,
                       void* scratch) const noexcept {
   if (view.format != data_.format)

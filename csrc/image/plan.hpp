@@ -29,6 +29,9 @@ class ImagePlan {
   /// Network pixel -> frame pixel for a region; what a decoder's results go through.
   Mapping mapping(const Region& region) const noexcept;
 
+  /// Where in the input a region lies: left, top, right, bottom in network pixels; the bars of a letterbox are beside it.
+  void picture(const Region& region, int32_t out[4]) const noexcept;
+
   /// Fill slots [0, n) of `out` from n regions of one frame. Other slots are left alone.
   /// Allocates nothing, keeps nothing; any number of threads may run one plan, each with its own scratch and tensor.
   /// Exact: equal to the definition on every instruction set. @see mnnlite.reference.image.convert

@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -140,6 +141,10 @@ void read_items(const py::sequence& sequence, std::vector<mnnlite_item>& items) 
     item.frame_width = py::cast<int32_t>(fields[3]);
     item.frame_height = py::cast<int32_t>(fields[4]);
     item.item = py::cast<int32_t>(fields[5]);
+    if (fields.size() > 6 && !fields[6].is_none()) {
+      const auto picture = py::cast<std::array<int32_t, 4>>(fields[6]);
+      std::copy(picture.begin(), picture.end(), item.picture);
+    }
     items.push_back(item);
   }
 }
@@ -341,7 +346,8 @@ OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& 
 py::tuple item_to_python(const mnnlite_item& item) {
   py::tuple matrix(9);
   for (size_t i = 0; i < 9; ++i) matrix[i] = item.to_frame[i];
-  return py::make_tuple(std::move(matrix), item.net_width, item.net_height, item.frame_width, item.frame_height, item.item);
+  return py::make_tuple(std::move(matrix), item.net_width, item.net_height, item.frame_width, item.frame_height, item.item,
+                        py::make_tuple(item.picture[0], item.picture[1], item.picture[2], item.picture[3]));
 }
 
 void bind_decode(py::module_& module) {

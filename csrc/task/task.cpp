@@ -201,6 +201,7 @@ Status Task::fill(Plans& input, const TaskItem* items, int32_t n, bool first) no
     std::memcpy(out.to_frame, mapping.m, sizeof out.to_frame);
     out.net_width = plan->width();
     out.net_height = plan->height();
+    plan->picture(item.region, out.picture);
   }
   if (pool_ && n == 1) pool_->set_holds(input.image.spec, whole, items[0].region);
   return {};

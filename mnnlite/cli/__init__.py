@@ -10,7 +10,7 @@ import traceback
 from typing import NoReturn
 
 import mnnlite
-from mnnlite.cli import compare, convert, demo, dump, info, inspect, lock, map, memory, new, profile, run
+from mnnlite.cli import cache, compare, convert, demo, dump, info, inspect, lock, map, memory, new, profile, run
 from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT
 from mnnlite.cli.output import Output, printable
 from mnnlite.cli.signals import Interrupts
@@ -18,7 +18,7 @@ from mnnlite.errors import MnnliteError
 
 __all__ = ["main", "program"]
 
-COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, dump, lock, info)
+COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, dump, lock, info, cache)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -197,6 +197,10 @@ def _lines(found: observe.Comparison) -> list[str]:
         over = sum(each.difference.relative > found.tolerance for each in case.operators)
         rows.append((case.name, str(len(case.operators)), str(by_value), str(len(case.unmatched)), str(over)))
     lines += columns([("input", "matched", "by value", "unmatched", "beyond tolerance"), *rows], right=(1, 2, 3, 4))
+    if any(case.unmatched for case in found.cases):
+        lines.append(
+            "unmatched: tensors here without a partner in the reference, as fusing makes them; nothing is said of them"
+        )
     first = found.first_deviation
     if first is None:
         lines.append("no operator that has a partner deviates by itself")

@@ -118,23 +118,30 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             footage = stack.enter_context(Footage(args.seed, args.frames, FPS))
             memory = apart.result()
         print("playing it like a camera, 25 frames a second", file=sys.stderr)
-        drive = _drive(file, footage, output, args)
+        drive = Drive(footage)
+        try:
+            _play(drive, file, output, args)
+        except KeyboardInterrupt:  # what was seen until then is kept
+            if args.save is not None and drive.frames:
+                _save(args.save, drive, output, args)
+            raise
         branches = costs.branches(Path(pipeline.load(file).tasks[pack.SCENE].model), pack.BRANCHES)
         compared = truth.score(drive.features, footage.truths, MOVING)
         summary = _summary(drive, memory, branches, compared)
         output.json({"summary": summary}) if args.json else output.text(*_report(drive, summary))
         if args.save is not None:
-            _save(args.save, drive, summary, output, args)
+            _save(args.save, drive, output, args, summary)
     return 0
 
 
-def _drive(file: Path, footage: Footage, output: Output, args: argparse.Namespace) -> Drive:
+def _play(drive: Drive, file: Path, output: Output, args: argparse.Namespace) -> None:
     """Play the clip at its own speed, as a camera would, and follow what is found."""
     paced = not args.all_frames
     from mnnlite.demo.pack import found_in
     from mnnlite.mapping.observer import Observer
 
-    drive, observer = Drive(footage), Observer(footage.camera)
+    footage = drive.footage
+    observer = Observer(footage.camera)
     # One lane: with a second a frame takes two thirds of the time, and the process up to 82 MiB.
     with pipeline.load(file).open() as runtime:
         for frame in footage.play(paced=False):  # the first frame plans the pictures: not a frame of the drive
@@ -142,30 +149,31 @@ def _drive(file: Path, footage: Footage, output: Output, args: argparse.Namespac
             break
         stream = runtime.stream(footage.play(paced), latest=paced)
         begun = time.perf_counter()
-        for result in stream:
-            taken = time.perf_counter()
-            number = int(result.meta["frame"])
-            frame_truth = footage.truths[number]
-            elements = observer.update(found_in(result), frame_truth.pose, frame_truth.time_s)
-            drive.features += observer.features()
-            drive.frame_ms.append(result.elapsed_ns / 1e6)
-            drive.observe_ms.append(1000 * (time.perf_counter() - taken))
-            for name, stages in result.timing.items():
-                if result.crops.get(name, (1, 1))[0]:
-                    drive.task_ms.setdefault(name, []).append(sum(stages.values()) / 1e6)
-            drive.frames.append(number)
-            drive.elements.append(elements)
-            if result.errors:
-                raise next(iter(result.errors.values()))
-            if args.json:
-                output.json(_frame_line(number, frame_truth.time_s, elements, drive.frame_ms[-1]))
-            elif args.elements:
-                output.text(*_frame_text(number, frame_truth.time_s, elements))
-        drive.seconds = time.perf_counter() - begun
-        drive.dropped = stream.dropped
-    drive.features += observer.features(everything=True)
-    drive.peak_rss = high_water() or process().rss  # getrusage counts what the starting process held, too
-    return drive
+        try:
+            for result in stream:
+                taken = time.perf_counter()
+                number = int(result.meta["frame"])
+                frame_truth = footage.truths[number]
+                elements = observer.update(found_in(result), frame_truth.pose, frame_truth.time_s)
+                drive.features += observer.features()
+                drive.frame_ms.append(result.elapsed_ns / 1e6)
+                drive.observe_ms.append(1000 * (time.perf_counter() - taken))
+                for name, stages in result.timing.items():
+                    if result.crops.get(name, (1, 1))[0]:
+                        drive.task_ms.setdefault(name, []).append(sum(stages.values()) / 1e6)
+                drive.frames.append(number)
+                drive.elements.append(elements)
+                if result.errors:
+                    raise next(iter(result.errors.values()))
+                if args.json:
+                    output.json(_frame_line(number, frame_truth.time_s, elements, drive.frame_ms[-1]))
+                elif args.elements:
+                    output.text(*_frame_text(number, frame_truth.time_s, elements))
+        finally:  # what was seen until Ctrl-C counts
+            drive.seconds = time.perf_counter() - begun
+            drive.dropped = stream.dropped
+            drive.features += observer.features(everything=True)
+            drive.peak_rss = high_water() or process().rss  # getrusage counts what the starting process held, too
 
 
 def _frame_line(number: int, time_s: float, elements: list[Element], ms: float) -> dict[str, Any]:
@@ -284,7 +292,9 @@ def _fullest(drive: Drive) -> list[int]:
     return [max(part, key=lambda index: counts[index]) for part in parts]
 
 
-def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, args: argparse.Namespace) -> None:
+def _save(
+    folder: Path, drive: Drive, output: Output, args: argparse.Namespace, summary: dict[str, Any] | None = None
+) -> None:
     from mnnlite.demo import pictures, plots
 
     lines = JsonLines(folder / "observations.jsonl", overwrite=True)
@@ -312,7 +322,7 @@ def _save(folder: Path, drive: Drive, summary: dict[str, Any], output: Output, a
         pictures.annotate(drive.footage.image(drive.frames[index]), drive.elements[index]) for index in _fullest(drive)
     ]
     video.write_picture(folder / "demo.png", pictures.poster(best, above))
-    if args.plot:
+    if args.plot and summary is not None:
         plots.plot(drive.frame_ms, drive.task_ms, summary, folder / "plot.png")
         written.append("plot.png")
     if not args.json:

@@ -53,7 +53,8 @@ class Figures:
                     kept[self._runs[task] % _KEPT] = spent
             self._runs[task] += 1
         for task, error in result.errors.items():
-            self._errors[f"task {task!r}: {error}"] += 1
+            said = f"task {task!r}" in str(error)
+            self._errors[str(error) if said else f"task {task!r}: {error}"] += 1
         self._late += len(result.late)
         self.frames += 1
 

@@ -148,13 +148,13 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             figures.source_ended(error)
         except BaseException:  # a second Ctrl-C, a full disk: what was done is reported first
             if figures.frames and not args.quiet:
-                figures.show(results.dropped, plain(runtime.stats()))
+                figures.show(results.dropped, plain(runtime.stats(), runtime.memory()))
             raise
         figures.left_out(source)
         if not args.quiet and (
             figures.frames or not asked.is_set()
         ):  # while the networks are still there: their memory counts
-            figures.show(results.dropped, plain(runtime.stats()))
+            figures.show(results.dropped, plain(runtime.stats(), runtime.memory()))
     return figures.report_failures()
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, final
 from mnnlite.cli.figures import memory_mib
 from mnnlite.cli.output import columns
 from mnnlite.cli.progress import plain_line
+from mnnlite.proc import MIB
 
 if TYPE_CHECKING:
-    from mnnlite.runtime import Runtime, RuntimeStats
+    from mnnlite.runtime import Runtime, RuntimeMemory, RuntimeStats
 
 __all__ = ["LiveTable", "plain", "table"]
 
@@ -46,14 +47,24 @@ def _lines(stats: RuntimeStats) -> list[str]:
     return [f"{stats.frames} frames worked on, {stats.dropped} dropped; {lanes}", memory, *hung]
 
 
-def plain(stats: RuntimeStats) -> list[str]:
+def plain(stats: RuntimeStats, memory: RuntimeMemory | None = None) -> list[str]:
     """Lines of text.
 
     Parameters
     ----------
     stats : RuntimeStats
+    memory : RuntimeMemory, optional
     """
-    return [*columns([HEAD, *_rows(stats)], right=tuple(_RIGHT)), *_standing(stats), _lines(stats)[0]]
+    return [*columns([HEAD, *_rows(stats)], right=tuple(_RIGHT)), *_standing(stats), _lines(stats)[0], *_budget(memory)]
+
+
+def _budget(memory: RuntimeMemory | None) -> list[str]:
+    """What of a budget is used: by the tasks, not by the whole process."""
+    budget = None if memory is None else memory.budget
+    if budget is None:
+        return []
+    gone = f", {', '.join(budget.evicted)} evicted" if budget.evicted else ""
+    return [f"budget: {max(budget.grown, 0) / MIB:.0f} of {budget.limit / MIB:.0f} MiB used{gone}"]
 
 
 def _standing(stats: RuntimeStats) -> list[str]:
@@ -65,12 +76,13 @@ def _standing(stats: RuntimeStats) -> list[str]:
     ]
 
 
-def table(stats: RuntimeStats) -> Any:
+def table(stats: RuntimeStats, memory: RuntimeMemory | None = None) -> Any:
     """Make the same for rich, with memory.
 
     Parameters
     ----------
     stats : RuntimeStats
+    memory : RuntimeMemory, optional
 
     Returns
     -------
@@ -87,7 +99,7 @@ def table(stats: RuntimeStats) -> Any:
         bad = task.failed or task.quarantined or task.absent
         # Names are the user's: text, not markup.
         made.add_row(*(Text(cell) for cell in row), style="red" if bad else "yellow" if task.late else None)
-    lines = [*_standing(stats), *_lines(stats)]
+    lines = [*_standing(stats), *_lines(stats), *_budget(memory)]
     return Group(made, *(Text(line, style="dim") for line in lines if line))
 
 
@@ -141,4 +153,4 @@ class LiveTable:
         from rich.text import Text
 
         line = plain_line(self._done, self._total, time.monotonic() - self._started)
-        return Group(Text(line), table(self._runtime.stats()))
+        return Group(Text(line), table(self._runtime.stats(), self._runtime.memory()))

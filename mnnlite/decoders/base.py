@@ -161,7 +161,7 @@ class Decoder:
             where = batch_item(image, frame_size)
             items = [where._replace(item=slot) for slot in range(self._slots(chosen))]
         tensors = [(name, array, 0, None, 0.0, 0) for name, array in chosen.items()]
-        slots = [(*entry[:1], *entry.net_size, *entry.frame_size, entry.item) for entry in items]
+        slots = [(*entry[:1], *entry.net_size, *entry.frame_size, entry.item, entry.picture) for entry in items]
         idle = cast("list[_core.ArrayDecoder]", self.__dict__["_idle"])
         try:
             native = idle.pop()  # atomic: two threads never get the same one

@@ -23,12 +23,15 @@ class BatchItem(NamedTuple):
         Pixels of the whole frame.
     item : int
         What the rows of this slot carry as ``item``.
+    picture : (left, top, right, bottom), optional
+        Where in the input the picture lies, beside the bars of a letterbox: network pixels. None: everywhere.
     """
 
     to_frame: tuple[float, ...]
     net_size: tuple[int, int]
     frame_size: tuple[int, int]
     item: int = 0
+    picture: tuple[int, int, int, int] | None = None
 
 
 def _size(value: Any, what: str) -> tuple[int, int]:
@@ -75,6 +78,7 @@ def batch_item(image: Any, frame_size: tuple[int, int]) -> BatchItem:
         raise ArgumentError("image: the spec has no size, so the place of pixels in the frame is not known")
     net_width, net_height = image.size
     share_x, share_y = ANCHORS[getattr(image, "anchor", "center")]
+    picture = None
     if image.fit == "stretch":
         scale_x, scale_y, shift_x, shift_y = width / net_width, height / net_height, 0.0, 0.0
     elif image.fit == "crop":
@@ -92,5 +96,6 @@ def batch_item(image: Any, frame_size: tuple[int, int]) -> BatchItem:
         left, top = int((net_width - inner[0]) * share_x), int((net_height - inner[1]) * share_y)
         scale_x, scale_y = width / inner[0], height / inner[1]
         shift_x, shift_y = -(left * scale_x), -(top * scale_y)
+        picture = (left, top, left + inner[0], top + inner[1])
     matrix9 = (scale_x, 0.0, shift_x, 0.0, scale_y, shift_y, 0.0, 0.0, 1.0)
-    return BatchItem(matrix9, (net_width, net_height), (width, height))
+    return BatchItem(matrix9, (net_width, net_height), (width, height), picture=picture)

@@ -19,14 +19,14 @@ from mnnlite.video.writer import VIDEOS, VideoWriter, write_video
 __all__ = ["VIDEOS", "Source", "VideoWriter", "open_source", "to_rgb", "write_picture", "write_video"]
 
 
-def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Source:
+def open_source(source: str | os.PathLike[str] | int, raw: str | None = None) -> Source:
     """Open a source of frames.
 
     Parameters
     ----------
-    source : path or str
-        A video, a picture, a folder of pictures, a glob pattern, a V4L2 device (``/dev/video0``), or ``"-"`` for raw
-        frames from standard input. Several files come in natural order: 1, 2, 10.
+    source : path, str or int
+        A video, a picture, a folder of pictures, a glob pattern, a V4L2 device (``/dev/video0``, or its number, where
+        there is no file of that name), or ``"-"`` for raw frames from standard input. Several files come in natural order: 1, 2, 10.
     raw : str, optional
         With ``"-"``: what the frames are, as ``FORMAT:WIDTHxHEIGHT``, e.g. ``"NV12:1920x1080"``. Formats are those of
         `Frame`; YUV is BT.601 limited range; rows have no padding.
@@ -46,7 +46,7 @@ def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Sourc
     ArgumentError
         `raw` cannot be understood, or does not belong to this source.
     """
-    text = os.fspath(source)
+    text = str(source) if isinstance(source, int) else os.fspath(source)
     if text == "-":
         if raw is None:
             raise ArgumentError("frames from standard input need raw='FORMAT:WIDTHxHEIGHT', e.g. 'NV12:1920x1080'")
@@ -57,6 +57,8 @@ def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Sourc
     if raw is not None:
         raise ArgumentError(f"raw={raw!r} is for frames from standard input; the source is {text!r}, wanted '-'")
     path = Path(text)
+    if text.isdigit() and not path.exists() and Path(f"/dev/video{text}").is_char_device():
+        path = Path(f"/dev/video{text}")
     if path.is_char_device():
         return Camera(path)
     if path.is_dir():
@@ -73,4 +75,7 @@ def open_source(source: str | os.PathLike[str], raw: str | None = None) -> Sourc
         if not files:
             raise SourceError(f"no file matches {text!r}")
         return Files(text, files)
+    if text.isdigit():
+        devices = sorted((each.name for each in Path("/dev").glob("video*")), key=len)
+        raise SourceError(f"there is no camera {text} (/dev/video{text}); there is {', '.join(devices) or 'none'}")
     raise SourceError(f"there is no {text!r}; wanted a video, picture, folder, pattern, device, or '-'")

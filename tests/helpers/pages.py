@@ -115,6 +115,12 @@ def kinds(folder: Path) -> Path:
     return networks.save(folder, "kinds", nodes, weights, {"image": [1, 3, 32, 32]}, {"logits": [1, 3]})
 
 
+def votes(folder: Path) -> Path:
+    """`memory` + `step` -> `sum`, all (1, 3)."""
+    node = helper.make_node("Add", ["memory", "step"], ["sum"], name="sum")
+    return networks.save(folder, "votes", [node], [], {"memory": [1, 3], "step": [1, 3]}, {"sum": [1, 3]})
+
+
 def _without_epsilon(folder: Path) -> None:
     """`device.mnn` and `device.onnx`: one weight of the second differs, as after a faulty conversion."""
     source = networks.two_branches(folder, size=32)
@@ -163,11 +169,13 @@ MAKERS: dict[str, Callable[[Path], object]] = {
     "signs.mnn": _named(signs, "signs.mnn"),
     "kinds.mnn": _named(kinds, "kinds.mnn"),
     "kinds.txt": _names,
+    "votes.mnn": _named(votes, "votes.mnn"),
     "device.mnn": _without_epsilon,
     "drive": _drive,
     "drive.nv12": _nv12,
     "a.mnn": _named(road, "a.mnn"),
     "b.mnn": _named(signs, "b.mnn"),
+    "labels.txt": lambda folder: (folder / "labels.txt").write_text("\n".join(f"sign {i}" for i in range(43)) + "\n"),
     "coco.names": lambda folder: (folder / "coco.names").write_text("person\nbicycle\ncar\n"),
     **{name: _placeholder(name) for name in ("fastestdet.mnn", "twinlitenet.mnn", "gtsrb.mnn")},
 }

@@ -38,6 +38,7 @@ LEVELS = [
         "children",
         "extras",
         "trial",
+        "cache",
     },
     {"draw", "reference"},
     {"arena", "model", "decoders", "results", "frame"},

@@ -159,11 +159,14 @@ class Ctc final : public BuiltIn {
     sink.char_count += static_cast<int32_t>(text.size());
   }
 
-  // The text's place is the whole input of the network: of a crop, its corners in the frame.
+  // The text's place is the picture in the network's input, without the bars of a letterbox: of a crop, its corners in the
+  // frame.
   static bool quad_in_frame(const mnnlite_item& item, float* corners, float* box) noexcept {
     const Mapping mapping = mapping_of(item);
-    const double width = item.net_width, height = item.net_height;
-    const double x[4] = {0, width, width, 0}, y[4] = {0, 0, height, height};
+    int32_t place[4] = {0, 0, item.net_width, item.net_height};
+    if (item.picture[2] > item.picture[0] && item.picture[3] > item.picture[1]) std::memcpy(place, item.picture, sizeof place);
+    const double left = place[0], top = place[1], right = place[2], bottom = place[3];
+    const double x[4] = {left, right, right, left}, y[4] = {top, top, bottom, bottom};
     for (int i = 0; i < 4; ++i) {
       double u, v;
       mapping.apply(x[i], y[i], u, v);
@@ -171,7 +174,7 @@ class Ctc final : public BuiltIn {
       corners[2 * i + 1] = static_cast<float>(v);
       if (!std::isfinite(corners[2 * i]) || !std::isfinite(corners[2 * i + 1])) return false;
     }
-    const float whole[4] = {0, 0, static_cast<float>(width), static_cast<float>(height)};
+    const float whole[4] = {static_cast<float>(left), static_cast<float>(top), static_cast<float>(right), static_cast<float>(bottom)};
     return box_in_frame(mapping, item, whole, true, box);
   }
 

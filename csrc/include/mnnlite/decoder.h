@@ -68,6 +68,8 @@ typedef struct mnnlite_item {
   int32_t frame_height;
   int32_t item;           /* written to every row that comes from this slot */
   int32_t reserved;
+  int32_t picture[4];     /* where in the input the picture lies, beside a letterbox's bars: left, top, right, bottom in
+                           * network pixels; all 0 = everywhere */
 } mnnlite_item;
 
 /* What the rows of a sink are. */

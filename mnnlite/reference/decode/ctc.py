@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mnnlite.reference.decode import math
+from mnnlite.reference.decode import frame_box, math
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,13 @@ class Read(NamedTuple):
     text: str
     score: np.float32
     confidences: NDArray[np.float32]
+
+
+def place(item: frame_box.Item, picture: tuple[int, int, int, int] | None = None) -> NDArray[np.float32]:
+    """(4, 2) corners of a text in the frame: of the picture in the network's input, without the bars of a letterbox."""
+    left, top, right, bottom = picture or (0, 0, *item.net_size)
+    corners = ((left, top), (right, top), (right, bottom), (left, bottom))
+    return np.array([frame_box.apply(item.to_frame, x, y) for x, y in corners], np.float32)
 
 
 def decode(

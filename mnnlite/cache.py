@@ -1,0 +1,169 @@
+"""What takes long to find out and stays true, kept between runs: the one place where mnnlite writes such things.
+
+The place is ``$XDG_CACHE_HOME/mnnlite``, usually ``~/.cache/mnnlite``; ``MNNLITE_CACHE`` names another folder, or none if it is
+empty. What was not used for longest goes first where there is more than ``MNNLITE_CACHE_MIB`` (64). ``mnnlite cache`` shows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mnnlite.errors import ArgumentError, OutputError
+
+__all__ = ["Entry", "clear", "entries", "folder", "limit", "load", "store"]
+
+_MIB = 1 << 20
+_USUAL_MIB = 64
+
+
+class Entry(NamedTuple):
+    """A file of the cache: what it is of, its bytes, and when it was last used (seconds since 1970)."""
+
+    path: Path
+    kind: str
+    size: int
+    used: float
+
+
+def folder() -> Path | None:
+    """Where things are kept; None where nothing is to be kept, or there is no home."""
+    chosen = os.environ.get("MNNLITE_CACHE")
+    if chosen is not None:
+        return Path(chosen).expanduser() if chosen else None
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(xdg):  # others are to be ignored, says the specification
+        return Path(xdg) / "mnnlite"
+    try:
+        return Path.home() / ".cache" / "mnnlite"
+    except RuntimeError:
+        return None
+
+
+def limit() -> int:
+    """The most bytes that are kept.
+
+    Raises
+    ------
+    ArgumentError
+        ``MNNLITE_CACHE_MIB`` is no number.
+    """
+    text = os.environ.get("MNNLITE_CACHE_MIB", str(_USUAL_MIB))
+    if not text.isdigit():
+        raise ArgumentError(f"MNNLITE_CACHE_MIB is {text!r}; wanted a number of MiB")
+    return int(text) * _MIB
+
+
+def _path(kind: str, key: str) -> Path | None:
+    import hashlib  # OpenSSL takes four megabytes: only where it is needed
+
+    place = folder()
+    return None if place is None else place / kind / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def load(kind: str, key: str) -> Any:
+    """Give what was stored.
+
+    Parameters
+    ----------
+    kind : str
+        What it is, in a word.
+    key : str
+        All that it depends on.
+
+    Returns
+    -------
+    object or None
+        As JSON has it; None where there is nothing, or nothing that can be read.
+    """
+    path = _path(kind, key)
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    # Two keys never have one file, but a file may have been put there.
+    return found.get("value") if isinstance(found, dict) and found.get("key") == key else None
+
+
+def store(kind: str, key: str, value: Any) -> bool:
+    """Keep a value, and let go of what was not used for longest where there is too much.
+
+    Parameters
+    ----------
+    kind, key : str
+        As for `load`.
+    value : object
+        That JSON has a form for.
+
+    Returns
+    -------
+    bool
+        Whether it was kept: a full disk, or a system that cannot be written to, is no error.
+    """
+    path, data = _path(kind, key), json.dumps({"key": key, "value": value}).encode()
+    if path is None or len(data) > limit():
+        return False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        try:
+            with open(handle, "wb") as stream:
+                stream.write(data)
+            os.replace(part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+            raise
+    except OSError:
+        return False
+    _fit(keep=path)
+    return True
+
+
+def entries() -> list[Entry]:
+    """All that is kept, what was used last first."""
+    place, found = folder(), []
+    for path in place.glob("*/*.json") if place is not None else ():
+        with contextlib.suppress(OSError):  # another process let go of it
+            facts = path.stat()
+            found.append(Entry(path, path.parent.name, facts.st_size, facts.st_mtime))
+    return sorted(found, key=lambda entry: -entry.used)
+
+
+def _fit(keep: Path) -> None:
+    room = limit()
+    for entry in sorted(entries(), key=lambda each: each.path != keep):
+        room -= entry.size
+        if room < 0:
+            with contextlib.suppress(OSError):
+                entry.path.unlink()
+
+
+def clear() -> int:
+    """Let go of everything.
+
+    Returns
+    -------
+    int
+        How many things there were.
+
+    Raises
+    ------
+    OutputError
+        Some of it cannot be removed.
+    """
+    found = entries()
+    try:
+        for entry in found:
+            entry.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {error.filename}: {error.strerror}") from None
+    return len(found)

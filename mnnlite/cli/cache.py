@@ -1,0 +1,57 @@
+"""``mnnlite cache``: what is kept between runs, and where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mnnlite import cache
+from mnnlite.cli.exit_codes import FINE
+from mnnlite.cli.output import Output, columns
+from mnnlite.proc import MIB
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        "cache",
+        help="what is kept between runs, and where",
+        description="Show what is kept between runs (what networks cost in memory, which a child process has to find out), or "
+        "clear it. MNNLITE_CACHE names another folder, or none if it is empty; MNNLITE_CACHE_MIB the most that is kept.",
+    )
+    parser.add_argument(
+        "action", nargs="?", choices=("show", "clear"), default="show", help="show (the default) or clear"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.set_defaults(command=_run)
+
+
+def _run(args: argparse.Namespace, output: Output) -> int:
+    removed = cache.clear() if args.action == "clear" else None
+    found, place = cache.entries(), cache.folder()
+    sizes: Counter[str] = Counter()
+    for entry in found:
+        sizes[entry.kind] += entry.size
+    counts = Counter(entry.kind for entry in found)
+    if args.json:
+        facts = {
+            "folder": None if place is None else str(place),
+            "limit": cache.limit(),
+            "bytes": sum(sizes.values()),
+            "kinds": {kind: {"count": counts[kind], "bytes": sizes[kind]} for kind in counts},
+        }
+        output.json(facts if removed is None else {**facts, "removed": removed})
+        return FINE
+    if place is None:
+        output.text("nothing is kept: MNNLITE_CACHE is empty, or there is no home")
+        return FINE
+    if removed is not None:
+        output.text(f"{removed} removed")
+    output.text(f"{place}: {sum(sizes.values()) / MIB:.1f} of {cache.limit() / MIB:.0f} MiB")
+    rows = [(kind, str(counts[kind]), f"{sizes[kind] / MIB:.2f}") for kind in sorted(counts)]
+    if rows:
+        output.text(*columns([("kind", "count", "MiB"), *rows], right=(1, 2)))
+    return FINE
