@@ -87,7 +87,7 @@ class Figures:
         """Write the summary to standard error, with more lines before its last."""
         spent = time.perf_counter() - self._started
         rate = f", {self.frames / spent:.1f} frames/s" if spent > 0 and self.frames else ""
-        lines = [f"{self.frames} frames in {spent:.1f} s{rate}"]
+        lines = [f"{self.frames} frame{'' if self.frames == 1 else 's'} in {spent:.1f} s{rate}"]
         if dropped or self._late:
             lines.append(f"{dropped} frames dropped, {self._late} results late")
         if self.frames:
