@@ -21,7 +21,8 @@ extern "C" {
 /* Tensors, items, rows and options travel as arrays and sinks and needs are filled by both sides, so another struct is
  * another number, and another number another capsule: a decoder that was built against an older header is refused, with
  * the words "rebuild it", and never read. Only the table of functions may grow within a number, at its end, which
- * struct_size tells. Version 2: rows have left, top and channels; instances, maps and numbers are kinds. */
+ * struct_size tells. Version 2: rows have left, top and channels, items have picture;
+ * instances, maps and numbers are kinds. */
 #define MNNLITE_DECODER_ABI 2
 #define MNNLITE_DECODER_CAPSULE "mnnlite_decoder_v2"
 #define MNNLITE_MAX_RANK 6
