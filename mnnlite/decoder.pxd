@@ -41,6 +41,7 @@ cdef extern from "mnnlite/decoder.h" nogil:
         int32_t frame_height
         int32_t item
         int32_t reserved
+        int32_t picture[4]
 
     enum mnnlite_kind:
         MNNLITE_RAW
