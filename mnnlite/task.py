@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Path: TypeAlias = "str | os.PathLike[str]"
     Images: TypeAlias = "ImageSpec | Mapping[str, ImageSpec] | None"
     # What a decoder gives depends on its options: of points with confidences, of masks, of polygons.
-    Found: TypeAlias = "results.Detections | results.Keypoints"
+    Found: TypeAlias = "results.Detections | results.Keypoints | results.Instances"
     Areas: TypeAlias = "results.Masks | results.Polygons"
 else:
     from typing import TypeVar
@@ -79,7 +79,16 @@ class Task(Generic[R]):
         spec: Path | Model,
         *,
         image: Images = ...,
-        decoder: decoders.Ssd | decoders.FastestDet | decoders.YoloFastestV2 | decoders.NanoDet | decoders.CenterFace,
+        decoder: decoders.Ssd
+        | decoders.FastestDet
+        | decoders.YoloFastestV2
+        | decoders.NanoDet
+        | decoders.CenterFace
+        | decoders.Scrfd
+        | decoders.YuNet
+        | decoders.RetinaFace
+        | decoders.RtmDet
+        | decoders.Detr,
         arena: Arena | None = ...,
     ) -> None: ...
     @overload
@@ -133,7 +142,25 @@ class Task(Generic[R]):
         spec: Path | Model,
         *,
         image: Images = ...,
-        decoder: decoders.Keypoints,
+        decoder: decoders.Keypoints | decoders.SimCC,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Maps],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Maps,
+        arena: Arena | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Task[results.Measurements],
+        spec: Path | Model,
+        *,
+        image: Images = ...,
+        decoder: decoders.Regression,
         arena: Arena | None = ...,
     ) -> None: ...
     @overload

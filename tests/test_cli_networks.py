@@ -97,7 +97,7 @@ def test_inspect__says_which_decoders_fit(folder: Path) -> None:
     assert "used as\n  Yolo()  the exporter's description: task 'detect'" in text
     text = mnnlite("inspect", folder / "several.mnn").out
     assert "decoders that fit\n  Yolo() " in text
-    assert "  Yolo(rotated=True)  out 1x12x126" in text
+    assert "  Yolo(nms='fast', rotated=True, overlap='gaussian')  out 1x12x126" in text
     (facts,) = mnnlite("inspect", folder / "silent.mnn", "--json").lines
     assert facts["use"]["fit"] == []
     assert "out 1x7x5" in facts["use"]["question"]

@@ -79,6 +79,11 @@ def _tflite(said: Mapping[str, Any], result: Published) -> None:
 _ARCHITECTURES: dict[str, tuple[tuple[type[Decoder], ...], dict[str, Any]]] = {
     "ForImageClassification": ((decoders.Classification,), {}),
     "ForSemanticSegmentation": ((decoders.Segmentation,), {"background": -1}),
+    "ForDepthEstimation": ((decoders.Maps,), {}),
+    # Which activation: transformers post_process_object_detection of each.
+    "DetrForObjectDetection": ((decoders.Detr,), {"activation": "softmax", "background": "last"}),
+    "YolosForObjectDetection": ((decoders.Detr,), {"activation": "softmax", "background": "last"}),
+    "ForObjectDetection": ((decoders.Detr,), {"activation": "sigmoid"}),
 }
 
 
@@ -108,6 +113,7 @@ def _hugging_face(said: Mapping[str, Any], result: Published) -> None:
             if str(architecture).endswith(end):
                 result.families, result.options = families, options
                 result.meant_by = f"config.json: {architecture}"
+                break
 
 
 def _hugging_face_size(said: Mapping[str, Any], where: str, result: Published) -> None:

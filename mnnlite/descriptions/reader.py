@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import _core
 from mnnlite.descriptions import beside, mnnfile, onnxfile, own, texts, tflitefile, yolo
 from mnnlite.descriptions.description import Description, Network, Reading
-from mnnlite.descriptions.fits import NOT_SAID, Fit, fits, reading
+from mnnlite.descriptions.fits import NOT_SAID, fits, reading
 from mnnlite.descriptions.published import Published, published
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
@@ -18,6 +18,7 @@ from mnnlite.model import Model
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mnnlite.descriptions.fit import Fit
     from mnnlite.specs import TaskSpec
 
 __all__ = ["SelfDescription", "carry", "describe", "embed", "network_of", "read_file"]
@@ -146,6 +147,8 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Network]:
         said, inputs, outputs, makers = onnxfile.read(path)
     else:
         said, inputs, outputs = tflitefile.read(path)
+        if yolo.said_by_yolo(said):
+            said = {**said, "boxes": "relative"}  # as its exporter writes them into TFLite files
     network = Network(os.fspath(path), tuple(inputs), tuple(outputs), makers)
     return {**beside.read(network.path), **said}, network
 

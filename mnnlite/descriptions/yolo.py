@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["said_by_yolo", "size_of", "yolo"]
 
 _MOST_NAMES = 100_000
-_TASKS = ("detect", "segment", "pose", "obb", "classify", "semantic")
-_USUAL = {"score": 0.25, "iou": 0.7, "max_detections": 300}  # its own predict()
+_USUAL = {"score": 0.25, "iou": 0.7, "max_detections": 300, "top_k": 30000}  # its own predict()
 
 
 def said_by_yolo(said: Mapping[str, Any]) -> bool:
@@ -64,8 +63,9 @@ def yolo(network: Network, said: Mapping[str, Any], where: str) -> Reading:
     decoder = _decoder(network, said, where, task, names)
     sources["decoder.classes"] = f"{where}: names"
     if isinstance(decoder, decoders.Yolo):
-        sources["decoder.version"] = f"{network.outputs[0].name} {dims(network.outputs[0].shape)}"
-        sources |= dict.fromkeys(("decoder.score", "decoder.iou"), usual)
+        sources["decoder.version"] = network.listed()
+        suppression = ("score", "iou", "top_k", *(("overlap", "nms") if decoder.rotated else ()))
+        sources |= dict.fromkeys((f"decoder.{name}" for name in suppression), usual)
     image_of: Any = image if len(network.inputs) == 1 else {network.inputs[0].name: image}
     return Reading(TaskSpec(network.path, image_of, decoder, batch=_batch(network)), sources)
 
@@ -124,38 +124,60 @@ def _decoder(network: Network, said: Mapping[str, Any], where: str, task: str, n
         return decoders.Classification(activation="none", classes=names)
     if task == "semantic":
         return decoders.Segmentation(classes=names, background=-1)
-    if task not in _TASKS:
-        raise ArgumentError(f"{network.path}: {where} says task {task!r:.40}; there is no decoder for it yet")
-    output = network.outputs[0]
+    if task == "depth":
+        return decoders.Maps()
+    if task not in ("detect", "segment", "pose", "obb"):
+        raise ArgumentError(f"{network.path}: {where} says task {task!r:.40}; there is no decoder for it")
     options: dict[str, Any] = {**_USUAL, "classes": names}
-    if task == "segment" or (task == "obb" and said.get("end2end")):
-        raise ArgumentError(f"{network.path}: {where} says task {task!r}; there is no decoder for its outputs yet")
-    points, values = _points(network, said, where) if task == "pose" else (0, 2)
-    extra = points * values + (task == "obb")
-    if said.get("end2end") or _flag(said, "nms"):
-        _expect(network, where, output, 6 + extra, -1, "rows that the network chose itself")
-        if points:
-            raise ArgumentError(
-                f"{network.path}: {where} says task {task!r} end to end; there is no decoder for it yet"
-            )
-        return decoders.Yolo("end2end", **options)
-    if len(output.shape) == 3 and 5 + len(names) in (output.shape[2],) and 4 + len(names) not in output.shape[1:]:
-        return decoders.Yolo("v5", **options)
-    _expect(
-        network,
-        where,
-        output,
-        4 + len(names) + extra,
-        1,
-        f"4 numbers of a box, {len(names)} names" + (f", {points} points" if points else ", an angle" if extra else ""),
-    )
-    if points:
+    output, prototypes = _outputs(network, where, task)
+    extra, what = 0, ""
+    if task == "segment" and prototypes is not None:
+        extra = prototypes.shape[1]
+        what = f"{extra} coefficients of masks"
+        options |= {"masks": True, "tensors": (output.name, prototypes.name)}
+    elif task == "pose":
+        points, values = _points(network, said, where)
+        extra, what = points * values, f"{points} points of {values}"
         options |= {"points": points, "point_values": values}
-    if task == "obb":
-        options["rotated"] = True
+    elif task == "obb":  # which its trainer suppresses by how much the boxes' Gaussians share
+        extra, what = 1, "an angle"
+        options |= {"rotated": True, "overlap": "gaussian", "nms": "fast"}
+    if said.get("boxes") == "relative":
+        if task in ("pose", "obb"):  # some of its numbers are relative and others are not
+            raise ArgumentError(
+                f"{network.path}: {where} is of a TFLite file for task {task!r}, whose units differ within a row; convert the "
+                "network's ONNX export instead"
+            )
+        options["units"] = "relative"
+    if said.get("end2end") or _flag(said, "nms"):
+        _expect(
+            network, where, output, 6 + extra, -1, f"rows that the network chose itself{', ' if what else ''}{what}"
+        )
+        return decoders.Yolo("end2end", **options)
+    counts = f"{len(names)} names{', ' if what else ''}{what}"
+    if (
+        len(output.shape) == 3
+        and output.shape[2] == 5 + len(names) + extra
+        and 4 + len(names) + extra not in output.shape[1:]
+    ):
+        return decoders.Yolo("v5", **options)
+    _expect(network, where, output, 4 + len(names) + extra, 1, f"4 numbers of a box, {counts}")
     if len(output.shape) == 3 and output.shape[1] > output.shape[2]:  # more numbers a box than boxes
         options["channels"] = "first"
     return decoders.Yolo("v8", **options)
+
+
+def _outputs(network: Network, where: str, task: str) -> tuple[TensorInfo, TensorInfo | None]:
+    """The rows, and for masks the prototypes."""
+    rows = [info for info in network.outputs if len(info.shape) == 3]
+    maps = [info for info in network.outputs if len(info.shape) == 4]
+    wanted = (1, 1) if task == "segment" else (1, 0)
+    if (len(rows), len(maps)) != wanted:
+        raise ArgumentError(
+            f"{network.path}: {where} says task {task!r}, but its outputs are {network.listed()}; say what holds with image= "
+            "and decoder=, in Python or in a pipeline file"
+        )
+    return rows[0], maps[0] if maps else None
 
 
 def _flag(said: Mapping[str, Any], name: str) -> bool:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from numpy.typing import NDArray
+
+import mnnlite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 def overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -26,3 +35,52 @@ def matched(boxes: NDArray[np.float32], classes: NDArray[np.int32], golden: NDAr
         assert row[best] >= 0.99, f"no row for golden row {len(found)}: the best has IoU {row[best]:.3f}"
         found.append(best)
     return found
+
+
+def compare(path: Path, rgb: NDArray[np.uint8], wanted: dict[str, NDArray[Any]]) -> int:
+    """Run a network by its path alone on its picture; its results have to be the golden's: the number of rows.
+
+    The golden's thresholds are put in, nothing else.
+    """
+    with mnnlite.Task(path) as task:
+        spec = task.spec
+    if "conf" in wanted and "classes" not in wanted:
+        spec = replace(spec, decoder=replace(spec.decoder, score=float(wanted["conf"]), iou=0.6))
+    if "probs" in wanted:
+        spec = replace(spec, decoder=replace(spec.decoder, top_k=len(wanted["probs"])))
+    with mnnlite.Task(spec) as task:
+        found = task(rgb, "RGB")
+    if "probs" in wanted:
+        assert len(found) == len(wanted["probs"])
+        assert np.abs(found.scores - wanted["probs"][found.class_ids]).max() <= 1e-3
+        return len(found)
+    if "classes" in wanted:
+        agree = float((found.class_map() == wanted["classes"]).mean())
+        assert agree >= 0.999, f"{agree:.5f} of the map"
+        return len(found)
+    frame = (rgb.shape[1], rgb.shape[0])
+    if "obb" in wanted:
+        corners = wanted["corners"]
+        hulls = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        hulls = np.clip(hulls, 0, [*frame, *frame])
+        rows = np.concatenate([hulls, wanted["obb"][:, 5:7]], axis=1).astype(np.float32)
+    else:
+        rows = wanted["boxes"]
+    which = matched(found.boxes_xyxy, found.class_ids, rows)
+    assert len(found) == len(rows), f"{len(found)} rows for {len(rows)}"
+    assert np.abs(found.scores[which] - rows[:, 4]).max() <= 1e-3
+    if "obb" in wanted:
+        distance = np.abs(found.points[which][:, :, None] - corners[:, None]).max(axis=-1)
+        assert distance.min(axis=2).max() <= 0.1  # corner by corner, whichever is first
+    if "keypoints" in wanted:
+        # The exporter moves points outside the picture to its edge; here they stay where the network sees them.
+        points = found.points[which]
+        assert np.abs(np.clip(points[..., :2], 0, frame) - wanted["keypoints"][..., :2]).max() <= 0.1
+        assert np.abs(points[..., 2] - wanted["keypoints"][..., 2]).max() <= 1e-3
+    if "masks" in wanted:
+        masks = np.unpackbits(wanted["masks"], axis=-1, count=int(wanted["mask_shape"][-1])).astype(bool)
+        for index, mask in zip(which, masks, strict=True):
+            mine = found.over_frame(index)
+            shared = (mine & mask).sum() / max((mine | mask).sum(), 1)
+            assert shared >= 0.98, f"mask of row {index}: IoU {shared:.3f}"
+    return len(found)
