@@ -12,6 +12,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from mnnlite import video
+from mnnlite.descriptions import mnnfile
 
 from . import networks
 
@@ -163,10 +164,19 @@ def _named(source: Callable[[Path], Path], name: str) -> Callable[[Path], object
     return make
 
 
+def _described(folder: Path) -> Path:
+    """The network of signs, with the description that an exporter leaves in a file."""
+    _named(signs, "sign26n.mnn")(folder)
+    said = {"task": "detect", "imgsz": [180, 320], "names": {"0": "sign"}, "stride": 32, "channels": 3, "end2end": True}
+    mnnfile.write(folder / "sign26n.mnn", said)
+    return folder / "sign26n.mnn"
+
+
 MAKERS: dict[str, Callable[[Path], object]] = {
     "road.onnx": road,
     "road.mnn": _named(road, "road.mnn"),
     "signs.mnn": _named(signs, "signs.mnn"),
+    "sign26n.mnn": _described,
     "kinds.mnn": _named(kinds, "kinds.mnn"),
     "kinds.txt": _names,
     "votes.mnn": _named(votes, "votes.mnn"),
