@@ -96,6 +96,7 @@ def _map(info: TensorInfo, found: tuple[TensorInfo, int, int, str], names: tuple
     ):
         return
     if channels == 1:
+        names = ("", *names) if len(names) == 1 else names  # what is not that one class has no name
         yield Fit(decoders.Segmentation(mode="binary", classes=names or None), f"{where}: a probability a pixel")
         if not names:
             yield Fit(decoders.Maps(), f"{where}: a number a pixel")

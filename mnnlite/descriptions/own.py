@@ -18,7 +18,7 @@ __all__ = ["KEY", "PARTS", "VERSION", "task_spec", "to_dict"]
 KEY = "mnnlite"
 VERSION = 1
 # Of the machine that runs it, or of other files: not of the network.
-_LEFT_OUT = ("model", "threads", "external", "feed")
+_LEFT_OUT = ("model", "threads", "external", "feed", "sha256", "weights_sha256", "trial")
 PARTS = tuple(entry.name for entry in fields(TaskSpec) if entry.name not in _LEFT_OUT)
 
 
