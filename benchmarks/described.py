@@ -157,11 +157,17 @@ def packages() -> list[Entry]:
 def original(path: Path, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """The outputs of the file itself for one input."""
     if path.suffix == ".onnx":
+        import onnx
         import onnxruntime
 
+        model = onnx.load(path)  # some declare sizes that they do not mind
+        for axis, extent in zip(model.graph.input[0].type.tensor_type.shape.dim, tensor.shape, strict=True):
+            axis.dim_value = extent
+        for output in model.graph.output:
+            output.type.tensor_type.ClearField("shape")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         found = session.run(names, {session.get_inputs()[0].name: tensor})
         return dict(zip(names, found, strict=True))
@@ -243,11 +249,33 @@ def row(entry: Entry, frame: Frame) -> dict[str, str]:
             lines = 1 + (entry.image is not None)
         line |= {"read as": title[:90], "TOML": str(lines)}
         line["difference"] = measured(entry, spec, frame) if spec is not None else "not measured"
-    except (mnnlite.MnnliteError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+    except Exception as error:
         line.setdefault("read as", "")
         line.setdefault("TOML", "")
         line["difference"] = f"{type(error).__name__}: {error}"[:120]
     return line
+
+
+def tied(path: Path, rgb: NDArray[np.uint8], wanted: dict[str, NDArray[Any]]) -> str:
+    """Where a golden holds the exporter's outputs too: whether these give every row, and how far the task's outputs are.
+
+    Random networks have scores closer together than two runs of an engine: which of two boxes suppresses the other is chance.
+    """
+    from helpers import golden
+
+    outputs = {name: value for name, value in wanted.items() if name.startswith("output")}
+    if not outputs:
+        return ""
+    try:
+        count = golden.compare(path, rgb, wanted, outputs)
+    except AssertionError as error:
+        return f"MISS, from the exporter's outputs too: {str(error).splitlines()[0][:80]}"
+    with Task(path) as task:
+        spec = replace(task.spec, decoder="raw")
+    with Task(spec) as task:
+        mine = task(rgb, "RGB")
+    apart = max(float(np.abs(mine[name] - value).max()) for name, value in outputs.items())
+    return f"{count} rows of the exporter's outputs (all, no more); the task's differ from these by {apart:.1e}, and scores tie"
 
 
 def exports(folder: Path) -> list[dict[str, str]]:
@@ -269,7 +297,9 @@ def exports(folder: Path) -> list[dict[str, str]]:
                     f"{golden.compare(path, picture, dict(np.load(found)))} rows (all of the exporter's, no more)"
                 )
             except AssertionError as error:
-                line["difference"] = f"MISS: {str(error).splitlines()[0][:100]}"
+                line["difference"] = (
+                    tied(path, picture, dict(np.load(found))) or f"MISS: {str(error).splitlines()[0][:100]}"
+                )
         lines.append(line)
     return lines
 
