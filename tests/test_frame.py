@@ -134,7 +134,7 @@ def gray(*shape, dtype=np.uint8):
         (lambda: Frame(gray(4, 6, 3, dtype=">u2"), "BGR"), DTypeError, r'type ">H"'),
         (lambda: Frame(OnlyInterface(gray(4, 6, 3, dtype=np.float32)), "BGR"), DTypeError, r'type "<f4"'),
         (lambda: Frame(OnlyDlpack(gray(4, 6, 3, dtype=np.float32)), "BGR"), DTypeError, r"type code 2"),
-        (lambda: Frame(PICTURE, "bgr"), ArgumentError, r"got 'bgr', wanted 'BGR'"),
+        (lambda: Frame(PICTURE, "bgr"), ArgumentError, r"got 'bgr', wanted one of 'RGB', 'BGR'"),
         (lambda: Frame(PICTURE, "NV12"), ArgumentError, r"Frame.nv12"),
         (lambda: Frame(PICTURE, 3), ArgumentError, r"format: got 3"),
         (lambda: Frame([[1, 2], [3, 4]], "GRAY"), ArgumentError, r"is a list, wanted an array"),

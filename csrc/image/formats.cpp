@@ -1,5 +1,8 @@
 #include "image/formats.hpp"
 
+#include <cstring>
+#include <iterator>
+
 namespace mnnlite::image {
 namespace {
 
@@ -30,6 +33,17 @@ const Component& widest(const FormatInfo& info, int plane) noexcept {
 }
 
 }  // namespace
+
+static_assert(std::size(kFormats) == kFormatCount);
+
+bool find_format(const char* name, int sample_bytes, Format& format) noexcept {
+  for (int i = 0; i < kFormatCount; ++i)
+    if (kFormats[i].sample_bytes == sample_bytes && std::strcmp(kFormats[i].name, name) == 0) {
+      format = static_cast<Format>(i);
+      return true;
+    }
+  return false;
+}
 
 const FormatInfo& info_of(Format format) noexcept { return kFormats[static_cast<int>(format)]; }
 

@@ -28,6 +28,11 @@ struct FormatInfo {
 
 const FormatInfo& info_of(Format format) noexcept;
 
+// The table has a row for each Format, in order; this is the only place where a format's name is read.
+constexpr int kFormatCount = static_cast<int>(Format::uyvy) + 1;
+// By name, of samples of 1 or 2 bytes; false if there is none.
+bool find_format(const char* name, int sample_bytes, Format& format) noexcept;
+
 // Samples of a plane across or down for an image of `size` pixels: halves are rounded up.
 constexpr int32_t samples_of(int32_t size, int shift) noexcept { return (size + (1 << shift) - 1) >> shift; }
 

@@ -40,21 +40,30 @@ int itemsize_of(const char* format) {
   return 0;
 }
 
+// 'BGR', 'RGB', ...: the names of the formats that are YUV, or not, or both.
+std::string names_of(bool packed, bool yuv) {
+  std::string text;
+  for (int i = 0; i < image::kFormatCount; ++i) {
+    const image::FormatInfo& info = image::info_of(static_cast<Format>(i));
+    if (info.sample_bytes != 1 || !(info.family == image::Family::yuv ? yuv : packed)) continue;
+    text += (text.empty() ? "'" : ", '") + std::string(info.name) + "'";
+  }
+  return text;
+}
+
+bool is_yuv(Format format) { return image::info_of(format).family == image::Family::yuv; }
+
 Format packed_format(const std::string& word, int32_t itemsize) {
-  constexpr const char* words[] = {"RGB", "BGR", "RGBA", "BGRA", "GRAY"};
-  for (int i = 0; i < 5; ++i)
-    if (word == words[i]) return static_cast<Format>(itemsize == 2 ? i + static_cast<int>(Format::rgb16) : i);
-  raise(Status::error(Code::argument,
-                      "format: got '%.40s', wanted 'BGR', 'RGB', 'RGBA', 'BGRA' or 'GRAY'; YUV frames are made by "
-                      "Frame.nv12, nv21, i420, yuyv or uyvy",
-                      word.c_str()));
+  Format format;
+  if (image::find_format(word.c_str(), itemsize, format) && !is_yuv(format)) return format;
+  raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s; YUV frames are made by Frame.nv12 and its like",
+                      word.c_str(), names_of(true, false).c_str()));
 }
 
 Format yuv_format(const std::string& word) {
-  constexpr const char* words[] = {"NV12", "NV21", "I420", "YUYV", "UYVY"};
-  for (int i = 0; i < 5; ++i)
-    if (word == words[i]) return static_cast<Format>(i + static_cast<int>(Format::nv12));
-  raise(Status::error(Code::argument, "format: got '%.40s', wanted 'NV12', 'NV21', 'I420', 'YUYV' or 'UYVY'", word.c_str()));
+  Format format;
+  if (image::find_format(word.c_str(), 1, format) && is_yuv(format)) return format;
+  raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s", word.c_str(), names_of(false, true).c_str()));
 }
 
 void set_colors(ImageView& view, const std::string& matrix, const std::string& range) {
@@ -308,8 +317,8 @@ FrameHandle FrameHandle::planes(const std::string& format, const py::sequence& b
                                 const std::string& matrix, const std::string& range) {
   FrameHandle frame;
   frame.view_.bits = bits;
-  const bool yuv = format == "NV12" || format == "NV21" || format == "I420" || format == "YUYV" || format == "UYVY";
-  frame.view_.format = yuv ? yuv_format(format) : packed_format(format, itemsize);
+  if (!image::find_format(format.c_str(), itemsize, frame.view_.format))
+    raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s", format.c_str(), names_of(true, true).c_str()));
   set_colors(frame.view_, matrix, range);
   check_size(width, height);
   frame.view_.width = width;

@@ -45,7 +45,7 @@ class FrameHandle {
  public:
   // RGB, BGR, RGBA, BGRA (H, W, C) or GRAY (H, W), uint8 or uint16; bits of a sample, 0: all of them.
   static FrameHandle packed(const py::object& array, const std::string& format, int32_t bits);
-  // NV12, NV21: y, uv; I420: y, u, v; YUYV, UYVY: one array.
+  // One array a plane: y, uv; y, u, v; or one with all.
   static FrameHandle yuv(const std::string& format, const py::sequence& arrays, const std::string& matrix,
                          const std::string& range);
   // Planes of bytes with the strides beside them, as video decoders give them.

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 from mnnlite import _core
-from mnnlite.arena import memory_options
 from mnnlite.errors import ArgumentError
 from mnnlite.runtime.budget import Budget, parse
 from mnnlite.runtime.changes import TaskChanges
@@ -23,8 +22,7 @@ from mnnlite.runtime.turn import Turn
 from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from mnnlite.frame import Frame
@@ -35,7 +33,9 @@ __all__ = ["RuntimeParts"]
 
 
 class RuntimeParts:
-    """What works behind a `Runtime`, whose parameters these are. Nothing here holds the runtime itself.
+    """What works behind a `Runtime`, whose parameters these are; `options` are its arenas', as `memory_options` gives them.
+
+    Nothing here holds the runtime itself.
 
     Raises
     ------
@@ -48,14 +48,12 @@ class RuntimeParts:
         lanes: int,
         threads: int,
         memory: str | int | None,
-        weights: str,
-        winograd: str,
+        options: Mapping[str, str],
         cores: str | Sequence[Sequence[int]] | None,
         force: bool,
         replan: bool,
         max_failures: int,
         watchdog_s: float,
-        weights_dir: str | os.PathLike[str] | None,
         trial: bool | float,
         heap: str,
     ) -> None:
@@ -76,7 +74,6 @@ class RuntimeParts:
             )
         bound = assign(there, lanes, cores, force)
         limit = None if memory is None else parse(memory)
-        options = memory_options(weights=weights, weights_dir=weights_dir, winograd=winograd)
         trial_s = seconds_of(trial)
         if heap == "keep":
             _core.keep_heap()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from mnnlite.arena import memory_options
 from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
 from mnnlite.runtime.lane import join_stopped
@@ -120,14 +121,12 @@ class Runtime:
             lanes,
             threads,
             memory,
-            weights,
-            winograd,
+            memory_options(weights=weights, weights_dir=weights_dir, winograd=winograd),
             cores,
             force,
             replan,
             max_failures,
             watchdog_s,
-            weights_dir,
             trial,
             heap,
         )

@@ -78,17 +78,9 @@ class Raw(Source):
             index += 1
 
     def _make(self, planes: list[NDArray[np.uint8]], now: int, meta: dict[str, Any]) -> Frame:
-        match self._format:
-            case "NV12":
-                return Frame.nv12(planes[0], planes[1], timestamp_ns=now, meta=meta)
-            case "NV21":
-                return Frame.nv21(planes[0], planes[1], timestamp_ns=now, meta=meta)
-            case "I420":
-                return Frame.i420(planes[0], planes[1], planes[2], timestamp_ns=now, meta=meta)
-            case "YUYV":
-                return Frame.yuyv(planes[0], timestamp_ns=now, meta=meta)
-            case "UYVY":
-                return Frame.uyvy(planes[0], timestamp_ns=now, meta=meta)
+        make = getattr(Frame, self._format.lower(), None)  # YUV formats have a maker each, named after them
+        if make is not None:
+            return make(*planes, timestamp_ns=now, meta=meta)  # type: ignore[no-any-return]
         return Frame(planes[0], self._format, timestamp_ns=now, meta=meta)
 
     def _read(self, buffer: NDArray[np.uint8]) -> int:

@@ -16,9 +16,11 @@ using namespace mnnlite;
 
 namespace {
 
-constexpr Format kFormats[] = {Format::rgb,    Format::bgr,    Format::rgba,   Format::bgra, Format::gray,
-                               Format::rgb16,  Format::bgr16,  Format::rgba16, Format::bgra16, Format::gray16,
-                               Format::nv12,   Format::nv21,   Format::i420,   Format::yuyv, Format::uyvy};
+const std::vector<Format> kFormats = [] {
+  std::vector<Format> all;
+  for (int i = 0; i < image::kFormatCount; ++i) all.push_back(static_cast<Format>(i));
+  return all;
+}();
 constexpr int kSizes[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97};
 
 // A picture of noise whose planes end (or begin) where memory does.
