@@ -1,35 +1,23 @@
-// One maker per built-in family; each lives in the file of its name. They read their options and leave it to the
-// registry to ask whether something was wrong.
+// The built-in families, each in the file of its name or of its kind. make_NAME reads its options and leaves it to the registry
+// to ask whether something was wrong.
 #pragma once
 
 #include <memory>
 
-#include "decode/decoder.hpp"
 #include "decode/common/options.hpp"
+#include "decode/decoder.hpp"
+
+// The one list of them; the registry is made of it, and Python takes names and order from there.
+#define MNNLITE_FAMILIES(FAMILY) \
+  FAMILY(raw) FAMILY(classification) FAMILY(fastestdet) FAMILY(segmentation) FAMILY(lanes) FAMILY(dbtext)        \
+  FAMILY(centerface) FAMILY(yolofastestv2) FAMILY(nanodet) FAMILY(yolo) FAMILY(keypoints) FAMILY(embedding)      \
+  FAMILY(ctc) FAMILY(ssd) FAMILY(detr) FAMILY(maps) FAMILY(regression) FAMILY(retinaface) FAMILY(simcc)          \
+  FAMILY(scrfd) FAMILY(yunet) FAMILY(rtmdet)
 
 namespace mnnlite {
 
-std::unique_ptr<Decoder> make_raw(Options& options);
-std::unique_ptr<Decoder> make_classification(Options& options);
-std::unique_ptr<Decoder> make_fastestdet(Options& options);
-std::unique_ptr<Decoder> make_segmentation(Options& options);
-std::unique_ptr<Decoder> make_lanes(Options& options);
-std::unique_ptr<Decoder> make_dbtext(Options& options);
-std::unique_ptr<Decoder> make_centerface(Options& options);
-std::unique_ptr<Decoder> make_yolofastestv2(Options& options);
-std::unique_ptr<Decoder> make_nanodet(Options& options);
-std::unique_ptr<Decoder> make_detr(Options& options);
-std::unique_ptr<Decoder> make_maps(Options& options);
-std::unique_ptr<Decoder> make_regression(Options& options);
-std::unique_ptr<Decoder> make_retinaface(Options& options);
-std::unique_ptr<Decoder> make_simcc(Options& options);
-std::unique_ptr<Decoder> make_rtmdet(Options& options);
-std::unique_ptr<Decoder> make_scrfd(Options& options);
-std::unique_ptr<Decoder> make_yunet(Options& options);
-std::unique_ptr<Decoder> make_yolo(Options& options);
-std::unique_ptr<Decoder> make_keypoints(Options& options);
-std::unique_ptr<Decoder> make_embedding(Options& options);
-std::unique_ptr<Decoder> make_ctc(Options& options);
-std::unique_ptr<Decoder> make_ssd(Options& options);
+#define MNNLITE_DECLARE(family) std::unique_ptr<Decoder> make_##family(Options& options);
+MNNLITE_FAMILIES(MNNLITE_DECLARE)
+#undef MNNLITE_DECLARE
 
 }  // namespace mnnlite

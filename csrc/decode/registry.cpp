@@ -14,30 +14,9 @@ struct Entry {
   std::unique_ptr<Decoder> (*make)(Options&);
 };
 
-constexpr Entry kFamilies[] = {
-    {"raw", make_raw},
-    {"classification", make_classification},
-    {"fastestdet", make_fastestdet},
-    {"segmentation", make_segmentation},
-    {"lanes", make_lanes},
-    {"dbtext", make_dbtext},
-    {"centerface", make_centerface},
-    {"yolofastestv2", make_yolofastestv2},
-    {"nanodet", make_nanodet},
-    {"yolo", make_yolo},
-    {"keypoints", make_keypoints},
-    {"embedding", make_embedding},
-    {"ctc", make_ctc},
-    {"ssd", make_ssd},
-    {"detr", make_detr},
-    {"maps", make_maps},
-    {"regression", make_regression},
-    {"retinaface", make_retinaface},
-    {"simcc", make_simcc},
-    {"scrfd", make_scrfd},
-    {"yunet", make_yunet},
-    {"rtmdet", make_rtmdet},
-};
+#define MNNLITE_ENTRY(family) {#family, make_##family},
+constexpr Entry kFamilies[] = {MNNLITE_FAMILIES(MNNLITE_ENTRY)};
+#undef MNNLITE_ENTRY
 
 }  // namespace
 

@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mnnlite.decoders.anchor_free import Detr, RtmDet
-from mnnlite.decoders.base import Decoder, Raw
-from mnnlite.decoders.dense import Lanes, Maps, Segmentation
-from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2
+from mnnlite import _core
+from mnnlite.decoders import anchor_free, base, dense, detection, faces, heads, ssd, texts, yolo
+from mnnlite.decoders.base import Decoder
 from mnnlite.decoders.external import load
-from mnnlite.decoders.faces import RetinaFace, Scrfd, YuNet
 from mnnlite.decoders.function import Function
-from mnnlite.decoders.heads import Classification, Embedding, Keypoints, Regression, SimCC
 from mnnlite.decoders.options import Option, unknown
 from mnnlite.decoders.plugin import Plugin
-from mnnlite.decoders.ssd import Ssd
-from mnnlite.decoders.texts import Ctc, DbText
-from mnnlite.decoders.yolo import Yolo
 from mnnlite.errors import ArgumentError
 
-_FAMILIES: dict[str, type[Decoder]] = {
-    spec.family: spec
-    for spec in (
-        Raw,
-        Classification,
-        FastestDet,
-        Segmentation,
-        Yolo,
-        Ssd,
-        YoloFastestV2,
-        NanoDet,
-        CenterFace,
-        Lanes,
-        Ctc,
-        DbText,
-        Keypoints,
-        Embedding,
-        SimCC,
-        Regression,
-        Maps,
-        Detr,
-        RtmDet,
-        RetinaFace,
-        Scrfd,
-        YuNet,
-    )
-}
+if TYPE_CHECKING:
+    from types import ModuleType
+
+# The modules that families are defined in.
+_HOMES = (anchor_free, base, dense, detection, faces, heads, ssd, texts, yolo)
+
+
+def _defined(home: ModuleType) -> Iterator[type[Decoder]]:
+    for each in vars(home).values():
+        if isinstance(each, type) and issubclass(each, Decoder) and each.__module__ == home.__name__:
+            yield each
+
+
+_NAMED = {each.family: each for home in _HOMES for each in _defined(home)}
+# In the order of the native registry, which has every built-in family once.
+_FAMILIES = {name: _NAMED[name] for name in _core.decoder_families()}
 
 
 def families() -> dict[str, type[Decoder]]:
