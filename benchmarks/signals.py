@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def feed(pipe: Any, quiet: bool) -> None:
 
 def one(folder: Path, kind: str, number: int, delay: float, stops_at_first: bool) -> dict[str, Any]:
     """Run, interrupt, and tell what came of it."""
-    out = folder / "out.jsonl"
+    out = folder / f"{threading.get_ident()}.jsonl"
     out.unlink(missing_ok=True)
     is_pipe = "pipe" in kind
     source = {"video": folder / "v.mp4", "folder": folder / "pictures"}.get(kind, "-")
@@ -129,6 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tries", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="tries at a time")
     args = parser.parse_args()
     draw = random.Random(args.seed)
     counts: Counter[str] = Counter()
@@ -137,12 +139,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
+        tries = []
         for index in range(args.tries):
-            kind = SOURCES[index % len(SOURCES)]
             number = draw.choice((signal.SIGINT, signal.SIGTERM))
             # A quarter while it starts, the others while frames come or at the end.
             running = draw.random() < 0.75
-            found = one(folder, kind, number, draw.random() * (0.8 if running else 1.2), running)
+            delay = draw.random() * (0.8 if running else 1.2)
+            tries.append((index, SOURCES[index % len(SOURCES)], number, delay, running))
+        with ThreadPoolExecutor(args.jobs) as pool:
+            results = list(pool.map(lambda each: one(folder, *each[1:]), tries))
+        for (index, kind, number, _, _), found in zip(tries, results, strict=True):
             counts[f"{kind}: exit {found['code']}"] += 1
             slowest = max(slowest, found["seconds"])
             problem = verdict(found, number)
