@@ -13,6 +13,7 @@ from mnnlite import results
 from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.frame import Frame
 from mnnlite.mapping import Element, MapRules, Observer, Track, measurements
+from mnnlite.mapping.crops import blurred, crops_of
 from mnnlite.mapping.drive import Drive, solve_drive
 from mnnlite.mapping.element import ellipse_of
 from mnnlite.mapping.simulator import PLANE, START, Options, Simulated, simulate
@@ -233,3 +234,21 @@ def test_ellipse__half_axes_and_azimuth() -> None:
     assert (major, minor) == pytest.approx((2, 1))
     assert azimuth == pytest.approx(90)
     assert START > 0
+
+
+def test_crops__are_cut_and_blurred(drive: tuple[Simulated, Drive]) -> None:
+    made, found = drive
+    element = found.elements[0]
+    number, box = element.proof[0]
+    row = int(np.flatnonzero(made.given.frame == number)[0])
+    rng = np.random.default_rng(1)
+    picture = rng.integers(0, 255, (720, 1280, 3), np.uint8)
+    frames = [Frame(picture, "RGB", meta={"frame": number})]
+    given = replace(made.given, private={row: [list(box)]})
+    plain, private = crops_of(frames, [element], made.given), crops_of(frames, [element], given)
+    assert plain[element.id].startswith("data:image/png;base64,")
+    assert len(private[element.id]) < 0.8 * len(plain[element.id])  # noise does not compress, squares do
+    blurred(picture, box)
+    x1, y1, x2, y2 = map(int, box)
+    assert len(np.unique(picture[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1].reshape(-1, 3), axis=0)) <= 16
+    blurred(picture, (2000, 0, 2100, 10))  # beside the picture

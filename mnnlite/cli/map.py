@@ -60,7 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--coverage", metavar="FILE", help="write where was looked, as GeoJSON")
     parser.add_argument("--measurements", metavar="FILE", help="keep what was measured, for --from")
     parser.add_argument("--trim", type=float, default=0.0, metavar="M", help="leave out so many metres at both ends")
-    parser.add_argument("--proofs", action="store_true", help="frames and boxes of each element")
+    parser.add_argument("--proofs", action="store_true", help="frames and boxes of each element, and crops in .html")
     parser.add_argument("--device", metavar="ID", help="a hash of it is written")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame")
@@ -119,7 +119,12 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     if "page" in kinds:
         from mnnlite.mapping.page import page_of
 
-        page = page_of(drive)
+        crops = None
+        if args.proofs and args.source is not None:
+            from mnnlite.mapping.crops import crops_of
+
+            crops = crops_of(video.open_source(args.source), drive.elements, given)
+        page = page_of(drive, crops)
     for path in args.out:
         formats.write(path, drive, args.proofs, page)
     if args.coverage:

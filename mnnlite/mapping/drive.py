@@ -185,6 +185,7 @@ def _kept(given: Measurements, keep: NDArray[np.bool_]) -> Measurements:
         box=given.box[rows],
         texts=[given.texts[row] for row in rows],
         outlines=shapes,
+        private={int(number[row]): boxes for row, boxes in given.private.items() if keep[row]},
     )
 
 

@@ -6,7 +6,7 @@ power cut costs a frame. The first line says what the rest is::
     {"mnnlite": "measurements", "schema": 1, "frame_size": [1280, 720], "map": {...}, "pipeline": "sha256...", ...}
     {"f": 0, "t": 0.0, "o": [[rule, score, x1, y1, x2, y2, class, label, score, text, score], ...], "l": [[rule, score, class, [x, y, ...]], ...]}
 
-`t` is seconds of the video's own time, `u` UTC where the source knows it.
+`b` are boxes to be blurred in crops. `t` is seconds of the video's own time, `u` UTC where the source knows it.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ class Measurements:
     box : (N, 4) float64
     texts : list of (class, label, label score, text, text score)
     outlines : list of Outline
+    private : dict of int to list of boxes
+        By the row of a frame: what is to be blurred in crops of it.
     facts : dict
         The rest of the first line: hashes, names.
     notes : list of str
@@ -86,6 +88,7 @@ class Measurements:
     box: Floats
     texts: list[tuple[str, str, float, str, float]]
     outlines: list[Outline] = field(default_factory=list)
+    private: dict[int, list[list[float]]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -105,6 +108,10 @@ def _result(result: FrameResult, name: str) -> Any:
     task, _, output = name.partition(".")
     found = result.get(task)
     return found.get(output) if output and isinstance(found, dict) else found
+
+
+def _boxes(found: Any) -> list[list[float]]:
+    return [] if found is None else [[round(value, 1) for value in box] for box in found.boxes_xyxy.tolist()]
 
 
 def line_of(result: FrameResult, rules: MapRules, time_s: float, utc: float | None = None) -> dict[str, Any]:
@@ -160,6 +167,9 @@ def line_of(result: FrameResult, rules: MapRules, time_s: float, utc: float | No
         line["o"] = objects
     if outlines:
         line["l"] = outlines
+    private = [box for name in rules.blur for box in _boxes(_result(result, name))]
+    if private:
+        line["b"] = private
     return line
 
 
@@ -202,6 +212,7 @@ def of_lines(lines: Iterable[str | dict[str, Any]], name: str = "measurements") 
     texts: list[tuple[str, str, float, str, float]] = []
     owners: list[int] = []
     outlines: list[Outline] = []
+    private: dict[int, list[list[float]]] = {}
     broken = 0
     for line in lines:
         try:
@@ -224,6 +235,8 @@ def of_lines(lines: Iterable[str | dict[str, Any]], name: str = "measurements") 
             broken += 1
             continue
         outlines += shapes
+        if "b" in value:
+            private[row] = [[float(number) for number in box] for box in value["b"]]
         for each, words in added:
             owners.append(row)
             numbers.append(each)
@@ -258,6 +271,7 @@ def of_lines(lines: Iterable[str | dict[str, Any]], name: str = "measurements") 
         table[sequence, 2:6],
         [texts[index] for index in sequence],
         outlines,
+        {int(place[row]): boxes for row, boxes in private.items()},
         facts,
         notes,
     )

@@ -13,6 +13,8 @@ from mnnlite.mapping.element import ellipse_of
 from mnnlite.mapping.geodesy import Plane
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from mnnlite.mapping.drive import Drive
@@ -52,12 +54,14 @@ svg.addEventListener("pointermove", event => { if (!from) return; const frame = 
 """
 
 
-def page_of(drive: Drive) -> str:
+def page_of(drive: Drive, crops: Mapping[str, str] | None = None) -> str:
     """The page.
 
     Parameters
     ----------
     drive : Drive
+    crops : dict of str to str, optional
+        By an element's id the address of a picture of it, as `crops_of` gives them.
 
     Returns
     -------
@@ -88,7 +92,9 @@ def page_of(drive: Drive) -> str:
         f"<tr><td>{name.rsplit('_', 1)[0]}</td><td>{value:+.3f} {name.rsplit('_', 1)[1]}</td><td>± {sigma:.3f}</td></tr>"
         for name, (value, sigma) in calibration.items()
     )
-    rows = "".join(_row(element) for element in drive.elements if element.shape == "point")
+    rows = "".join(
+        _row(element, (crops or {}).get(element.id, "")) for element in drive.elements if element.shape == "point"
+    )
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in drive.notes)
     times = f"{text(float(drive.utc[0]))} to {text(float(drive.utc[-1]))}" if len(drive.utc) else "no frames"
     return (
@@ -140,11 +146,12 @@ def _shape(element: Element, places: Floats, color: str) -> str:
     return f"<g>{drawn}</g>"
 
 
-def _row(element: Element) -> str:
+def _row(element: Element, crop: str) -> str:
     faces = f"{element.azimuth:.0f}° ± {element.azimuth_sigma:.0f}" if math.isfinite(element.azimuth) else ""
     cells = (
         element.kind, element.label, element.text, f"{element.degrees[0, 0]:.7f}", f"{element.degrees[0, 1]:.7f}",
         f"{element.sigma:.2f} m", faces, f"{element.above_road:.1f} m", f"{element.seen} of {element.expected}",
         f"{element.confidence:.2f}",
     )  # fmt: skip
-    return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+    picture = f'<td><img alt="" height="48" src="{crop}"></td>' if crop else ""
+    return f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}{picture}</tr>"
