@@ -629,7 +629,7 @@ def test_a_run_that_hangs_is_reported(family, caplog):
         dispatcher = runtime._dispatcher
         for _ in range(200):  # until a look falls into a run
             flight = dispatcher.admit(Frame(picture(), "BGR"), time.monotonic_ns(), dropping=False)
-            while not flight.ticket.wait(10_000):
+            while not flight.pending.wait(10_000):
                 dispatcher.watch()
             dispatcher.finish(flight)
             if runtime.stats().hung:

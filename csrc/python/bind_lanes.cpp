@@ -22,9 +22,9 @@
 namespace mnnlite::python {
 namespace {
 
-std::shared_ptr<Member> make_member(const NativeTask& task) { return std::make_shared<Member>(task.task()); }
+std::shared_ptr<GraphNode> make_node(const NativeTask& task) { return std::make_shared<GraphNode>(task.task()); }
 
-void follow(Member& member, std::shared_ptr<Member> parent, int32_t decoder, const std::optional<std::vector<int32_t>>& classes,
+void follow(GraphNode& node, std::shared_ptr<GraphNode> parent, int32_t decoder, const std::optional<std::vector<int32_t>>& classes,
             int32_t max_crops, double padding) {
   CropRule rule;
   rule.decoder = decoder;
@@ -32,13 +32,13 @@ void follow(Member& member, std::shared_ptr<Member> parent, int32_t decoder, con
   if (classes) rule.classes = *classes;
   rule.max_crops = max_crops;
   rule.padding = padding;
-  check(member.follow(std::move(parent), std::move(rule)), "create_task");
+  check(node.follow(std::move(parent), std::move(rule)), "create_task");
 }
 
-// `output` of the task behind `from`, `input` of the one behind `member`, by name.
-void feed(Member& member, const NativeTask& task, std::shared_ptr<Member> from, const NativeTask& source, const py::object& output,
+// `output` of the task behind `from`, `input` of the one behind `node`, by name.
+void feed(GraphNode& node, const NativeTask& task, std::shared_ptr<GraphNode> from, const NativeTask& source, const py::object& output,
           const py::object& input) {
-  check(member.feed_from(std::move(from), source.model().output_index(output), task.model().input_index(input)), "create_task");
+  check(node.feed_from(std::move(from), source.model().output_index(output), task.model().input_index(input)), "create_task");
 }
 
 // What became of one due task, as Python reads it. Times of the steady clock, nanoseconds.
@@ -59,60 +59,60 @@ struct PyLaneOutcome {
 };
 
 // A frame under way. Keeps the frame's pixels and the lanes until it is done.
-class FrameTicket {
+class PendingFrame {
  public:
-  FrameTicket(std::shared_ptr<Lanes> lanes, std::shared_ptr<Ticket> ticket, py::object frame)
-      : lanes_(std::move(lanes)), ticket_(std::move(ticket)), frame_(std::move(frame)) {}
-  FrameTicket(FrameTicket&&) = default;
-  FrameTicket(const FrameTicket&) = delete;
-  FrameTicket& operator=(const FrameTicket&) = delete;
+  PendingFrame(std::shared_ptr<Lanes> lanes, std::shared_ptr<FrameJob> job, py::object frame)
+      : lanes_(std::move(lanes)), job_(std::move(job)), frame_(std::move(frame)) {}
+  PendingFrame(PendingFrame&&) = default;
+  PendingFrame(const PendingFrame&) = delete;
+  PendingFrame& operator=(const PendingFrame&) = delete;
 
-  ~FrameTicket() {
-    if (!ticket_) return;
+  ~PendingFrame() {
+    if (!job_) return;
     if (::getpid() != process_) {  // the lanes stayed in the parent: nobody ends the frame here, and a lock may be held
-      new std::shared_ptr<Ticket>(std::move(ticket_));
+      new std::shared_ptr<FrameJob>(std::move(job_));
       new std::shared_ptr<Lanes>(std::move(lanes_));
       return;
     }
-    if (!lanes_->is_done(*ticket_)) {
+    if (!lanes_->is_done(*job_)) {
       const GilReleaseToWait release;
-      while (!lanes_->wait(*ticket_, 1'000'000'000)) {}
+      while (!lanes_->wait(*job_, 1'000'000'000)) {}
     }
-    lanes_->release(std::move(ticket_));
+    lanes_->release(std::move(job_));
   }
 
-  bool done() const { return !ticket_ || lanes_->is_done(*ticket_); }
+  bool done() const { return !job_ || lanes_->is_done(*job_); }
 
   bool wait(int64_t timeout_ns) const {
-    if (!ticket_) return true;
+    if (!job_) return true;
     const GilReleaseToWait release;
-    return lanes_->wait(*ticket_, timeout_ns);
+    return lanes_->wait(*job_, timeout_ns);
   }
 
   // A PyLaneOutcome for each lane. Only once.
   py::list take() {
     if (!done()) raise(Status::error(Code::state, "the frame is not done"));
     py::list result;
-    if (!ticket_) return result;
-    for (Ticket::Share& share : ticket_->shares) {
+    if (!job_) return result;
+    for (FrameJob::LaneJob& lane_job : job_->lanes) {
       PyLaneOutcome lane;
-      lane.begin = share.begin;
-      lane.end = share.end;
-      for (size_t i = 0; i < share.due.size(); ++i) lane.tasks.append(translate(share.outcomes[i]));
+      lane.begin = lane_job.begin;
+      lane.end = lane_job.end;
+      for (size_t i = 0; i < lane_job.due.size(); ++i) lane.tasks.append(translate(lane_job.outcomes[i]));
       result.append(std::move(lane));
     }
-    lanes_->release(std::move(ticket_));
-    ticket_.reset();
+    lanes_->release(std::move(job_));
+    job_.reset();
     frame_ = py::none();
     return result;
   }
 
  private:
-  static PyTaskOutcome translate(Outcome& outcome) {
+  static PyTaskOutcome translate(TaskOutcome& outcome) {
     PyTaskOutcome made;
-    made.ran = outcome.state == Outcome::ran;
-    made.failed = outcome.state == Outcome::failed;
-    made.left_out = outcome.state == Outcome::left_out;
+    made.ran = outcome.state == TaskOutcome::ran;
+    made.failed = outcome.state == TaskOutcome::failed;
+    made.left_out = outcome.state == TaskOutcome::left_out;
     made.begin = outcome.begin;
     made.end = outcome.end;
     made.times = outcome.times;
@@ -132,25 +132,25 @@ class FrameTicket {
   }
 
   std::shared_ptr<Lanes> lanes_;
-  std::shared_ptr<Ticket> ticket_;
+  std::shared_ptr<FrameJob> job_;
   py::object frame_;
   pid_t process_ = ::getpid();
 };
 
-// due: for each lane (member, not_after_ns or None).
-FrameTicket submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame, const py::list& due) {
+// due: for each lane (node, not_after_ns or None).
+PendingFrame submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame, const py::list& due) {
   const auto& handle = py::cast<const FrameHandle&>(frame);
-  std::shared_ptr<Ticket> ticket = lanes->ticket();
-  ticket->frame = TaskItem{};
-  ticket->frame.view = handle.view();
-  ticket->frame.region = handle.region();
-  for (size_t lane = 0; lane < ticket->shares.size(); ++lane)
+  std::shared_ptr<FrameJob> job = lanes->new_job();
+  job->frame = TaskItem{};
+  job->frame.view = handle.view();
+  job->frame.region = handle.region();
+  for (size_t lane = 0; lane < job->lanes.size(); ++lane)
     for (py::handle each : py::cast<py::list>(due[lane])) {
       const py::tuple pair = py::reinterpret_borrow<py::tuple>(each);
-      ticket->shares[lane].due.push_back({py::cast<std::shared_ptr<Member>>(pair[0]), pair[1].is_none() ? kNoLimit : py::cast<int64_t>(pair[1])});
+      job->lanes[lane].due.push_back({py::cast<std::shared_ptr<GraphNode>>(pair[0]), pair[1].is_none() ? kNoLimit : py::cast<int64_t>(pair[1])});
     }
-  lanes->submit(ticket);
-  return {lanes, std::move(ticket), frame};
+  lanes->submit(job);
+  return {lanes, std::move(job), frame};
 }
 
 }  // namespace
@@ -163,14 +163,14 @@ void bind_lanes(py::module_& module) {
 
   py::class_<SharedRun, std::shared_ptr<SharedRun>>(module, "SharedRun").def(py::init<>());
 
-  py::class_<Member, std::shared_ptr<Member>>(module, "Member")
-      .def(py::init(&make_member), py::arg("task"), py::keep_alive<1, 2>())
+  py::class_<GraphNode, std::shared_ptr<GraphNode>>(module, "GraphNode")
+      .def(py::init(&make_node), py::arg("task"), py::keep_alive<1, 2>())
       .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"), py::arg("padding"))
-      .def("share_input", [](Member& member, std::shared_ptr<InputPool> pool) {
-        check(member.task().share_input(std::move(pool)), "create_task");
+      .def("share_input", [](GraphNode& node, std::shared_ptr<InputPool> pool) {
+        check(node.task().share_input(std::move(pool)), "create_task");
       }, py::arg("pool"))
-      .def("share_run", [](Member& member, std::shared_ptr<SharedRun> run) {
-        check(member.task().share_run(std::move(run)), "create_task");
+      .def("share_run", [](GraphNode& node, std::shared_ptr<SharedRun> run) {
+        check(node.task().share_run(std::move(run)), "create_task");
       }, py::arg("run"))
       .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"), py::arg("input"));
 
@@ -195,13 +195,13 @@ void bind_lanes(py::module_& module) {
       .def_readonly("end_ns", &PyLaneOutcome::end)
       .def_readonly("tasks", &PyLaneOutcome::tasks);
 
-  py::class_<FrameTicket>(module, "FrameTicket")
-      .def(py::init([](const py::args&, const py::kwargs&) -> FrameTicket* {
-        raise(Status::error(Code::argument, "a FrameTicket comes from Lanes.submit"));
+  py::class_<PendingFrame>(module, "PendingFrame")
+      .def(py::init([](const py::args&, const py::kwargs&) -> PendingFrame* {
+        raise(Status::error(Code::argument, "a PendingFrame comes from Lanes.submit"));
       }))
-      .def_property_readonly("done", &FrameTicket::done)
-      .def("wait", &FrameTicket::wait, py::arg("timeout_ns"))
-      .def("take", &FrameTicket::take);
+      .def_property_readonly("done", &PendingFrame::done)
+      .def("wait", &PendingFrame::wait, py::arg("timeout_ns"))
+      .def("take", &PendingFrame::take);
 
   py::class_<Lanes, std::shared_ptr<Lanes>>(module, "Lanes")
       .def(py::init<size_t>(), py::arg("count"))
@@ -218,9 +218,9 @@ void bind_lanes(py::module_& module) {
         return lanes.wait(seen, timeout_ns);
       }, py::arg("seen"), py::arg("timeout_ns"))
       .def("running", [](const Lanes& lanes, size_t lane) -> py::object {
-        std::shared_ptr<Member> member;
-        const int64_t begin = lanes.running(lane, member);
-        return begin == 0 ? py::object(py::none()) : py::object(py::make_tuple(begin, member));
+        std::shared_ptr<GraphNode> node;
+        const int64_t begin = lanes.running(lane, node);
+        return begin == 0 ? py::object(py::none()) : py::object(py::make_tuple(begin, node));
       }, py::arg("lane"));
 }
 

@@ -10,27 +10,27 @@ Lanes::Lanes(size_t count) {
   for (size_t i = 0; i < count; ++i) lanes_.push_back(std::make_unique<Lane>());
 }
 
-std::shared_ptr<Ticket> Lanes::ticket() {
+std::shared_ptr<FrameJob> Lanes::new_job() {
   {
     const std::lock_guard<std::mutex> guard(mutex_);
     if (!free_.empty()) {
-      std::shared_ptr<Ticket> ticket = std::move(free_.back());
+      std::shared_ptr<FrameJob> job = std::move(free_.back());
       free_.pop_back();
-      return ticket;
+      return job;
     }
   }
-  const auto ticket = std::make_shared<Ticket>();
-  ticket->shares.resize(lanes_.size());
-  return ticket;
+  const auto job = std::make_shared<FrameJob>();
+  job->lanes.resize(lanes_.size());
+  return job;
 }
 
-void Lanes::release(std::shared_ptr<Ticket> ticket) noexcept try {
-  for (Ticket::Share& share : ticket->shares) {
-    for (size_t i = 0; i < share.due.size(); ++i) share.due[i].member->give_back(share.outcomes[i].results);
-    share.due.clear();
+void Lanes::release(std::shared_ptr<FrameJob> job) noexcept try {
+  for (FrameJob::LaneJob& lane_job : job->lanes) {
+    for (size_t i = 0; i < lane_job.due.size(); ++i) lane_job.due[i].node->recycle(lane_job.outcomes[i].results);
+    lane_job.due.clear();
   }
   const std::lock_guard<std::mutex> guard(mutex_);
-  free_.push_back(std::move(ticket));
+  free_.push_back(std::move(job));
 } catch (const std::bad_alloc&) {
   return;  // one less to use again
 }
@@ -41,16 +41,16 @@ void Lanes::push(size_t lane, Entry entry) {
   target.wake.notify_one();
 }
 
-void Lanes::submit(const std::shared_ptr<Ticket>& ticket) {
-  for (Ticket::Share& share : ticket->shares) share.outcomes.resize(std::max(share.outcomes.size(), share.due.size()));
+void Lanes::submit(const std::shared_ptr<FrameJob>& job) {
+  for (FrameJob::LaneJob& lane_job : job->lanes) lane_job.outcomes.resize(std::max(lane_job.outcomes.size(), lane_job.due.size()));
   const std::lock_guard<std::mutex> guard(mutex_);
-  ticket->pending_ = 0;
+  job->pending_ = 0;
   for (size_t lane = 0; lane < lanes_.size(); ++lane)
-    if (!ticket->shares[lane].due.empty()) {
-      ++ticket->pending_;
-      push(lane, {ticket, false});
+    if (!job->lanes[lane].due.empty()) {
+      ++job->pending_;
+      push(lane, {job, false});
     }
-  if (ticket->pending_ > 0) ++in_flight_;
+  if (job->pending_ > 0) ++in_flight_;
 }
 
 void Lanes::call(size_t lane) {
@@ -68,33 +68,33 @@ Lanes::Turn Lanes::serve(size_t lane) noexcept {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     mine.wake.wait(lock, [&] { return !mine.queue.empty(); });
-    if (!mine.queue.front().ticket) {
+    if (!mine.queue.front().job) {
       const bool stop = mine.queue.front().stop;
       mine.queue.erase(mine.queue.begin());
       return stop ? Turn::stop : Turn::call;
     }
-    const std::shared_ptr<Ticket> ticket = mine.queue.front().ticket;
-    Ticket::Share& share = ticket->shares[lane];
+    const std::shared_ptr<FrameJob> job = mine.queue.front().job;
+    FrameJob::LaneJob& lane_job = job->lanes[lane];
     lock.unlock();
-    share.begin = steady_ns();
-    run_all(share.due, ticket->frame, share.outcomes, mine.running);
-    share.end = steady_ns();
+    lane_job.begin = steady_ns();
+    run_all(lane_job.due, job->frame, lane_job.outcomes, mine.running);
+    lane_job.end = steady_ns();
     lock.lock();
     mine.queue.erase(mine.queue.begin());
-    if (--ticket->pending_ == 0) --in_flight_;
+    if (--job->pending_ == 0) --in_flight_;
     ++changes_;
     changed_.notify_all();
   }
 }
 
-bool Lanes::is_done(const Ticket& ticket) const noexcept {
+bool Lanes::is_done(const FrameJob& job) const noexcept {
   const std::lock_guard<std::mutex> guard(mutex_);
-  return ticket.pending_ == 0;
+  return job.pending_ == 0;
 }
 
-bool Lanes::wait(const Ticket& ticket, int64_t timeout_ns) noexcept {
+bool Lanes::wait(const FrameJob& job, int64_t timeout_ns) noexcept {
   std::unique_lock<std::mutex> lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] { return ticket.pending_ == 0; });
+  return changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] { return job.pending_ == 0; });
 }
 
 uint64_t Lanes::wait(uint64_t seen, int64_t timeout_ns) noexcept {
@@ -119,15 +119,15 @@ size_t Lanes::in_flight() const noexcept {
   return in_flight_;
 }
 
-int64_t Lanes::running(size_t lane, std::shared_ptr<Member>& member) const noexcept {
+int64_t Lanes::running(size_t lane, std::shared_ptr<GraphNode>& node) const noexcept {
   const std::lock_guard<std::mutex> guard(mutex_);
   const Lane& each = *lanes_[lane];
   const int64_t begin = each.running.begin.load(std::memory_order_acquire);
-  if (begin == 0 || each.queue.empty() || !each.queue.front().ticket) return 0;
-  const std::vector<Due>& due = each.queue.front().ticket->shares[lane].due;
+  if (begin == 0 || each.queue.empty() || !each.queue.front().job) return 0;
+  const std::vector<ScheduledTask>& due = each.queue.front().job->lanes[lane].due;
   const auto index = static_cast<size_t>(each.running.index.load(std::memory_order_relaxed));
   if (index >= due.size()) return 0;
-  member = due[index].member;
+  node = due[index].node;
   return begin;
 }
 

@@ -12,16 +12,16 @@
 namespace mnnlite {
 
 // One frame on its way through the lanes.
-class Ticket {
+class FrameJob {
  public:
-  struct Share {  // of one lane
-    std::vector<Due> due;
-    std::vector<Outcome> outcomes;
+  struct LaneJob {  // of one lane
+    std::vector<ScheduledTask> due;
+    std::vector<TaskOutcome> outcomes;
     int64_t begin = 0, end = 0;
   };
 
-  TaskItem frame;  // whoever submits it keeps the pixels alive until the ticket is done
-  std::vector<Share> shares;
+  TaskItem frame;  // whoever submits it keeps the pixels alive until the job is done
+  std::vector<LaneJob> lanes;
 
  private:
   friend class Lanes;
@@ -39,25 +39,25 @@ class Lanes {
   Turn serve(size_t lane) noexcept;
 
   // Any thread.
-  std::shared_ptr<Ticket> ticket();                       // an empty one, with a share for each lane
-  void release(std::shared_ptr<Ticket> ticket) noexcept;  // a done one: its results go back, it will be used again
-  void submit(const std::shared_ptr<Ticket>& ticket);     // lanes with nothing due are not troubled
+  std::shared_ptr<FrameJob> new_job();                   // an empty one, with a LaneJob for each lane
+  void release(std::shared_ptr<FrameJob> job) noexcept;  // a done one: its results go back, it will be used again
+  void submit(const std::shared_ptr<FrameJob>& job);     // lanes with nothing due are not troubled
   void call(size_t lane);                                 // serve() returns to its caller, who does the rest
   void stop(size_t lane);
-  bool is_done(const Ticket& ticket) const noexcept;
-  bool wait(const Ticket& ticket, int64_t timeout_ns) noexcept;   // false: not done yet
+  bool is_done(const FrameJob& job) const noexcept;
+  bool wait(const FrameJob& job, int64_t timeout_ns) noexcept;   // false: not done yet
   // Returns when a lane ended a frame or kick() was called since `seen` was returned, or after the timeout.
   uint64_t wait(uint64_t seen, int64_t timeout_ns) noexcept;
   void kick() noexcept;
   bool is_idle(size_t lane) const noexcept;
   // Since when the lane has been at a task, and which of the oldest frame's due ones; 0 if at none.
-  int64_t running(size_t lane, std::shared_ptr<Member>& member) const noexcept;
+  int64_t running(size_t lane, std::shared_ptr<GraphNode>& node) const noexcept;
   size_t count() const noexcept { return lanes_.size(); }
   size_t in_flight() const noexcept;  // frames that a lane still works on, or will
 
  private:
   struct Entry {
-    std::shared_ptr<Ticket> ticket;  // null: a call, or the stop
+    std::shared_ptr<FrameJob> job;  // null: a call, or the stop
     bool stop = false;
   };
   struct Lane {
@@ -73,7 +73,7 @@ class Lanes {
   uint64_t changes_ = 0;
   size_t in_flight_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::vector<std::shared_ptr<Ticket>> free_;
+  std::vector<std::shared_ptr<FrameJob>> free_;
 };
 
 }  // namespace mnnlite

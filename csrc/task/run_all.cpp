@@ -8,43 +8,43 @@ int64_t steady_ns() noexcept {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-void run_all(const std::vector<Due>& due, const TaskItem& frame, std::vector<Outcome>& outcomes, Running& running) noexcept {
-  for (const Due& each : due) each.member->task().begin_frame();
-  for (const Due& each : due) each.member->task().announce();
+void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::vector<TaskOutcome>& outcomes, Running& running) noexcept {
+  for (const ScheduledTask& each : due) each.node->task().begin_frame();
+  for (const ScheduledTask& each : due) each.node->task().announce();
   for (size_t i = 0; i < due.size(); ++i) {
-    Member& member = *due[i].member;
-    Outcome& outcome = outcomes[i];
+    GraphNode& node = *due[i].node;
+    TaskOutcome& outcome = outcomes[i];
     outcome.begin = outcome.end = steady_ns();
     outcome.status = Status{};
     outcome.times = TaskTimes{};
     outcome.crops = outcome.eligible = -1;
-    if (!member.is_ready()) {
-      outcome.state = Outcome::not_ready;
+    if (!node.is_ready()) {
+      outcome.state = TaskOutcome::not_ready;
       continue;
     }
     if (outcome.begin > due[i].not_after) {
-      outcome.state = Outcome::left_out;
+      outcome.state = TaskOutcome::left_out;
       continue;
     }
     running.index.store(static_cast<int32_t>(i), std::memory_order_relaxed);
     running.begin.store(outcome.begin, std::memory_order_release);
-    outcome.status = member.run(frame, outcome.crops, outcome.eligible);
-    outcome.times = member.task().times();
-    outcome.state = outcome.status.ok() ? Outcome::ran : Outcome::failed;
-    member.set_ran(outcome.status.ok());
+    outcome.status = node.run(frame, outcome.crops, outcome.eligible);
+    outcome.times = node.task().times();
+    outcome.state = outcome.status.ok() ? TaskOutcome::ran : TaskOutcome::failed;
+    node.set_ran(outcome.status.ok());
     outcome.end = steady_ns();
   }
   running.begin.store(0, std::memory_order_release);
   // Only now: until then the results are what cascades crop from.
   for (size_t i = 0; i < due.size(); ++i) {
-    Outcome& outcome = outcomes[i];
-    if (outcome.state != Outcome::ran) continue;
-    outcome.status = due[i].member->hand_over(outcome.results);
-    if (!outcome.status.ok()) outcome.state = Outcome::failed;
+    TaskOutcome& outcome = outcomes[i];
+    if (outcome.state != TaskOutcome::ran) continue;
+    outcome.status = due[i].node->take_results(outcome.results);
+    if (!outcome.status.ok()) outcome.state = TaskOutcome::failed;
   }
-  for (const Due& each : due) {
-    each.member->set_ran(false);
-    each.member->task().begin_frame();  // whoever runs a task between frames gets a run of its own
+  for (const ScheduledTask& each : due) {
+    each.node->set_ran(false);
+    each.node->task().begin_frame();  // whoever runs a task between frames gets a run of its own
   }
 }
 

@@ -7,19 +7,19 @@
 #include <memory>
 #include <vector>
 
-#include "task/member.hpp"
+#include "task/graph_node.hpp"
 
 namespace mnnlite {
 
 constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 // A task that is due; what it takes from others comes before it in the list.
-struct Due {
-  std::shared_ptr<Member> member;
+struct ScheduledTask {
+  std::shared_ptr<GraphNode> node;
   int64_t not_after = kNoLimit;  // steady clock, nanoseconds: left out if it cannot be started by then
 };
 
-struct Outcome {
+struct TaskOutcome {
   enum State : int32_t { ran = 0, failed, left_out, not_ready };
   State state = not_ready;
   Status status;                 // of a failed one
@@ -39,6 +39,6 @@ int64_t steady_ns() noexcept;
 
 // Run in order. A task that fails fails alone: only what takes something from it is left out. `outcomes` has one entry
 // a due task.
-void run_all(const std::vector<Due>& due, const TaskItem& frame, std::vector<Outcome>& outcomes, Running& running) noexcept;
+void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::vector<TaskOutcome>& outcomes, Running& running) noexcept;
 
 }  // namespace mnnlite

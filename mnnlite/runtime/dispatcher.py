@@ -29,7 +29,7 @@ _OWN_CLOCK_NS = 60_000_000_000  # a timestamp this near is of time.monotonic_ns
 class InFlightFrame:
     """A frame on its way."""
 
-    __slots__ = ("admitted_ns", "due", "frame", "frame_ns", "result", "ticket")
+    __slots__ = ("admitted_ns", "due", "frame", "frame_ns", "pending", "result")
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class InFlightFrame:
         frame_ns: int,
         result: FrameResult,
         due: list[list[LoadedTask]],
-        ticket: _core.FrameTicket,
+        pending: _core.PendingFrame,
     ) -> None:
         self.frame, self.admitted_ns, self.frame_ns, self.result = frame, admitted_ns, frame_ns, result
-        self.due, self.ticket = due, ticket
+        self.due, self.pending = due, pending
 
 
 class Dispatcher:
@@ -127,10 +127,10 @@ class Dispatcher:
             tasks = registry.tasks
             due = [[tasks[planned.name] for planned in lane] for lane in plan.lanes]
             jobs = [
-                [(task.member, planned.not_after_ns) for task, planned in zip(lane, slots, strict=True)]
+                [(task.node, planned.not_after_ns) for task, planned in zip(lane, slots, strict=True)]
                 for lane, slots in zip(due, plan.lanes, strict=True)
             ]
-            ticket = self.native.submit(frame._handle, jobs)
+            pending = self.native.submit(frame._handle, jobs)
             for name in plan.skipped.keys() - plan.not_due:
                 tasks[name].stats.skipped += 1
             for lane in due:
@@ -138,7 +138,7 @@ class Dispatcher:
                     task.in_flight += 1
                     task.used = self.frames
             self.frames += 1
-        return InFlightFrame(frame, now, stamp, result, due, ticket)
+        return InFlightFrame(frame, now, stamp, result, due, pending)
 
     def _leave_out_absent(self, plan: FramePlan, result: FrameResult, now_ns: int) -> None:
         """Tasks that are due and not loaded: the frame goes without them, and they are loaded for later ones."""
@@ -182,7 +182,7 @@ class Dispatcher:
     def finish(self, flight: InFlightFrame) -> FrameResult:
         """Wait for a frame and collect what came of it. One release of the GIL."""
         try:
-            while not flight.ticket.wait(SLICE_NS):
+            while not flight.pending.wait(SLICE_NS):
                 self.watch()
         except BaseException:  # Ctrl-C: the frame goes on, its results are for nobody
             self.abandon([flight])
@@ -201,7 +201,7 @@ class Dispatcher:
 
     def discard(self, flight: InFlightFrame) -> None:
         """Wait for the lanes to be through with a frame whose results nobody wants."""
-        while not flight.ticket.wait(SLICE_NS):
+        while not flight.pending.wait(SLICE_NS):
             self.watch()
         self._count_only(flight)
 
@@ -212,7 +212,7 @@ class Dispatcher:
                 flight = self._abandoned.popleft()
             except IndexError:  # another thread was quicker
                 return
-            if flight.ticket.done:
+            if flight.pending.done:
                 self._count_only(flight)
             else:
                 self._abandoned.append(flight)
@@ -234,7 +234,7 @@ class Dispatcher:
         registry = self._registry
         lanes: list[_core.LaneOutcome] = []
         try:
-            lanes = flight.ticket.take()
+            lanes = flight.pending.take()
         finally:
             with registry.lock:
                 for index, (lane, due) in enumerate(zip(lanes, flight.due, strict=False)):
@@ -355,10 +355,10 @@ class Dispatcher:
             running = self.native.running(lane)
             if running is None or now - running[0] < self._watchdog_ns:
                 continue
-            begin, member = running
+            begin, node = running
             with self._registry.lock:
                 tasks = self._registry.tasks
-                name = next((name for name, task in tasks.items() if getattr(task, "member", None) is member), "?")
+                name = next((name for name, task in tasks.items() if getattr(task, "node", None) is node), "?")
                 known = (name, begin) in self.hung
                 self.hung[name, begin] = (now - begin) / 1e9
             if not known:

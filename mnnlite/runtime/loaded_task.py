@@ -63,7 +63,7 @@ class LoadedTask:
     schedule: Schedule
     lane: Lane
     task: Task
-    member: _core.Member
+    node: _core.GraphNode
     decoders: Mapping[str, Decoder]
     needs: tuple[str, ...] = ()
     cost_ns: int = 0  # of one run, as measured once it was loaded
@@ -90,7 +90,7 @@ class LoadedTask:
 
     def close(self) -> None:
         """On the lane's thread: the network goes, and its arena gives back what it no longer needs."""
-        del self.member
+        del self.node
         self.task.close()
         if self.shared is not None:
             self.shared.leave(self.lane.models)
@@ -155,8 +155,8 @@ def load(
         lane.tidy()
         raise
     try:
-        member = _core.Member(task.native)
-        made = LoadedTask(name, spec, schedule, lane, task, member, task.decoders, needs_of(spec, schedule))
+        node = _core.GraphNode(task.native)
+        made = LoadedTask(name, spec, schedule, lane, task, node, task.decoders, needs_of(spec, schedule))
         made.mflops = task.model.mflops
         made.dynamic = int(task.model.memory()["dynamic"])
         made.shared = shared
@@ -169,8 +169,8 @@ def load(
         if schedule.after is not None:
             _follow(made, schedule, others)
         if shared is not None:
-            member.share_run(shared.run)
-        member.share_input(lane.inputs)
+            node.share_run(shared.run)
+        node.share_input(lane.inputs)
     except BaseException:
         task.close()
         if shared is not None:
@@ -214,7 +214,7 @@ def _feed(made: LoadedTask, target: str, source: str, others: Mapping[str, Loade
     if not dot:
         raise ArgumentError(f"feed: {source!r} is not 'task.output'")
     other = _other(name, others, "feed")
-    made.member.feed(made.task.native, other.member, other.task.native, output, target)
+    made.node.feed(made.task.native, other.node, other.task.native, output, target)
 
 
 def _follow(made: LoadedTask, schedule: Schedule, others: Mapping[str, LoadedTask]) -> None:
@@ -239,7 +239,7 @@ def _follow(made: LoadedTask, schedule: Schedule, others: Mapping[str, LoadedTas
     most = schedule.max_crops or DEFAULT_MAX_CROPS
     if schedule.max_crops is None and (made.task.functions or not made.decoders):
         most = made.spec.batch
-    made.member.follow(parent.member, index, classes, most, schedule.padding)
+    made.node.follow(parent.node, index, classes, most, schedule.padding)
 
 
 def _classes(only: tuple[str | int, ...], names: tuple[str, ...], task: str) -> list[int]:

@@ -163,7 +163,7 @@ class Stream:
             flight = self._in_flight.popleft()
         except IndexError:
             return None
-        if flight.ticket.done:
+        if flight.pending.done:
             return flight
         self._in_flight.appendleft(flight)
         return None

@@ -25,7 +25,7 @@ struct Halves : Picture {
   }
 };
 
-std::shared_ptr<Member> member_of(const Rig& rig) { return std::make_shared<Member>(rig.task); }
+std::shared_ptr<GraphNode> node_of(const Rig& rig) { return std::make_shared<GraphNode>(rig.task); }
 
 CropRule crops(std::vector<int32_t> classes, int32_t most, double padding = 0) {
   CropRule rule;
@@ -36,26 +36,26 @@ CropRule crops(std::vector<int32_t> classes, int32_t most, double padding = 0) {
   return rule;
 }
 
-std::vector<Outcome> run(const std::vector<Due>& due, const TaskItem& frame) {
-  std::vector<Outcome> outcomes(due.size());
+std::vector<TaskOutcome> run(const std::vector<ScheduledTask>& due, const TaskItem& frame) {
+  std::vector<TaskOutcome> outcomes(due.size());
   Running running;
   run_all(due, frame, outcomes, running);
   CHECK(running.begin.load() == 0);
   return outcomes;
 }
 
-const mnnlite_sink& sink_of(const Outcome& outcome) { return outcome.results.sinks.at(0)->sink(); }
+const mnnlite_sink& sink_of(const TaskOutcome& outcome) { return outcome.results.sinks.at(0)->sink(); }
 
 }  // namespace
 
 TEST_CASE("a cascade runs on the boxes of the class that is asked for, in pixels of the frame") {
   Rig whole(16), part(8);
-  const auto parent = member_of(whole), child = member_of(part);
+  const auto parent = node_of(whole), child = node_of(part);
   REQUIRE(child->follow(parent, crops({2}, 4)).ok());
   Halves picture(64, 32);
-  const std::vector<Outcome> outcomes = run({{parent}, {child}}, picture.item);
-  REQUIRE(outcomes[0].state == Outcome::ran);
-  REQUIRE(outcomes[1].state == Outcome::ran);
+  const std::vector<TaskOutcome> outcomes = run({{parent}, {child}}, picture.item);
+  REQUIRE(outcomes[0].state == TaskOutcome::ran);
+  REQUIRE(outcomes[1].state == TaskOutcome::ran);
   CHECK(outcomes[1].crops == 1);
   CHECK(outcomes[1].eligible == 1);
   const mnnlite_sink &first = sink_of(outcomes[0]), &second = sink_of(outcomes[1]);
@@ -70,11 +70,11 @@ TEST_CASE("a cascade runs on the boxes of the class that is asked for, in pixels
 
 TEST_CASE("more crops than a batch holds are several batches and one result") {
   Rig whole(16), one(8), many(8, 4);
-  const auto parent = member_of(whole), chunks = member_of(one), batch = member_of(many);
+  const auto parent = node_of(whole), chunks = node_of(one), batch = node_of(many);
   REQUIRE(chunks->follow(parent, crops({}, 4)).ok());
   REQUIRE(batch->follow(parent, crops({}, 4)).ok());
   Halves picture(64, 32);
-  const std::vector<Outcome> outcomes = run({{parent}, {chunks}, {batch}}, picture.item);
+  const std::vector<TaskOutcome> outcomes = run({{parent}, {chunks}, {batch}}, picture.item);
   const mnnlite_sink &a = sink_of(outcomes[1]), &b = sink_of(outcomes[2]);
   REQUIRE(a.row_count == b.row_count);
   CHECK(outcomes[1].crops == 2);
@@ -92,12 +92,12 @@ TEST_CASE("more crops than a batch holds are several batches and one result") {
 
 TEST_CASE("no box is an empty result; too many are the best ones") {
   Rig whole(16), part(8), other(8);
-  const auto parent = member_of(whole), none = member_of(part), capped = member_of(other);
+  const auto parent = node_of(whole), none = node_of(part), capped = node_of(other);
   REQUIRE(none->follow(parent, crops({1}, 4)).ok());
   REQUIRE(capped->follow(parent, crops({}, 1, 0.25)).ok());
   Halves picture(64, 32);
-  const std::vector<Outcome> outcomes = run({{parent}, {none}, {capped}}, picture.item);
-  CHECK(outcomes[1].state == Outcome::ran);
+  const std::vector<TaskOutcome> outcomes = run({{parent}, {none}, {capped}}, picture.item);
+  CHECK(outcomes[1].state == TaskOutcome::ran);
   CHECK(outcomes[1].crops == 0);
   CHECK(sink_of(outcomes[1]).row_count == 0);
   CHECK(outcomes[2].crops == 1);
@@ -108,28 +108,28 @@ TEST_CASE("a task that fails fails alone, with what takes something from it") {
   FakeOptions failing;
   failing.fail_at_run = 0;
   Rig bad(16, 1, failing), child(8), good(8);
-  const auto parent = member_of(bad), follower = member_of(child), other = member_of(good);
+  const auto parent = node_of(bad), follower = node_of(child), other = node_of(good);
   REQUIRE(follower->follow(parent, crops({}, 2)).ok());
   const Picture picture(20, 20, 1);
-  std::vector<Outcome> outcomes = run({{parent}, {follower}, {other}}, picture.item);
-  CHECK(outcomes[0].state == Outcome::failed);
+  std::vector<TaskOutcome> outcomes = run({{parent}, {follower}, {other}}, picture.item);
+  CHECK(outcomes[0].state == TaskOutcome::failed);
   CHECK(outcomes[0].status.code == Code::engine);
-  CHECK(outcomes[1].state == Outcome::not_ready);
-  CHECK(outcomes[2].state == Outcome::ran);
+  CHECK(outcomes[1].state == TaskOutcome::not_ready);
+  CHECK(outcomes[2].state == TaskOutcome::ran);
   outcomes = run({{parent}, {follower}, {other}}, picture.item);
-  for (const Outcome& outcome : outcomes) CHECK(outcome.state == Outcome::ran);
+  for (const TaskOutcome& outcome : outcomes) CHECK(outcome.state == TaskOutcome::ran);
   // A parent that is not due leaves its follower out, although it ran on an earlier frame.
   outcomes = run({{other}, {follower}}, picture.item);
-  CHECK(outcomes[1].state == Outcome::not_ready);
+  CHECK(outcomes[1].state == TaskOutcome::not_ready);
 }
 
 TEST_CASE("a task that could not be started in time is left out") {
   Rig a(8), b(8);
   const Picture picture(20, 20, 1);
-  std::vector<Due> due = {{member_of(a), 1}, {member_of(b), steady_ns() + 3600'000'000'000}};
-  const std::vector<Outcome> outcomes = run(due, picture.item);
-  CHECK(outcomes[0].state == Outcome::left_out);
-  CHECK(outcomes[1].state == Outcome::ran);
+  std::vector<ScheduledTask> due = {{node_of(a), 1}, {node_of(b), steady_ns() + 3600'000'000'000}};
+  const std::vector<TaskOutcome> outcomes = run(due, picture.item);
+  CHECK(outcomes[0].state == TaskOutcome::left_out);
+  CHECK(outcomes[1].state == TaskOutcome::ran);
 }
 
 TEST_CASE("a chain hands tensors over") {
@@ -142,15 +142,15 @@ TEST_CASE("a chain hands tensors over") {
     REQUIRE(FakeSession::make(arena, options, fake).ok());
     std::unique_ptr<Task> task;
     REQUIRE(Task::make(std::move(fake), {}, {}, raw, {}, 1, task).ok());
-    return std::make_shared<Member>(std::shared_ptr<Task>(std::move(task)));
+    return std::make_shared<GraphNode>(std::shared_ptr<Task>(std::move(task)));
   };
   const auto first = make({1, 4}, {1}), second = make({1, 4}, {1}), odd = make({1, 5}, {1});
   REQUIRE(second->feed_from(first, 1, 0).ok());
   CHECK(odd->feed_from(first, 1, 0).code == Code::argument);
   CHECK(second->task().session().input(0).data == first->task().session().output(1).data);  // not a copy
   static_cast<float*>(first->task().session().input(0).data)[2] = 3;
-  const std::vector<Outcome> outcomes = run({{first}, {second}}, TaskItem{});
-  REQUIRE(outcomes[1].state == Outcome::ran);
+  const std::vector<TaskOutcome> outcomes = run({{first}, {second}}, TaskItem{});
+  REQUIRE(outcomes[1].state == TaskOutcome::ran);
   const RawOutput& raw = outcomes[1].results.raw.at(0);
   CHECK(static_cast<const float*>(raw.view.data)[2] == 12);
 }
@@ -166,27 +166,27 @@ TEST_CASE("tasks of one session and one picture run it once a frame") {
   ImageSpec spec;
   spec.width = spec.height = 8;
   const auto shared = std::make_shared<SharedRun>();
-  std::vector<std::shared_ptr<Member>> members;
+  std::vector<std::shared_ptr<GraphNode>> nodes;
   for (int output = 0; output < 2; ++output) {
     std::unique_ptr<Task> task;
     REQUIRE(Task::make(session, {{0, spec}}, {}, {output}, {}, 1, task).ok());
     REQUIRE(task->share_run(shared).ok());
-    members.push_back(std::make_shared<Member>(std::shared_ptr<Task>(std::move(task))));
+    nodes.push_back(std::make_shared<GraphNode>(std::shared_ptr<Task>(std::move(task))));
   }
   const Picture picture(8, 8, 1);
   for (int frame = 0; frame < 2; ++frame) {
-    const std::vector<Outcome> outcomes = run({{members[0]}, {members[1]}}, picture.item);
+    const std::vector<TaskOutcome> outcomes = run({{nodes[0]}, {nodes[1]}}, picture.item);
     for (size_t output = 0; output < 2; ++output) {
-      REQUIRE(outcomes[output].state == Outcome::ran);  // a third run of the network would have failed
+      REQUIRE(outcomes[output].state == TaskOutcome::ran);  // a third run of the network would have failed
       const float* values = static_cast<const float*>(outcomes[output].results.raw.at(0).view.data);
       CHECK(values[64] == doctest::Approx(200.0f * static_cast<float>(output + 1)));
     }
   }
   // The one that fails takes its turn alone, and the next one tries anew.
-  const std::vector<Outcome> outcomes = run({{members[0]}, {members[1]}}, picture.item);
-  CHECK(outcomes[0].state == Outcome::failed);
-  CHECK(outcomes[1].state == Outcome::ran);
-  CHECK(members[0]->task().run(&picture.item, 1).ok());  // between frames
+  const std::vector<TaskOutcome> outcomes = run({{nodes[0]}, {nodes[1]}}, picture.item);
+  CHECK(outcomes[0].state == TaskOutcome::failed);
+  CHECK(outcomes[1].state == TaskOutcome::ran);
+  CHECK(nodes[0]->task().run(&picture.item, 1).ok());  // between frames
   std::unique_ptr<Task> blind;
   REQUIRE(Task::make(session, {}, {}, {0}, {}, 1, blind).ok());
   CHECK(blind->share_run(shared).code == Code::argument);
@@ -194,7 +194,7 @@ TEST_CASE("tasks of one session and one picture run it once a frame") {
 
 TEST_CASE("what cannot follow is refused") {
   Rig whole(16), part(8);
-  const auto parent = member_of(whole), child = member_of(part);
+  const auto parent = node_of(whole), child = node_of(part);
   CropRule wrong = crops({}, 2);
   wrong.decoder = 1;
   CHECK(child->follow(parent, wrong).code == Code::argument);
@@ -205,7 +205,7 @@ TEST_CASE("two lanes work through frames, in order, with calls between them") {
   FakeOptions slow;
   slow.latency_us = 200;
   Rig left(16, 1, slow), child(8, 1, {}, left.arena), right(8);
-  const auto parent = member_of(left), follower = member_of(child), other = member_of(right);
+  const auto parent = node_of(left), follower = node_of(child), other = node_of(right);
   REQUIRE(follower->follow(parent, crops({}, 2)).ok());
   Lanes lanes(2);
   std::atomic<int> calls{0};
@@ -217,41 +217,43 @@ TEST_CASE("two lanes work through frames, in order, with calls between them") {
   std::atomic<bool> watching{true};
   std::thread watcher([&] {  // what a watchdog does
     while (watching) {
-      std::shared_ptr<Member> member;
-      for (size_t lane = 0; lane < 2; ++lane) lanes.running(lane, member);
+      std::shared_ptr<GraphNode> node;
+      for (size_t lane = 0; lane < 2; ++lane) lanes.running(lane, node);
       lanes.is_idle(0);
       std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
   });
   std::vector<Picture> pictures;
   for (int channel = 0; channel < 3; ++channel) pictures.emplace_back(20 + channel, 20, channel);
-  std::vector<std::shared_ptr<Ticket>> flying;
+  std::vector<std::shared_ptr<FrameJob>> flying;
   int wrong = 0, seen = 0;
   const auto take = [&] {
-    const std::shared_ptr<Ticket> ticket = flying.front();
+    const std::shared_ptr<FrameJob> job = flying.front();
     flying.erase(flying.begin());
-    while (!lanes.wait(*ticket, 50'000'000)) {}
-    CHECK(lanes.is_done(*ticket));
+    while (!lanes.wait(*job, 50'000'000)) {}
+    CHECK(lanes.is_done(*job));
     const int expected = seen++ % 3;
-    for (const Ticket::Share& share : ticket->shares)
-      for (size_t i = 0; i < share.due.size(); ++i) {
-        wrong += share.outcomes[i].state != Outcome::ran;
-        const mnnlite_sink& sink = sink_of(share.outcomes[i]);
+    for (const FrameJob::LaneJob& lane_job : job->lanes)
+      for (size_t i = 0; i < lane_job.due.size(); ++i) {
+        wrong += lane_job.outcomes[i].state != TaskOutcome::ran;
+        const mnnlite_sink& sink = sink_of(lane_job.outcomes[i]);
         wrong += sink.row_count < 1 || sink.rows[0].class_id != expected;
       }
-    lanes.release(ticket);
+    lanes.release(job);
   };
   for (int frame = 0; frame < kFrames; ++frame) {
     if (flying.size() == 3) take();
-    const std::shared_ptr<Ticket> ticket = lanes.ticket();
-    ticket->frame = pictures[static_cast<size_t>(frame % 3)].item;
-    ticket->shares[0].due = {{parent}, {follower}};
-    if (frame % 2 == 0) ticket->shares[1].due = {{other}};
-    lanes.submit(ticket);
-    flying.push_back(ticket);
+    const std::shared_ptr<FrameJob> job = lanes.new_job();
+    job->frame = pictures[static_cast<size_t>(frame % 3)].item;
+    job->lanes[0].due = {{parent}, {follower}};
+    if (frame % 2 == 0) job->lanes[1].due = {{other}};
+    lanes.submit(job);
+    flying.push_back(job);
     if (frame % 10 == 0) lanes.call(static_cast<size_t>(frame / 10 % 2));
   }
+  CHECK(lanes.in_flight() <= 3);
   while (!flying.empty()) take();
+  CHECK(lanes.in_flight() == 0);
   for (size_t lane = 0; lane < 2; ++lane) lanes.stop(lane);
   for (std::thread& thread : threads) thread.join();
   watching = false;
@@ -266,16 +268,16 @@ TEST_CASE("two lanes work through frames, in order, with calls between them") {
 
 TEST_CASE("results stay as they are while later frames are worked on") {
   Rig rig(8);
-  const auto member = member_of(rig);
+  const auto node = node_of(rig);
   const Picture red(10, 10, 0), blue(10, 10, 2);
-  std::vector<Outcome> first = run({{member}}, red.item);
-  const std::vector<Outcome> second = run({{member}}, blue.item);
+  std::vector<TaskOutcome> first = run({{node}}, red.item);
+  const std::vector<TaskOutcome> second = run({{node}}, blue.item);
   CHECK(sink_of(first[0]).rows[0].class_id == 0);
   CHECK(sink_of(second[0]).rows[0].class_id == 2);
   SinkBuffer* const used = first[0].results.sinks[0].get();
-  member->give_back(first[0].results);
-  run({{member}}, red.item);
-  const std::vector<Outcome> third = run({{member}}, red.item);
+  node->recycle(first[0].results);
+  run({{node}}, red.item);
+  const std::vector<TaskOutcome> third = run({{node}}, red.item);
   CHECK(third[0].results.sinks[0].get() == used);  // nothing is allocated once warm: the third frame meets it again
 }
 
@@ -283,23 +285,23 @@ TEST_CASE("tasks of a lane share one input memory, filled once for equal specs")
   const auto pool = std::make_shared<InputPool>();
   const auto arena = std::make_shared<FakeArena>();
   Rig small(8, 1, {}, arena), same(8, 1, {}, arena), large(32, 1, {}, arena);
-  std::vector<Due> due;
+  std::vector<ScheduledTask> due;
   for (const Rig* rig : {&small, &same, &large}) {
     REQUIRE(rig->task->share_input(pool).ok());
-    due.push_back({member_of(*rig)});
+    due.push_back({node_of(*rig)});
   }
   CHECK(pool->bytes() >= 32 * 32 * 3 * sizeof(float));
   CHECK(small.session->input(0).data == large.session->input(0).data);
   for (int channel = 0; channel < 3; ++channel) {
     const Picture picture(20, 20, channel);
-    const std::vector<Outcome> outcomes = run(due, picture.item);
-    for (const Outcome& outcome : outcomes) CHECK(sink_of(outcome).rows[0].class_id == channel);
+    const std::vector<TaskOutcome> outcomes = run(due, picture.item);
+    for (const TaskOutcome& outcome : outcomes) CHECK(sink_of(outcome).rows[0].class_id == channel);
   }
   // The same memory, filled again between frames by nobody: a frame never sees an earlier one's picture.
-  std::vector<Due> first(due.begin(), due.begin() + 2);
+  std::vector<ScheduledTask> first(due.begin(), due.begin() + 2);
   for (int channel = 2; channel >= 0; --channel) {
     const Picture picture(20, 20, channel);
-    for (const Outcome& outcome : run(first, picture.item)) CHECK(sink_of(outcome).rows[0].class_id == channel);
+    for (const TaskOutcome& outcome : run(first, picture.item)) CHECK(sink_of(outcome).rows[0].class_id == channel);
   }
   due.pop_back();
   first.clear();
@@ -309,5 +311,5 @@ TEST_CASE("tasks of a lane share one input memory, filled once for equal specs")
   CHECK(pool->bytes() < 32 * 32 * 3 * sizeof(float));
   CHECK(small.session->input(0).data == same.session->input(0).data);
   const Picture picture(20, 20, 1);
-  for (const Outcome& outcome : run(due, picture.item)) CHECK(sink_of(outcome).rows[0].class_id == 1);
+  for (const TaskOutcome& outcome : run(due, picture.item)) CHECK(sink_of(outcome).rows[0].class_id == 1);
 }

@@ -1,4 +1,4 @@
-#include "task/member.hpp"
+#include "task/graph_node.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -6,7 +6,7 @@
 
 namespace mnnlite {
 
-Status Member::follow(std::shared_ptr<Member> parent, CropRule rule) {
+Status GraphNode::follow(std::shared_ptr<GraphNode> parent, CropRule rule) {
   Task& from = parent->task();
   if (rule.decoder < 0 || static_cast<size_t>(rule.decoder) >= from.decoder_count() ||
       !has_boxes(from.results(static_cast<size_t>(rule.decoder))->kind()))
@@ -25,8 +25,8 @@ Status Member::follow(std::shared_ptr<Member> parent, CropRule rule) {
   return {};
 }
 
-Status Member::feed_from(std::shared_ptr<Member> from, int output, int input) {
-  // The session outlives the member it belongs to only as long as this one holds it.
+Status GraphNode::feed_from(std::shared_ptr<GraphNode> from, int output, int input) {
+  // The session outlives the node it belongs to only as long as this one holds it.
   MNNLITE_TRY(task_->add_feed({from->task().shared_session(), output, input}));
   from->task().also_compute(output);
   if (!task_->takes_pictures() && !placed_by_) placed_by_ = from->placed_by_ ? from->placed_by_ : from.get();
@@ -34,11 +34,11 @@ Status Member::feed_from(std::shared_ptr<Member> from, int output, int input) {
   return {};
 }
 
-bool Member::is_ready() const noexcept {
-  return std::all_of(needed_.begin(), needed_.end(), [](const std::shared_ptr<Member>& each) { return each->ran_; });
+bool GraphNode::is_ready() const noexcept {
+  return std::all_of(needed_.begin(), needed_.end(), [](const std::shared_ptr<GraphNode>& each) { return each->ran_; });
 }
 
-Status Member::run(const TaskItem& frame, int32_t& crops, int32_t& eligible) noexcept try {
+Status GraphNode::run(const TaskItem& frame, int32_t& crops, int32_t& eligible) noexcept try {
   crops = eligible = -1;
   if (parent_) {
     const SinkBuffer& rows = *parent_->task().results(static_cast<size_t>(rule_.decoder));
@@ -57,7 +57,7 @@ Status Member::run(const TaskItem& frame, int32_t& crops, int32_t& eligible) noe
   return Status::error(Code::out_of_memory, "no memory to choose crops");
 }
 
-Status Member::hand_over(Results& results) noexcept try {
+Status GraphNode::take_results(Results& results) noexcept try {
   const size_t decoders = task_->decoder_count();
   {
     const std::lock_guard<std::mutex> guard(mutex_);
@@ -85,7 +85,7 @@ Status Member::hand_over(Results& results) noexcept try {
   return Status::error(Code::out_of_memory, "no memory for results");
 }
 
-void Member::give_back(Results& results) noexcept try {
+void GraphNode::recycle(Results& results) noexcept try {
   results.raw.clear();
   if (results.sinks.empty()) return;
   const std::lock_guard<std::mutex> guard(mutex_);

@@ -26,17 +26,17 @@ struct Results {
   std::vector<mnnlite_item> items;                 // where the slots of these outputs lie
 };
 
-class Member {
+class GraphNode {
  public:
-  explicit Member(std::shared_ptr<Task> task) : task_(std::move(task)) {}
+  explicit GraphNode(std::shared_ptr<Task> task) : task_(std::move(task)) {}
 
   // Run on crops of the parent's boxes instead of on the frame.
-  Status follow(std::shared_ptr<Member> parent, CropRule rule);
+  Status follow(std::shared_ptr<GraphNode> parent, CropRule rule);
   // An input is an output of `from`, which runs before this one on the same frame.
-  Status feed_from(std::shared_ptr<Member> from, int output, int input);
+  Status feed_from(std::shared_ptr<GraphNode> from, int output, int input);
 
   Task& task() const noexcept { return *task_; }
-  const Member* parent() const noexcept { return parent_.get(); }
+  const GraphNode* parent() const noexcept { return parent_.get(); }
 
   // What follows is the lane's alone.
 
@@ -46,16 +46,16 @@ class Member {
   Status run(const TaskItem& frame, int32_t& crops, int32_t& eligible) noexcept;
   void set_ran(bool ran) noexcept { ran_ = ran; }
   // Move the results of the last run out.
-  Status hand_over(Results& results) noexcept;
+  Status take_results(Results& results) noexcept;
 
   // Any thread: results that nobody needs any more.
-  void give_back(Results& results) noexcept;
+  void recycle(Results& results) noexcept;
 
  private:
   std::shared_ptr<Task> task_;
-  std::shared_ptr<Member> parent_;
-  std::vector<std::shared_ptr<Member>> needed_;  // parent and feeds
-  const Member* placed_by_ = nullptr;            // whose picture a task without one of its own is about
+  std::shared_ptr<GraphNode> parent_;
+  std::vector<std::shared_ptr<GraphNode>> needed_;  // parent and feeds
+  const GraphNode* placed_by_ = nullptr;            // whose picture a task without one of its own is about
   CropRule rule_;
   std::vector<int32_t> order_;
   std::vector<TaskItem> items_;

@@ -1,0 +1,176 @@
+"""The installed mnnlite beside another one: frame time, overhead, memory, waiting for the runtime. "Not slower, not larger."
+
+    python benchmarks/against_other.py --other PYTHON [--rounds 12] [--lanes 1] [--json]
+
+PYTHON is an interpreter that has the other version installed, e.g. that of the parent commit. Both load the eleven networks of
+mediapipe 0.10.14 that MNN's converter takes, with their decoders, and take turns of a few 1080p frames, so that a busy
+machine is busy for both. A ratio is the median over the rounds of this one's median over the other's.
+
+`frame ms`: from the picture in memory to all results. `overhead us`: that less the lane that worked longest. `MiB`: anonymous
+memory after the frames, over the moment before the first network. `stats() ms`, `source ms`: how long `Runtime.stats` takes,
+and how long a source that does not wait is held up, while a decoder in Python sleeps 300 ms: the longest of some.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+from frame_time import picture
+from many_models import networks
+from mediapipe_tasks import KINDS, spec_of
+from memory_one_model import anonymous
+
+
+def serve(lanes: int) -> None:
+    """In a child: load, then answer what the lines of standard input ask for."""
+    import mnnlite
+
+    files = networks()
+    image = picture(None)
+    start = anonymous()
+    runtime = mnnlite.Runtime(lanes=lanes, force=True)
+    for name, (_, path) in files.items():
+        runtime.add(name, spec_of(KINDS[name], path))
+    for _ in range(3):
+        runtime.process(mnnlite.Frame(image, "BGR"))
+    for line in sys.stdin:
+        if line.startswith("memory"):
+            answer({"mib": anonymous() - start})
+            continue
+        if line.startswith("waits"):
+            answer(waits(mnnlite, next(iter(files.values()))[1]))
+            continue
+        spent, over = [], []
+        for _ in range(int(line)):
+            begin = time.perf_counter_ns()
+            result = runtime.process(mnnlite.Frame(image, "BGR"))
+            took = time.perf_counter_ns() - begin
+            spent.append(took / 1e6)
+            over.append((took - max(result.lane_ns)) / 1e3)
+        answer({"ms": machine.median(spent), "us": machine.median(over)})
+    runtime.close()
+
+
+def waits(mnnlite: Any, path: Path) -> dict[str, float]:
+    """A decoder sleeps: for how long does it hold up others?"""
+
+    def decode(outputs: Any, items: Any) -> None:
+        time.sleep(0.3)
+
+    given: list[float] = []
+    frame = mnnlite.Frame(np.zeros((64, 64, 3), np.uint8), "BGR")
+
+    def camera() -> Any:
+        for _ in range(60):
+            begin = time.perf_counter()
+            yield frame
+            given.append(1e3 * (time.perf_counter() - begin))
+            time.sleep(0.02)
+
+    asked: list[float] = []
+    with mnnlite.Runtime() as runtime:
+        spec = mnnlite.TaskSpec(path, mnnlite.ImageSpec(), mnnlite.decoders.Function(decode))
+        runtime.add("slow", spec)
+
+        def ask() -> None:
+            for _ in range(60):
+                begin = time.perf_counter()
+                runtime.stats()
+                asked.append(1e3 * (time.perf_counter() - begin))
+                time.sleep(0.02)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        for _ in runtime.stream(camera(), latest=True):
+            pass
+        asking.join()
+    return {"stats": max(asked), "source": max(given)}
+
+
+def answer(found: dict[str, float]) -> None:
+    print("\n" + json.dumps(found), flush=True)  # the engine may have left a line unfinished
+
+
+class Child:
+    """One of the two, in a process of its own."""
+
+    def __init__(self, python: str, lanes: int) -> None:
+        self._process = subprocess.Popen(
+            [python, __file__, "--serve", str(lanes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parent,
+        )
+
+    def ask(self, what: str) -> dict[str, float]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                found: dict[str, float] = json.loads(line)
+                return found
+        raise SystemExit("a child ended early")
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--other", metavar="PYTHON", default=sys.executable)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--lanes", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", type=int, metavar="LANES", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.serve:
+        serve(args.serve)
+        return
+    networks()  # fetched and converted once, before anybody is measured
+    pair = {"this": Child(sys.executable, args.lanes), "other": Child(args.other, args.lanes)}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in pair}
+    for number in range(args.rounds):
+        for name in list(pair)[:: 1 if number % 2 else -1]:
+            rounds[name].append(pair[name].ask("10"))
+    memory = {name: child.ask("memory")["mib"] for name, child in pair.items()}
+    held_up = {name: child.ask("waits") for name, child in pair.items()}
+    for child in pair.values():
+        child.close()
+    found: dict[str, Any] = {
+        "lanes": args.lanes,
+        **{key: {name: machine.median([each[key] for each in rounds[name]]) for name in pair} for key in ("ms", "us")},
+        **{
+            f"{key} ratio": machine.median(
+                [ours[key] / theirs[key] for ours, theirs in zip(rounds["this"], rounds["other"], strict=True)]
+            )
+            for key in ("ms", "us")
+        },
+        "mib": memory,
+        "mib ratio": memory["this"] / memory["other"],
+        "waits ms": held_up,
+    }
+    if args.json:
+        print(json.dumps(found))
+        return
+    print(f"eleven networks, {args.lanes} lanes, {args.rounds} rounds in turns: this / other")
+    for key, text in (("ms", "frame ms"), ("us", "overhead us"), ("mib", "MiB")):
+        print(f"{text:12} {found[key]['this']:9.2f} {found[key]['other']:9.2f}   ratio {found[f'{key} ratio']:.3f}")
+    for key in ("stats", "source"):
+        text = "stats() ms" if key == "stats" else "source ms"
+        print(f"{text:12} {held_up['this'][key]:9.2f} {held_up['other'][key]:9.2f}")
+
+
+if __name__ == "__main__":
+    main()
