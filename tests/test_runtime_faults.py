@@ -17,6 +17,7 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from mnnlite import Frame, ImageSpec, Runtime, TaskSpec, decoders
+from mnnlite.cli.table import plain
 from mnnlite.runtime import budget
 
 FRAME = Frame(np.full((40, 60, 3), 90, np.uint8), "BGR")
@@ -377,6 +378,7 @@ def test_a_task_that_cannot_be_loaded_again_costs_its_own_results(large, small, 
         task = runtime.stats().tasks["b"]
         assert "could not be loaded" in task.absent
         assert task.failed >= 1
+        assert any(line.startswith("task 'b' does not run: could not be loaded: ") for line in plain(runtime.stats()))
         assert caplog.text.count("task 'b' does not run") == 1  # said once
         gone.rename(path)
         runtime.replace("b", fragile)

@@ -147,9 +147,9 @@ class TaskChanges:
 
     def clear(self) -> None:
         """At the end: close all tasks. Nothing is on its way any more."""
-        tasks = self._registry.snapshot()
-        for task in reversed(tasks.values()):
-            if self._registry.leave(task):
+        for task in reversed(self._registry.snapshot().values()):
+            self._registry.leave(task)
+            if task.absence is None:  # whoever still has results to collect does not need the model for it
                 self._registry.close_soon(task).result()
 
     @contextmanager

@@ -251,7 +251,7 @@ class Dispatcher:
                 for due in flight.due:
                     for task in due:
                         task.in_flight -= 1
-                        if task.closing and task.in_flight == 0:
+                        if task.closing and task.in_flight == 0 and not registry.closed:
                             registry.close_soon(task)
         return lanes
 
