@@ -57,7 +57,10 @@ def test_new__a_commented_pipeline_that_runs(folder: Path, tmp_path: Path) -> No
     assert "wrote" in ran.out
     text = target.read_text()
     assert "# image.size: the exporter's description: imgsz" in text
-    assert "# image.color, image.std, image.fit, decoder.score, decoder.iou: the exporter's own predict()" in text
+    assert (
+        "# image.color, image.std, image.fit, decoder.score, decoder.iou, decoder.top_k: the exporter's own predict()"
+        in text
+    )
     loaded = pipeline.load(target)
     assert list(loaded.tasks) == ["yolo", "many", "yolo_2"]
     assert loaded.tasks["yolo"].decoder == package.describe(folder / "yolo.mnn").one().decoder

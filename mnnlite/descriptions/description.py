@@ -75,7 +75,7 @@ def _title(decoder: Decoder | str) -> str:
     said = [
         f"{key}={value!r}"
         for key, value in table.items()
-        if key not in ("family", "classes", "keys", "tensors", "anchors", "score", "iou")
+        if key not in ("family", "classes", "keys", "tensors", "anchors", "score", "iou", "top_k")
     ]
     return f"{type(decoder).__name__}({', '.join(said)})"
 
