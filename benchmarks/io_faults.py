@@ -61,7 +61,8 @@ def commands(work: Path, out: Path) -> dict[str, list[str]]:
         "run --save folder": [*program, "run", pipeline, pictures, "--save", str(out / "saved"), "--quiet"],
         "run --save video": [*program, "run", pipeline, pictures, "--save", str(out / "v.mp4"), "--quiet"],
         "run --trace": [*program, "run", pipeline, pictures, "--trace", str(out / "t.json"), "--quiet"],
-        "dump": [*program, "dump", net, str(out / "d.npz")],
+        "dump": [*program, "dump", net, "-o", str(out / "d.npz")],
+        "lock": [*program, "lock", str(out / "lock.toml")],
         "pipeline.save": [sys.executable, "-c", CODE, SAVE, pipeline, str(out / "old.toml")],
         "weights mapped": [sys.executable, "-c", CODE, MAPPED, str(DATA / "big.mnn"), str(out)],
     }
@@ -92,6 +93,7 @@ def fresh(out: Path) -> None:
     out.mkdir()
     (out / "old.jsonl").write_text('{"old": 1}\n')
     (out / "old.toml").write_text("# old\n")
+    (out / "lock.toml").write_text(PIPELINE)
 
 
 def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
@@ -117,7 +119,7 @@ def problems(done: subprocess.CompletedProcess[str], out: Path) -> str:
             return f"{path.name} ends within a line"
         for line in text.splitlines():
             json.loads(line)
-    if (out / "old.toml").read_text() != "# old\n":
+    if (out / "old.toml").read_text() != "# old\n" or (out / "lock.toml").read_text() != PIPELINE:
         return "the old file was lost"
     for path in out.rglob("*.png"):
         if not path.read_bytes().endswith(b"IEND\xaeB\x60\x82"):
