@@ -8,6 +8,7 @@
 #include "core/heap.hpp"
 #include "core/isa.hpp"
 #include "errors.hpp"
+#include "gil.hpp"
 
 namespace mnnlite::python {
 
@@ -25,7 +26,7 @@ void bind_core(py::module_& module) {
   module.def("force_isa", [](const std::optional<std::string>& name) { check(force_isa(name ? name->c_str() : nullptr)); },
              py::arg("name").none(true));
   module.def("share_heap", [] { check(share_heap()); });
-  module.def("trim_heap", &trim_heap, py::call_guard<py::gil_scoped_release>());
+  module.def("trim_heap", &trim_heap, py::call_guard<GilRelease>());
   module.def("keep_heap", &keep_heap);
 }
 
