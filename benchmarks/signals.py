@@ -147,14 +147,16 @@ def main() -> int:
             delay = draw.random() * (0.8 if running else 1.2)
             tries.append((index, SOURCES[index % len(SOURCES)], number, delay, running))
         with ThreadPoolExecutor(args.jobs) as pool:
-            results = list(pool.map(lambda each: one(folder, *each[1:]), tries))
-        for (index, kind, number, _, _), found in zip(tries, results, strict=True):
-            counts[f"{kind}: exit {found['code']}"] += 1
-            slowest = max(slowest, found["seconds"])
-            problem = verdict(found, number)
-            if problem:
-                wrong.append(f"try {index}, {kind}, {number.name}: {problem}")
-                print(wrong[-1], flush=True)
+            results = pool.map(lambda each: one(folder, *each[1:]), tries)
+            for (index, kind, number, _, _), found in zip(tries, results, strict=True):
+                counts[f"{kind}: exit {found['code']}"] += 1
+                slowest = max(slowest, found["seconds"])
+                problem = verdict(found, number)
+                if problem:
+                    wrong.append(f"try {index}, {kind}, {number.name}: {problem}")
+                    print(wrong[-1], flush=True)
+                if index % 50 == 49:
+                    print(f"after {index + 1} tries: {len(wrong)} wrong", flush=True)
     for key, count in sorted(counts.items()):
         print(f"{key}: {count}")
     print(f"tries: {args.tries}, seed: {args.seed}, wrong: {len(wrong)}, slowest end: {slowest:.1f} s")
