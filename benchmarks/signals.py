@@ -132,6 +132,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1, help="tries at a time")
     args = parser.parse_args()
+    # A script that a shell started in the background ignores Ctrl-C, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     draw = random.Random(args.seed)
     counts: Counter[str] = Counter()
     wrong: list[str] = []
