@@ -452,7 +452,20 @@ def test_interrupted_it_ends_with_a_summary(folder: Path, tmp_path: Path) -> Non
     assert out == b""
     assert err.decode().startswith("2 frames in")
     assert "Traceback" not in err.decode()
+    assert err.decode().splitlines()[-1] == "mnnlite: interrupted"
     assert (tmp_path / "r.jsonl").read_bytes() == b"".join(lines)
+
+
+@pytest.mark.slow  # it waits until the command is under way
+def test_interrupted_or_terminated_a_command_says_so_in_one_line(folder: Path) -> None:
+    for number, code, word in ((signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")):
+        child = subprocess.Popen(
+            command("profile", folder / "net.mnn", "--runs", 10_000_000), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        time.sleep(2.5)  # it is under way: importing takes less
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60)
+        assert (child.returncode, out, err.decode()) == (code, b"", f"mnnlite: {word}\n")
 
 
 def test_what_else_prints_goes_to_standard_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -11,13 +12,14 @@ from typing import NoReturn
 
 import mnnlite
 from mnnlite.cli import cache, compare, convert, demo, dump, info, inspect, lock, map, memory, new, profile, run
-from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT
+from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT, TERMINATED
 from mnnlite.cli.output import Output, printable
 from mnnlite.cli.signals import Interrupts
 from mnnlite.errors import MnnliteError
 
 __all__ = ["main", "program"]
 
+ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, dump, lock, info, cache)
 
 
@@ -59,7 +61,11 @@ def main(argv: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             code = INTERRUPTED
         interrupts.close()
-    return interrupts.exit_code or code
+    code = interrupts.exit_code or code
+    if code in ENDED:
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            print(f"mnnlite: {ENDED[code]}", file=sys.stderr)
+    return code
 
 
 def program() -> NoReturn:
