@@ -14,6 +14,7 @@
 #include "engine/suggest.hpp"
 #include "engine/tensors.hpp"
 #include "engine/tracer.hpp"
+#include "engine/verify_shapes.hpp"
 
 namespace mnnlite {
 namespace {
@@ -64,7 +65,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   config.backendConfig = &shared.backend_config();
   if (!options.outputs.empty()) {
     config.path.mode = MNN::ScheduleConfig::Path::Tensor;
-    config.path.outputs = options.outputs;
+    config.path.outputs = session->branch_ = options.outputs;
     session->all_outputs_ = false;
   }
   MNN::Interpreter& interpreter = session->net_.interpreter();
@@ -206,12 +207,19 @@ Status MnnSession::set_shapes(const std::vector<InputShape>& shapes) {
   return {};
 }
 
+Status MnnSession::check_shapes() const {
+  std::vector<NamedShape> shapes;
+  for (const Input& input : inputs_) shapes.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
+  return verify_shapes(net_.interpreter().getModelBuffer().first, shapes, branch_);
+}
+
 Status MnnSession::prepare() {
   const LogCapture log;
   MNN::Interpreter& interpreter = net_.interpreter();
   branches_.clear();
   need_ = SessionNeed{};
   for (Input& input : inputs_) MNNLITE_TRY(describe_input(input));
+  MNNLITE_TRY(check_shapes());
   interpreter.resizeSession(session_);
   int status = 2;
   interpreter.getSessionInfo(session_, MNN::Interpreter::RESIZE_STATUS, &status);

@@ -105,6 +105,7 @@ class MnnSession final : public Session {
   Status set_shapes(const std::vector<InputShape>& shapes);
   Status set_images(const std::vector<ImageHint>& images);
   Status find_input(const std::string& name, Input** input);
+  Status check_shapes() const;  // of the inputs, against the model that the engine holds
   Status prepare();  // memory for the inputs, the engine's plan for the rest, views of the outputs
   Status describe_input(Input& input);
   Status describe_output(Output& output);
@@ -121,6 +122,7 @@ class MnnSession final : public Session {
   std::vector<Input> inputs_;
   std::vector<Output> outputs_;
   bool all_outputs_ = true;
+  std::vector<std::string> branch_;  // only what leads to these is planned; empty: all
   SessionNeed need_;
   WeightBlocks weights_;
   size_t counted_static_ = 0;  // of arena_->static_bytes()

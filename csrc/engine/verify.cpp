@@ -38,16 +38,6 @@ bool shapes_depend_on_content(int32_t type) {
 // Operators that make of a tensor's shape what does not depend on its values.
 bool reads_shapes_only(int32_t type) { return type == kShape || type == kRank || type == kSize; }
 
-// A name from a file, short, without what a terminal would act on.
-std::string shown(const std::string& name) {
-  std::string text;
-  for (const char letter : name) {
-    if (text.size() >= 60) break;
-    text += letter >= 0x20 && letter < 0x7f ? letter : '?';
-  }
-  return text;
-}
-
 class Network {
  public:
   Network(const Record& net, const VerifyOptions& options) : net_(net), options_(options) { external_.available = options.external_bytes; }
@@ -82,7 +72,7 @@ class Network {
 
   Status fault(uint32_t index, const Record& op, Fault what) const {
     char type[32];
-    return Status::error(Code::model_format, "a damaged MNN model: operator %u \"%s\" (%s): %s", index, shown(op.text(op_name)).c_str(),
+    return Status::error(Code::model_format, "a damaged MNN model: operator %u \"%s\" (%s): %s", index, printable(op.text(op_name)).c_str(),
                          operator_name(op.number(op_type), type), what);
   }
 
@@ -165,9 +155,8 @@ class Network {
       }
       if (wanted && content && shapes_depend_on_content(op.number(op_type))) {
         char type[32];
-        return Status::error(Code::unsupported_model, "the shapes of operator %u \"%.40s\" (%s) depend on the values of its input, for which the engine "
-                             "has no sessions; cut before it: %s", index, shown(op.text(op_name)).c_str(), operator_name(op.number(op_type), type),
-                             cut_before(inputs).c_str());
+        return Status::error(Code::unsupported_model, "shapes depend on values from operator %u \"%.40s\" (%s) on; cut before it: %s", index,
+                             printable(op.text(op_name)).c_str(), operator_name(op.number(op_type), type), cut_before(inputs).c_str());
       }
     }
     return {};
@@ -178,7 +167,7 @@ class Network {
     std::string text = "outputs=[";
     for (uint32_t i = 0; i < inputs.size(); ++i) {
       if (!of_content_[static_cast<size_t>(inputs[i])]) continue;
-      text += (text.back() == '[' ? "\"" : ", \"") + shown(net_.text(tensor_names, static_cast<uint32_t>(inputs[i]))) + "\"";
+      text += (text.back() == '[' ? "\"" : ", \"") + printable(net_.text(tensor_names, static_cast<uint32_t>(inputs[i]))) + "\"";
     }
     return text + "]";
   }
@@ -190,7 +179,7 @@ class Network {
     if (!fits(op.inputs.size(), facts.least_inputs, facts.most_inputs)) return "it has a wrong number of inputs";
     if (!fits(op.outputs.size(), facts.least_outputs, facts.most_outputs)) return "it has a wrong number of outputs";
     if (attribute == 0) return facts.attribute_needed ? "its attribute is missing" : nullptr;
-    if (facts.attributes[0] == T::count) return nullptr;
+    if (facts.attributes[0] == kAnyAttribute || attribute > kAttributes) return nullptr;
     return op.attribute == facts.attributes[0] || (op.attribute == facts.attributes[1] && op.attribute != T::count) ? nullptr
                                                                                                                : "its attribute is another operator's";
   }
@@ -206,6 +195,15 @@ class Network {
 };
 
 }  // namespace
+
+std::string printable(const std::string& name) {
+  std::string text;
+  for (const char letter : name) {
+    if (text.size() >= 60) break;
+    text += letter >= 0x20 && letter < 0x7f ? letter : '?';
+  }
+  return text;
+}
 
 Status verify_model(const void* data, size_t size, const VerifyOptions& options, VerifiedModel& result) noexcept try {
   Record net;

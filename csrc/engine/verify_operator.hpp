@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "engine/verify_reader.hpp"
 
@@ -33,6 +34,12 @@ using Fault = const char*;
 Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept;      // verify_rules.cpp
 Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept;    // verify_weights.cpp
 Fault check_constant(const Record& blob, bool is_operator, ExternalBytes& external) noexcept;
+
+// How many weights a convolution has, wherever they are; 0 if they are an input. -1: that cannot be told.
+int64_t weights_of(const Operator& op) noexcept;
+
+// A name from a file, short, without what a terminal would act on.
+std::string printable(const std::string& name);
 
 // The product of sizes, -1 if one is negative, it has more than kMostAxes, or it exceeds 2^31 - 1.
 int64_t elements_of(const Values<int32_t>& dims) noexcept;

@@ -241,6 +241,9 @@ Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept {
     case kReshape: case kQuantizedReshape:
       if (op.inputs.size() == 1 && !record.has(0)) return "its shape is missing";
       break;
+    case kUnsqueeze:
+      if (op.inputs.size() == 1 && !record.has(0)) return "its axes are missing";
+      break;
     default: break;
   }
   switch (op.attribute) {

@@ -49,6 +49,9 @@ struct TableFacts {
 
 const TableFacts& facts_of(T table) noexcept;
 
+// Stands for every attribute: the engine does not look at it.
+constexpr T kAnyAttribute = T::net;
+
 // How often an operator's inputs and outputs may occur, and which attributes it can do with. `most` below 0: any number.
 struct OperatorFacts {
   int32_t type;
@@ -67,11 +70,16 @@ const char* operator_name(int32_t type, char (&text)[32]) noexcept;
 // Numbers of operators that are treated apart.
 enum OperatorType : int32_t {
   kArgMax = 2, kBatchToSpaceNd = 5, kBinaryOp = 7, kCast = 9, kConcat = 10, kConst = 11, kConvolution = 12,
-  kConvolutionDepthwise = 13, kDeconvolution = 17, kDeconvolutionDepthwise = 18, kUnique = 24, kIm2Col = 29, kInput = 34,
-  kNonMaxSuppression = 41, kNonMaxSuppressionV2 = 42, kPermute = 46, kPooling = 47, kQuantizedReshape = 61, kRank = 66,
-  kReshape = 73, kShape = 80, kSize = 82, kSpaceToBatchNd = 86, kCol2Im = 88, kWhere = 103, kDilation2D = 121,
-  kRaster = 128, kPlugin = 256, kSetDiff1D = 260, kConv2DBackPropFilter = 265, kTrainableParam = 266, kConvInt8 = 513,
-  kDepthwiseConvInt8 = 515, kWhile = 600, kIf = 601, kLastKnown = 604,
+  kConvolutionDepthwise = 13, kDeconvolution = 17, kDeconvolutionDepthwise = 18, kEltwise = 22, kElu = 23, kUnique = 24,
+  kIm2Col = 29, kInnerProduct = 33, kInput = 34, kInterp = 35, kMatMul = 39, kNonMaxSuppression = 41,
+  kNonMaxSuppressionV2 = 42, kPadding = 45, kPermute = 46, kPooling = 47, kPReLU = 49, kQuantizedReshape = 61,
+  kRank = 66, kReduction = 68, kReLU = 69, kReLU6 = 70, kReshape = 73, kScale = 77, kSelu = 78, kShape = 80,
+  kSigmoid = 81, kSize = 82, kSlice = 83, kSoftmax = 85, kSpaceToBatchNd = 86, kCol2Im = 88, kSqueeze = 90, kTanH = 95,
+  kTranspose = 100, kUnaryOp = 101, kWhere = 103, kBatchMatMul = 106, kUnsqueeze = 107, kDepthToSpace = 109,
+  kSpaceToDepth = 110, kDilation2D = 121, kRaster = 128, kConvertTensor = 129, kArgMin = 130, kCumProd = 150,
+  kSelect = 257, kSetDiff1D = 260, kIdentity = 262, kConv2DBackPropFilter = 265, kTrainableParam = 266, kConvInt8 = 513,
+  kInt8ToFloat = 514, kDepthwiseConvInt8 = 515, kFloatToInt8 = 517, kEltwiseInt8 = 518, kLayerNorm = 603,
+  kLastKnown = 604,
 };
 
 // Numbers of element types in files.

@@ -219,6 +219,37 @@ Fault check_constant(const Record& constant, bool is_operator, ExternalBytes& ex
   return have >= wanted ? nullptr : "its values are fewer than its shape says";
 }
 
+int64_t weights_of(const Operator& op) noexcept {
+  if (op.inputs.size() > 1 && !op.record.has(convolution::weight) && !op.record.has(convolution::quantised)) return 0;
+  const Record common = op.record.record(convolution::common);
+  const Record quan = op.record.record(convolution::quantised), symmetric_quan = op.record.record(convolution::symmetric);
+  const auto place = op.record.values<int64_t>(convolution::external);
+  const bool outside = place.size() > 1;
+  if (symmetric_quan && symmetric_quan.has(symmetric::weight)) return symmetric_quan.values<int8_t>(symmetric::weight).size();
+  if (!quan) return outside ? place[1] / 4 : op.record.values<float>(convolution::weight).size();
+  const auto buffer = quan.values<uint8_t>(quantised::buffer);
+  if (quan.has(quantised::index)) return quan.number(quantised::weight_size);
+  if (outside) {  // as many as the channels ask for
+    const bool depthwise = op.type == kConvolutionDepthwise || op.type == kDepthwiseConvInt8 || op.type == kDeconvolutionDepthwise;
+    const int64_t area = int64_t{common.number(geometry::kernel_x, 1)} * common.number(geometry::kernel_y, 1);
+    return common.number(geometry::outputs) * (depthwise ? 1 : common.number(geometry::inputs)) * area;
+  }
+  if (quan.number(quantised::type) == 3) return buffer.size() / 2;
+  if (quan.number(quantised::type) == 4) return buffer.size();
+  // The shape that a coded block starts with.
+  Cursor cursor{buffer.bytes(), buffer.size()};
+  uint8_t axes = 0;
+  if (!cursor.take(&axes, 1) || axes < 1 || axes > 4) return -1;
+  int64_t count = 1;
+  for (uint8_t axis = 0; axis < axes; ++axis) {
+    uint32_t extent = 0;
+    if (!cursor.take(&extent, quan.scalar<uint8_t>(quantised::shape_int32, 0) ? 4 : 2)) return -1;
+    count *= extent;
+    if (count > kMostElements) return -1;
+  }
+  return count;
+}
+
 Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
   const Record common = op.record.record(convolution::common);
   if (!common) return "its kernel is not described";
@@ -233,47 +264,13 @@ Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
   const int64_t area = int64_t{common.number(geometry::kernel_x, 1)} * common.number(geometry::kernel_y, 1);
   if (outputs < 1) return "it has no outputs";
   const auto place = op.record.values<int64_t>(convolution::external);
-  const auto weight = op.record.values<float>(convolution::weight);
   const auto bias = op.record.values<float>(convolution::bias);
   const Record quan = op.record.record(convolution::quantised), symmetric_quan = op.record.record(convolution::symmetric);
   const bool outside = place.size() > 1;
   if (outside && !external.take(place, 2)) return "its place in the file of weights is not possible";
-
-  // How many weights there are, where a number says so; else what the channels ask for.
-  int64_t count = 0;
-  if (symmetric_quan && symmetric_quan.has(symmetric::weight)) {
-    count = symmetric_quan.values<int8_t>(symmetric::weight).size();
-  } else if (quan) {
-    const bool depthwise = op.type == kConvolutionDepthwise || op.type == kDepthwiseConvInt8 || op.type == kDeconvolutionDepthwise;
-    const auto buffer = quan.values<uint8_t>(quantised::buffer);
-    if (quan.has(quantised::index)) {
-      count = quan.number(quantised::weight_size);
-    } else if (quan.number(quantised::type) == 3 && !outside) {
-      count = buffer.size() / 2;
-    } else if (quan.number(quantised::type) == 4 && !outside) {
-      count = buffer.size();
-    } else if (!outside && buffer.size() > 1) {  // the shape that the block starts with
-      Cursor cursor{buffer.bytes(), buffer.size()};
-      uint8_t axes = 0;
-      if (!cursor.take(&axes, 1) || axes > 4) return "coded weights have no possible shape";
-      count = 1;
-      for (uint8_t axis = 0; axis < axes; ++axis) {
-        uint32_t extent = 0;
-        if (!cursor.take(&extent, quan.scalar<uint8_t>(quantised::shape_int32, 0) ? 4 : 2)) return "coded weights end early";
-        count *= extent;
-        if (count > kMostElements) return "coded weights have no possible shape";
-      }
-    } else {
-      const int64_t inputs = depthwise ? 1 : common.number(geometry::inputs);
-      count = outputs * inputs * area;
-    }
-  } else if (outside) {
-    if (place[1] % 4 != 0 || place[2] % 4 != 0) return "its place in the file of weights is not possible";
-    count = place[1] / 4;
-    if (place[2] / 4 < outputs) return "its bias is shorter than its outputs";
-  } else {
-    count = weight.size();
-  }
+  if (outside && !quan && (place[1] % 4 != 0 || place[2] % 4 != 0)) return "its place in the file of weights is not possible";
+  if (outside && !quan && place[2] / 4 < outputs) return "its bias is shorter than its outputs";
+  const int64_t count = weights_of(op);
   if (count < 1 || count > kMostElements) return "it has no weights";
   // Deconvolutions store the inputs first; the product is the same.
   if (count % (outputs * area) != 0) {
@@ -285,6 +282,9 @@ Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
   }
   if (quan)
     if (Fault fault = check_quantised(quan, count, outputs, outside)) return fault;
+  const bool integers = op.type == kConvInt8 || op.type == kDepthwiseConvInt8;
+  const bool coded = quan && (outside || (quan.has(quantised::buffer) && quan.number(quantised::type) != 3)) && !quan.has(quantised::index);
+  if (integers && !coded && !(symmetric_quan && symmetric_quan.has(symmetric::weight))) return "it has no weights in whole numbers";
   if (symmetric_quan && symmetric_quan.has(symmetric::bias) && symmetric_quan.has(symmetric::scale)) {
     if (symmetric_quan.values<int32_t>(symmetric::bias).size() < static_cast<uint32_t>(outputs) ||
         symmetric_quan.values<float>(symmetric::scale).size() < static_cast<uint32_t>(outputs))

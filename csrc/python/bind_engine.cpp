@@ -99,13 +99,6 @@ std::vector<InputShape> shapes_from(const py::dict& shapes) {
   return result;
 }
 
-// Which file it was, before what was wrong with it.
-void name_file(Status& status, const std::string& path) {
-  char text[sizeof status.text];
-  std::memcpy(text, status.text, sizeof text);
-  std::snprintf(status.text, sizeof status.text, "%.100s: %.130s", path.c_str(), text);
-}
-
 int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -148,7 +141,6 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
     if (model_file) {
       model_file->file = ModelFile();  // the engine has its copy: the peak is two files, not three
       times_.deserialize = model_file->read_ns;
-      if (!status.ok()) name_file(status, model_file->path);
     }
     times_.deserialize += now_ns() - begin;
     if (status.ok() && options.on_stage) options.on_stage("deserialize");

@@ -1,13 +1,15 @@
 // Files of a model, opened once: hashed in Python, verified and loaded by the engine room.
 #include <chrono>
 
+#include "engine/verify.hpp"
 #include "errors.hpp"
 #include "gil.hpp"
 #include "model_files.hpp"
 
 namespace mnnlite::python {
 
-PyModelFile::PyModelFile(const py::object& where) : path(path_from(where)) {
+PyModelFile::PyModelFile(const py::object& where) {
+  const std::string path = path_from(where);
   Status status;
   {
     const GilRelease release;
@@ -29,6 +31,13 @@ PyWeightsFile::PyWeightsFile(const py::object& where) {
 }
 
 void bind_files(py::module_& module) {
+  // The verifier alone, on bytes: how many operators a model has, or what is wrong with it.
+  module.def("verify_model", [](const py::buffer& bytes) {
+    const py::buffer_info info = bytes.request();
+    VerifiedModel result;
+    check(verify_model(info.ptr, static_cast<size_t>(info.size * info.itemsize), {}, result), "load");
+    return result.operators;
+  }, py::arg("bytes"));
   // Its memory is given to the engine's copy and let go at the load: no buffer of it may be alive then.
   py::class_<PyModelFile>(module, "ModelFile", py::buffer_protocol())
       .def(py::init<const py::object&>(), py::arg("path"))

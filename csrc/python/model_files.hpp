@@ -14,7 +14,6 @@ namespace py = pybind11;
 
 struct __attribute__((visibility("hidden"))) PyModelFile {
   explicit PyModelFile(const py::object& where);
-  std::string path;
   ModelFile file;
   int64_t read_ns = 0;
 };

@@ -89,6 +89,7 @@ class __attribute__((visibility("default"))) Interpreter {
   void releaseModel();
   const char* getModelVersion() const;
   const char* bizCode() const;
+  std::pair<const void*, size_t> getModelBuffer() const;
   ErrorCode runSession(Session* session) const;
   ErrorCode runSessionWithCallBackInfo(const Session* session, const TensorCallBackWithInfo& before,
                                        const TensorCallBackWithInfo& end, bool sync = false) const;

@@ -1,0 +1,62 @@
+// Shapes of tensors as verify_shapes() follows them through a network, and what each operator makes of them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "engine/verify_operator.hpp"
+
+namespace mnnlite {
+
+constexpr int64_t kMostTensor = (int64_t{1} << 29) - 1;  // elements of 4 bytes each, counted in 31 bits
+enum Layout : uint8_t { kNchw, kNhwc, kNc4hw4 };
+
+struct Shape {
+  bool known = false;
+  uint8_t layout = kNchw;
+  std::vector<int32_t> dims;
+  Values<int32_t> values;  // of a constant of whole numbers
+  bool constant = false;
+
+  int rank() const { return static_cast<int>(dims.size()); }
+  size_t axis_of(int plain) const {  // 0 batch, 1 channels, 2 height, 3 width of four axes
+    constexpr size_t nhwc[4] = {0, 3, 1, 2};
+    return layout == kNhwc ? nhwc[plain] : static_cast<size_t>(plain);
+  }
+  int32_t channels() const { return rank() < 2 ? 1 : layout == kNhwc ? dims.back() : dims[1]; }
+  int64_t elements() const {
+    int64_t product = 1;
+    for (const int32_t extent : dims) product = std::min(product * extent, kMostTensor + 1);
+    return product;
+  }
+};
+
+// All tensors of a network, by number.
+struct Tensors {
+  std::vector<Shape> all;
+  const Shape& operator()(const Operator& op, uint32_t input) const { return all[static_cast<size_t>(op.inputs[input])]; }
+};
+
+inline bool place(int32_t& axis, int rank) {  // counts from the end where negative
+  if (axis < 0) axis += rank;
+  return axis >= 0 && axis < rank;
+}
+
+// Null and the shape of the first output, which stays unknown where it cannot be told; or what is wrong.
+Fault convolution(const Operator& op, const Tensors& in, Shape& made);
+Fault pooling(const Operator& op, const Tensors& in, Shape& made);
+Fault interpolate(const Operator& op, const Tensors& in, Shape& made);
+Fault pad(const Operator& op, const Tensors& in, Shape& made);
+Fault broadcast(const Operator& op, const Tensors& in, Shape& made);
+Fault concat(const Operator& op, const Tensors& in, Shape& made);
+Fault reshape(const Operator& op, const Tensors& in, Shape& made);
+Fault permute(const Operator& op, const Tensors& in, Shape& made);
+Fault convert(const Operator& op, const Tensors& in, Shape& made);
+Fault reduce(const Operator& op, const Tensors& in, Shape& made);
+Fault multiply(const Operator& op, const Tensors& in, Shape& made);
+Fault squeeze(const Operator& op, const Tensors& in, Shape& made);
+Fault slice(const Operator& op, const Tensors& in, Shape& made);
+Fault alike(const Operator& op, const Tensors& in, Shape& made);
+
+}  // namespace mnnlite
