@@ -10,12 +10,29 @@ import numpy as np
 import pytest
 
 import mnnlite
+from helpers.child import EMULATED
 from mnnlite import _build, _core
 
 # The tests neither use nor fill the cache of whoever runs them; tests/test_cache.py has its own.
 os.environ["MNNLITE_CACHE"] = ""
 
 CHECKOUT = Path(os.environ["MNNLITE_CHECKOUT"]) if "MNNLITE_CHECKOUT" in os.environ else None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shard", metavar="I/N", help="run the I-th of N parts of the suite, by file")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if shard := config.getoption("--shard"):
+        index, count = (int(part) for part in shard.split("/"))
+        files = sorted({item.path for item in items})
+        mine = set(files[index - 1 :: count])
+        config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
+        items[:] = [item for item in items if item.path in mine]
+    for item in items:
+        if EMULATED and (mark := item.get_closest_marker("not_emulated")):
+            item.add_marker(pytest.mark.skip(reason=f"not under emulation: {mark.args[0]}"))
 
 
 def pytest_report_header() -> list[str]:

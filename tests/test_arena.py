@@ -11,7 +11,7 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from helpers.child import EMULATED, run_python
+from helpers.child import run_python
 from helpers.disks import disk
 from helpers.kernel import needs_peaks
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, _core
@@ -175,7 +175,7 @@ def large(tmp_path_factory):
     return networks.convert(networks.two_branches(tmp_path_factory.mktemp("large"), size=1024, width=32))
 
 
-@pytest.mark.skipif(EMULATED, reason="qemu does not carry RLIMIT_AS over to what it emulates")
+@pytest.mark.not_emulated("qemu does not carry RLIMIT_AS over to what it emulates")
 @pytest.mark.parametrize("megabytes", [30, 60, 100])
 def test_out_of_memory_while_the_shared_buffer_grows(family, large, megabytes):
     child = run_python(OUT_OF_MEMORY, str(family[0][1]), str(large), str(megabytes))
@@ -271,7 +271,7 @@ for turn in range(3):
 """
 
 
-@pytest.mark.skipif(EMULATED, reason="under qemu all memory is the emulator's")
+@pytest.mark.not_emulated("under qemu all memory is the emulator's")
 def test_a_lane_whose_tasks_go_holds_what_it_did_without_them(family, tmp_path):
     others = [networks.convert(networks.two_branches(tmp_path, size=64, width=96 + 4 * i)) for i in range(5)]
     run_python(REMOVAL, str(family[0][0]), *map(str, others))
@@ -417,7 +417,7 @@ assert peak < static + 2 * max(sizes) + largest + 2**20 < static + sum(sizes)
 """
 
 
-@pytest.mark.skipif(EMULATED, reason="under qemu all memory is the emulator's")
+@pytest.mark.not_emulated("under qemu all memory is the emulator's")
 def test_networks_are_loaded_one_after_the_other(tmp_path):
     needs_peaks()
     paths = [networks.convert(networks.two_branches(tmp_path, size=32, width=128 + 4 * i)) for i in range(10)]

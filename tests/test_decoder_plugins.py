@@ -21,7 +21,7 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from helpers.child import EMULATED
+from helpers.child import skip_if_emulated
 from helpers.decoding import NET, Letterbox
 from mnnlite import _core, decoders, results
 from mnnlite.errors import ArgumentError, DecoderABIError, DecoderError
@@ -59,8 +59,7 @@ def load(folder: Path, name: str) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def plugins(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
-    if EMULATED:
-        pytest.skip("nothing is compiled under emulation")
+    skip_if_emulated("compilers there are the host's")
     folder = tmp_path_factory.mktemp("c_decoder")
     shutil.copytree(checkout / "examples" / "c_decoder", folder, dirs_exist_ok=True)
     build(folder)
@@ -190,8 +189,7 @@ def test_a_plugin_built_against_the_first_header_is_refused(checkout: Path, tmp_
 
 
 def test_the_header_and_the_cython_face_agree(tmp_path: Path) -> None:
-    if EMULATED:
-        pytest.skip("nothing is compiled under emulation")
+    skip_if_emulated("compilers there are the host's")
     shutil.copy(Path(__file__).parent / "helpers" / "layout_check.pyx", tmp_path)
     (tmp_path / "setup.py").write_text(
         "import mnnlite\nfrom Cython.Build import cythonize\nfrom setuptools import Extension, setup\n"

@@ -17,7 +17,7 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from helpers.child import EMULATED, run_python
+from helpers.child import run_python
 from helpers.disks import disk
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, proc
 
@@ -105,7 +105,7 @@ def test_tasks_come_and_go_while_frames_run(specs, alone, folder):
         assert_equal(runtime.process(frame())["n8"], alone["n8"][0])
 
 
-@pytest.mark.skipif(EMULATED, reason="under qemu all memory is the emulator's")
+@pytest.mark.not_emulated("under qemu all memory is the emulator's")
 def test_weights_are_not_anonymous_and_go_with_the_model(specs, folder):
     path = specs["n128"].model
 
@@ -126,7 +126,7 @@ def test_weights_are_not_anonymous_and_go_with_the_model(specs, folder):
     assert left < MIB // 4
 
 
-@pytest.mark.skipif(EMULATED, reason="qemu does not carry madvise over to what it emulates")
+@pytest.mark.not_emulated("qemu does not carry madvise over to what it emulates")
 def test_pages_that_the_kernel_drops_are_read_again(specs, alone, folder):
     with Task(
         mnnlite.Model(specs["n128"].model, weights="mapped", weights_dir=folder), image=ImageSpec(std=255)
@@ -196,7 +196,7 @@ if out.endswith("killed.npz"):
 """
 
 
-@pytest.mark.skipif(EMULATED, reason="two processes under qemu take a minute")
+@pytest.mark.not_emulated("two processes under qemu take a minute")
 def test_a_restart_and_a_process_that_was_killed(specs, alone, folder, tmp_path):
     paths = [str(specs[name].model) for name in ("n96", "n128")]
     command = [sys.executable, "-c", RUN, folder, str(tmp_path / "killed.npz"), *paths]
@@ -244,7 +244,7 @@ print("fine")
 """
 
 
-@pytest.mark.skipif(EMULATED, reason="qemu does not carry RLIMIT_FSIZE over to what it emulates")
+@pytest.mark.not_emulated("qemu does not carry RLIMIT_FSIZE over to what it emulates")
 def test_a_full_disk_costs_the_task_that_asked(specs, folder):
     done = run_python(FULL, folder, str(specs["n8"].model), str(specs["n128"].model))
     assert "fine" in done.stdout

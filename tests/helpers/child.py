@@ -7,8 +7,16 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 # Under qemu's user mode emulation (make arm); what it does not emulate, such as RLIMIT_AS, cannot be tested there.
 EMULATED = "QEMU_CPU" in os.environ
+
+
+def skip_if_emulated(reason: str) -> None:
+    """For fixtures what the marker `not_emulated` is for tests; both are counted by tests/package/test_emulation.py."""
+    if EMULATED:
+        pytest.skip(f"not under emulation: {reason}")
 
 
 def run_python(

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from helpers import models
-from helpers.child import EMULATED, run_python
+from helpers.child import run_python
 
 RUN = f"""
 with mnnlite.Model({str(models.path("branches"))!r}) as model:
@@ -34,7 +34,7 @@ def test_import__optional_packages_stay_out(module: str) -> None:
 
 def absent(name: str) -> bool:
     """Whether a package cannot be there; one that is only missing is a failure, not a skip."""
-    impossible = EMULATED or (name.startswith("ai_edge_litert") and sys.version_info >= (3, 14))
+    impossible = name.startswith("ai_edge_litert") and sys.version_info >= (3, 14)
     return impossible and importlib.util.find_spec(name.split(".")[0]) is None
 
 
@@ -42,15 +42,13 @@ def absent(name: str) -> bool:
 @pytest.mark.parametrize("first", ["mnnlite", "other"])
 def test_import__before_and_after(other: str, first: str) -> None:
     if absent(other):
-        pytest.skip(f"{other} does not exist for this Python or under emulation")
+        pytest.skip(f"{other} does not exist for this Python")
     order = ["mnnlite", other] if first == "mnnlite" else [other, "mnnlite"]
     run_python("\n".join(f"import {name}" for name in order) + RUN)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["mnnlite", "MNN", "onnxruntime"])), ids="-".join)
 def test_import__three_engines_in_one_process(order: tuple[str, ...]) -> None:
-    if any(absent(name) for name in order):
-        pytest.skip("ONNX Runtime does not run under emulation")
     run_python("\n".join(f"import {name}" for name in order) + RUN)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import tarfile
@@ -10,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers.child import EMULATED
+from helpers.child import skip_if_emulated
 
 
 @pytest.fixture(scope="module")
 def names(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    for module in ("build", "scikit_build_core"):
-        if EMULATED and importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not there under emulation, where nothing is built")
+    skip_if_emulated("nothing is built there")
     target = tmp_path_factory.mktemp("sdist")
     command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--skip-dependency-check", "-o", str(target)]
     subprocess.run([*command, str(checkout)], check=True, capture_output=True)
