@@ -9,7 +9,7 @@ abi=cp${ARM_PYTHON_VERSION/./}
 say() { printf '[%4ds] %s\n' "$SECONDS" "$*"; }
 mkdir -p "$work"
 
-# missing_packages LIST: which of the Debian packages in a list are not installed; root installs them, others are told.
+# install_packages LIST: Debian packages of a list that are not there are installed by root, and named to others.
 install_packages() {
   local missing
   missing=$(xargs -a "$1" dpkg-query -W -f '${Status} ${Package}\n' 2>&1 | grep -v ' installed ' || true)
@@ -57,7 +57,9 @@ exec "\${ARM_EMULATOR:-$ARM_QEMU}" \${ARM_EMULATOR_ARGS:-} -cpu "\${ARM_CPU:-max
 SH
   chmod +x "$ARM_PYTHON"
 
-  if [ ! -e "$work/.site" ] || [ pyproject.toml -nt "$work/.site" ] || [ tools/constraints.txt -nt "$work/.site" ]; then
+  local wanted
+  wanted=$(cat pyproject.toml tools/constraints.txt | sha256sum)
+  if [ "$wanted" != "$(cat "$work/.site" 2>/dev/null)" ]; then
     [ -x "$work/venv/bin/python" ] || "$python" -m venv "$work/venv"
     local pip=("$work/venv/bin/python" -m pip --disable-pip-version-check -qq) platforms=()
     "${pip[@]}" install -U "pip>=25.1"
@@ -66,7 +68,7 @@ SH
     for tag in manylinux2014 manylinux_2_17 manylinux_2_27 manylinux_2_28 manylinux_2_34; do platforms+=(--platform "${tag}_aarch64"); done
     "${pip[@]}" install --target "$work/site" --only-binary=:all: --implementation cp --python-version "$ARM_PYTHON_VERSION" \
       --abi "$abi" --abi abi3 --abi none "${platforms[@]}" -c tools/constraints.txt --group test numpy MNN
-    touch "$work/.site"
+    echo "$wanted" >"$work/.site"
     say "aarch64 packages: $(du -sh "$work/site" | cut -f1)"
   fi
 }
