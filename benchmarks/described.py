@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mnnlite
-from mnnlite import Frame, ImageSpec, Task, TaskSpec, decoders, video
+from mnnlite import Frame, ImageSpec, Task, TaskSpec, _core, decoders, video
 from mnnlite.convert import convert
 
 RAPIDOCR = fetch.Wheel(
@@ -239,7 +239,9 @@ def row(entry: Entry, frame: Frame) -> dict[str, str]:
             line["command"] = f"mnnlite run {target.stem}.toml SOURCE"
             lines = (entry.image is not None) + (entry.decoder is not None) or 2
             if entry.decoder is not None:
-                with mnnlite.Model(target, _images=[("", *(entry.image or {}).get("size", (0, 0)), 3, 1, "")]) as model:
+                with mnnlite.Model(
+                    target, _images=[_core.ImageHint("", *(entry.image or {}).get("size", (0, 0)), 3, 1)]
+                ) as model:
                     shape = next(iter(model.inputs.values())).shape
                 size = (shape[2], shape[1]) if shape[3] == 3 else (shape[3], shape[2])
                 spec = TaskSpec(str(target), ImageSpec(**{"size": size, **(entry.image or {})}), entry.decoder)

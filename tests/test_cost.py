@@ -10,7 +10,7 @@ import pytest
 import mnnlite
 from helpers import models as helper_models
 from helpers import networks
-from mnnlite import cost, memory_probe, observe
+from mnnlite import _core, cost, memory_probe, observe
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def test_the_terms_are_those_of_the_loaded_model(two):
 def test_a_branch_and_a_shape_have_costs_of_their_own(two, tmp_path):
     assert cost.of(two, outputs=["points"]).static < cost.of(two).static
     opened = networks.convert(networks.two_branches(tmp_path, dynamic=True))
-    small, large = (cost.of(opened, images=[("image", side, side, 3, 1, "")]) for side in (16, 128))
+    small, large = (cost.of(opened, images=[_core.ImageHint("image", side, side, 3, 1)]) for side in (16, 128))
     assert small.dynamic < large.dynamic
     assert cost.of(opened, shapes={"image": (1, 3, 128, 128)}).dynamic == large.dynamic
 

@@ -217,16 +217,12 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
   MnnSession& current = *entered;
   // Python objects are read here, with the GIL: which outputs, and where the inputs' values lie.
   OutputMask wanted = kAllOutputs;
-  std::vector<int> named;
   if (!outputs.is_none()) {
     if (py::isinstance<py::str>(outputs))
       raise(Status::error(Code::argument, "outputs is a string; pass a list of names"));
     wanted = 0;
-    for (py::handle name : outputs) {
-      named.push_back(find(output_names_, name, "output"));
-      wanted |= mask_of(static_cast<size_t>(named.back()));
-    }
-    if (named.empty()) raise(Status::error(Code::argument, "outputs is empty; name at least one output, or leave it out for all"));
+    for (py::handle name : outputs) wanted |= mask_of(static_cast<size_t>(find(output_names_, name, "output")));
+    if (wanted == 0) raise(Status::error(Code::argument, "outputs is empty; name at least one output, or leave it out for all"));
   }
   constexpr size_t kInPlace = 8;
   std::array<HeldBuffer, kInPlace> in_place;
@@ -258,9 +254,17 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
   check(status, "infer");
   infer_ns_ = spent;
 
+  // A mask of all stands also for outputs beyond its bits: then the names decide.
+  const auto asked_for = [&](int output) {
+    if (outputs.is_none()) return true;
+    if (wanted != kAllOutputs) return wants(wanted, static_cast<size_t>(output));
+    for (py::handle name : outputs)
+      if (find(output_names_, name, "output") == output) return true;
+    return false;
+  };
   py::dict result;
   for (int i = 0; i < current.output_count(); ++i)
-    if (outputs.is_none() || std::find(named.begin(), named.end(), i) != named.end()) hand_out(i, borrow, out, result);
+    if (asked_for(i)) hand_out(i, borrow, out, result);
   return result;
 }
 
