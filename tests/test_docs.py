@@ -89,7 +89,7 @@ def test_the_pipeline_with_signs_runs_on_the_real_networks(checkout: Path, tmp_p
     images = models.parent / "images"
     result = None
     with pipeline.load(tmp_path / "road.toml").open() as runtime:
-        for name in ("jetson_peds_0.jpg", "udacity_solidYellowCurve2.jpg"):
+        for name in ("jetson_peds_0.jpg", "jetson_peds_2.jpg"):
             for result in runtime.stream(video.open_source(images / name)):
                 assert not result.errors
                 assert set(result) == {"objects", "signs"}

@@ -171,7 +171,7 @@ assert set(tasks) == {"one", "two", "three", "heavy"}
 assert tasks["heavy"]["weights"] > 8 << 20 > tasks["one"]["weights"]
 assert found["shared_inputs"] > 0
 for lane in (0, 1):
-    mine = {name: task for name, task in tasks.items() if task.lane == lane}
+    mine = {name: task for name, task in tasks.items() if task["lane"] == lane}
     assert mine
     largest = max(task["feature_maps"] for task in mine.values())
     assert abs(sum(task["feature_maps_share"] for task in mine.values()) - largest) <= len(mine)

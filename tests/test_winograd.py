@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mnnlite
-from mnnlite import cost, pipeline
+from mnnlite import _core, cost, pipeline
 from mnnlite.demo import pack
 
 NETWORK = pack.FOLDER / "road_objects.mnn"  # mostly 3x3 convolutions
@@ -44,13 +44,13 @@ def test_winograd__runtime_pipeline_and_prediction_use_it() -> None:
     tables = pipeline.Pipeline({"objects": spec}, runtime={"winograd": "small"})
     with tables.open() as runtime:
         assert np.array_equal(runtime.process(frame)["objects"]["boxes"], alone)
-    images = [("", 640, 352, 3, 1, "")]
+    images = [_core.ImageHint("", 640, 352, 3, 1)]
     assert cost.of(NETWORK, images=images, winograd="small").static < cost.of(NETWORK, images=images).static
 
 
 def test_winograd__is_offered_where_memory_does_not_suffice() -> None:
     spec = mnnlite.TaskSpec(NETWORK, image=mnnlite.ImageSpec(size=(640, 352), std=255))
-    images = [("", 640, 352, 3, 1, "")]
+    images = [_core.ImageHint("", 640, 352, 3, 1)]
     more, less = cost.of(NETWORK, images=images).peak, cost.of(NETWORK, images=images, winograd="small").peak
     assert more - less > 3 << 20
     limit = (more + less) // 2
