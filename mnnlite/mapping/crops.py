@@ -50,7 +50,7 @@ def crops_of(frames: Iterable[Frame], elements: Iterable[Element], given: Measur
     ----------
     frames : iterable of Frame
         The video from its beginning; its frames have their number in ``meta["frame"]``.
-    elements : iterable of Element
+    elements : iterable of mnnlite.mapping.element.Element
     given : Measurements
         Has the boxes to be blurred.
 

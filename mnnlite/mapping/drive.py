@@ -77,7 +77,7 @@ class Drive:
     ----------
     id : str
         Hash of what was measured and of the track.
-    elements : list of Element
+    elements : list of mnnlite.mapping.element.Element
     calibration : Calibration
     path : (P, 2) float64
         Latitude and longitude of the antenna at each frame that was used.

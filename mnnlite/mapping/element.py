@@ -51,7 +51,7 @@ class Element:
         Frames in which it was found, and in which it should have been.
     first, last : float
         UTC, seconds since 1970.
-    proof : list of (frame, box)
+    proof : list of tuple
         Numbers of frames of the video, and where it is in them: the best ones.
     quality : int
         Worst quality of a position while it was seen, as in NMEA's GGA.
