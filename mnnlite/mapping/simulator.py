@@ -1,8 +1,8 @@
 """Drives that never were, with their truth: a car, a road with bends and slopes, a lens, a receiver, networks that are a
 little off. What a map of them should hold is known to the millimetre, and two hundred take seconds.
 
-Nothing is rendered; boxes are where the corners of a thing are seen, and off by what `BOX` says, which was fitted to what the
-networks of the road pack do on rendered drives.
+Nothing is rendered; boxes are where the corners of a thing are seen, and off by what `BOX` says. Its figures are assumed, not
+fitted to a network.
 """
 
 from __future__ import annotations
