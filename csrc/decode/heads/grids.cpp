@@ -207,7 +207,7 @@ class Grids final : public Detector {
   Status run_slot(const Call& call, int slot) const noexcept override {
     const mnnlite_item& item = call.items[slot];
     MNNLITE_TRY(need_net_size(item));
-    Place where[kMostStrides];
+    Place where[kMostStrides] = {};
     MNNLITE_TRY(places(item, where));
     Candidate* found = candidates(call);
     int32_t count = 0;
@@ -313,7 +313,7 @@ class Grids final : public Detector {
   }
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
-    Place where[kMostStrides];
+    Place where[kMostStrides] = {};
     if (!places(call.items[slot], where).ok()) return;
     int s = n_ - 1;
     while (s > 0 && candidate.index < where[s].first) --s;
