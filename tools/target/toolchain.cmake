@@ -19,7 +19,8 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE BOTH)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)   # pybind11's configuration lies in the build environment
 set(CMAKE_CROSSCOMPILING_EMULATOR "$ENV{TARGET_RUN}")
-# The host's interpreter runs the build; headers and file name are the target's.
+# The target's interpreter, through its wrapper: CMake wants one of the headers' version.
+set(Python_EXECUTABLE "$ENV{TARGET_PYTHON}" CACHE FILEPATH "" FORCE)
 set(Python_INCLUDE_DIR "$ENV{TARGET_HEADERS}/python$ENV{TARGET_PYTHON_VERSION}" CACHE PATH "" FORCE)
 set(PYTHON_MODULE_EXTENSION "$ENV{SETUPTOOLS_EXT_SUFFIX}" CACHE INTERNAL "")
 set(PYTHON_MODULE_DEBUG_POSTFIX "" CACHE INTERNAL "")
