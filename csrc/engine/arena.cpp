@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include <algorithm>
 #include <new>
+#include <utility>
 
 #include <MNN/expr/ExecutorScope.hpp>
 
@@ -26,11 +26,11 @@ MNNForwardType forward_type(BackendKind kind) {
   return MNN_FORWARD_CPU;
 }
 
-// Sessions whose owner is gone, of all arenas. Never destroyed, so that late finalizers find it.
+// Sessions whose owner is gone, of all arenas: a list of their own links, so that letting one go needs no memory. Never
+// destroyed, so that late finalizers find it.
 struct DeferredDestroys {
   std::mutex mutex;
-  std::vector<MnnSession*> sessions;
-  std::atomic<size_t> count{0};
+  std::atomic<MnnSession*> first{nullptr};  // written with the mutex held
 };
 
 // Its mutex may be held by a thread that a forked child does not have, and what lies in it is the parent's: the child has
@@ -40,29 +40,31 @@ DeferredDestroys* instance = new DeferredDestroys;
 
 DeferredDestroys& deferred_destroys() { return *instance; }
 
-// Take out what belongs to `arena`, or everything if null.
-std::vector<MnnSession*> take_deferred(const Arena* arena) {
+// Take out what belongs to `arena`, or everything if null: a list by next_retired.
+MnnSession* take_deferred(const Arena* arena) noexcept {
   DeferredDestroys& deferred = deferred_destroys();
-  std::vector<MnnSession*> taken;
-  if (deferred.count.load(std::memory_order_acquire) == 0) return taken;
+  if (!deferred.first.load(std::memory_order_acquire)) return nullptr;
   const std::lock_guard<std::mutex> guard(deferred.mutex);
-  for (MnnSession*& session : deferred.sessions)
-    if (!arena || &session->arena() == arena) taken.push_back(std::exchange(session, nullptr));
-  deferred.sessions.erase(std::remove(deferred.sessions.begin(), deferred.sessions.end(), nullptr), deferred.sessions.end());
-  deferred.count.store(deferred.sessions.size(), std::memory_order_release);
+  MnnSession *taken = nullptr, *kept = nullptr;
+  for (MnnSession *session = deferred.first, *next = nullptr; session; session = next) {
+    next = session->next_retired;
+    MnnSession*& list = !arena || &session->arena() == arena ? taken : kept;
+    session->next_retired = std::exchange(list, session);
+  }
+  deferred.first.store(kept, std::memory_order_release);
   return taken;
 }
 
-void defer_destroy(MnnSession* session) {
+void defer_destroy(MnnSession* session) noexcept {
   DeferredDestroys& deferred = deferred_destroys();
   const std::lock_guard<std::mutex> guard(deferred.mutex);
-  deferred.sessions.push_back(session);
-  deferred.count.store(deferred.sessions.size(), std::memory_order_release);
+  session->next_retired = deferred.first;
+  deferred.first.store(session, std::memory_order_release);
 }
 
 }  // namespace
 
-Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept {
+Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept try {
   MNNLITE_TRY(may_start_engine(options.threads));
   const InEngine inside;
   if (options.weights == Weights::mapped) {
@@ -72,8 +74,7 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
                            "weights=\"heap\"");
   }
   const LogCapture log;
-  std::shared_ptr<Arena> arena(new (std::nothrow) Arena);
-  if (!arena) return Status::error(Code::out_of_memory, "no memory for an arena");
+  std::shared_ptr<Arena> arena(new Arena);
   arena->options_ = options;
   arena->config_.precision = static_cast<MNN::BackendConfig::PrecisionMode>(options.precision);
   arena->config_.memory = static_cast<MNN::BackendConfig::MemoryMode>(options.memory);
@@ -97,6 +98,8 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
                  arena->executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_FP16) != 0;
   result = std::move(arena);
   return {};
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory for an arena");
 }
 
 Arena::~Arena() {
@@ -130,11 +133,12 @@ void Arena::make_room(size_t dynamic_bytes) noexcept {
 }
 
 void Arena::destroy_deferred() noexcept {
-  for (MnnSession* session : take_deferred(this)) delete session;
+  for (MnnSession* session = take_deferred(this); session;) delete std::exchange(session, session->next_retired);
 }
 
 void Arena::destroy_deferred_idle() noexcept {
-  for (MnnSession* session : take_deferred(nullptr)) {
+  for (MnnSession *next = nullptr, *session = take_deferred(nullptr); session; session = next) {
+    next = session->next_retired;
     const std::shared_ptr<Arena> arena = session->arena().shared_from_this();
     const ExclusiveGuard guard(arena->lock());
     if (guard.status().ok())

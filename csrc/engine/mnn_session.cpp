@@ -500,8 +500,8 @@ Status MnnSession::find_branches() {
   std::vector<BranchMap::Shape> shapes;
   look(tensors, outputs, shapes);
   for (const Input& input : inputs_) network_inputs.push_back(input.tensor);
-  branches_ = map.needed(outputs, shapes, network_inputs);
   selected_.assign(map.operators(), 0);
+  branches_ = map.needed(outputs, shapes, network_inputs);
   return {};
 }
 
@@ -553,18 +553,23 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   const bool filed = arena_->options().weights == Weights::mapped;
   const WeightBlocks::Collect collect(filed ? &weights_ : nullptr);
   ++generation_;
-  Status status = set_shapes(shapes);
-  if (status.ok()) status = prepare();
+  Status status = replan(shapes);
   if (status.ok() && filed) status = file_weights();
   if (!status.ok()) {
     // The network goes on with the shapes it had.
-    const Status undone = set_shapes(before).ok() ? prepare() : lost();
-    lost_ = !undone.ok();
+    lost_ = !replan(before).ok();
     if (lost_) status = lost();
   }
   return status;
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory to resize the network");
+}
+
+Status MnnSession::replan(const std::vector<InputShape>& shapes) noexcept try {
+  MNNLITE_TRY(set_shapes(shapes));
+  return prepare();
+} catch (const std::bad_alloc&) {
+  return Status::error(Code::out_of_memory, "no memory to plan the network");
 }
 
 Status MnnSession::resize_input(int index, const int32_t* dims) noexcept try {

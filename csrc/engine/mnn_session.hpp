@@ -72,6 +72,8 @@ class MnnSession final : public Session {
   const char* backend() const noexcept { return backend_; }
   const WeightBlocks& weights() const noexcept { return weights_; }
 
+  MnnSession* next_retired = nullptr;  // the list that Arena::retire keeps
+
   // Operators in execution order with their type and MFLOP, by one pass that executes none. lock() held.
   struct Operator {
     std::string name, type;
@@ -106,6 +108,7 @@ class MnnSession final : public Session {
   Status set_images(const std::vector<ImageHint>& images);
   Status find_input(const std::string& name, Input** input);
   Status check_shapes() const;  // of the inputs, against the model that the engine holds
+  Status replan(const std::vector<InputShape>& shapes) noexcept;
   Status prepare();  // memory for the inputs, the engine's plan for the rest, views of the outputs
   Status describe_input(Input& input);
   Status describe_output(Output& output);

@@ -19,6 +19,7 @@
 #include "decode/maps/mask_polygons.hpp"
 #include "decode/registry.hpp"
 #include "decode/sink.hpp"
+#include "python/constructor.hpp"
 #include "python/decoders.hpp"
 #include "python/errors.hpp"
 #include "python/gil.hpp"
@@ -362,9 +363,9 @@ void bind_decode(py::module_& module) {
   module.def("nms", &suppress, py::arg("boxes"), py::arg("scores"), py::arg("class_ids"), py::arg("iou"), py::arg("agnostic"),
              py::arg("top_k"));
   module.def("mask_polygons", &outlines, py::arg("rows"), py::arg("pixels"), py::arg("tolerance"));
-  py::class_<ResultBuffer>(module, "ResultBuffer").def(py::init<>());
+  py::class_<ResultBuffer>(module, "ResultBuffer").def("__init__", constructor(&make_unique_from<ResultBuffer>), IsConstructor());
   py::class_<ArrayDecoder>(module, "ArrayDecoder")
-      .def(py::init<py::object, py::dict>(), py::arg("family"), py::arg("options"))
+      .def("__init__", constructor(&make_unique_from<ArrayDecoder, py::object, py::dict>), IsConstructor(), py::arg("family"), py::arg("options"))
       .def("decode", &ArrayDecoder::decode, py::arg("outputs"), py::arg("items"), py::arg("borrow") = false,
            py::arg("out") = nullptr)
       .def("time", &ArrayDecoder::time, py::arg("outputs"), py::arg("items"), py::arg("runs"))

@@ -7,9 +7,11 @@
 #include <chrono>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <optional>
 
 #include "arrays.hpp"
+#include "constructor.hpp"
 #include "core/heap.hpp"
 #include "engine/arena.hpp"
 #include "engine/library.hpp"
@@ -36,14 +38,14 @@ void forward_log(const LogCapture& log) {
 }
 
 // Words go to the one table of them; what is no word is refused there as it is written.
-ArenaOptions arena_options(int threads, bool fallback_to_cpu, const py::object& weights_folder, const py::kwargs& words) {
-  ArenaOptions options;
-  options.threads = threads;
-  options.fallback_to_cpu = fallback_to_cpu;
-  options.weights_folder = path_from(weights_folder);
+std::unique_ptr<ArenaOptions> arena_options(int threads, bool fallback_to_cpu, const py::object& weights_folder, const py::kwargs& words) {
+  auto options = std::make_unique<ArenaOptions>();
+  options->threads = threads;
+  options->fallback_to_cpu = fallback_to_cpu;
+  options->weights_folder = path_from(weights_folder);
   for (const auto& [name, word] : words) {
     const std::string text = name_from(py::isinstance<py::str>(word) ? py::object(py::reinterpret_borrow<py::object>(word)) : py::repr(word));
-    check(set_option(options, py::cast<std::string>(name).c_str(), text.c_str()), "create_arena");
+    check(set_option(*options, py::cast<std::string>(name).c_str(), text.c_str()), "create_arena");
   }
   return options;
 }
@@ -56,15 +58,15 @@ py::list words_of(const std::string& option) {
   return result;
 }
 
-ImageHint image_hint(std::string input, int32_t width, int32_t height, int32_t channels, int32_t batch,
-                     const std::optional<std::string>& layout) {
-  ImageHint hint{std::move(input), width, height, channels, batch, Layout::plain};
+std::unique_ptr<ImageHint> image_hint(std::string input, int32_t width, int32_t height, int32_t channels, int32_t batch,
+                                      const std::optional<std::string>& layout) {
+  auto hint = std::make_unique<ImageHint>(ImageHint{std::move(input), width, height, channels, batch, Layout::plain});
   if (layout) {
     constexpr Layout kLayouts[] = {Layout::nchw, Layout::nhwc, Layout::nc4hw4, Layout::nc8hw8};
     const Layout* const found = std::find_if(std::begin(kLayouts), std::end(kLayouts), [&](Layout each) { return *layout == name_of(each); });
     if (found == std::end(kLayouts))
       raise(Status::error(Code::layout, "layout is '%.40s'; it must be one of 'NCHW', 'NHWC', 'NC4HW4', 'NC8HW8'", layout->c_str()));
-    hint.layout = *found == Layout::nhwc ? Layout::nhwc : Layout::nchw;  // packed layouts have the axes of NCHW
+    hint->layout = *found == Layout::nhwc ? Layout::nhwc : Layout::nchw;  // packed layouts have the axes of NCHW
   }
   return hint;
 }
@@ -111,7 +113,12 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
   PyModelFile* const model_file = py::isinstance<PyModelFile>(source) ? &py::cast<PyModelFile&>(source) : nullptr;
   WeightsFile weights_file;
   if (!weights.is_none()) weights_file = std::move(py::cast<PyWeightsFile&>(weights).file);
-  Py_buffer bytes{};
+  struct Bytes : Py_buffer {
+    Bytes() : Py_buffer{} {}
+    ~Bytes() {
+      if (obj) PyBuffer_Release(this);
+    }
+  } bytes;
   if (!model_file && PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) throw py::error_already_set();
   SessionOptions options{outputs, shapes_from(shapes), images, resizable, {}};
   std::exception_ptr raised;  // no exception may pass through the engine room
@@ -147,7 +154,6 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
     if (status.ok()) status = MnnSession::load(std::move(net), std::move(arena), options, times_, session);
     if (!status.ok()) trim_heap();
   }
-  if (bytes.obj) PyBuffer_Release(&bytes);
   forward_log(log);
   if (raised) std::rethrow_exception(raised);
   check(status, "load");
@@ -420,18 +426,18 @@ void bind_engine(py::module_& module) {
   });
 
   py::class_<ArenaOptions>(module, "ArenaOptions", py::is_final())
-      .def(py::init(&arena_options), py::kw_only(), py::arg("threads") = 1, py::arg("fallback_to_cpu") = false,
+      .def("__init__", constructor(&arena_options), IsConstructor(), py::kw_only(), py::arg("threads") = 1, py::arg("fallback_to_cpu") = false,
            py::arg("weights_folder") = "")
       .def_static("names", &option_names)
       .def_static("words", &words_of, py::arg("option"));
 
   py::class_<ImageHint>(module, "ImageHint", py::is_final())
-      .def(py::init(&image_hint), py::arg("input") = "", py::arg("width") = 0, py::arg("height") = 0, py::arg("channels") = 0,
-           py::arg("batch") = 1, py::arg("layout") = py::none())
+      .def("__init__", constructor(&image_hint), IsConstructor(), py::arg("input") = "", py::arg("width") = 0, py::arg("height") = 0,
+           py::arg("channels") = 0, py::arg("batch") = 1, py::arg("layout") = py::none())
       .def("to_dict", &hint_to_dict);
 
   py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
-      .def(py::init(&make_arena), py::arg("options"))
+      .def("__init__", constructor(&make_arena), IsConstructor(), py::arg("options"))
       .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options(), "backend"); })
       .def_property_readonly("computes_in_half", &Arena::computes_in_half)
       .def_property_readonly("static_bytes", &Arena::static_bytes)
@@ -451,9 +457,10 @@ void bind_engine(py::module_& module) {
       });
 
   py::class_<NativeModel>(module, "Model")
-      .def(py::init<const py::object&, const py::object&, std::shared_ptr<Arena>, const std::vector<std::string>&,
-                    const py::dict&, const std::vector<ImageHint>&, bool, const py::object&>(),
-           py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"),
+      .def("__init__",
+           constructor(&make_unique_from<NativeModel, const py::object&, const py::object&, std::shared_ptr<Arena>, const std::vector<std::string>&,
+                                         const py::dict&, const std::vector<ImageHint>&, bool, const py::object&>),
+           IsConstructor(), py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"),
            py::arg("on_stage") = py::none())
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })
       .def("outputs", [](const NativeModel& model) { return model.describe(false); })

@@ -1,6 +1,7 @@
 // Files of a model, opened once: hashed in Python, verified and loaded by the engine room.
 #include <chrono>
 
+#include "constructor.hpp"
 #include "engine/verify.hpp"
 #include "errors.hpp"
 #include "gil.hpp"
@@ -40,12 +41,12 @@ void bind_files(py::module_& module) {
   }, py::arg("bytes"));
   // Its memory is given to the engine's copy and let go at the load: no buffer of it may be alive then.
   py::class_<PyModelFile>(module, "ModelFile", py::buffer_protocol())
-      .def(py::init<const py::object&>(), py::arg("path"))
+      .def("__init__", constructor(&make_unique_from<PyModelFile, const py::object&>), IsConstructor(), py::arg("path"))
       .def_buffer([](PyModelFile& model) {
         return py::buffer_info(const_cast<void*>(model.file.data()), 1, "B", static_cast<py::ssize_t>(model.file.size()), true);
       });
   py::class_<PyWeightsFile>(module, "WeightsFile")
-      .def(py::init<const py::object&>(), py::arg("path"))
+      .def("__init__", constructor(&make_unique_from<PyWeightsFile, const py::object&>), IsConstructor(), py::arg("path"))
       .def_property_readonly("descriptor", [](const PyWeightsFile& weights) { return weights.file.descriptor(); })
       .def_property_readonly("size", [](const PyWeightsFile& weights) { return weights.file.size(); });
 }

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "arrays.hpp"
+#include "constructor.hpp"
 #include "core/memory.hpp"
 #include "errors.hpp"
 #include "frame.hpp"
@@ -185,8 +186,8 @@ void bind_image(py::module_& module) {
       .def_property_readonly("region", &region_of);
 
   py::class_<NativePlan>(module, "ImagePlan", py::is_final())
-      .def(py::init<const py::object&, int32_t, int32_t, int32_t, int32_t, int32_t>(), py::arg("spec"), py::arg("format"),
-           py::arg("bits"), py::arg("width"), py::arg("height"), py::arg("items"))
+      .def("__init__", constructor(&make_unique_from<NativePlan, const py::object&, int32_t, int32_t, int32_t, int32_t, int32_t>),
+           IsConstructor(), py::arg("spec"), py::arg("format"), py::arg("bits"), py::arg("width"), py::arg("height"), py::arg("items"))
       .def_property_readonly("shape", &NativePlan::shape)
       .def_property_readonly("dtype", &NativePlan::dtype)
       .def("run", &NativePlan::run, py::arg("frames"), py::arg("out"));

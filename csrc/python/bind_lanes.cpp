@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "constructor.hpp"
 #include "decoders.hpp"
 #include "engine/fork.hpp"
 #include "errors.hpp"
@@ -157,14 +158,14 @@ PendingFrame submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame
 
 void bind_lanes(py::module_& module) {
   py::class_<InputPool, std::shared_ptr<InputPool>>(module, "InputPool")
-      .def(py::init<>())
+      .def("__init__", constructor(&make_shared_from<InputPool>), IsConstructor())
       .def("fit", &InputPool::fit)
       .def_property_readonly("bytes", &InputPool::bytes);
 
-  py::class_<SharedRun, std::shared_ptr<SharedRun>>(module, "SharedRun").def(py::init<>());
+  py::class_<SharedRun, std::shared_ptr<SharedRun>>(module, "SharedRun").def("__init__", constructor(&make_shared_from<SharedRun>), IsConstructor());
 
   py::class_<GraphNode, std::shared_ptr<GraphNode>>(module, "GraphNode")
-      .def(py::init(&make_node), py::arg("task"), py::keep_alive<1, 2>())
+      .def("__init__", constructor(&make_node), IsConstructor(), py::arg("task"))  // the caller keeps the task as long
       .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"), py::arg("padding"))
       .def("share_input", [](GraphNode& node, std::shared_ptr<InputPool> pool) {
         check(node.task().share_input(std::move(pool)), "create_task");
@@ -204,7 +205,7 @@ void bind_lanes(py::module_& module) {
       .def("take", &PendingFrame::take);
 
   py::class_<Lanes, std::shared_ptr<Lanes>>(module, "Lanes")
-      .def(py::init<size_t>(), py::arg("count"))
+      .def("__init__", constructor(&make_shared_from<Lanes, size_t>), IsConstructor(), py::arg("count"))
       .def("serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Turn::call; }, py::arg("lane"),
            py::call_guard<GilReleaseToWait>())
       .def("submit", &submit, py::arg("frame"), py::arg("due"))

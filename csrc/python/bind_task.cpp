@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "constructor.hpp"
 #include "decoders.hpp"
 #include "engine/exclusive_lock.hpp"
 #include "errors.hpp"
@@ -119,8 +120,9 @@ std::vector<int> NativeTask::indices(const py::object& names) const {
 
 void bind_task(py::module_& module) {
   py::class_<NativeTask>(module, "Task")
-      .def(py::init<const py::object&, const py::list&, const py::list&, const py::list&, const py::list&, int32_t>(), py::arg("model"),
-           py::arg("images"), py::arg("decoders"), py::arg("raw"), py::arg("state"), py::arg("batch"))
+      .def("__init__",
+           constructor(&make_unique_from<NativeTask, const py::object&, const py::list&, const py::list&, const py::list&, const py::list&, int32_t>),
+           IsConstructor(), py::arg("model"), py::arg("images"), py::arg("decoders"), py::arg("raw"), py::arg("state"), py::arg("batch"))
       .def("run", &NativeTask::run, py::arg("frames"), py::arg("borrow"), py::arg("out"), py::arg("raw_out"))
       .def_property_readonly("kinds", &NativeTask::kinds)
       .def("reset_state", &NativeTask::reset_state)

@@ -93,6 +93,7 @@ std::string path_from(py::handle path) {
 void translate_exceptions() {
   py::register_local_exception_translator([](std::exception_ptr thrown) {
     const auto set = [](Code code, const char* what) {
+      PyErr_Clear();  // memory may have run out while another error was raised
       const py::object error = error_of(Status::error(code, "%s", what));
       PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
     };

@@ -5,9 +5,17 @@
 #include <new>
 
 namespace mnnlite {
+namespace {
+
+constexpr size_t kRoom = 64;  // for what waits in a lane, so that it can be told to end where there is no memory
+
+}  // namespace
 
 Lanes::Lanes(size_t count) {
-  for (size_t i = 0; i < count; ++i) lanes_.push_back(std::make_unique<Lane>());
+  for (size_t i = 0; i < count; ++i) {
+    lanes_.push_back(std::make_unique<Lane>());
+    lanes_.back()->queue.reserve(kRoom);
+  }
 }
 
 std::shared_ptr<FrameJob> Lanes::new_job() {
@@ -26,7 +34,8 @@ std::shared_ptr<FrameJob> Lanes::new_job() {
 
 void Lanes::release(std::shared_ptr<FrameJob> job) noexcept try {
   for (FrameJob::LaneJob& lane_job : job->lanes) {
-    for (size_t i = 0; i < lane_job.due.size(); ++i) lane_job.due[i].node->recycle(lane_job.outcomes[i].results);
+    // It may have been given up before it was submitted.
+    for (size_t i = 0; i < std::min(lane_job.due.size(), lane_job.outcomes.size()); ++i) lane_job.due[i].node->recycle(lane_job.outcomes[i].results);
     lane_job.due.clear();
   }
   const std::lock_guard<std::mutex> guard(mutex_);
@@ -44,6 +53,7 @@ void Lanes::push(size_t lane, Entry entry) {
 void Lanes::submit(const std::shared_ptr<FrameJob>& job) {
   for (FrameJob::LaneJob& lane_job : job->lanes) lane_job.outcomes.resize(std::max(lane_job.outcomes.size(), lane_job.due.size()));
   const std::lock_guard<std::mutex> guard(mutex_);
+  for (const std::unique_ptr<Lane>& lane : lanes_) lane->queue.reserve(lane->queue.size() + 1);  // either all get it or none
   job->pending_ = 0;
   for (size_t lane = 0; lane < lanes_.size(); ++lane)
     if (!job->lanes[lane].due.empty()) {

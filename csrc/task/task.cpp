@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "engine/exclusive_lock.hpp"
 
@@ -112,9 +113,13 @@ Status Task::renew_results(size_t decoder) noexcept try {
 }
 
 Status Task::allow_items(int32_t max_items) noexcept try {
-  max_items_ = std::max(max_items, batch_);
-  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
-    MNNLITE_TRY(plan_decoder(decoder, largest_width_, largest_height_));
+  const int32_t before = std::exchange(max_items_, std::max(max_items, batch_));
+  for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) {
+    const Status status = plan_decoder(decoder, largest_width_, largest_height_);
+    if (status.ok()) continue;
+    max_items_ = before;  // there is no room for more
+    return status;
+  }
   return {};
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory for results");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +76,6 @@ def facts_of(pipeline: Pipeline, pipeline_file: str, source: str) -> dict[str, A
 
 
 def _hash(path: Path) -> str | None:
-    import hashlib
-
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnnlite import _core
 from mnnlite.arena import Arena
-from mnnlite.errors import StateError
+from mnnlite.errors import OutOfMemoryError, StateError
 from mnnlite.proc import trim
 
 if TYPE_CHECKING:
@@ -115,7 +115,11 @@ class Lane:
         future: Future[T] = Future()
         with self._posting:  # the order of calls is that of their turns
             self._calls.append((future, function, always))
-            self._lanes.call(self.index)
+            try:
+                self._lanes.call(self.index)
+            except OutOfMemoryError:
+                self._calls.pop()  # no turn will come for it
+                raise
         return future
 
     def arena(self, precision: str, threads: int) -> Arena:

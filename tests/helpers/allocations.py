@@ -12,7 +12,7 @@ from helpers.child import run_python
 HOOK = Path(__file__).with_name("malloc_hook.cpp")
 
 COUNT = """
-import ctypes, re
+import ctypes, os, re, signal
 _hook = ctypes.CDLL(None)
 _hook.malloc_hook_count.restype = ctypes.c_long
 _hook.malloc_hook_last.restype = ctypes.c_size_t
@@ -23,11 +23,45 @@ def _range(word):
     assert spans, word
     return spans[0][0], spans[-1][1]
 
+_spans = []
+
+def _watch():
+    if not _spans:
+        _spans.extend(map(ctypes.c_size_t, (*_range(r"/mnnlite/_core\\."), *_range(r"/libstdc\\+\\+"))))
+    _hook.malloc_hook_watch(*_spans)
+
+def fail_each(call):
+    "Let each allocation of _core in `call` fail once in turn, each in a fork: [(what came of it, who asked)], one a point."
+    points = []
+    while True:
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            _watch()
+            _hook.malloc_hook_report(writer)
+            _hook.malloc_hook_fail(ctypes.c_long(len(points) + 1))
+            try:
+                call()
+                end = "fine"
+            except BaseException as error:
+                end = type(error).__name__
+            os._exit(os.write(writer, end.encode()) == 0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as file:
+            said = file.read()
+        _, status = os.waitpid(pid, 0)
+        if said == b"fine":  # there are no more
+            return points
+        end = said[8:].decode() if not os.WIFSIGNALED(status) else signal.Signals(os.WTERMSIG(status)).name
+        points.append((end, int.from_bytes(said[:8], "little")))
+
 def allocations(call, runs):
     "Allocations of _core in `runs` calls, after as many that do not count."
     for _ in range(runs):
         call()
-    _hook.malloc_hook_watch(*map(ctypes.c_size_t, (*_range(r"/mnnlite/_core\\."), *_range(r"/libstdc\\+\\+"))))
+    _watch()
     for _ in range(runs):
         call()
     if _hook.malloc_hook_count():

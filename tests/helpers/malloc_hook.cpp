@@ -1,8 +1,10 @@
-// Preloaded into a process: counts allocations by who asked for them. The allocators of C and C++ are replaced by ones
-// that look at the return address and pass on. Frames of the skipped library (libstdc++) are looked through.
+// Preloaded into a process: counts allocations by who asked for them, and lets one of them fail. The allocators of C and
+// C++ are replaced by ones that look at the return address and pass on. Frames of the skipped library (libstdc++) are
+// looked through.
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <malloc.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
@@ -29,12 +31,14 @@ struct Range {
 };
 
 Range watched, skipped;
-std::atomic<long> count{0};
+std::atomic<long> count{0}, failing{0};
+int report = -1;
 std::atomic<std::uintptr_t> last{0};
 thread_local bool inside = false;
 
-void note(const void* caller) {
-  if (watched.begin == 0 || inside) return;
+// Whether the allocation is to fail.
+bool note(const void* caller) {
+  if (watched.begin == 0 || inside) return false;
   if (skipped.has(caller)) {
     inside = true;
     void* frames[12];
@@ -45,9 +49,13 @@ void note(const void* caller) {
     }
     inside = false;
   }
-  if (!watched.has(caller)) return;
-  ++count;
+  if (!watched.has(caller)) return false;
   last = reinterpret_cast<std::uintptr_t>(caller) - watched.begin;
+  if (++count != failing) return false;
+  const std::uintptr_t where = last;
+  if (report >= 0) (void)!write(report, &where, sizeof where);
+  errno = ENOMEM;
+  return true;
 }
 
 void* or_throw(void* memory) {
@@ -68,33 +76,34 @@ SHOWN void malloc_hook_watch(std::uintptr_t begin, std::uintptr_t end, std::uint
   backtrace(frames, 2);  // allocates at its first use
   skipped = {skip_begin, skip_end};
   count = 0;
+  failing = 0;
   watched = {begin, end};
 }
+SHOWN void malloc_hook_report(int descriptor) { report = descriptor; }  // where the caller of the failed one is written
+SHOWN void malloc_hook_fail(long number) { failing = number; }  // the how manieth from now on fails, once; 0: none
 SHOWN long malloc_hook_count() { return count; }
 SHOWN std::uintptr_t malloc_hook_last() { return last; }  // offset of the last caller from `begin`
 
-SHOWN void* malloc(size_t size) { note(CALLER); return __libc_malloc(size); }
-SHOWN void* calloc(size_t n, size_t size) { note(CALLER); return __libc_calloc(n, size); }
-SHOWN void* realloc(void* old, size_t size) { note(CALLER); return __libc_realloc(old, size); }
-SHOWN void* memalign(size_t alignment, size_t size) { note(CALLER); return __libc_memalign(alignment, size); }
-SHOWN void* aligned_alloc(size_t alignment, size_t size) { note(CALLER); return __libc_memalign(alignment, size); }
+SHOWN void* malloc(size_t size) { return note(CALLER) ? nullptr : __libc_malloc(size); }
+SHOWN void* calloc(size_t n, size_t size) { return note(CALLER) ? nullptr : __libc_calloc(n, size); }
+SHOWN void* realloc(void* old, size_t size) { return note(CALLER) ? nullptr : __libc_realloc(old, size); }
+SHOWN void* memalign(size_t alignment, size_t size) { return note(CALLER) ? nullptr : __libc_memalign(alignment, size); }
+SHOWN void* aligned_alloc(size_t alignment, size_t size) { return note(CALLER) ? nullptr : __libc_memalign(alignment, size); }
 SHOWN int posix_memalign(void** result, size_t alignment, size_t size) {
-  note(CALLER);
+  if (note(CALLER)) return ENOMEM;
   *result = __libc_memalign(alignment, size);
   return *result ? 0 : ENOMEM;
 }
 
 }  // extern "C"
 
-SHOWN void* operator new(size_t size) { note(CALLER); return or_throw(__libc_malloc(size ? size : 1)); }
-SHOWN void* operator new[](size_t size) { note(CALLER); return or_throw(__libc_malloc(size ? size : 1)); }
-SHOWN void* operator new(size_t size, const std::nothrow_t&) noexcept { note(CALLER); return __libc_malloc(size ? size : 1); }
-SHOWN void* operator new[](size_t size, const std::nothrow_t&) noexcept { note(CALLER); return __libc_malloc(size ? size : 1); }
+SHOWN void* operator new(size_t size) { return or_throw(note(CALLER) ? nullptr : __libc_malloc(size ? size : 1)); }
+SHOWN void* operator new[](size_t size) { return or_throw(note(CALLER) ? nullptr : __libc_malloc(size ? size : 1)); }
+SHOWN void* operator new(size_t size, const std::nothrow_t&) noexcept { return note(CALLER) ? nullptr : __libc_malloc(size ? size : 1); }
+SHOWN void* operator new[](size_t size, const std::nothrow_t&) noexcept { return note(CALLER) ? nullptr : __libc_malloc(size ? size : 1); }
 SHOWN void* operator new(size_t size, std::align_val_t alignment) {
-  note(CALLER);
-  return or_throw(__libc_memalign(static_cast<size_t>(alignment), size));
+  return or_throw(note(CALLER) ? nullptr : __libc_memalign(static_cast<size_t>(alignment), size));
 }
 SHOWN void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  note(CALLER);
-  return __libc_memalign(static_cast<size_t>(alignment), size);
+  return note(CALLER) ? nullptr : __libc_memalign(static_cast<size_t>(alignment), size);
 }
