@@ -48,12 +48,13 @@ class Maps final : public BuiltIn {
       return Status::error(Code::decoder, "maps: output \"%s\" is %s, %s [N, C, rows, columns] or [N, rows, columns] are wanted", desc[0].name,
                            describe(view, text), picture_ ? "pictures of 1, 3 or 4 channels" : "maps");
     MNNLITE_TRY(reader_.plan(name(), view, Order::chw, plan));
+    if (changed()) scaled_ = plan.scratch<float>(reader_.per_slot());
     int64_t width = dims_.width, height = dims_.height;
     if (frame_) {
       plan.depends_on_frame();
       width = plan.frame_width(), height = plan.frame_height();
       columns_ = plan.scratch<Sample>(width);
-      line_ = plan.scratch<float>(dims_.width);
+      lines_ = plan.scratch<float>(2 * width);
     }
     plane_ = plan.scratch<float>(picture_ ? width * height * dims_.channels : 0);
     const int64_t numbers = width * height * dims_.channels;
@@ -63,6 +64,8 @@ class Maps final : public BuiltIn {
     plan.pixels(picture_ ? numbers * plan.max_items() : 0);
     return {};
   }
+
+  bool changed() const noexcept { return sigmoid_ || scale_ != 1 || offset_ != 0; }
 
   static Sample sample(double position, int32_t extent) noexcept {
     const double at = std::min(std::max(position - 0.5, 0.0), static_cast<double>(extent - 1));
@@ -77,6 +80,14 @@ class Maps final : public BuiltIn {
     const TensorView view = named(call.tensors[0]);
     const float* data = reader_.read(call, view, slot);
     MNNLITE_TRY(check_finite(view, slot, data, reader_.per_slot()));
+    // Before anything is enlarged: there are fewer numbers, and between finite ones all are finite.
+    if (changed()) {
+      float* scaled = call.at<float>(scaled_);
+      for (int32_t i = 0; i < reader_.per_slot(); ++i) scaled[i] = (sigmoid_ ? sigmoid_f32(data[i]) : data[i]) * scale_ + offset_;
+      data = scaled;
+      if (!all_finite(data, reader_.per_slot()))
+        return Status::error(Code::decoder, "maps: output \"%s\" scaled by %g is not finite", view.name, static_cast<double>(scale_));
+    }
     const Mapping map = map_to_frame(item, dims_.width, dims_.height);
     Mapping back;
     const float whole[4] = {0, 0, static_cast<float>(dims_.width), static_cast<float>(dims_.height)};
@@ -110,10 +121,6 @@ class Maps final : public BuiltIn {
         for (int32_t y = 0; y < row.height; ++y)
           std::memcpy(out + c * area + int64_t{y} * row.width, plane + int64_t{y1 + y} * dims_.width + x1, static_cast<size_t>(row.width) * sizeof(float));
     }
-    for (int64_t i = 0; i < numbers; ++i) {
-      out[i] = (sigmoid_ ? sigmoid_f32(out[i]) : out[i]) * scale_ + offset_;
-    }
-    if (!all_finite(out, numbers)) return Status::error(Code::decoder, "maps: output \"%s\" scaled by %g is not finite", view.name, static_cast<double>(scale_));
     row.value_count = 9 + (picture_ ? 0 : static_cast<int32_t>(numbers));
     sink.value_count += row.value_count;
     if (picture_) {
@@ -142,23 +149,41 @@ class Maps final : public BuiltIn {
     while (y2 > y1 && !inside(0, y2 - 1, false)) --y2;
   }
 
+  // Neighbours in the frame mostly lie between the same two of the map: those are loaded once.
+  static void stretch(const float* row, const Sample* columns, int32_t width, float* line) noexcept {
+    for (int32_t x = 0; x < width;) {
+      const int32_t here = columns[x].first;
+      const float a = row[here], b = row[columns[x].next];
+      for (; x < width && columns[x].first == here; ++x) line[x] = between(a, b, columns[x].weight);
+    }
+  }
+
   // Bilinear, between the middles of pixels; beyond the outer ones the edge goes on.
   void enlarge(const Call& call, const Mapping& back, const float* plane, int32_t left, int32_t top, int32_t width, int32_t height,
                float* out) const noexcept {
     Sample* columns = call.at<Sample>(columns_);
-    float* line = call.at<float>(line_);
     double u, v;
     if (back.axis_aligned()) {
       for (int32_t x = 0; x < width; ++x) {
         back.apply(left + x + 0.5, 0.5, u, v);
         columns[x] = sample(u, dims_.width);
       }
+      // A row of the map is stretched once, for all rows of the frame beside it: two are held, by their number's last bit
+      // (a row and the next one never share it).
+      float* const held = call.at<float>(lines_);
+      int32_t in_line[2] = {-1, -1};
+      const auto stretched = [&](int32_t row) noexcept {
+        float* line = held + (row & 1) * int64_t{width};
+        if (in_line[row & 1] != row) stretch(plane + int64_t{row} * dims_.width, columns, width, line);
+        in_line[row & 1] = row;
+        return static_cast<const float*>(line);
+      };
       for (int32_t y = 0; y < height; ++y) {
         back.apply(0.5, top + y + 0.5, u, v);
         const Sample across = sample(v, dims_.height);
-        const float *above = plane + int64_t{across.first} * dims_.width, *below = plane + int64_t{across.next} * dims_.width;
-        for (int32_t x = 0; x < dims_.width; ++x) line[x] = between(above[x], below[x], across.weight);
-        for (int32_t x = 0; x < width; ++x) *out++ = between(line[columns[x].first], line[columns[x].next], columns[x].weight);
+        const float *above = stretched(across.first), *below = stretched(across.next);
+        for (int32_t x = 0; x < width; ++x) out[x] = between(above[x], below[x], across.weight);
+        out += width;
       }
       return;
     }
@@ -167,8 +192,8 @@ class Maps final : public BuiltIn {
         back.apply(left + x + 0.5, top + y + 0.5, u, v);
         const Sample column = sample(u, dims_.width), across = sample(v, dims_.height);
         const float *above = plane + int64_t{across.first} * dims_.width, *below = plane + int64_t{across.next} * dims_.width;
-        *out++ = between(between(above[column.first], below[column.first], across.weight),
-                         between(above[column.next], below[column.next], across.weight), column.weight);
+        *out++ = between(between(above[column.first], above[column.next], column.weight),
+                         between(below[column.first], below[column.next], column.weight), across.weight);
       }
   }
 
@@ -177,7 +202,7 @@ class Maps final : public BuiltIn {
   float scale_, offset_;
   ImageDims dims_;
   Reader reader_;
-  size_t columns_ = 0, line_ = 0, plane_ = 0;
+  size_t columns_ = 0, lines_ = 0, plane_ = 0, scaled_ = 0;
 };
 
 }  // namespace

@@ -34,15 +34,15 @@ def over_frame(values: NDArray[np.float32], item: frame_box.Item) -> tuple[NDArr
     x1, y1 = at_x.astype(np.intp), at_y.astype(np.intp)
     x2, y2 = np.minimum(x1 + 1, columns - 1), np.minimum(y1 + 1, rows - 1)
     wx, wy = (at_x - x1).astype(_F), (at_y - y1).astype(_F)
-    first = values[:, y1, x1] * (_F(1) - wy) + values[:, y2, x1] * wy
-    second = values[:, y1, x2] * (_F(1) - wy) + values[:, y2, x2] * wy
-    return (first * (_F(1) - wx) + second * wx).astype(_F), (left, top)
+    above = values[:, y1, x1] * (_F(1) - wx) + values[:, y1, x2] * wx
+    below = values[:, y2, x1] * (_F(1) - wx) + values[:, y2, x2] * wx
+    return (above * (_F(1) - wy) + below * wy).astype(_F), (left, top)
 
 
 def scaled(
     values: NDArray[np.float32], *, activation: str = "none", scale: float = 1.0, offset: float = 0.0
 ) -> NDArray[np.float32]:
-    """The numbers after sigmoid, if wanted, times `scale` plus `offset`."""
+    """The numbers after sigmoid, if wanted, times `scale` plus `offset`: before anything is enlarged."""
     return (math.sigmoid(values) if activation == "sigmoid" else values) * _F(scale) + _F(offset)
 
 
