@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from mnnlite import _engine
 from mnnlite.errors import (
     ArgumentError,
@@ -31,6 +29,7 @@ from mnnlite.errors import (
     TensorNotFoundError,
     UnsupportedModelError,
 )
+from mnnlite.lazy import lazily
 
 _engine.load()  # before anything that imports _core
 
@@ -48,8 +47,10 @@ if TYPE_CHECKING:
 
     __version__: str
 
+_MODULES = ("decoders", "descriptions", "draw", "mapping", "observe", "pipeline", "results", "video")
 # Found when first asked for: what is not used is not imported, and NumPy is most of what an import would cost.
 _HOMES = {
+    "__version__": "mnnlite._core",
     "Arena": "mnnlite.arena",
     "Frame": "mnnlite.frame",
     "FrameResult": "mnnlite.runtime",
@@ -61,8 +62,8 @@ _HOMES = {
     "TensorInfo": "mnnlite.specs",
     "describe": "mnnlite.descriptions",
     "get_include": "mnnlite.decoders",
+    **{name: f"mnnlite.{name}" for name in _MODULES},
 }
-_MODULES = ("decoders", "descriptions", "draw", "mapping", "observe", "pipeline", "results", "video")
 
 __all__ = [
     "Arena",
@@ -111,21 +112,5 @@ __all__ = [
     "video",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from mnnlite._core import __version__
-
-        return __version__
-    if name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
-    elif name in _MODULES:
-        value = import_module(f"mnnlite.{name}")
-    else:
-        raise AttributeError(f"module 'mnnlite' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import sysconfig
 from pathlib import Path
 
 from mnnlite.errors import StateError
@@ -38,6 +37,8 @@ def interpreter() -> str:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folders = (sys.prefix, sys.exec_prefix, sys.base_prefix)
     paths = [Path(folder, "bin", name) for folder in folders for name in (version, "python3", "python")]
+    import sysconfig
+
     paths.append(Path(sysconfig.get_config_var("BINDIR") or os.devnull, version))
     for path in paths:
         if path.is_file() and os.access(path, os.X_OK):

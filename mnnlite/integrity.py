@@ -6,7 +6,6 @@ through the descriptor that was hashed.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -59,6 +58,8 @@ def open_model(
         if external is None:
             external = weights_beside(source)
     if wanted is not None:
+        import hashlib  # OpenSSL takes four megabytes: only where it is needed
+
         _compare(hashlib.sha256(model).hexdigest(), wanted, "the model", source)
     weights = None if external is None else _core.WeightsFile(os.fsencode(external))
     if wanted_weights is not None:
@@ -87,6 +88,8 @@ def file_hash(path: Path) -> str:
 
 
 def _descriptor_hash(descriptor: int) -> str:
+    import hashlib
+
     digest, place = hashlib.sha256(), 0
     while part := os.pread(descriptor, _PART, place):
         digest.update(part)

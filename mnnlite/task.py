@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
 
-from mnnlite import _core, decoders, descriptions, results
+from mnnlite import _core, decoders, results
 from mnnlite.decoders import BatchItem, Decoder, Function, Raw, as_decoder
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.frame import Frame
@@ -535,6 +535,8 @@ def _decoder(decoder: Any) -> Decoder | dict[str, Decoder]:
 
 def _by_path(path: str | os.PathLike[str], arena: Arena | None) -> tuple[TaskSpec, Model | None]:
     """The task that a file describes, and the model where it had to be loaded to tell."""
+    from mnnlite import descriptions  # only a task that is given by its path needs them
+
     said = descriptions.SelfDescription(path)
     spec = said.task_spec()
     if spec is not None:

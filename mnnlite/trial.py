@@ -6,7 +6,6 @@ file with the weights; it runs the network on a constant and on a random input. 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -98,6 +97,8 @@ def try_model(
     words = json.dumps(dict(options), sort_keys=True)
     facts = None if weights is None else os.fstat(weights.descriptor)
     place = "" if facts is None else f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}"
+    import hashlib
+
     key = f"{hashlib.sha256(model).hexdigest()} {place} {words}"
     if key in _passed:
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import math
 import sys
 import tempfile
@@ -71,6 +70,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(args: argparse.Namespace, output: Output) -> int:
     # Only here: other commands do not wait for what a map needs.
+    import hashlib
+
     from mnnlite.mapping import Camera, MapRules, Mounting, Track, formats, measurements
     from mnnlite.mapping.drive import solve_drive
 

@@ -13,7 +13,6 @@ from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.networks import check_network
 from mnnlite.cli.options import shapes_of
 from mnnlite.decoders.options import names_from
-from mnnlite.descriptions import NOT_SAID, Description, Reading
 from mnnlite.errors import ArgumentError
 from mnnlite.files import atomic_write, check_folder
 from mnnlite.pipeline import Pipeline
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
 
     from mnnlite.cli.output import Output
+    from mnnlite.descriptions import Description, Reading
 
 _FEW = 40  # names that stand in the pipeline itself; more go to a file beside it
 
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         try:
             found = descriptions.describe(path, shapes=shapes)
         except ArgumentError as error:  # it contradicts itself, or is open: the others are written all the same
-            found = Description(str(path), question=str(error).removeprefix(f"{path}: "))
+            found = descriptions.Description(str(path), question=str(error).removeprefix(f"{path}: "))
         left += found.task_spec is None
         blocks.append("\n".join(_block(name, found, target)))
     text = "\n\n".join(blocks) + "\n"
@@ -91,7 +91,10 @@ def _name(path: Path, taken: set[str]) -> str:
 def _block(name: str, found: Description, target: Path | None) -> list[str]:
     """The lines of a task, with its comments."""
     if found.task_spec is not None:
-        return [*_comments(Reading(found.task_spec, found.sources)), *_table(name, found.task_spec, target)]
+        return [
+            *_comments(descriptions.Reading(found.task_spec, found.sources)),
+            *_table(name, found.task_spec, target),
+        ]
     lines = [f"# TODO: {found.question}"]
     if not found.candidates:
         spec = TaskSpec(found.path)
@@ -115,7 +118,7 @@ def _comments(reading: Reading) -> list[str]:
     by_source: dict[str, list[str]] = {}
     for part, why in reading.sources.items():
         by_source.setdefault(why, []).append(part)
-    unknown = by_source.pop(NOT_SAID, [])
+    unknown = by_source.pop(descriptions.NOT_SAID, [])
     lines = [f"# {', '.join(parts)}: {why}" for why, parts in by_source.items()]
     if unknown:
         lines.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -304,6 +303,8 @@ def _trimmed(
 
 
 def _hash(given: Measurements, track: Track) -> str:
+    import hashlib
+
     digest = hashlib.sha256()
     for column in (
         given.frame,

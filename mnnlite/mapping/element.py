@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -88,6 +87,8 @@ class Element:
         """Hash of the drive and of what and where it is: the same drive gives the same ids."""
         place = np.round(self.degrees[0] * 10**DIGITS).astype(np.int64).tolist()
         words = [self.drive, self.kind, self.shape, *map(str, place), f"{self.first:.2f}"]
+        import hashlib
+
         return hashlib.sha256("\n".join(words).encode()).hexdigest()[:20]
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +75,8 @@ def facts_of(pipeline: Pipeline, pipeline_file: str, source: str) -> dict[str, A
 
 
 def _hash(path: Path) -> str | None:
+    import hashlib
+
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

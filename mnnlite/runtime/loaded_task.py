@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
-from mnnlite.descriptions import describe
 from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.runtime.sharing import SharedModel, key_of, outputs_of
 from mnnlite.runtime.stats import TaskCounters
@@ -38,6 +37,8 @@ def check_spec(name: object, spec: object) -> tuple[str, TaskSpec]:
     if not isinstance(name, str) or not name or "." in name:
         raise ArgumentError(f"the task's name is {name!r}; it must be a text without a dot")
     if isinstance(spec, (str, os.PathLike)):
+        from mnnlite.descriptions import describe
+
         spec = describe(spec).one()
     if not isinstance(spec, TaskSpec):
         raise ArgumentError(f"the task is a {type(spec).__name__}; pass a mnnlite.TaskSpec, or the path of a network")

@@ -32,6 +32,12 @@ def test_import__optional_packages_stay_out(module: str) -> None:
     run_python(f"import sys, mnnlite; assert {module!r} not in sys.modules")
 
 
+@pytest.mark.parametrize("module", ["hashlib", "mnnlite.descriptions.reader", "mnnlite.mapping.solver"])
+def test_import__the_command_line_loads_what_a_command_needs(module: str) -> None:
+    """Each is megabytes in every process: OpenSSL, descriptions of networks, the solver of drives."""
+    run_python(f"import sys, mnnlite.cli, mnnlite.mapping, mnnlite.task; assert {module!r} not in sys.modules")
+
+
 def absent(name: str) -> bool:
     """Whether a package cannot be there; one that is only missing is a failure, not a skip."""
     impossible = name.startswith("ai_edge_litert") and sys.version_info >= (3, 14)

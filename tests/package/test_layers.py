@@ -23,7 +23,7 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # A module may import modules of lower levels and of its own, without circles.
 # cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
-    {"errors"},
+    {"errors", "lazy"},
     {
         "specs",
         "proc",

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 checkout=$PWD
-. tools/arm/environment.sh >&2
+. tools/target/environment.sh >&2
 version=10.0.13+ds  # what the sum below is of; apt checks its signature besides
 sha256=6a0888e806c2ffc0c5f0733e974f9aea55491950d3c47c98669c8b236dde59ae
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/mnnlite-dev/qemu-$version

@@ -36,7 +36,7 @@ def dumped(python: Path, cpu: str, model: Path, precision: str, target: Path) ->
     subprocess.run(
         list(map(str, words)),
         check=True,
-        env={**os.environ, "ARM_CPU": cpu},
+        env={**os.environ, "TARGET_CPU": cpu},
         cwd="/",
         stdout=subprocess.DEVNULL,
     )

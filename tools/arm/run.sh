@@ -6,10 +6,20 @@ set -euo pipefail
 checkout=$(realpath "$1")
 shift
 cd "$checkout"
-. tools/arm/environment.sh
-arm_environment
-arm_wheel
-arm_cpp
+work=$checkout/build/arm
+. tools/target/environment.sh
+target_environment
+target_packages -c tools/constraints.txt --group test numpy MNN
+if [ ! -e "$work/.wheel" ] || [ -n "$(find CMakeLists.txt pyproject.toml csrc cmake mnnlite third_party -newer "$work/.wheel" -type f ! -name '*.pyc' -print -quit)" ]; then
+  build_wheel "$checkout" "$work/build" "$work/dist"
+  unpack_wheel "$work"/dist/*.whl
+  touch "$work/.wheel"
+  say "wheel"
+fi
+CMAKE_TOOLCHAIN_FILE=$checkout/tools/target/toolchain.cmake "$targets/venv/bin/cmake" -S . -B "$work/cpp" -G Ninja \
+  -DCMAKE_MAKE_PROGRAM="$targets/venv/bin/ninja" -DMNNLITE_PYTHON=OFF -DMNNLITE_TESTS=ON -DMNNLITE_DEV=ON --log-level=WARNING
+"$targets/venv/bin/cmake" --build "$work/cpp" -- --quiet
+say "C++ tests built"
 
 # What reads build products or compiles for the host stays out.
 rm -rf "$work/suite" "$work/logs"
@@ -22,14 +32,14 @@ depends_on_cpu="tests/smoke tests/test_image.py tests/test_image_fuzz.py tests/t
 job() {
   local cpu=$1 shard=$2 log
   shift 2
-  export ARM_CPU=$cpu QEMU_CPU=$cpu
+  export TARGET_CPU=$cpu QEMU_CPU=$cpu
   log=$work/logs/$cpu-${shard/\//of}.log
   if [ "$shard" = cpp ]; then
     ctest --test-dir "$work/cpp" --output-on-failure -Q >"$log" 2>&1 || { cat "$log"; return 1; }
     return 0
   fi
   cd "$work/suite"
-  "$ARM_PYTHON" -m pytest -q -p no:cacheprovider -o faulthandler_timeout=1200 --shard "$shard" --durations=10 \
+  "$TARGET_PYTHON" -m pytest -q -p no:cacheprovider -o faulthandler_timeout=1200 --shard "$shard" --durations=10 \
     --ignore=tests/package/test_wheel.py --ignore=tests/package/test_layers.py "$@" >"$log" 2>&1 || { grep -E '^(FAILED|ERROR)|passed|failed|Fatal|error' "$log" | tail -n 60; return 1; }
 }
 export -f job
