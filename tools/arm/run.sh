@@ -1,15 +1,24 @@
 #!/bin/bash
 # Cross-build the aarch64 wheel and run the tests with it under emulation: no container, no binfmt, no ARM machine.
-# usage: run.sh CHECKOUT [pytest arguments]; the host's Python must have the root's minor version. Debian only.
+# usage: run.sh CHECKOUT [--quick] [pytest arguments]; Debian only.
 # The whole suite runs on each of ARM_CPUS, what depends on the CPU also on each of ARM_MORE_CPUS; ARM_JOBS at a time.
+# --quick: the C++ tests, every supported kind of network (smoke), every head, and the road pack's networks, on one CPU.
 set -euo pipefail
 checkout=$(realpath "$1")
 shift
 cd "$checkout"
-work=$checkout/build/arm
+packages=(-c tools/constraints.txt --group test numpy MNN)
+everything=
+if [ "${1:-}" = --quick ]; then
+  shift
+  packages=(-c tools/constraints.txt numpy MNN pytest hypothesis psutil)
+  everything="tests/smoke tests/test_decode_heads.py tests/test_demo_pack.py"
+  export ARM_CPUS=${ARM_CPUS:-cortex-a72} ARM_MORE_CPUS= ARM_SHARDS=1
+fi
+work=$checkout/build/arm$([ -z "$everything" ] || echo -quick)
 . tools/target/environment.sh
 target_environment
-target_packages -c tools/constraints.txt --group test numpy MNN
+target_packages "${packages[@]}"
 if [ ! -e "$work/.wheel" ] || [ -n "$(find CMakeLists.txt pyproject.toml csrc cmake mnnlite third_party -newer "$work/.wheel" -type f ! -name '*.pyc' -print -quit)" ]; then
   build_wheel "$checkout" "$work/build" "$work/dist"
   unpack_wheel "$work"/dist/*.whl
@@ -49,7 +58,7 @@ jobs_of() {
   local cpu shard
   for cpu in ${ARM_CPUS:-cortex-a72 max}; do
     printf '%s cpp\n' "$cpu"
-    for shard in $(seq "$shards"); do printf '%s %s/%s %s\n' "$cpu" "$shard" "$shards" "$*"; done
+    for shard in $(seq "$shards"); do printf '%s %s/%s %s\n' "$cpu" "$shard" "$shards" "$everything $*"; done
   done
   for cpu in ${ARM_MORE_CPUS-cortex-a53 cortex-a76}; do
     printf '%s cpp\n%s 1/1 %s %s\n' "$cpu" "$cpu" "$depends_on_cpu" "$*"
