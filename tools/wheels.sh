@@ -37,12 +37,14 @@ one() (  # one MACHINE PYTHON
 )
 for each in ${WHEELS:-aarch64-3.11 x86_64-3.11 aarch64-3.13 x86_64-3.13 aarch64-3.14 x86_64-3.14}; do one "${each%-*}" "${each#*-}"; done
 
-# What a user's environment then holds, by name, version and licence.
+# What a user's environment then holds, by name, version and licence: of one of them, in this machine's Python.
 . tools/target/environment.sh
-rm -rf "$targets/sbom"
-"$python" -m venv --without-pip "$targets/sbom"
-"$targets/venv/bin/python" -m pip --disable-pip-version-check -qq --python "$targets/sbom" install -c tools/constraints.txt \
-  "$(ls "$dist"/*"$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')"-manylinux*"$(uname -m)".whl)"
-"$targets/venv/bin/cyclonedx-py" environment --output-reproducible --pyproject pyproject.toml --mc-type library \
-  --of JSON -o "$dist/mnnlite.cdx.json" "$targets/sbom/bin/python"
-(cd "$dist" && sha256sum ./*.whl mnnlite.cdx.json >SHA256SUMS && cat SHA256SUMS)
+tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+if one=$(ls "$dist"/*"-$tag-manylinux"*"_$(uname -m).whl"); then
+  rm -rf "$targets/sbom"
+  "$python" -m venv --without-pip "$targets/sbom"
+  "$targets/venv/bin/python" -m pip --disable-pip-version-check -qq --python "$targets/sbom" install -c tools/constraints.txt "$one"
+  "$targets/venv/bin/cyclonedx-py" environment --output-reproducible --pyproject pyproject.toml --mc-type library \
+    --of JSON -o "$dist/mnnlite.cdx.json" "$targets/sbom/bin/python"
+fi
+(cd "$dist" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
