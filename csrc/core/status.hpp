@@ -48,8 +48,8 @@ struct [[nodiscard]] Status {
 };
 
 // Leave the calling function with the status of `expression` unless it is ok.
-#define MNNLITE_TRY(expression)                                   \
-  do {                                                            \
+#define MNNLITE_TRY(expression)                                                              \
+  do {                                                                                       \
     if (::mnnlite::Status try_status_ = (expression); !try_status_.ok()) return try_status_; \
   } while (false)
 

@@ -10,7 +10,13 @@ namespace mnnlite {
 
 using TensorView = mnnlite_tensor;
 
-enum class DType : int32_t { f32 = MNNLITE_F32, f16 = MNNLITE_F16, i32 = MNNLITE_I32, u8 = MNNLITE_U8, i8 = MNNLITE_I8 };
+enum class DType : int32_t {
+  f32 = MNNLITE_F32,
+  f16 = MNNLITE_F16,
+  i32 = MNNLITE_I32,
+  u8 = MNNLITE_U8,
+  i8 = MNNLITE_I8
+};
 
 enum class Layout : int32_t {
   plain = MNNLITE_PLAIN,
@@ -72,13 +78,27 @@ inline size_t stored_elements(const TensorView& tensor) noexcept {
   return count;
 }
 
-inline size_t stored_bytes(const TensorView& tensor) noexcept { return stored_elements(tensor) * size_of(dtype_of(tensor)); }
+inline size_t stored_bytes(const TensorView& tensor) noexcept {
+  return stored_elements(tensor) * size_of(dtype_of(tensor));
+}
 
 // Pixel formats. The 16-bit ones hold native-endian uint16.
 enum class Format : int32_t {
-  rgb, bgr, rgba, bgra, gray,
-  rgb16, bgr16, rgba16, bgra16, gray16,
-  nv12, nv21, i420, yuyv, uyvy,
+  rgb,
+  bgr,
+  rgba,
+  bgra,
+  gray,
+  rgb16,
+  bgr16,
+  rgba16,
+  bgra16,
+  gray16,
+  nv12,
+  nv21,
+  i420,
+  yuyv,
+  uyvy,
 };
 
 enum class Matrix : int32_t { bt601, bt709 };
@@ -94,7 +114,7 @@ struct ImageView {
   ptrdiff_t stride[3] = {0, 0, 0};
   Matrix matrix = Matrix::bt601;  // YUV only
   Range range = Range::limited;   // YUV only
-  int32_t bits = 0;               // of a sample: 8, of 16-bit formats 10 to 16; 0: all that it has. 2^bits - 1 counts as 255
+  int32_t bits = 0;  // of a sample: 8, of 16-bit formats 10 to 16; 0: all that it has. 2^bits - 1 counts as 255
 };
 
 }  // namespace mnnlite

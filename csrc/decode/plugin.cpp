@@ -35,9 +35,10 @@ class Plugin final : public Decoder {
       return Status::error(Code::decoder, "%s: plan asked for the unknown kind of result %d", name(),
                            static_cast<int>(asked.kind));
     if (asked.rows < 0 || asked.values < 0 || asked.chars < 0 || asked.pixels < 0 || asked.scratch > (size_t{1} << 31))
-      return Status::error(Code::decoder, "%s: plan asked for pools of %d rows, %d values, %d chars, %d pixels and %zu bytes",
-                           name(), static_cast<int>(asked.rows), static_cast<int>(asked.values),
-                           static_cast<int>(asked.chars), static_cast<int>(asked.pixels), asked.scratch);
+      return Status::error(Code::decoder,
+                           "%s: plan asked for pools of %d rows, %d values, %d chars, %d pixels and %zu bytes", name(),
+                           static_cast<int>(asked.rows), static_cast<int>(asked.values), static_cast<int>(asked.chars),
+                           static_cast<int>(asked.pixels), asked.scratch);
     needs_ = asked;
     max_items_ = max_items;
     MNNLITE_TRY(try_once(desc, n, asked));
@@ -55,7 +56,9 @@ class Plugin final : public Decoder {
                        sink.pixels != given.pixels || sink.row_capacity != given.row_capacity ||
                        sink.value_capacity != given.value_capacity || sink.char_capacity != given.char_capacity ||
                        sink.pixel_capacity != given.pixel_capacity;
-    Status status = code != 0 ? failed(name(), "decode", code, sink.error) : moved ? misuse("changed the result pools") : check(sink);
+    Status status = code != 0 ? failed(name(), "decode", code, sink.error)
+                    : moved   ? misuse("changed the result pools")
+                              : check(sink);
     if (!status.ok()) sink = given;
     return status;
   }
@@ -66,18 +69,21 @@ class Plugin final : public Decoder {
   Status try_once(const TensorView* desc, int n, const mnnlite_needs& needs) const noexcept {
     constexpr size_t kGuard = 64;
     constexpr unsigned char kMark = 0xa5;
-    const size_t sizes[5] = {static_cast<size_t>(needs.rows) * sizeof(mnnlite_row), static_cast<size_t>(needs.values) * sizeof(float),
-                             static_cast<size_t>(needs.chars), static_cast<size_t>(needs.pixels), needs.scratch};
+    const size_t sizes[5] = {static_cast<size_t>(needs.rows) * sizeof(mnnlite_row),
+                             static_cast<size_t>(needs.values) * sizeof(float), static_cast<size_t>(needs.chars),
+                             static_cast<size_t>(needs.pixels), needs.scratch};
     Block pools[5];
     for (int i = 0; i < 5; ++i) {
-      if (!pools[i].reserve(sizes[i] + kGuard)) return Status::error(Code::out_of_memory, "%s: no memory to try it", name());
+      if (!pools[i].reserve(sizes[i] + kGuard))
+        return Status::error(Code::out_of_memory, "%s: no memory to try it", name());
       std::memset(pools[i].data(), kMark, sizes[i] + kGuard);
     }
     Block zeros;
     size_t largest = 1;
     for (int i = 0; i < n; ++i) largest = std::max(largest, stored_bytes(desc[i]));
     std::unique_ptr<TensorView[]> tensors(new (std::nothrow) TensorView[static_cast<size_t>(n) + 1]);
-    if (!zeros.reserve(largest) || !tensors) return Status::error(Code::out_of_memory, "%s: no memory to try it", name());
+    if (!zeros.reserve(largest) || !tensors)
+      return Status::error(Code::out_of_memory, "%s: no memory to try it", name());
     std::memset(zeros.data(), 0, largest);
     for (int i = 0; i < n; ++i) {
       tensors[static_cast<size_t>(i)] = desc[i];
@@ -133,7 +139,8 @@ class Plugin final : public Decoder {
       const mnnlite_row& row = sink.rows[i];
       if (row.width < 0 || row.height < 0 || !within(row.first_value, row.value_count, sink.value_count) ||
           !within(row.first_char, row.char_count, sink.char_count) ||
-          (needs_.kind == MNNLITE_MAPS && row.channels < 0) || !within(row.first_pixel, pixels_of(row), sink.pixel_count) || !whole_map(row))
+          (needs_.kind == MNNLITE_MAPS && row.channels < 0) ||
+          !within(row.first_pixel, pixels_of(row), sink.pixel_count) || !whole_map(row))
         return misuse("wrote a row whose ranges lie outside the pools");
     }
     return {};
@@ -151,16 +158,18 @@ Status adopt_decoder(const mnnlite_decoder_v2* table, const mnnlite_option* opti
                      std::unique_ptr<Decoder>& decoder) noexcept {
   if (!table) return Status::error(Code::decoder_abi, "a native decoder has no function table");
   if (table->abi_version != MNNLITE_DECODER_ABI)
-    return Status::error(Code::decoder_abi,
-                         "a native decoder was built for version %u of decoder.h, this mnnlite has version %u; rebuild it",
-                         static_cast<unsigned>(table->abi_version), static_cast<unsigned>(MNNLITE_DECODER_ABI));
+    return Status::error(
+        Code::decoder_abi,
+        "a native decoder was built for version %u of decoder.h, this mnnlite has version %u; rebuild it",
+        static_cast<unsigned>(table->abi_version), static_cast<unsigned>(MNNLITE_DECODER_ABI));
   // A larger table comes from a newer header of the same version: its new fields are optional and not used here.
   if (table->struct_size < sizeof(mnnlite_decoder_v2) || table->struct_size > 4096)
     return Status::error(Code::decoder_abi,
                          "a native decoder's function table has %u bytes, at least %zu are wanted; rebuild it",
                          static_cast<unsigned>(table->struct_size), sizeof(mnnlite_decoder_v2));
   if (!table->name || !table->create || !table->plan || !table->decode || !table->destroy)
-    return Status::error(Code::decoder_abi, "the native decoder \"%s\" lacks a name or one of create, plan, decode, destroy",
+    return Status::error(Code::decoder_abi,
+                         "the native decoder \"%s\" lacks a name or one of create, plan, decode, destroy",
                          table->name ? table->name : "?");
   void* self = nullptr;
   char error[MNNLITE_TEXT] = "";

@@ -37,7 +37,8 @@ Status describe_options(const char* family, const mnnlite_option* options, int n
   return Status::error(Code::argument, "there is no decoder family \"%s\"", family);
 }
 
-Status make_decoder(const char* family, const mnnlite_option* options, int n, std::unique_ptr<Decoder>& decoder) noexcept {
+Status make_decoder(const char* family, const mnnlite_option* options, int n,
+                    std::unique_ptr<Decoder>& decoder) noexcept {
   Isa isa = Isa::baseline;
   MNNLITE_TRY(choose_isa(isa));
   for (const Entry& entry : kFamilies) {

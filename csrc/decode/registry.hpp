@@ -13,7 +13,8 @@ std::vector<const char*> decoder_families();
 
 // Code::argument: no such family, an unknown option, an option's value that cannot be used, or an instruction set that this
 // CPU cannot run (MNNLITE_FORCE_ISA).
-Status make_decoder(const char* family, const mnnlite_option* options, int n, std::unique_ptr<Decoder>& decoder) noexcept;
+Status make_decoder(const char* family, const mnnlite_option* options, int n,
+                    std::unique_ptr<Decoder>& decoder) noexcept;
 
 // The options that a family reads with these ones given, in the order it reads them: its own description. May throw bad_alloc.
 Status describe_options(const char* family, const mnnlite_option* options, int n, std::vector<OptionAsked>& asked);

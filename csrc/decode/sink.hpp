@@ -44,7 +44,8 @@ class SinkBuffer {
   bool fits(const mnnlite_needs& needs) const noexcept {
     return needs.rows >= 0 && static_cast<size_t>(needs.rows) * sizeof(mnnlite_row) <= room(0) && needs.values >= 0 &&
            static_cast<size_t>(needs.values) * sizeof(float) <= room(1) && needs.chars >= 0 &&
-           static_cast<size_t>(needs.chars) <= room(2) && needs.pixels >= 0 && static_cast<size_t>(needs.pixels) <= room(3);
+           static_cast<size_t>(needs.chars) <= room(2) && needs.pixels >= 0 &&
+           static_cast<size_t>(needs.pixels) <= room(3);
   }
   // Bytes of a pool: 0 rows, 1 values, 2 chars, 3 pixels.
   size_t room(int pool) const noexcept { return pools_[pool].size(); }

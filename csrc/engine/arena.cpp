@@ -70,8 +70,10 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
   if (options.weights == Weights::mapped) {
     MNNLITE_TRY(check_weights_folder(options.weights_folder.c_str()));
     if (!lead_allocations(engine_path()))
-      return Status::error(Code::engine, "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
-                           "weights=\"heap\"");
+      return Status::error(
+          Code::engine,
+          "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
+          "weights=\"heap\"");
   }
   const LogCapture log;
   std::shared_ptr<Arena> arena(new Arena);
@@ -87,9 +89,11 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
     arena->executor_ = MNN::Express::Executor::newExecutor(MNN_FORWARD_CPU, arena->config_, options.threads);
   }
   if (!arena->executor_)
-    return Status::error(Code::backend_unavailable,
-                         "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
-                         "against an MNN SDK that has it", word_of(options, "backend"));
+    return Status::error(
+        Code::backend_unavailable,
+        "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
+        "against an MNN SDK that has it",
+        word_of(options, "backend"));
   {
     const MNN::Express::ExecutorScope scope(arena->executor_);
     arena->runtime_ = MNN::Express::Executor::getRuntime();

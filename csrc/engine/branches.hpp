@@ -23,7 +23,8 @@ class BranchMap {
   // For each of `outputs` the operators it needs, as one byte an operator. Some copies between backends run without a
   // callback: a tensor that no operator was seen to produce may be such a copy. It is then taken to come from every
   // earlier tensor of equal shape, which can only make a branch larger than needed. `network_inputs` come from outside.
-  std::vector<std::vector<uint8_t>> needed(const std::vector<const void*>& outputs, const std::vector<Shape>& output_shapes,
+  std::vector<std::vector<uint8_t>> needed(const std::vector<const void*>& outputs,
+                                           const std::vector<Shape>& output_shapes,
                                            const std::vector<const void*>& network_inputs) const;
 
   size_t operators() const { return nodes_.size(); }

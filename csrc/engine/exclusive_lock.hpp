@@ -29,11 +29,13 @@ class ExclusiveGuard {
  public:
   explicit ExclusiveGuard(ExclusiveLock& lock) noexcept : lock_(lock) {
     if (lock.forked()) {
-      status_ = Status::error(Code::state, "used after fork: the engine and its threads stayed in the parent process; "
-                                           "load the model in the process that runs it");
+      status_ = Status::error(Code::state,
+                              "used after fork: the engine and its threads stayed in the parent process; "
+                              "load the model in the process that runs it");
     } else if (!lock.try_lock()) {
-      status_ = Status::error(Code::busy, "already in use by another thread: an arena runs one call at a time; give each "
-                                          "thread a model in an arena of its own");
+      status_ = Status::error(Code::busy,
+                              "already in use by another thread: an arena runs one call at a time; give each "
+                              "thread a model in an arena of its own");
     } else {
       held_ = true;
     }

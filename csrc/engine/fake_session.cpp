@@ -10,8 +10,8 @@ namespace mnnlite {
 
 Status FakeArena::claim(size_t bytes, float** buffer) noexcept {
   if (bytes > limit_ || !shared_.reserve(bytes))
-    return Status::error(Code::out_of_memory, "the fake engine got no %zu bytes for its shared buffer (limit %zu)", bytes,
-                         limit_);
+    return Status::error(Code::out_of_memory, "the fake engine got no %zu bytes for its shared buffer (limit %zu)",
+                         bytes, limit_);
   *buffer = static_cast<float*>(shared_.data());
   return {};
 }
@@ -21,7 +21,8 @@ void FakeArena::poison() noexcept {
   std::fill_n(values, shared_.size() / sizeof(float), std::numeric_limits<float>::quiet_NaN());
 }
 
-Status FakeSession::make(std::shared_ptr<FakeArena> arena, const FakeOptions& options, std::unique_ptr<FakeSession>& result) {
+Status FakeSession::make(std::shared_ptr<FakeArena> arena, const FakeOptions& options,
+                         std::unique_ptr<FakeSession>& result) {
   std::unique_ptr<FakeSession> session(new FakeSession(std::move(arena), options));
   MNNLITE_TRY(session->allocate());
   result = std::move(session);

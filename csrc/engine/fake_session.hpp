@@ -39,7 +39,8 @@ struct FakeOptions {
 
 class FakeSession final : public Session {
  public:
-  static Status make(std::shared_ptr<FakeArena> arena, const FakeOptions& options, std::unique_ptr<FakeSession>& result);
+  static Status make(std::shared_ptr<FakeArena> arena, const FakeOptions& options,
+                     std::unique_ptr<FakeSession>& result);
 
   int input_count() const noexcept override { return 1; }
   int output_count() const noexcept override { return options_.outputs; }
@@ -61,7 +62,8 @@ class FakeSession final : public Session {
   Status resize(std::vector<int32_t> dims);
 
  private:
-  FakeSession(std::shared_ptr<FakeArena> arena, const FakeOptions& options) : arena_(std::move(arena)), options_(options) {}
+  FakeSession(std::shared_ptr<FakeArena> arena, const FakeOptions& options)
+      : arena_(std::move(arena)), options_(options) {}
 
   size_t elements() const noexcept;
   Status allocate();

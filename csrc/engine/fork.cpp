@@ -8,8 +8,8 @@ namespace mnnlite {
 namespace {
 
 std::atomic<uint32_t> generation{0};
-std::atomic<int> inside{0};              // threads within InEngine
-thread_local int mine = 0;               // how often this thread is among them
+std::atomic<int> inside{0};  // threads within InEngine
+thread_local int mine = 0;   // how often this thread is among them
 std::atomic<bool> threads_started{false};
 bool threads_lost = false, locks_lost = false;  // written in a new child alone, which has one thread
 
@@ -30,12 +30,17 @@ uint32_t fork_generation() noexcept { return generation.load(std::memory_order_r
 
 Status may_start_engine(int threads) noexcept {
   if (locks_lost)
-    return Status::error(Code::state, "this process was forked while another thread of its parent loaded or closed a model, so the engine "
-                         "cannot be used in it; fork earlier, or start processes with the method \"spawn\"");
+    return Status::error(
+        Code::state,
+        "this process was forked while another thread of its parent loaded or closed a model, so the engine "
+        "cannot be used in it; fork earlier, or start processes with the method \"spawn\"");
   if (threads == 1) return {};
   if (threads_lost)
-    return Status::error(Code::state, "threads=%d in a forked process whose parent already used several: the engine's threads stayed there; "
-                         "use threads=1, fork before, or start processes with the method \"spawn\"", threads);
+    return Status::error(
+        Code::state,
+        "threads=%d in a forked process whose parent already used several: the engine's threads stayed there; "
+        "use threads=1, fork before, or start processes with the method \"spawn\"",
+        threads);
   threads_started = true;
   return {};
 }

@@ -40,7 +40,7 @@ int visit(dl_phdr_info* info, size_t, void* data) {
 
   const ElfW(Sym)* symbols = nullptr;
   const char* names = nullptr;
-  const ElfW(Rela)* tables[2] = {nullptr, nullptr};
+  const ElfW(Rela) * tables[2] = {nullptr, nullptr};
   size_t sizes[2] = {0, 0};
   for (; dynamic->d_tag != DT_NULL; ++dynamic) {
     const auto pointer = dynamic->d_un.d_ptr;  // glibc has already added the load address; musl has not
@@ -59,7 +59,7 @@ int visit(dl_phdr_info* info, size_t, void* data) {
   for (int table = 0; table < 2; ++table) {
     if (!tables[table]) continue;
     for (size_t i = 0; i < sizes[table] / sizeof(ElfW(Rela)); ++i) {
-      const ElfW(Rela)& relocation = tables[table][i];
+      const ElfW(Rela) & relocation = tables[table][i];
       const size_t symbol = relocation.r_info >> (sizeof(relocation.r_info) == 8 ? 32 : 8);
       if (symbol == 0) continue;
       const char* name = names + symbols[symbol].st_name;

@@ -58,8 +58,11 @@ constexpr unsigned char kProbeModel[] = {
 };
 
 Status mismatch(const char* what) {
-  return Status::error(Code::engine_version, "MNN %.20s is not laid out as this build of mnnlite expects (%s differs); install MNN>=3.0.0,<4 or "
-                       "rebuild mnnlite against this engine", engine_version(), what);
+  return Status::error(
+      Code::engine_version,
+      "MNN %.20s is not laid out as this build of mnnlite expects (%s differs); install MNN>=3.0.0,<4 or "
+      "rebuild mnnlite against this engine",
+      engine_version(), what);
 }
 
 Status probe_tensor() {
@@ -76,7 +79,8 @@ Status probe_tensor() {
   if (buffer.dimensions != 4 || !buffer.dim) return mismatch("halide_buffer_t.dimensions");
   for (int axis = 0; axis < 4; ++axis)
     if (buffer.dim[axis].extent != axis + 1) return mismatch("halide_dimension_t.extent");
-  if (buffer.type.code != halide_type_float || buffer.type.bits != 32 || buffer.type.lanes != 1) return mismatch("halide_type_t");
+  if (buffer.type.code != halide_type_float || buffer.type.bits != 32 || buffer.type.lanes != 1)
+    return mismatch("halide_type_t");
   if (tensor->size() != 96 || tensor->shape() != std::vector<int>{1, 2, 3, 4}) return mismatch("Tensor::size or shape");
   if (tensor->getDimensionType() != MNN::Tensor::CAFFE) return mismatch("Tensor::DimensionType");
   return {};
@@ -115,23 +119,29 @@ Status probe_session() {
   const auto& outputs = interpreter->getSessionOutputAll(session);
   const auto x = inputs.find("x");
   const auto minus = outputs.find("minus");
-  if (inputs.size() != 1 || x == inputs.end() || minus == outputs.end()) return mismatch("std::map<std::string, Tensor*>");
+  if (inputs.size() != 1 || x == inputs.end() || minus == outputs.end())
+    return mismatch("std::map<std::string, Tensor*>");
   alignas(64) float values[16] = {1.5f, -2.0f, 0.46875f};
   x->second->buffer().host = reinterpret_cast<uint8_t*>(values);
   interpreter->resizeSession(session);
   int status = -1;
-  if (!interpreter->getSessionInfo(session, MNN::Interpreter::RESIZE_STATUS, &status) || status != 0) return mismatch("RESIZE_STATUS");
+  if (!interpreter->getSessionInfo(session, MNN::Interpreter::RESIZE_STATUS, &status) || status != 0)
+    return mismatch("RESIZE_STATUS");
   int operators = 0;
-  const MNN::TensorCallBackWithInfo before = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return true; };
+  const MNN::TensorCallBackWithInfo before = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+    return true;
+  };
   const MNN::TensorCallBackWithInfo after = [&](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo* info) {
     operators += info->type().empty() ? 0 : 1;
     return true;
   };
-  if (interpreter->runSessionWithCallBackInfo(session, before, after) != MNN::NO_ERROR) return mismatch("runSessionWithCallBackInfo");
+  if (interpreter->runSessionWithCallBackInfo(session, before, after) != MNN::NO_ERROR)
+    return mismatch("runSessionWithCallBackInfo");
   // The path was read: one operator, not two.
   if (operators != 1) return mismatch("ScheduleConfig.path");
   const float* result = reinterpret_cast<const float*>(minus->second->buffer().host);
-  if (!result || result[0] != -1.5f || result[1] != 2.0f || result[2] != -0.46875f) return mismatch("a session's tensors");
+  if (!result || result[0] != -1.5f || result[1] != 2.0f || result[2] != -0.46875f)
+    return mismatch("a session's tensors");
   return {};
 }
 
@@ -150,7 +160,8 @@ Status check_engine() noexcept try {
   const LogCapture log;
   int major = 0, minor = 0;
   if (std::sscanf(engine_version(), "%d.%d", &major, &minor) != 2 || major != 3)
-    return Status::error(Code::engine_version, "MNN %.20s is outside the supported range; install MNN>=3.0.0,<4", engine_version());
+    return Status::error(Code::engine_version, "MNN %.20s is outside the supported range; install MNN>=3.0.0,<4",
+                         engine_version());
   const Status status = probe_tensor();
   return status.ok() ? probe_session() : status;
 } catch (const std::bad_alloc&) {

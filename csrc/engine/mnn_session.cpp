@@ -7,8 +7,8 @@
 #include <new>
 #include <utility>
 
-#include "engine/branches.hpp"
 #include "core/heap.hpp"
+#include "engine/branches.hpp"
 #include "engine/log_capture.hpp"
 #include "engine/mnn_status.hpp"
 #include "engine/suggest.hpp"
@@ -20,7 +20,8 @@ namespace mnnlite {
 namespace {
 
 int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 std::vector<std::string> names_of(const std::map<std::string, MNN::Tensor*>& tensors) {
@@ -74,8 +75,10 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   if (!session->session_) {
     if (!options.outputs.empty()) MNNLITE_TRY(session->check_names(options.outputs));
     const bool content = std::strstr(log.text(), "use module api") != nullptr;
-    return Status::error(Code::unsupported_model, content ? "the network computes shapes from the content of its input, which the engine's "
-                         "sessions do not support; export it with fixed shapes%s" : "the engine could not create a session for the network%s",
+    return Status::error(Code::unsupported_model,
+                         content ? "the network computes shapes from the content of its input, which the engine's "
+                                   "sessions do not support; export it with fixed shapes%s"
+                                 : "the engine could not create a session for the network%s",
                          content ? "" : EngineMessage(log).text());
   }
   MNNLITE_TRY(session->find_tensors(options.outputs));
@@ -166,12 +169,14 @@ Status MnnSession::set_images(const std::vector<ImageHint>& images) {
     if (!image.input.empty()) {
       MNNLITE_TRY(find_input(image.input, &input));
     } else if (inputs_.size() > 1) {
-      return Status::error(Code::argument, "the network has %zu inputs; say which one takes the image: image={\"%.60s\": ...}", inputs_.size(),
-                           input->name.c_str());
+      return Status::error(Code::argument,
+                           "the network has %zu inputs; say which one takes the image: image={\"%.60s\": ...}",
+                           inputs_.size(), input->name.c_str());
     }
     const halide_buffer_t& buffer = input->tensor->buffer();
     if (buffer.dimensions != 4) continue;  // the image plan says what it needs
-    const bool nhwc = image.layout == Layout::plain ? input->tensor->getDimensionType() == MNN::Tensor::TENSORFLOW : image.layout == Layout::nhwc;
+    const bool nhwc = image.layout == Layout::plain ? input->tensor->getDimensionType() == MNN::Tensor::TENSORFLOW
+                                                    : image.layout == Layout::nhwc;
     const int32_t wanted[4] = {image.batch, nhwc ? image.height : image.channels, nhwc ? image.width : image.height,
                                nhwc ? image.channels : image.width};
     std::vector<int> dims;
@@ -187,21 +192,23 @@ Status MnnSession::set_shapes(const std::vector<InputShape>& shapes) {
     Input* found = nullptr;
     MNNLITE_TRY(find_input(shape.name, &found));
     if (shape.dims.empty() || shape.dims.size() > MNNLITE_MAX_RANK)
-      return Status::error(Code::argument, "the shape of input \"%.60s\" has %zu axes; 1 to %d are possible", shape.name.c_str(),
-                           shape.dims.size(), MNNLITE_MAX_RANK);
+      return Status::error(Code::argument, "the shape of input \"%.60s\" has %zu axes; 1 to %d are possible",
+                           shape.name.c_str(), shape.dims.size(), MNNLITE_MAX_RANK);
     int64_t elements = 1;
     for (int32_t extent : shape.dims) {
       if (extent < 1)
-        return Status::error(Code::argument, "the shape of input \"%.60s\" has an axis of %d; every axis must be at least 1",
+        return Status::error(Code::argument,
+                             "the shape of input \"%.60s\" has an axis of %d; every axis must be at least 1",
                              shape.name.c_str(), extent);
       elements *= extent;
       if (elements > (int64_t{1} << 28))
-        return Status::error(Code::argument, "the shape of input \"%.60s\" has more than 2^28 elements", shape.name.c_str());
+        return Status::error(Code::argument, "the shape of input \"%.60s\" has more than 2^28 elements",
+                             shape.name.c_str());
     }
     const int rank = found->tensor->buffer().dimensions;
     if (rank > 0 && static_cast<int>(shape.dims.size()) != rank)
-      return Status::error(Code::argument, "the shape of input \"%.60s\" has %zu axes; the network's has %d", shape.name.c_str(),
-                           shape.dims.size(), rank);
+      return Status::error(Code::argument, "the shape of input \"%.60s\" has %zu axes; the network's has %d",
+                           shape.name.c_str(), shape.dims.size(), rank);
     net_.interpreter().resizeTensor(found->tensor, shape.dims);
   }
   return {};
@@ -209,7 +216,8 @@ Status MnnSession::set_shapes(const std::vector<InputShape>& shapes) {
 
 Status MnnSession::check_shapes() const {
   std::vector<NamedShape> shapes;
-  for (const Input& input : inputs_) shapes.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
+  for (const Input& input : inputs_)
+    shapes.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
   return verify_shapes(net_.interpreter().getModelBuffer().first, shapes, branch_);
 }
 
@@ -228,7 +236,8 @@ Status MnnSession::prepare() {
     // Failed operators say so; memory that was not to be had leaves the plan undone without a word.
     const bool silent = *EngineMessage(log).text() == 0;
     if (silent || std::strstr(log.text(), "lloc"))
-      return Status::error(Code::out_of_memory, "the engine got no memory for the network's tensors%s", EngineMessage(log).text());
+      return Status::error(Code::out_of_memory, "the engine got no memory for the network's tensors%s",
+                           EngineMessage(log).text());
     return Status::error(Code::unsupported_model, "the engine cannot execute the network%s", EngineMessage(log).text());
   }
   const size_t with_dynamic = engine_bytes();
@@ -247,12 +256,17 @@ Status MnnSession::prepare() {
   interpreter.getSessionInfo(session_, MNN::Interpreter::FLOPS, &mflops_);
   int backends[8] = {};
   interpreter.getSessionInfo(session_, MNN::Interpreter::BACKENDS, backends);
-  std::snprintf(backend_, sizeof backend_, "%s", backends[0] == MNN_FORWARD_CPU || backends[0] == MNN_FORWARD_CPU_EXTENSION ? "cpu"
-                : backends[0] == MNN_FORWARD_OPENCL ? "opencl" : backends[0] == MNN_FORWARD_OPENGL ? "opengl"
-                : backends[0] == MNN_FORWARD_VULKAN ? "vulkan" : "other");
+  std::snprintf(backend_, sizeof backend_, "%s",
+                backends[0] == MNN_FORWARD_CPU || backends[0] == MNN_FORWARD_CPU_EXTENSION ? "cpu"
+                : backends[0] == MNN_FORWARD_OPENCL                                        ? "opencl"
+                : backends[0] == MNN_FORWARD_OPENGL                                        ? "opengl"
+                : backends[0] == MNN_FORWARD_VULKAN                                        ? "vulkan"
+                                                                                           : "other");
   const bool asked_cpu = arena_->options().backend == BackendKind::cpu;
   if (!asked_cpu && std::strcmp(backend_, "cpu") == 0)
-    return Status::error(Code::backend_unavailable, "the engine put the network on the CPU although another backend was asked for; use backend=\"cpu\"");
+    return Status::error(
+        Code::backend_unavailable,
+        "the engine put the network on the CPU although another backend was asked for; use backend=\"cpu\"");
   return {};
 }
 
@@ -262,14 +276,17 @@ Status MnnSession::describe_input(Input& input) {
     if (input.view.dims[axis] < 1) {
       char shape[80];
       shape_text(input.view, shape, sizeof shape);
-      return Status::error(Code::argument, "input \"%.60s\" has no fixed shape (%s); say it with shapes={\"%.60s\": (...)}, on the command line with --shape %.60s=1x3x224x224",
+      return Status::error(Code::argument,
+                           "input \"%.60s\" has no fixed shape (%s); say it with shapes={\"%.60s\": (...)}, on the "
+                           "command line with --shape %.60s=1x3x224x224",
                            input.name.c_str(), shape, input.name.c_str(), input.name.c_str());
     }
   input.plain = input.view;
   if (is_packed(*input.tensor)) input.view.layout = MNNLITE_NC4HW4;
   const size_t bytes = stored_bytes(input.view);
   const bool fresh = bytes > input.memory.size() || input.memory.data() == nullptr;
-  if (!input.memory.reserve(bytes)) return Status::error(Code::out_of_memory, "no memory for input \"%.60s\" (%zu bytes)", input.name.c_str(), bytes);
+  if (!input.memory.reserve(bytes))
+    return Status::error(Code::out_of_memory, "no memory for input \"%.60s\" (%zu bytes)", input.name.c_str(), bytes);
   if (fresh) std::memset(input.memory.data(), 0, input.memory.size());
   input.view.data = input.memory.data();
   input.tensor->buffer().host = static_cast<uint8_t*>(input.view.data);
@@ -293,7 +310,9 @@ Status MnnSession::describe_output(Output& output) {
   MNNLITE_TRY(describe_tensor(*output.tensor, output.name.c_str(), output.view));
   for (int axis = 0; axis < output.view.rank; ++axis)
     if (output.view.dims[axis] < 0)
-      return Status::error(Code::unsupported_model, "output \"%.60s\" has no fixed shape: it depends on the content of the input", output.name.c_str());
+      return Status::error(Code::unsupported_model,
+                           "output \"%.60s\" has no fixed shape: it depends on the content of the input",
+                           output.name.c_str());
   const bool packed = is_packed(*output.tensor);
   uint8_t* const host = output.tensor->buffer().host;
   const MNN::Tensor::DimensionType order = output.tensor->getDimensionType();
@@ -308,7 +327,8 @@ Status MnnSession::describe_output(Output& output) {
     if (mapped) output.tensor->unmap(MNN::Tensor::MAP_TENSOR_READ, order, mapped);
   }
   // The engine converts into memory of ours, in plain order.
-  const MNN::Tensor::DimensionType plain = order == MNN::Tensor::TENSORFLOW ? MNN::Tensor::TENSORFLOW : MNN::Tensor::CAFFE;
+  const MNN::Tensor::DimensionType plain =
+      order == MNN::Tensor::TENSORFLOW ? MNN::Tensor::TENSORFLOW : MNN::Tensor::CAFFE;
   output.host.reset(MNN::Tensor::create(output.tensor->shape(), output.tensor->buffer().type, nullptr, plain));
   if (!output.host || !output.host->buffer().host)
     return Status::error(Code::out_of_memory, "no memory for output \"%.60s\"", output.name.c_str());
@@ -354,7 +374,8 @@ Status MnnSession::stage_input(int index) noexcept {
   if (input_is_direct(index) || input.plain.data) return {};
   const size_t bytes = stored_bytes(input.plain);
   if (!input.staging.reserve(bytes))
-    return Status::error(Code::out_of_memory, "no memory to stage input \"%.60s\" (%zu bytes)", input.name.c_str(), bytes);
+    return Status::error(Code::out_of_memory, "no memory to stage input \"%.60s\" (%zu bytes)", input.name.c_str(),
+                         bytes);
   std::memset(input.staging.data(), 0, bytes);
   input.plain.data = input.staging.data();
   need_.input_bytes += bytes;
@@ -394,7 +415,8 @@ Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
   arena_->destroy_deferred();
   for (Input& input : inputs_) {
     if (!input.staging.data()) continue;
-    size_of(dtype_of(input.view)) == 4 ? pack_channels<uint32_t>(input.plain, input.view) : pack_channels<uint8_t>(input.plain, input.view);
+    size_of(dtype_of(input.view)) == 4 ? pack_channels<uint32_t>(input.plain, input.view)
+                                       : pack_channels<uint8_t>(input.plain, input.view);
   }
   const OutputMask all = outputs_.size() >= kOutputBits ? kAllOutputs : (OutputMask{1} << outputs_.size()) - 1;
   const bool partial = (wanted & all) != all;
@@ -417,7 +439,8 @@ Status MnnSession::run(OutputMask wanted, Trace* trace) noexcept try {
     Output& each = outputs_[output];
     if (!each.host || !wants(wanted, output)) continue;
     if (!each.tensor->copyToHostTensor(each.host.get()))
-      return Status::error(Code::engine, "the engine could not convert output \"%.60s\"%s", each.name.c_str(), EngineMessage(log).text());
+      return Status::error(Code::engine, "the engine could not convert output \"%.60s\"%s", each.name.c_str(),
+                           EngineMessage(log).text());
   }
   return {};
 } catch (const std::bad_alloc&) {
@@ -448,7 +471,9 @@ MNN::ErrorCode MnnSession::execute(bool partial, Trace* trace) {
     const size_t op = position.next++;
     return op >= position.selected.size() || position.selected[op] != 0;
   };
-  const MNN::TensorCallBackWithInfo after = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return true; };
+  const MNN::TensorCallBackWithInfo after = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+    return true;
+  };
   return net_.interpreter().runSessionWithCallBackInfo(session_, before, after);
 }
 
@@ -458,7 +483,8 @@ Status MnnSession::find_branches() {
   bool failed = false;
   std::vector<const void*> inputs;
   std::vector<BranchMap::Shape> input_shapes;
-  const auto look = [](const std::vector<MNN::Tensor*>& tensors, std::vector<const void*>& pointers, std::vector<BranchMap::Shape>& shapes) {
+  const auto look = [](const std::vector<MNN::Tensor*>& tensors, std::vector<const void*>& pointers,
+                       std::vector<BranchMap::Shape>& shapes) {
     pointers.assign(tensors.begin(), tensors.end());
     shapes.clear();
     for (const MNN::Tensor* tensor : tensors) {
@@ -509,7 +535,9 @@ Status MnnSession::operators(std::vector<Operator>& result) noexcept {
   if (lost_) return lost();
   const LogCapture log;
   bool failed = false;
-  const MNN::TensorCallBackWithInfo before = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) { return false; };
+  const MNN::TensorCallBackWithInfo before = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+    return false;
+  };
   const MNN::TensorCallBackWithInfo after = [&](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo* info) {
     try {
       result.push_back({info->name(), info->type(), info->flops()});
@@ -540,8 +568,10 @@ SessionNeed MnnSession::need() const noexcept { return need_; }
 
 Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   if (net_.released())
-    return Status::error(Code::state, "the model buffer was released, so the network cannot be resized; load it with resizable=True, "
-                         "or with shapes={...} at once");
+    return Status::error(
+        Code::state,
+        "the model buffer was released, so the network cannot be resized; load it with resizable=True, "
+        "or with shapes={...} at once");
   if (lost_) return lost();
   const LogCapture log;
   const InEngine inside;
@@ -549,7 +579,8 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   arena_->destroy_deferred();
   arena_->shrink();
   std::vector<InputShape> before;
-  for (const Input& input : inputs_) before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
+  for (const Input& input : inputs_)
+    before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
   const bool filed = arena_->options().weights == Weights::mapped;
   const WeightBlocks::Collect collect(filed ? &weights_ : nullptr);
   ++generation_;

@@ -30,10 +30,10 @@ struct ImageHint {
 };
 
 struct SessionOptions {
-  std::vector<std::string> outputs;  // only the branch that leads to these; empty: all
-  std::vector<InputShape> shapes;    // inputs to resize before memory is planned
-  std::vector<ImageHint> images;    // applied after shapes
-  bool keep_model_buffer = false;    // so that resize() works
+  std::vector<std::string> outputs;           // only the branch that leads to these; empty: all
+  std::vector<InputShape> shapes;             // inputs to resize before memory is planned
+  std::vector<ImageHint> images;              // applied after shapes
+  bool keep_model_buffer = false;             // so that resize() works
   std::function<void(const char*)> on_stage;  // called after each stage of loading, to measure; must not throw
 };
 
@@ -87,8 +87,8 @@ class MnnSession final : public Session {
   struct Input {
     std::string name;
     MNN::Tensor* tensor;
-    TensorView view;        // the network's own memory and layout
-    TensorView plain;       // staging for packed layouts
+    TensorView view;   // the network's own memory and layout
+    TensorView plain;  // staging for packed layouts
     Block memory, staging;
   };
   struct DestroyTensor {
@@ -98,7 +98,8 @@ class MnnSession final : public Session {
     std::string name;
     MNN::Tensor* tensor;
     TensorView view;
-    std::unique_ptr<MNN::Tensor, DestroyTensor> host;  // what the engine converts into, where its own memory is not plain
+    std::unique_ptr<MNN::Tensor, DestroyTensor>
+        host;  // what the engine converts into, where its own memory is not plain
   };
 
   MnnSession(Net net, std::shared_ptr<Arena> arena) : net_(std::move(net)), arena_(std::move(arena)) {}
@@ -130,7 +131,7 @@ class MnnSession final : public Session {
   WeightBlocks weights_;
   size_t counted_static_ = 0;  // of arena_->static_bytes()
   uint32_t generation_ = 0;
-  bool lost_ = false;          // neither resized nor taken back: there is nothing that could run
+  bool lost_ = false;  // neither resized nor taken back: there is nothing that could run
   float mflops_ = 0;
   char backend_[16] = "cpu";
   std::vector<std::vector<uint8_t>> branches_;  // per output: which operators run

@@ -17,8 +17,9 @@ inline Status mnn_status(MNN::ErrorCode code, const char* what, const LogCapture
       break;
     case MNN::NOT_SUPPORT:
     case MNN::NO_EXECUTION:
-      status = Status::error(Code::unsupported_model, "the engine cannot %s: an operator has no implementation (MNN code %d)%s",
-                             what, static_cast<int>(code), EngineMessage(log).text());
+      status = Status::error(Code::unsupported_model,
+                             "the engine cannot %s: an operator has no implementation (MNN code %d)%s", what,
+                             static_cast<int>(code), EngineMessage(log).text());
       break;
     default:
       status = Status::error(Code::engine, "the engine failed to %s (MNN code %d)%s", what, static_cast<int>(code),

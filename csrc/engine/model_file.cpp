@@ -19,11 +19,12 @@ Status open_regular(const char* path, const char* what, int& descriptor, int64_t
   descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
     const int error = errno;
-    return Status::error(error == ENOENT || error == ENOTDIR ? Code::model_not_found : Code::model, "cannot open the %s %s: %s", what, path,
-                         std::strerror(error));
+    return Status::error(error == ENOENT || error == ENOTDIR ? Code::model_not_found : Code::model,
+                         "cannot open the %s %s: %s", what, path, std::strerror(error));
   }
   struct stat facts{};
-  if (::fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) return Status::error(Code::model, "%s is not a regular file", path);
+  if (::fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode))
+    return Status::error(Code::model, "%s is not a regular file", path);
   size = facts.st_size;
   return {};
 }
@@ -53,15 +54,19 @@ Status ModelFile::read(const char* path, ModelFile& result) noexcept {
   };
   if (!status.ok()) return leave(status);
   if (size == 0) return leave(Status::error(Code::model_format, "the model file %s is empty", path));
-  if (size > INT_MAX) return leave(Status::error(Code::model_format, "the model file %s has %lld bytes; the engine takes at most %d", path,
-                                                 static_cast<long long>(size), INT_MAX));
+  if (size > INT_MAX)
+    return leave(Status::error(Code::model_format, "the model file %s has %lld bytes; the engine takes at most %d",
+                               path, static_cast<long long>(size), INT_MAX));
   ModelFile file;
   file.size_ = static_cast<size_t>(size);
-  if (!file.content_.reserve(file.size_)) return leave(Status::error(Code::out_of_memory, "no memory for the model file %s (%zu bytes)", path, file.size_));
+  if (!file.content_.reserve(file.size_))
+    return leave(Status::error(Code::out_of_memory, "no memory for the model file %s (%zu bytes)", path, file.size_));
   size_t got = 0;
   status = read_all(descriptor, static_cast<char*>(file.content_.data()), file.size_, 0, got);
   if (!status.ok()) return leave(Status::error(Code::model, "the model file %s: %.100s", path, status.text));
-  if (got != file.size_) return leave(Status::error(Code::model_format, "the model file %s changed while it was read: %zu bytes of %zu", path, got, file.size_));
+  if (got != file.size_)
+    return leave(Status::error(Code::model_format, "the model file %s changed while it was read: %zu bytes of %zu",
+                               path, got, file.size_));
   result = std::move(file);
   return leave({});
 }
@@ -96,7 +101,9 @@ Status WeightsFile::check_written(int64_t bytes) const noexcept {
     for (size_t i = 0; i < got; ++i)
       if (part[i] != 0) return {};
   }
-  return Status::error(Code::model_format, "the file with the model's weights holds nothing but zeros: it was never written; copy it again");
+  return Status::error(
+      Code::model_format,
+      "the file with the model's weights holds nothing but zeros: it was never written; copy it again");
 }
 
 }  // namespace mnnlite

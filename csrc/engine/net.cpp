@@ -26,8 +26,10 @@ int32_t last_operator_type() {
 
 }  // namespace
 
-Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std::vector<std::string>& outputs, Net& result) noexcept try {
-  if (size > INT_MAX) return Status::error(Code::model_format, "a model of %zu bytes; the engine takes at most %d", size, INT_MAX);
+Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std::vector<std::string>& outputs,
+                 Net& result) noexcept try {
+  if (size > INT_MAX)
+    return Status::error(Code::model_format, "a model of %zu bytes; the engine takes at most %d", size, INT_MAX);
   const char* head = static_cast<const char*>(bytes);
   if (size > 8 && std::memcmp(head + 4, "TFL3", 4) == 0)
     return Status::error(Code::model_format, "a TFLite model, not an MNN one: convert it with \"mnnlite convert\"");
@@ -40,7 +42,8 @@ Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std:
   if (facts.external_bytes > 0) {
     MNNLITE_TRY(weights.check_written(facts.external_bytes));
     if (::access(weights.descriptor_path(), R_OK) != 0)
-      return Status::error(Code::model, "the file of external weights cannot be opened as %s; is /proc there?", weights.descriptor_path());
+      return Status::error(Code::model, "the file of external weights cannot be opened as %s; is /proc there?",
+                           weights.descriptor_path());
   }
 
   const LogCapture log;
@@ -49,7 +52,8 @@ Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std:
   if (!net.interpreter_ && std::strstr(log.text(), "Memory not enough"))
     return Status::error(Code::out_of_memory, "no memory for a model of %zu bytes", size);
   if (!net.interpreter_)
-    return Status::error(Code::model_format, "not an MNN model, or a damaged one (%zu bytes)%s", size, EngineMessage(log).text());
+    return Status::error(Code::model_format, "not an MNN model, or a damaged one (%zu bytes)%s", size,
+                         EngineMessage(log).text());
   net.file_bytes_ = net.buffer_bytes_ = size;
   std::snprintf(net.version_, sizeof net.version_, "%s", net.interpreter_->getModelVersion());
   if (facts.external_bytes > 0) {

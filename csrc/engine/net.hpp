@@ -22,7 +22,8 @@ class Net {
   // Verifies the model, then has the engine copy it. `weights` is the open file with the weights, or one that is not
   // open; the net keeps it until the buffer is released.
   // `outputs`: only the branch that leads to these is going to be run; empty: all.
-  static Status open(const void* bytes, size_t size, WeightsFile weights, const std::vector<std::string>& outputs, Net& result) noexcept;
+  static Status open(const void* bytes, size_t size, WeightsFile weights, const std::vector<std::string>& outputs,
+                     Net& result) noexcept;
 
   MNN::Interpreter& interpreter() const noexcept { return *interpreter_; }
   size_t buffer_bytes() const noexcept { return buffer_bytes_; }  // 0 once released

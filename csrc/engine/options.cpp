@@ -19,7 +19,8 @@ constexpr Word word(const char* text, Weights value) { return {text, static_cast
 constexpr Word kBackends[] = {word("cpu", BackendKind::cpu), word("opencl", BackendKind::opencl),
                               word("opengl", BackendKind::opengl), word("vulkan", BackendKind::vulkan)};
 constexpr Word kLevels[] = {word("normal", Level::normal), word("high", Level::high), word("low", Level::low)};
-constexpr Word kTiles[] = {word("large", Winograd::large), word("small", Winograd::small), word("none", Winograd::none)};
+constexpr Word kTiles[] = {word("large", Winograd::large), word("small", Winograd::small),
+                           word("none", Winograd::none)};
 constexpr Word kWeights[] = {word("heap", Weights::heap), word("mapped", Weights::mapped)};
 
 struct Option {
@@ -40,9 +41,9 @@ constexpr Option option(const char* name, const Word (&words)[n]) {
 }
 
 constexpr Option kOptions[] = {
-    option<&ArenaOptions::backend>("backend", kBackends),    option<&ArenaOptions::precision>("precision", kLevels),
-    option<&ArenaOptions::memory>("memory_mode", kLevels),   option<&ArenaOptions::power>("power", kLevels),
-    option<&ArenaOptions::winograd>("winograd", kTiles),     option<&ArenaOptions::weights>("weights", kWeights),
+    option<&ArenaOptions::backend>("backend", kBackends),  option<&ArenaOptions::precision>("precision", kLevels),
+    option<&ArenaOptions::memory>("memory_mode", kLevels), option<&ArenaOptions::power>("power", kLevels),
+    option<&ArenaOptions::winograd>("winograd", kTiles),   option<&ArenaOptions::weights>("weights", kWeights),
 };
 
 const Option* find(const char* name) {

@@ -17,7 +17,9 @@ using OutputMask = uint64_t;
 constexpr OutputMask kAllOutputs = ~OutputMask{0};
 constexpr size_t kOutputBits = 64;
 
-constexpr OutputMask mask_of(size_t output) noexcept { return output < kOutputBits ? OutputMask{1} << output : kAllOutputs; }
+constexpr OutputMask mask_of(size_t output) noexcept {
+  return output < kOutputBits ? OutputMask{1} << output : kAllOutputs;
+}
 constexpr bool wants(OutputMask mask, size_t output) noexcept {
   return output < kOutputBits ? (mask >> output & 1) != 0 : mask == kAllOutputs;
 }

@@ -39,8 +39,8 @@ Status unknown_name(const char* kind, const char* name, const std::vector<std::s
     list += (list.empty() ? "\"" : ", \"") + candidate + "\"";
   }
   if (closest && known.size() > 1)
-    return Status::error(Code::tensor_not_found, "no %s \"%.60s\"; did you mean \"%.60s\"? The model has %.120s", kind, name,
-                         closest->c_str(), list.c_str());
+    return Status::error(Code::tensor_not_found, "no %s \"%.60s\"; did you mean \"%.60s\"? The model has %.120s", kind,
+                         name, closest->c_str(), list.c_str());
   return Status::error(Code::tensor_not_found, "no %s \"%.60s\"; the model has %.120s", kind, name, list.c_str());
 }
 

@@ -34,10 +34,13 @@ Status describe_tensor(const MNN::Tensor& tensor, const char* name, TensorView& 
   view.name = name;
   DType dtype;
   if (!dtype_of_engine(buffer.type, dtype))
-    return Status::error(Code::unsupported_model, "tensor \"%s\" has a type of code %d with %d bits; only float32, float16, int32, "
-                         "uint8 and int8 are read", name, static_cast<int>(buffer.type.code), buffer.type.bits);
+    return Status::error(Code::unsupported_model,
+                         "tensor \"%s\" has a type of code %d with %d bits; only float32, float16, int32, "
+                         "uint8 and int8 are read",
+                         name, static_cast<int>(buffer.type.code), buffer.type.bits);
   if (buffer.dimensions > MNNLITE_MAX_RANK)
-    return Status::error(Code::unsupported_model, "tensor \"%s\" has rank %d; at most %d is read", name, buffer.dimensions, MNNLITE_MAX_RANK);
+    return Status::error(Code::unsupported_model, "tensor \"%s\" has rank %d; at most %d is read", name,
+                         buffer.dimensions, MNNLITE_MAX_RANK);
   view.dtype = static_cast<int32_t>(dtype);
   view.rank = buffer.dimensions;
   for (int axis = 0; axis < buffer.dimensions; ++axis) view.dims[axis] = buffer.dim[axis].extent;

@@ -13,9 +13,9 @@
 namespace mnnlite {
 
 struct TracedTensor {
-  int32_t id = -1;       // equal within a trace for the same tensor of the engine
-  TensorView view;       // plain order; data is null where no values were asked for or none can be read
-  Block values;          // owns view.data
+  int32_t id = -1;  // equal within a trace for the same tensor of the engine
+  TensorView view;  // plain order; data is null where no values were asked for or none can be read
+  Block values;     // owns view.data
 };
 
 struct TracedOperator {
@@ -24,7 +24,7 @@ struct TracedOperator {
   int64_t start_ns = 0, stop_ns = 0;  // steady clock; equal where the operator was left out
   int32_t backend = -1;               // index into Trace::backends of where the first output lies
   bool executed = false;
-  std::vector<TracedTensor> inputs;   // never with values
+  std::vector<TracedTensor> inputs;  // never with values
   std::vector<TracedTensor> outputs;
 };
 

@@ -12,7 +12,8 @@ namespace mnnlite {
 namespace {
 
 int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 struct DestroyTensor {
@@ -44,7 +45,8 @@ bool write_values(MNN::Tensor& tensor, const TensorView& view, const std::vector
   switch (dtype_of(view)) {
     case DType::f32: std::memcpy(block.data(), values.data(), values.size() * sizeof(float)); break;
     case DType::i32:
-      for (size_t i = 0; i < values.size(); ++i) static_cast<int32_t*>(block.data())[i] = static_cast<int32_t>(values[i]);
+      for (size_t i = 0; i < values.size(); ++i)
+        static_cast<int32_t*>(block.data())[i] = static_cast<int32_t>(values[i]);
       break;
     default: return false;  // the scale of 8-bit values is nowhere to be had
   }
@@ -54,7 +56,8 @@ bool write_values(MNN::Tensor& tensor, const TensorView& view, const std::vector
 
 }  // namespace
 
-Tracer::Tracer(const MNN::Interpreter& interpreter, const MNN::Session* session, const std::vector<uint8_t>* selected, Trace& trace)
+Tracer::Tracer(const MNN::Interpreter& interpreter, const MNN::Session* session, const std::vector<uint8_t>* selected,
+               Trace& trace)
     : interpreter_(interpreter), session_(session), selected_(selected), trace_(trace) {
   trace_.operators.clear();
   trace_.backends.clear();
@@ -101,11 +104,14 @@ void Tracer::name_backends() {
   for (const TracedOperator& op : trace_.operators)
     if (op.backend >= 0) ++count[static_cast<size_t>(op.backend)];
   const size_t main = static_cast<size_t>(std::max_element(count.begin(), count.end()) - count.begin());
-  const char* gpu = kinds[0] == MNN_FORWARD_OPENCL ? "opencl" : kinds[0] == MNN_FORWARD_OPENGL ? "opengl"
-                    : kinds[0] == MNN_FORWARD_VULKAN ? "vulkan" : nullptr;
+  const char* gpu = kinds[0] == MNN_FORWARD_OPENCL   ? "opencl"
+                    : kinds[0] == MNN_FORWARD_OPENGL ? "opengl"
+                    : kinds[0] == MNN_FORWARD_VULKAN ? "vulkan"
+                                                     : nullptr;
   for (size_t i = 0; i < count.size(); ++i)
     trace_.backends.emplace_back(gpu ? (in_host_memory_[i] ? "cpu" : gpu)
-                                 : kinds[0] == MNN_FORWARD_CPU_EXTENSION && i == main ? "cpu-ext" : "cpu");
+                                 : kinds[0] == MNN_FORWARD_CPU_EXTENSION && i == main ? "cpu-ext"
+                                                                                      : "cpu");
 }
 
 bool Tracer::before(const Tensors& inputs, const MNN::OperatorInfo& info) {
@@ -130,12 +136,15 @@ void Tracer::after(const Tensors& outputs) {
   if (!outputs.empty()) op.backend = backend_of(*outputs[0]);
   for (MNN::Tensor* tensor : outputs) {
     TracedTensor traced = describe(*tensor);
-    if (op.executed && traced.view.rank >= 0 && wants_values(index) && !read_values(*tensor, traced)) throw std::bad_alloc();
+    if (op.executed && traced.view.rank >= 0 && wants_values(index) && !read_values(*tensor, traced))
+      throw std::bad_alloc();
     op.outputs.push_back(std::move(traced));
   }
-  for (; next_replacement_ < trace_.replacements.size() && trace_.replacements[next_replacement_].op <= index; ++next_replacement_) {
+  for (; next_replacement_ < trace_.replacements.size() && trace_.replacements[next_replacement_].op <= index;
+       ++next_replacement_) {
     const Replacement& each = trace_.replacements[next_replacement_];
-    const bool written = each.op == index && op.executed && each.output < outputs.size() && op.outputs[each.output].view.rank >= 0 &&
+    const bool written = each.op == index && op.executed && each.output < outputs.size() &&
+                         op.outputs[each.output].view.rank >= 0 &&
                          write_values(*outputs[each.output], op.outputs[each.output].view, each.values);
     trace_.unfitting += !written;
   }

@@ -13,7 +13,8 @@ namespace mnnlite {
 class Tracer {
  public:
   // `selected`: operators to execute, null for all.
-  Tracer(const MNN::Interpreter& interpreter, const MNN::Session* session, const std::vector<uint8_t>* selected, Trace& trace);
+  Tracer(const MNN::Interpreter& interpreter, const MNN::Session* session, const std::vector<uint8_t>* selected,
+         Trace& trace);
 
   MNN::ErrorCode run();
   bool out_of_memory() const noexcept { return failed_; }

@@ -9,7 +9,12 @@
 namespace mnnlite {
 namespace {
 
-enum { biz_code, describes, extra_info, operators, output_names, forward_type, source_type, tensor_names, tensor_number, usage };
+// clang-format off: a table's fields, as the format numbers them
+enum {
+  biz_code, describes, extra_info, operators, output_names, forward_type, source_type, tensor_names, tensor_number,
+  usage
+};
+// clang-format on
 enum { op_inputs, op_attribute_type, op_attribute, op_name, op_outputs, op_type, op_format, op_external };
 
 constexpr int32_t kMostTensors = 1 << 22;
@@ -18,12 +23,17 @@ constexpr int32_t kMostTensors = 1 << 22;
 bool is_utf8(const std::string& text) {
   for (size_t i = 0; i < text.size();) {
     const uint8_t lead = static_cast<uint8_t>(text[i]);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    const size_t length = lead < 0x80                   ? 1
+                          : lead >= 0xc2 && lead < 0xe0 ? 2
+                          : lead >= 0xe0 && lead < 0xf0 ? 3
+                          : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                        : 0;
     if (length == 0 || length > text.size() - i) return false;
     for (size_t next = 1; next < length; ++next)
       if ((static_cast<uint8_t>(text[i + next]) & 0xc0) != 0x80) return false;
     const uint8_t second = length > 1 ? static_cast<uint8_t>(text[i + 1]) : 0x80;
-    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f))
+    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
+        (lead == 0xf4 && second > 0x8f))
       return false;
     i += length;
   }
@@ -32,7 +42,8 @@ bool is_utf8(const std::string& text) {
 
 // Operators whose outputs are as long as the values of their inputs make them.
 bool shapes_depend_on_content(int32_t type) {
-  return type == kNonMaxSuppression || type == kNonMaxSuppressionV2 || type == kWhere || type == kUnique || type == kSetDiff1D;
+  return type == kNonMaxSuppression || type == kNonMaxSuppressionV2 || type == kWhere || type == kUnique ||
+         type == kSetDiff1D;
 }
 
 // Operators that make of a tensor's shape what does not depend on its values.
@@ -40,7 +51,9 @@ bool reads_shapes_only(int32_t type) { return type == kShape || type == kRank ||
 
 class Network {
  public:
-  Network(const Record& net, const VerifyOptions& options) : net_(net), options_(options) { external_.available = options.external_bytes; }
+  Network(const Record& net, const VerifyOptions& options) : net_(net), options_(options) {
+    external_.available = options.external_bytes;
+  }
 
   Status check(VerifiedModel& result) {
     if (!net_.has(operators) || net_.records(operators) == 0) return broken("it has no operators");
@@ -55,10 +68,13 @@ class Network {
     const uint32_t count = net_.records(operators);
     for (uint32_t index = 0; index < count; ++index) MNNLITE_TRY(check_operator(index));
     if (external_.missing)
-      return Status::error(Code::model_format, "the model's weights are in a file of their own, which is not there; it lies beside the model as "
-                           "<model>.weight, or say external=");
+      return Status::error(
+          Code::model_format,
+          "the model's weights are in a file of their own, which is not there; it lies beside the model as "
+          "<model>.weight, or say external=");
     if (external_.beyond)
-      return Status::error(Code::model_format, "the file with the model's weights is cut: %lld bytes, and the model reads up to %lld",
+      return Status::error(Code::model_format,
+                           "the file with the model's weights is cut: %lld bytes, and the model reads up to %lld",
                            static_cast<long long>(options_.external_bytes), static_cast<long long>(external_.used));
     MNNLITE_TRY(check_content());
     result.operators = count;
@@ -72,8 +88,8 @@ class Network {
 
   Status fault(uint32_t index, const Record& op, Fault what) const {
     char type[32];
-    return Status::error(Code::model_format, "a damaged MNN model: operator %u \"%s\" (%s): %s", index, printable(op.text(op_name)).c_str(),
-                         operator_name(op.number(op_type), type), what);
+    return Status::error(Code::model_format, "a damaged MNN model: operator %u \"%s\" (%s): %s", index,
+                         printable(op.text(op_name)).c_str(), operator_name(op.number(op_type), type), what);
   }
 
   Status check_describes() {
@@ -84,9 +100,11 @@ class Network {
       enum { from, to, size, origin };
       const Record each = net_.record(describes, i);
       const int32_t tensor = each.number(index);
-      if (tensor < 0 || static_cast<uint32_t>(tensor) >= tensors_) return broken("it describes a tensor that is not there");
+      if (tensor < 0 || static_cast<uint32_t>(tensor) >= tensors_)
+        return broken("it describes a tensor that is not there");
       if (!is_static) continue;
-      if (each.has(values) && each.record(values).values<int32_t>(0).size() > kMostAxes) return broken("a tensor has more axes than the engine allows");
+      if (each.has(values) && each.record(values).values<int32_t>(0).size() > kMostAxes)
+        return broken("a tensor has more axes than the engine allows");
       for (uint32_t region = 0; region < each.records(regions); ++region) {
         const Record part = each.record(regions, region);
         const int32_t source = part.number(origin);
@@ -114,10 +132,12 @@ class Network {
     const int32_t last = options_.last_type < 0 ? kLastKnown : options_.last_type;
     if (op.type < 0 || op.type > last) return fault(index, record, "the engine has no such operator");
     if (!record.has(op_outputs)) return fault(index, record, "it has no outputs");
-    if (record.has(op_external)) return fault(index, record, "it names a file; a model's weights are in the model, or in one file beside it");
+    if (record.has(op_external))
+      return fault(index, record, "it names a file; a model's weights are in the model, or in one file beside it");
     for (const auto& tensors : {op.inputs, op.outputs})
       for (uint32_t i = 0; i < tensors.size(); ++i)
-        if (tensors[i] < 0 || static_cast<uint32_t>(tensors[i]) >= tensors_) return fault(index, record, "it uses a tensor that is not there");
+        if (tensors[i] < 0 || static_cast<uint32_t>(tensors[i]) >= tensors_)
+          return fault(index, record, "it uses a tensor that is not there");
     if (const OperatorFacts* facts = operator_facts(op.type)) {
       if (Fault what = check_counts(op, *facts, attribute)) return fault(index, record, what);
       if (Fault what = check_attribute(op, external_)) return fault(index, record, what);
@@ -155,8 +175,10 @@ class Network {
       }
       if (wanted && content && shapes_depend_on_content(op.number(op_type))) {
         char type[32];
-        return Status::error(Code::unsupported_model, "shapes depend on values from operator %u \"%.40s\" (%s) on; cut before it: %s", index,
-                             printable(op.text(op_name)).c_str(), operator_name(op.number(op_type), type), cut_before(inputs).c_str());
+        return Status::error(Code::unsupported_model,
+                             "shapes depend on values from operator %u \"%.40s\" (%s) on; cut before it: %s", index,
+                             printable(op.text(op_name)).c_str(), operator_name(op.number(op_type), type),
+                             cut_before(inputs).c_str());
       }
     }
     return {};
@@ -167,7 +189,8 @@ class Network {
     std::string text = "outputs=[";
     for (uint32_t i = 0; i < inputs.size(); ++i) {
       if (!of_content_[static_cast<size_t>(inputs[i])]) continue;
-      text += (text.back() == '[' ? "\"" : ", \"") + printable(net_.text(tensor_names, static_cast<uint32_t>(inputs[i]))) + "\"";
+      text += (text.back() == '[' ? "\"" : ", \"") +
+              printable(net_.text(tensor_names, static_cast<uint32_t>(inputs[i]))) + "\"";
     }
     return text + "]";
   }
@@ -180,8 +203,9 @@ class Network {
     if (!fits(op.outputs.size(), facts.least_outputs, facts.most_outputs)) return "it has a wrong number of outputs";
     if (attribute == 0) return facts.attribute_needed ? "its attribute is missing" : nullptr;
     if (facts.attributes[0] == kAnyAttribute || attribute > kAttributes) return nullptr;
-    return op.attribute == facts.attributes[0] || (op.attribute == facts.attributes[1] && op.attribute != T::count) ? nullptr
-                                                                                                               : "its attribute is another operator's";
+    return op.attribute == facts.attributes[0] || (op.attribute == facts.attributes[1] && op.attribute != T::count)
+               ? nullptr
+               : "its attribute is another operator's";
   }
 
   static constexpr uint32_t kNobody = UINT32_MAX;
@@ -190,8 +214,8 @@ class Network {
   const VerifyOptions options_;
   ExternalBytes external_;
   uint32_t tensors_ = 0;
-  std::vector<uint32_t> made_;        // by which operator
-  std::vector<uint8_t> of_content_;   // whether a tensor's values depend on the values of the network's inputs
+  std::vector<uint32_t> made_;       // by which operator
+  std::vector<uint8_t> of_content_;  // whether a tensor's values depend on the values of the network's inputs
 };
 
 }  // namespace

@@ -12,9 +12,9 @@
 namespace mnnlite {
 
 struct VerifyOptions {
-  int64_t external_bytes = -1;  // of the file with the weights; -1: there is none
+  int64_t external_bytes = -1;       // of the file with the weights; -1: there is none
   std::vector<std::string> outputs;  // only the branch that leads to these is run; empty: all
-  int32_t last_type = -1;       // operators above this number are unknown to the engine in use and not refused; -1: ours
+  int32_t last_type = -1;  // operators above this number are unknown to the engine in use and not refused; -1: ours
 };
 
 struct VerifiedModel {

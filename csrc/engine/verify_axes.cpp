@@ -36,7 +36,8 @@ Fault concat(const Operator& op, const Tensors& in, Shape& made) {
     if (!other.known) return made = Shape(), nullptr;
     if (other.rank() != made.rank()) return "its inputs have different numbers of axes";
     for (int each = 0; each < made.rank(); ++each)
-      if (each != axis && other.dims[static_cast<size_t>(each)] != made.dims[static_cast<size_t>(each)]) return "the shapes of its inputs do not fit";
+      if (each != axis && other.dims[static_cast<size_t>(each)] != made.dims[static_cast<size_t>(each)])
+        return "the shapes of its inputs do not fit";
     const int64_t sum = int64_t{made.dims[static_cast<size_t>(axis)]} + other.dims[static_cast<size_t>(axis)];
     if (sum > INT32_MAX) return "its output is larger than the engine can count";
     made.dims[static_cast<size_t>(axis)] = static_cast<int32_t>(sum);
@@ -71,7 +72,8 @@ Fault reshape(const Operator& op, const Tensors& in, Shape& made) {
     made.dims.push_back(extent);
     product = std::min(product * extent, kMostTensor + 1);
   }
-  if (open >= 0) made.dims[static_cast<size_t>(open)] = static_cast<int32_t>(product > 0 ? from.elements() / product : 0);
+  if (open >= 0)
+    made.dims[static_cast<size_t>(open)] = static_cast<int32_t>(product > 0 ? from.elements() / product : 0);
   made.known = true;
   return made.elements() == from.elements() ? nullptr : "its output has another number of elements than its input";
 }
@@ -125,8 +127,10 @@ Fault reduce(const Operator& op, const Tensors& in, Shape& made) {
   }
   made.layout = from.layout;
   for (int axis = 0; axis < from.rank(); ++axis) {
-    if (!(mask >> axis & 1)) made.dims.push_back(from.dims[static_cast<size_t>(axis)]);
-    else if (keep) made.dims.push_back(1);
+    if (!(mask >> axis & 1))
+      made.dims.push_back(from.dims[static_cast<size_t>(axis)]);
+    else if (keep)
+      made.dims.push_back(1);
   }
   made.known = true;
   return nullptr;
@@ -138,9 +142,11 @@ Fault multiply(const Operator& op, const Tensors& in, Shape& made) {
   if (a.rank() < 1 || b.rank() < 1) return "it multiplies a single number";
   if (a.rank() < 2 || b.rank() < 2) return nullptr;
   const bool batched = op.attribute == T::batch_mat_mul_param;
-  const bool turn_a = op.record.scalar<uint8_t>(batched ? 0 : 1, 0) != 0, turn_b = op.record.scalar<uint8_t>(batched ? 1 : 2, 0) != 0;
+  const bool turn_a = op.record.scalar<uint8_t>(batched ? 0 : 1, 0) != 0,
+             turn_b = op.record.scalar<uint8_t>(batched ? 1 : 2, 0) != 0;
   const auto last = [](const Shape& shape, int back) { return shape.dims[static_cast<size_t>(shape.rank() - back)]; };
-  const int32_t rows = last(a, turn_a ? 1 : 2), inner_a = last(a, turn_a ? 2 : 1), inner_b = last(b, turn_b ? 1 : 2), columns = last(b, turn_b ? 2 : 1);
+  const int32_t rows = last(a, turn_a ? 1 : 2), inner_a = last(a, turn_a ? 2 : 1), inner_b = last(b, turn_b ? 1 : 2),
+                columns = last(b, turn_b ? 2 : 1);
   if (inner_a != inner_b) return "the shapes of its inputs do not fit";
   made = a.rank() >= b.rank() ? a : b;
   made.layout = a.layout;
@@ -239,7 +245,8 @@ Fault alike(const Operator& op, const Tensors& in, Shape& made) {
   made.constant = false;
   switch (op.attribute) {
     case T::scale:
-      if (!op.record.has(3) && static_cast<int64_t>(op.record.values<float>(1).size()) < from.channels()) return "it has fewer scales than channels";
+      if (!op.record.has(3) && static_cast<int64_t>(op.record.values<float>(1).size()) < from.channels())
+        return "it has fewer scales than channels";
       break;
     case T::prelu:
       if (op.record.number(0) != 1 && op.record.number(0) < from.channels()) return "it has fewer slopes than channels";
@@ -255,10 +262,12 @@ Fault alike(const Operator& op, const Tensors& in, Shape& made) {
       int64_t each = 1;
       for (uint32_t i = 0; i < axes.size(); ++i) each *= from.dims[static_cast<size_t>(from.rank()) - 1 - i];
       const int64_t scales = op.record.values<float>(2).size();
-      if (scales > 0 && op.record.number(4, 1) == 1 && scales != each) return "it has not as many scales as it normalises";
+      if (scales > 0 && op.record.number(4, 1) == 1 && scales != each)
+        return "it has not as many scales as it normalises";
       break;
     }
-    case T::eltwise: case T::eltwise_int8:
+    case T::eltwise:
+    case T::eltwise_int8:
       for (uint32_t i = 1; i < op.inputs.size(); ++i)
         if (in(op, i).known && in(op, i).dims != from.dims) return "the shapes of its inputs do not fit";
       break;

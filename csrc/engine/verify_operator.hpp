@@ -31,8 +31,8 @@ struct Operator {
 // Null, or what is wrong. All are plain texts, made to follow "operator 3 "name" (Type): ".
 using Fault = const char*;
 
-Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept;      // verify_rules.cpp
-Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept;    // verify_weights.cpp
+Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept;    // verify_rules.cpp
+Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept;  // verify_weights.cpp
 Fault check_constant(const Record& blob, bool is_operator, ExternalBytes& external) noexcept;
 
 // How many weights a convolution has, wherever they are; 0 if they are an input. -1: that cannot be told.

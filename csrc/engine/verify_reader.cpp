@@ -99,7 +99,8 @@ class Walker {
       case FieldKind::attribute:
         // Of a newer format's attributes nothing is known: the engine does not read those either.
         if (!follow(at, target)) return false;
-        return attribute_type == 0 || attribute_type > kAttributes || table(target, static_cast<T>(attribute_type - 1), depth + 1);
+        return attribute_type == 0 || attribute_type > kAttributes ||
+               table(target, static_cast<T>(attribute_type - 1), depth + 1);
     }
     return false;
   }
@@ -113,12 +114,15 @@ class Walker {
 
 Status walk_model(const uint8_t* data, size_t size, Record& root) noexcept {
   const auto refused = [&] {
-    return Status::error(Code::model_format, "not an MNN model, or a damaged one (%zu bytes): something it refers to lies outside of it", size);
+    return Status::error(Code::model_format,
+                         "not an MNN model, or a damaged one (%zu bytes): something it refers to lies outside of it",
+                         size);
   };
   if (size < 8) return refused();
   uint32_t offset;
   std::memcpy(&offset, data, sizeof offset);
-  if (offset == 0 || offset > INT32_MAX || offset >= size || !Walker(data, size).table(offset, T::net, 0)) return refused();
+  if (offset == 0 || offset > INT32_MAX || offset >= size || !Walker(data, size).table(offset, T::net, 0))
+    return refused();
   root = Record(data + offset);
   return {};
 }

@@ -40,9 +40,16 @@ constexpr Fault kShort = "a vector of its attribute is missing or too short";
 constexpr Fault kNumber = "a number of its attribute is not possible";
 
 Fault check_pool(const Record& pool) noexcept {
-  enum { pad_x, pad_y, is_global, kernel_x, kernel_y, stride_x, stride_y, type, pad_type, data_type, ceil_model, pads, count_type };
-  if (pool.scalar<uint8_t>(type, 0) > 1 || pool.scalar<uint8_t>(pad_type, 0) > 2) return "it is of a kind that is not known";
-  if (!within(pool.number(pad_x), -kMostSide, kMostSide) || !within(pool.number(pad_y), -kMostSide, kMostSide)) return kNumber;
+  // clang-format off: a table's fields, as the format numbers them
+  enum {
+    pad_x, pad_y, is_global, kernel_x, kernel_y, stride_x, stride_y, type, pad_type, data_type, ceil_model, pads,
+    count_type
+  };
+  // clang-format on
+  if (pool.scalar<uint8_t>(type, 0) > 1 || pool.scalar<uint8_t>(pad_type, 0) > 2)
+    return "it is of a kind that is not known";
+  if (!within(pool.number(pad_x), -kMostSide, kMostSide) || !within(pool.number(pad_y), -kMostSide, kMostSide))
+    return kNumber;
   const auto sides = pool.values<int32_t>(pads);
   if (pool.has(pads) && sides.size() != 0 && sides.size() != 2 && sides.size() != 4) return kShort;
   if (!all_within(sides, -kMostSide, kMostSide)) return kNumber;
@@ -54,7 +61,8 @@ Fault check_pool(const Record& pool) noexcept {
 
 Fault check_pool_3d(const Record& pool) noexcept {
   enum { strides, kernels, pads, type, pad_type, is_global };
-  if (pool.scalar<uint8_t>(type, 0) > 1 || pool.scalar<uint8_t>(pad_type, 0) > 2) return "it is of a kind that is not known";
+  if (pool.scalar<uint8_t>(type, 0) > 1 || pool.scalar<uint8_t>(pad_type, 0) > 2)
+    return "it is of a kind that is not known";
   if (pool.scalar<uint8_t>(is_global, 0)) return nullptr;
   for (int slot : {strides, kernels}) {
     const auto sides = pool.values<int32_t>(slot);
@@ -68,7 +76,11 @@ Fault check_pool_3d(const Record& pool) noexcept {
 
 Fault check_convolution_3d(const Record& convolution) noexcept {
   enum { common, weight, bias, external };
-  enum { dilates, strides, kernels, pads, pad_mode, inputs, outputs, relu, relu6, group, output_pads, has_output_shape };
+  // clang-format off: a table's fields, as the format numbers them
+  enum {
+    dilates, strides, kernels, pads, pad_mode, inputs, outputs, relu, relu6, group, output_pads, has_output_shape
+  };
+  // clang-format on
   const Record shape = convolution.record(common);
   if (!shape) return "its kernel is not described";
   int64_t area = 1;
@@ -87,16 +99,25 @@ Fault check_convolution_3d(const Record& convolution) noexcept {
   const int32_t in = shape.number(inputs), out = shape.number(outputs), groups = shape.number(group, 1);
   if (in < 0 || out < 1 || groups < 1 || out % groups != 0) return "its channels or groups are not possible";
   const int64_t count = convolution.values<float>(weight).size();
-  if (count < 1 || area > INT32_MAX || count % area != 0 || (in > 0 && int64_t{in} * out * area != count && int64_t{in} * out * area != count * groups))
+  if (count < 1 || area > INT32_MAX || count % area != 0 ||
+      (in > 0 && int64_t{in} * out * area != count && int64_t{in} * out * area != count * groups))
     return "its weights are not as many as its channels say";
-  return convolution.values<float>(bias).size() < static_cast<uint32_t>(out) ? "its bias is shorter than its outputs" : nullptr;
+  return convolution.values<float>(bias).size() < static_cast<uint32_t>(out) ? "its bias is shorter than its outputs"
+                                                                             : nullptr;
 }
 
 Fault check_quantised_values(const Record& values) noexcept {
-  enum { weight, bias, scale, tensor_scale, method, bits, zero_point, output_zero_point, clamp_min, clamp_max, winograd, output_type, float_zeros };
+  // clang-format off: a table's fields, as the format numbers them
+  enum {
+    weight, bias, scale, tensor_scale, method, bits, zero_point, output_zero_point, clamp_min, clamp_max, winograd,
+    output_type, float_zeros
+  };
+  // clang-format on
   if (!values || values.values<float>(tensor_scale).size() < 1) return kShort;
   const uint32_t scales = values.values<float>(tensor_scale).size();
-  if (values.has(float_zeros) && values.values<float>(float_zeros).size() != scales && values.values<float>(float_zeros).size() != 1) return kShort;
+  if (values.has(float_zeros) && values.values<float>(float_zeros).size() != scales &&
+      values.values<float>(float_zeros).size() != 1)
+    return kShort;
   return nullptr;
 }
 
@@ -112,9 +133,22 @@ Fault check_input(const Record& input) noexcept {
   }
   if (input.scalar<uint8_t>(format, 2) > 3) return "its layout is not known";
   switch (input.number(type, kFloat)) {
-    case kFloat: case kInt32: case kUint8: case kInt8: case kInt64: case kQuint8: case kHalf: case kBfloat16: case 2: case 5: case 10:
-    case 11: case 13: case 15: case 16: case 17:
-      return nullptr;
+    case kFloat:
+    case kInt32:
+    case kUint8:
+    case kInt8:
+    case kInt64:
+    case kQuint8:
+    case kHalf:
+    case kBfloat16:
+    case 2:
+    case 5:
+    case 10:
+    case 11:
+    case 13:
+    case 15:
+    case 16:
+    case 17: return nullptr;
     default: return "its elements are of a type that is not known";
   }
 }
@@ -123,7 +157,8 @@ Fault check_scale(const Record& scale, ExternalBytes& external) noexcept {
   enum { channels, scales, biases, place };
   const auto where = scale.values<int64_t>(place);
   if (where.size() > 1) {
-    if (!external.take(where, 1) || where[1] % 4 != 0 || where[1] < 4) return "its place in the file of weights is not possible";
+    if (!external.take(where, 1) || where[1] % 4 != 0 || where[1] < 4)
+      return "its place in the file of weights is not possible";
     return where.size() > 2 && where[2] > where[1] ? "its place in the file of weights is not possible" : nullptr;
   }
   const uint32_t count = scale.values<float>(scales).size();
@@ -137,10 +172,12 @@ Fault check_layer_norm(const Record& norm, ExternalBytes& external) noexcept {
   if (norm.number(group, 1) < 0) return kNumber;
   const auto where = norm.values<int64_t>(place);
   if (where.size() > 1) {
-    if (!external.take(where, 2) || where[1] % 4 != 0 || where[2] > where[1]) return "its place in the file of weights is not possible";
+    if (!external.take(where, 2) || where[1] % 4 != 0 || where[2] > where[1])
+      return "its place in the file of weights is not possible";
     return where[2] == where[1] ? nullptr : kShort;
   }
-  if (norm.has(gamma) && norm.has(beta) && norm.values<float>(gamma).size() != norm.values<float>(beta).size()) return kShort;
+  if (norm.has(gamma) && norm.has(beta) && norm.values<float>(gamma).size() != norm.values<float>(beta).size())
+    return kShort;
   return nullptr;
 }
 
@@ -164,7 +201,8 @@ Fault check_space_batch(const Operator& op, ExternalBytes& external) noexcept {
   const Record blocks = op.record.record(0), pads = op.record.record(1);
   if (!op.record || op.inputs.size() != 1) return "it needs an attribute, or the sizes as inputs";
   if (check_constant(blocks, false, external) || check_constant(pads, false, external)) return kShort;
-  const auto shape = blocks.values<int32_t>(dims), sizes = blocks.values<int32_t>(int32s), sides = pads.values<int32_t>(int32s);
+  const auto shape = blocks.values<int32_t>(dims), sizes = blocks.values<int32_t>(int32s),
+             sides = pads.values<int32_t>(int32s);
   if (shape.size() < 1 || !within(shape[0], 1, 3) || sizes.size() < static_cast<uint32_t>(shape[0]) ||
       sides.size() < 2 * static_cast<uint32_t>(shape[0]))
     return kShort;
@@ -178,15 +216,24 @@ Fault check_blobs(const Record& record, std::initializer_list<int> needed, Exter
 }
 
 Fault check_tf_convolution(const Record& record) noexcept {
-  enum { bias, has_bias, common, weight, activation, multiplier, out_max, out_min, shift, bias_quant, depth, filter_quant, input_quant, format, output_quant };
+  // clang-format off: a table's fields, as the format numbers them
+  enum {
+    bias, has_bias, common, weight, activation, multiplier, out_max, out_min, shift, bias_quant, depth, filter_quant,
+    input_quant, format, output_quant
+  };
+  // clang-format on
   const Record shape = record.record(common);
-  if (!shape || !record.record(bias_quant) || !record.record(filter_quant) || !record.record(input_quant) || !record.record(output_quant)) return kShort;
+  if (!shape || !record.record(bias_quant) || !record.record(filter_quant) || !record.record(input_quant) ||
+      !record.record(output_quant))
+    return kShort;
   for (int slot : {2, 3, 4, 5, 6, 7})
     if (!within(shape.number(slot, 1), 1, kMostSide)) return "its kernel has no possible size";
   const int64_t outputs = shape.number(10);
   if (outputs < 1 || record.values<int32_t>(bias).size() < outputs) return "its bias is shorter than its outputs";
   const int64_t each = outputs * shape.number(2, 1) * shape.number(3, 1);
-  return record.values<uint8_t>(weight).size() % each == 0 && record.values<uint8_t>(weight).size() > 0 ? nullptr : "its weights are not as many as its channels say";
+  return record.values<uint8_t>(weight).size() % each == 0 && record.values<uint8_t>(weight).size() > 0
+             ? nullptr
+             : "its weights are not as many as its channels say";
 }
 
 // A region of a loop or raster: three extents, and as many steps of each side.
@@ -196,7 +243,9 @@ Fault check_loop(const Operator& op) noexcept {
   const Record& loop = op.record;
   const int32_t number = loop.number(tensors);
   if (number < 1 || number > (1 << 20) || loop.number(count) < 0) return kNumber;
-  if (loop.values<int32_t>(outputs).size() != op.outputs.size() || loop.values<int32_t>(inputs).size() > op.inputs.size()) return kShort;
+  if (loop.values<int32_t>(outputs).size() != op.outputs.size() ||
+      loop.values<int32_t>(inputs).size() > op.inputs.size())
+    return kShort;
   for (int slot : {outputs, inputs})
     if (!all_within(loop.values<int32_t>(slot), 0, number - 1)) return kNumber;
   if (loop.records(extras) != op.outputs.size()) return kShort;
@@ -208,9 +257,12 @@ Fault check_loop(const Operator& op) noexcept {
       if (list == initial && !command.has(size)) continue;
       const uint32_t views = command.records(view);
       if (command.values<int32_t>(size).size() < 3 || views < 1 || command.values<int32_t>(steps).size() < views ||
-          command.values<int32_t>(indexes).size() < views || command.values<int32_t>(iterations).size() < views || !command.record(own))
+          command.values<int32_t>(indexes).size() < views || command.values<int32_t>(iterations).size() < views ||
+          !command.record(own))
         return kShort;
-      if (!all_within(command.values<int32_t>(indexes), 0, number - 1) || !all_within(command.values<int32_t>(iterations), -1, number - 1)) return kNumber;
+      if (!all_within(command.values<int32_t>(indexes), 0, number - 1) ||
+          !all_within(command.values<int32_t>(iterations), -1, number - 1))
+        return kNumber;
       for (uint32_t each = 0; each < views; ++each)
         if (command.record(view, each).values<int32_t>(1).size() < 3) return kShort;
     }
@@ -224,8 +276,10 @@ Fault check_raster(const Record& extra) noexcept {
   for (uint32_t i = 0; i < extra.records(attributes); ++i) {
     const Record each = extra.record(attributes, i);
     if (!each.has(key)) return kShort;
-    if (each.text(key) == "shape" && (!each.record(list) || each.record(list).values<int32_t>(1).size() > kMostAxes)) return kShort;
-    if (each.text(key) == "region" && (!each.record(tensor) || each.record(tensor).values<int32_t>(5).size() % 11 != 0)) return kShort;
+    if (each.text(key) == "shape" && (!each.record(list) || each.record(list).values<int32_t>(1).size() > kMostAxes))
+      return kShort;
+    if (each.text(key) == "region" && (!each.record(tensor) || each.record(tensor).values<int32_t>(5).size() % 11 != 0))
+      return kShort;
   }
   return extra.has(attributes) ? nullptr : kShort;
 }
@@ -235,10 +289,13 @@ Fault check_raster(const Record& extra) noexcept {
 Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept {
   const Record& record = op.record;
   switch (op.type) {
-    case kConst: case kTrainableParam: return check_constant(record, true, external);
-    case kSpaceToBatchNd: case kBatchToSpaceNd: return check_space_batch(op, external);
+    case kConst:
+    case kTrainableParam: return check_constant(record, true, external);
+    case kSpaceToBatchNd:
+    case kBatchToSpaceNd: return check_space_batch(op, external);
     case kRaster: return check_raster(op.attribute == T::extra ? record : Record());
-    case kReshape: case kQuantizedReshape:
+    case kReshape:
+    case kQuantizedReshape:
       if (op.inputs.size() == 1 && !record.has(0)) return "its shape is missing";
       break;
     case kUnsqueeze:
@@ -264,34 +321,47 @@ Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept {
     case T::flatten: return is_axis(record.number(0)) && is_axis(record.number(1)) ? nullptr : kNoAxis;
     case T::crop: {
       const auto offsets = record.values<int32_t>(1);
-      return within(record.number(0, 2), 0, 3) && offsets.size() >= 1 && all_within(offsets, 0, kMostSide) ? nullptr : kNumber;
+      return within(record.number(0, 2), 0, 3) && offsets.size() >= 1 && all_within(offsets, 0, kMostSide) ? nullptr
+                                                                                                           : kNumber;
     }
-    case T::cast_param: return within(record.number(1), 1, 19) ? nullptr : "it makes elements of a type that is not known";
+    case T::cast_param:
+      return within(record.number(1), 1, 19) ? nullptr : "it makes elements of a type that is not known";
     case T::pool: return check_pool(record);
     case T::pool_3d: return check_pool_3d(record);
-    case T::permute: return !record.has(0) || is_permutation(record.values<int32_t>(0)) ? nullptr : "it does not permute axes";
-    case T::reshape: case T::quantized_reshape:
-      return record.values<int32_t>(0).size() <= kMostAxes && all_within(record.values<int32_t>(0), -1, INT32_MAX) ? nullptr : "its shape is not possible";
+    case T::permute:
+      return !record.has(0) || is_permutation(record.values<int32_t>(0)) ? nullptr : "it does not permute axes";
+    case T::reshape:
+    case T::quantized_reshape:
+      return record.values<int32_t>(0).size() <= kMostAxes && all_within(record.values<int32_t>(0), -1, INT32_MAX)
+                 ? nullptr
+                 : "its shape is not possible";
     case T::reduction_param:
       if (record.scalar<uint8_t>(0, 0) > 8) return "it is of a kind that is not known";
       return are_axes(record.values<int32_t>(1)) ? nullptr : kNoAxis;
-    case T::moments_param: case T::squeeze_param: return are_axes(record.values<int32_t>(0)) ? nullptr : kNoAxis;
+    case T::moments_param:
+    case T::squeeze_param: return are_axes(record.values<int32_t>(0)) ? nullptr : kNoAxis;
     case T::slice: return check_slice(op);
     case T::input: return op.type == kInput ? check_input(record) : nullptr;
     case T::interp:
-      if (!within(record.number(4), 0, 4) || record.scalar<uint8_t>(10, 0) > 6) return "it is of a kind that is not known";
+      if (!within(record.number(4), 0, 4) || record.scalar<uint8_t>(10, 0) > 6)
+        return "it is of a kind that is not known";
       for (int slot : {2, 3, 12})
         if (!within(record.number(slot), 0, kMostSide)) return kNumber;
       for (int slot : {0, 1, 11})
         if (!(std::fabs(record.scalar<float>(slot, 0)) < 4096.0f)) return kNumber;
       return nullptr;
     case T::resize:
-      return std::fabs(record.scalar<float>(0, 0)) < 4096.0f && std::fabs(record.scalar<float>(1, 0)) < 4096.0f ? nullptr : kNumber;
+      return std::fabs(record.scalar<float>(0, 0)) < 4096.0f && std::fabs(record.scalar<float>(1, 0)) < 4096.0f
+                 ? nullptr
+                 : kNumber;
     case T::prelu:
-      return within(record.number(0), 1, INT32_MAX) && record.values<float>(1).size() >= static_cast<uint32_t>(record.number(0)) ? nullptr : kShort;
+      return within(record.number(0), 1, INT32_MAX) &&
+                     record.values<float>(1).size() >= static_cast<uint32_t>(record.number(0))
+                 ? nullptr
+                 : kShort;
     case T::scale: return check_scale(record, external);
-    case T::layer_norm: case T::group_norm:
-      return op.attribute == T::layer_norm ? check_layer_norm(record, external) : nullptr;
+    case T::layer_norm:
+    case T::group_norm: return op.attribute == T::layer_norm ? check_layer_norm(record, external) : nullptr;
     case T::eltwise: return record.scalar<uint8_t>(0, 0) <= 3 ? nullptr : "it is of a kind that is not known";
     case T::eltwise_int8:
       for (int slot : {1, 2, 3})
@@ -300,7 +370,8 @@ Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept {
     case T::quantized_float_param: return check_quantised_values(record);
     case T::binary_op:
       // Scattering without an operation writes -1.
-      return within(record.number(0), op.type == kBinaryOp ? 0 : -1, 31) ? nullptr : "it is of a kind that is not known";
+      return within(record.number(0), op.type == kBinaryOp ? 0 : -1, 31) ? nullptr
+                                                                         : "it is of a kind that is not known";
     case T::unary_op:
       if (record.has(2) && record.values<int8_t>(2).size() < 255) return kShort;
       return within(record.number(0), 0, 63) ? nullptr : "it is of a kind that is not known";
@@ -308,7 +379,10 @@ Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept {
       const int64_t outputs = record.number(0);
       const uint32_t weights = record.values<float>(3).size();
       if (outputs < 1 || record.values<float>(4).size() < outputs) return "its bias is shorter than its outputs";
-      return record.has(7) || (weights > 0 && weights % outputs == 0 && record.number(2) == static_cast<int64_t>(weights)) ? nullptr : kShort;
+      return record.has(7) ||
+                     (weights > 0 && weights % outputs == 0 && record.number(2) == static_cast<int64_t>(weights))
+                 ? nullptr
+                 : kShort;
     }
     case T::depth_space_param: return within(record.number(0), 1, 1024) ? nullptr : kNumber;
     case T::strided_slice_param: return within(record.number(7), 0, 1) ? nullptr : kNumber;
@@ -326,31 +400,45 @@ Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept {
       return op.outputs.size() == 1 && op.inputs.size() < 4 ? check_blobs(record, {3, 4, 5}, external) : nullptr;
     case T::rnn_param: return within(record.number(0), 1, kMostSide) ? nullptr : kNumber;
     case T::detection_post_process_param:
-      return record.values<float>(7).size() >= 4 && within(record.number(0), 1, kMostSide) && within(record.number(1), 1, kMostSide) &&
-                     within(record.number(5), 1, kMostSide) ? nullptr : kNumber;
+      return record.values<float>(7).size() >= 4 && within(record.number(0), 1, kMostSide) &&
+                     within(record.number(1), 1, kMostSide) && within(record.number(5), 1, kMostSide)
+                 ? nullptr
+                 : kNumber;
     case T::detection_output:
       return within(record.number(0), 1, kMostSide) && within(record.number(3), 1, kMostSide) ? nullptr : kNumber;
     case T::proposal:
       if (!within(record.number(3), 1, kMostSide) || !within(record.number(0), 1, kMostSide)) return kNumber;
       return check_blobs(record, {6, 7, 8}, external);
-    case T::prior_box: return record.values<float>(0).size() >= 1 && record.values<float>(3).size() >= 4 ? nullptr : kShort;
+    case T::prior_box:
+      return record.values<float>(0).size() >= 1 && record.values<float>(3).size() >= 4 ? nullptr : kShort;
     case T::roi_parameters:
-      return within(record.number(0), 1, kMostSide) && within(record.number(1), 1, kMostSide) && within(record.number(3, -1), -1, 64) ? nullptr : kNumber;
+      return within(record.number(0), 1, kMostSide) && within(record.number(1), 1, kMostSide) &&
+                     within(record.number(3, -1), -1, 64)
+                 ? nullptr
+                 : kNumber;
     case T::image_process_param:
       return record.values<int32_t>(8).size() >= 4 && all_within(record.values<int32_t>(8), 1, kMostSide) &&
-                     record.values<float>(4).size() >= 4 && record.values<float>(5).size() >= 4 && record.values<float>(6).size() >= 9 ? nullptr : kShort;
-    case T::grid_sample: return record.scalar<uint8_t>(0, 0) <= 1 && record.scalar<uint8_t>(1, 0) <= 3 ? nullptr : kNumber;
-    case T::quantized_add:
-      return record.record(1) && record.record(2) && record.record(3) ? nullptr : kShort;
-    case T::quantized_avg_pool: case T::quantized_max_pool:
+                     record.values<float>(4).size() >= 4 && record.values<float>(5).size() >= 4 &&
+                     record.values<float>(6).size() >= 9
+                 ? nullptr
+                 : kShort;
+    case T::grid_sample:
+      return record.scalar<uint8_t>(0, 0) <= 1 && record.scalar<uint8_t>(1, 0) <= 3 ? nullptr : kNumber;
+    case T::quantized_add: return record.record(1) && record.record(2) && record.record(3) ? nullptr : kShort;
+    case T::quantized_avg_pool:
+    case T::quantized_max_pool:
       for (int slot : {0, 1, 8, 9})
         if (!within(record.number(slot), 1, kMostSide)) return "its window is not possible";
       return nullptr;
     case T::quantized_logistic: return record.record(0) && record.record(1) ? nullptr : kShort;
     case T::dequantize: return record.record(0) ? nullptr : kShort;
-    case T::tensor_convert_info: return record.scalar<uint8_t>(0, 0) <= 3 && record.scalar<uint8_t>(1, 0) <= 3 ? nullptr : "its layout is not known";
-    case T::tensor_array: return record.values<int32_t>(2).size() <= kMostAxes && is_axis(record.number(4)) ? nullptr : kNumber;
-    case T::stft_param: return within(record.number(0), 1, 1 << 20) && within(record.number(1), 1, 1 << 20) ? nullptr : kNumber;
+    case T::tensor_convert_info:
+      return record.scalar<uint8_t>(0, 0) <= 3 && record.scalar<uint8_t>(1, 0) <= 3 ? nullptr
+                                                                                    : "its layout is not known";
+    case T::tensor_array:
+      return record.values<int32_t>(2).size() <= kMostAxes && is_axis(record.number(4)) ? nullptr : kNumber;
+    case T::stft_param:
+      return within(record.number(0), 1, 1 << 20) && within(record.number(1), 1, 1 << 20) ? nullptr : kNumber;
     case T::loop_param: return check_loop(op);
     default: return nullptr;
   }

@@ -35,7 +35,9 @@ struct Shape {
 // All tensors of a network, by number.
 struct Tensors {
   std::vector<Shape> all;
-  const Shape& operator()(const Operator& op, uint32_t input) const { return all[static_cast<size_t>(op.inputs[input])]; }
+  const Shape& operator()(const Operator& op, uint32_t input) const {
+    return all[static_cast<size_t>(op.inputs[input])];
+  }
 };
 
 inline bool place(int32_t& axis, int rank) {  // counts from the end where negative

@@ -13,7 +13,8 @@ enum { op_inputs, op_attribute_type, op_attribute, op_name, op_outputs, op_type 
 
 class Propagation {
  public:
-  Propagation(const Record& net, const std::vector<NamedShape>& given) : net_(net), given_(given), in_{std::vector<Shape>(net.records(net_names))} {}
+  Propagation(const Record& net, const std::vector<NamedShape>& given)
+      : net_(net), given_(given), in_{std::vector<Shape>(net.records(net_names))} {}
 
   // Null, or what is wrong with operator `index`.
   Fault step(uint32_t index) {
@@ -43,7 +44,8 @@ class Propagation {
       if (made.elements() > kMostTensor) return "its output is larger than the engine can count";
     }
     // Slices and the like have several outputs; only the first is followed.
-    for (uint32_t i = 0; i < op.outputs.size(); ++i) in_.all[static_cast<size_t>(op.outputs[i])] = i == 0 ? made : Shape();
+    for (uint32_t i = 0; i < op.outputs.size(); ++i)
+      in_.all[static_cast<size_t>(op.outputs[i])] = i == 0 ? made : Shape();
     return nullptr;
   }
 
@@ -67,7 +69,8 @@ class Propagation {
     for (uint32_t axis = 0; axis < extents.size(); ++axis) shape.dims.push_back(extents[axis]);
     shape.layout = blob.scalar<uint8_t>(format, kNchw);
     shape.known = std::all_of(shape.dims.begin(), shape.dims.end(), [](int32_t extent) { return extent >= 0; });
-    if (blob.number(type, kFloat) == kInt32 && shape.known && shape.elements() <= blob.values<int32_t>(int32s).size() && shape.elements() <= 64) {
+    if (blob.number(type, kFloat) == kInt32 && shape.known && shape.elements() <= blob.values<int32_t>(int32s).size() &&
+        shape.elements() <= 64) {
       shape.constant = true;
       const auto all = blob.values<int32_t>(int32s);
       shape.values = Values<int32_t>(all.bytes(), static_cast<uint32_t>(shape.elements()));
@@ -78,38 +81,67 @@ class Propagation {
   Fault compute(const Operator& op, Shape& made) {
     if (op.inputs.size() == 0) return nullptr;
     switch (op.type) {
-      case kConvolution: case kConvolutionDepthwise: case kDeconvolution: case kDeconvolutionDepthwise: case kConvInt8: case kDepthwiseConvInt8:
-        return convolution(op, in_, made);
+      case kConvolution:
+      case kConvolutionDepthwise:
+      case kDeconvolution:
+      case kDeconvolutionDepthwise:
+      case kConvInt8:
+      case kDepthwiseConvInt8: return convolution(op, in_, made);
       case kPooling: return op.outputs.size() == 1 ? pooling(op, in_, made) : nullptr;
-      case kBinaryOp: case kSelect: return broadcast(op, in_, made);
+      case kBinaryOp:
+      case kSelect: return broadcast(op, in_, made);
       case kConcat: return concat(op, in_, made);
       case kReshape: return reshape(op, in_, made);
-      case kPermute: case kTranspose: return permute(op, in_, made);
+      case kPermute:
+      case kTranspose: return permute(op, in_, made);
       case kConvertTensor: return convert(op, in_, made);
       case kReduction: return reduce(op, in_, made);
-      case kMatMul: case kBatchMatMul: return multiply(op, in_, made);
+      case kMatMul:
+      case kBatchMatMul: return multiply(op, in_, made);
       case kInterp: return interpolate(op, in_, made);
-      case kSqueeze: case kUnsqueeze: return squeeze(op, in_, made);
+      case kSqueeze:
+      case kUnsqueeze: return squeeze(op, in_, made);
       case kSlice: return slice(op, in_, made);
       case kPadding: return pad(op, in_, made);
-      case kArgMax: case kArgMin: {
+      case kArgMax:
+      case kArgMin: {
         const Shape& from = in_(op, 0);
         int32_t axis = op.record.number(2);
-        if (from.known && from.layout != kNc4hw4 && !place(axis, from.rank())) return "its axis is not one of its input's";
-        if (from.known && from.layout == kNc4hw4 && (from.rank() != 4 || (axis != 10000 && !place(axis, 4)))) return "its axis is not one of its input's";
+        if (from.known && from.layout != kNc4hw4 && !place(axis, from.rank()))
+          return "its axis is not one of its input's";
+        if (from.known && from.layout == kNc4hw4 && (from.rank() != 4 || (axis != 10000 && !place(axis, 4))))
+          return "its axis is not one of its input's";
         return nullptr;
       }
-      case kDepthToSpace: case kSpaceToDepth: return in_(op, 0).known && in_(op, 0).rank() != 4 ? "it reads a tensor that has not four axes" : nullptr;
+      case kDepthToSpace:
+      case kSpaceToDepth:
+        return in_(op, 0).known && in_(op, 0).rank() != 4 ? "it reads a tensor that has not four axes" : nullptr;
       case kInnerProduct: {
         const Shape& from = in_(op, 0);
         if (!from.known) return nullptr;
         const int64_t outputs = op.record.number(0), weights = op.record.values<float>(3).size();
-        if (from.rank() != 2 || (weights > 0 && from.dims[1] * outputs != weights)) return "it has not as many weights as its input asks for";
+        if (from.rank() != 2 || (weights > 0 && from.dims[1] * outputs != weights))
+          return "it has not as many weights as its input asks for";
         return nullptr;
       }
-      case kUnaryOp: case kReLU: case kReLU6: case kPReLU: case kSigmoid: case kTanH: case kSoftmax: case kElu: case kSelu: case kScale: case kCast:
-      case kFloatToInt8: case kInt8ToFloat: case kLayerNorm: case kEltwise: case kEltwiseInt8: case kIdentity: case kCumProd:
-        return alike(op, in_, made);
+      case kUnaryOp:
+      case kReLU:
+      case kReLU6:
+      case kPReLU:
+      case kSigmoid:
+      case kTanH:
+      case kSoftmax:
+      case kElu:
+      case kSelu:
+      case kScale:
+      case kCast:
+      case kFloatToInt8:
+      case kInt8ToFloat:
+      case kLayerNorm:
+      case kEltwise:
+      case kEltwiseInt8:
+      case kIdentity:
+      case kCumProd: return alike(op, in_, made);
       default: return nullptr;
     }
   }
@@ -121,7 +153,8 @@ class Propagation {
 
 }  // namespace
 
-Status verify_shapes(const void* data, const std::vector<NamedShape>& inputs, const std::vector<std::string>& outputs) noexcept try {
+Status verify_shapes(const void* data, const std::vector<NamedShape>& inputs,
+                     const std::vector<std::string>& outputs) noexcept try {
   const uint8_t* bytes = static_cast<const uint8_t*>(data);
   uint32_t offset;
   std::memcpy(&offset, bytes, sizeof offset);
@@ -129,7 +162,8 @@ Status verify_shapes(const void* data, const std::vector<NamedShape>& inputs, co
   const uint32_t count = net.records(net_operators), tensors = net.records(net_names);
   std::vector<uint8_t> needed(tensors, outputs.empty()), wanted(count, outputs.empty());
   if (!outputs.empty()) {
-    for (uint32_t tensor = 0; tensor < tensors; ++tensor) needed[tensor] = std::find(outputs.begin(), outputs.end(), net.text(net_names, tensor)) != outputs.end();
+    for (uint32_t tensor = 0; tensor < tensors; ++tensor)
+      needed[tensor] = std::find(outputs.begin(), outputs.end(), net.text(net_names, tensor)) != outputs.end();
     for (uint32_t index = count; index-- > 0;) {
       const Record op = net.record(net_operators, index);
       const auto from = op.values<int32_t>(op_inputs), to = op.values<int32_t>(op_outputs);
@@ -144,8 +178,8 @@ Status verify_shapes(const void* data, const std::vector<NamedShape>& inputs, co
     if (!fault) continue;
     const Record op = net.record(net_operators, index);
     char type[32];
-    return Status::error(Code::unsupported_model, "the engine cannot execute the network: operator %u \"%s\" (%s): %s", index,
-                         printable(op.text(op_name)).c_str(), operator_name(op.number(op_type), type), fault);
+    return Status::error(Code::unsupported_model, "the engine cannot execute the network: operator %u \"%s\" (%s): %s",
+                         index, printable(op.text(op_name)).c_str(), operator_name(op.number(op_type), type), fault);
   }
   return {};
 } catch (const std::bad_alloc&) {

@@ -18,6 +18,7 @@ struct NamedShape {
 
 // `data` is a model that verify_model() has accepted. Only operators that `outputs` need (empty: all) are looked at; where
 // a shape is not known (it comes out of an operator that is not followed, or of values), nothing is said.
-Status verify_shapes(const void* data, const std::vector<NamedShape>& inputs, const std::vector<std::string>& outputs) noexcept;
+Status verify_shapes(const void* data, const std::vector<NamedShape>& inputs,
+                     const std::vector<std::string>& outputs) noexcept;
 
 }  // namespace mnnlite

@@ -14,13 +14,21 @@ namespace convolution {
 enum { common, weight, bias, quantised, symmetric, sparse, external };
 }
 namespace geometry {
-enum { pad_x, pad_y, kernel_x, kernel_y, stride_x, stride_y, dilate_x, dilate_y, pad_mode, group, outputs, inputs, relu, relu6, pads, output_pads,
-       has_output_shape };
-}
+// clang-format off: a table's fields, as the format numbers them
+enum {
+  pad_x, pad_y, kernel_x, kernel_y, stride_x, stride_y, dilate_x, dilate_y, pad_mode, group, outputs, inputs, relu,
+  relu6, pads, output_pads, has_output_shape
+};
+// clang-format on
+}  // namespace geometry
 namespace quantised {
-enum { buffer, alpha, type, use_int32, quant_scale, scale_in, scale_out, max_or_bits, min, read_type, has_scale_int, shape_int32, weight_size,
-       index, alpha_fp16, scale_storage };
-}
+// clang-format off: a table's fields, as the format numbers them
+enum {
+  buffer, alpha, type, use_int32, quant_scale, scale_in, scale_out, max_or_bits, min, read_type, has_scale_int,
+  shape_int32, weight_size, index, alpha_fp16, scale_storage
+};
+// clang-format on
+}  // namespace quantised
 namespace symmetric {
 enum { weight, bias, scale, tensor_scale };
 }
@@ -43,7 +51,8 @@ struct Cursor {
 
 uint32_t unpack(const uint8_t* data, size_t index, uint32_t bits) noexcept {  // most significant bits first
   uint32_t value = 0;
-  for (size_t bit = index * bits; bit < (index + 1) * bits; ++bit) value = value << 1 | (data[bit / 8] >> (7 - bit % 8) & 1);
+  for (size_t bit = index * bits; bit < (index + 1) * bits; ++bit)
+    value = value << 1 | (data[bit / 8] >> (7 - bit % 8) & 1);
   return value;
 }
 
@@ -67,13 +76,15 @@ Fault check_palette(const Record& quan, int64_t wanted) noexcept {
   const auto buffer = quan.values<uint8_t>(quantised::buffer);
   Cursor cursor{buffer.bytes(), buffer.size()};
   uint32_t first = 0;
-  if (!read_shape(cursor, quan.scalar<uint8_t>(quantised::shape_int32, 0), wanted, first)) return "coded weights have another shape than the convolution";
+  if (!read_shape(cursor, quan.scalar<uint8_t>(quantised::shape_int32, 0), wanted, first))
+    return "coded weights have another shape than the convolution";
   uint8_t count = 0;
   if (!cursor.take(&count, 1)) return "coded weights end early";
   const size_t samples = count ? count : 256;
   size_t bits = 1;
   while ((size_t{1} << bits) < samples) ++bits;
-  if (cursor.left < samples || (static_cast<size_t>(wanted) * bits + 7) / 8 > cursor.left - samples) return "coded weights end early";
+  if (cursor.left < samples || (static_cast<size_t>(wanted) * bits + 7) / 8 > cursor.left - samples)
+    return "coded weights end early";
   return nullptr;
 }
 
@@ -97,10 +108,12 @@ Fault check_sparse(const Record& quan, int64_t wanted) noexcept {
   const size_t samples = count ? count : 256;
   size_t needed = 1;
   while ((size_t{1} << needed) < samples) ++needed;
-  if (cursor.left < samples || (uint64_t{nonzero} * needed + 7) / 8 > cursor.left - samples) return "coded weights end early";
+  if (cursor.left < samples || (uint64_t{nonzero} * needed + 7) / 8 > cursor.left - samples)
+    return "coded weights end early";
   const uint8_t* indices = cursor.data + samples;
   for (uint32_t i = 0; i < nonzero; ++i)
-    if (unpack(indices, i, static_cast<uint32_t>(needed)) >= samples) return "coded weights name values that are not there";
+    if (unpack(indices, i, static_cast<uint32_t>(needed)) >= samples)
+      return "coded weights name values that are not there";
   return nullptr;
 }
 
@@ -109,9 +122,11 @@ Fault check_quantised(const Record& quan, int64_t wanted, int32_t outputs, bool 
   const auto index = quan.values<uint32_t>(quantised::index);
   const bool half = quan.scalar<uint8_t>(quantised::scale_storage, 0) == 1;
   if (half && !quan.has(quantised::alpha_fp16)) return "the scales of the weights are missing";
-  const uint32_t scales = half ? quan.values<uint16_t>(quantised::alpha_fp16).size() : quan.values<float>(quantised::alpha).size();
+  const uint32_t scales =
+      half ? quan.values<uint16_t>(quantised::alpha_fp16).size() : quan.values<float>(quantised::alpha).size();
   if (quan.has(quantised::index)) {
-    if (quan.number(quantised::weight_size) != wanted || index.size() != scales) return "sparse weights are not as many as the convolution says";
+    if (quan.number(quantised::weight_size) != wanted || index.size() != scales)
+      return "sparse weights are not as many as the convolution says";
     for (uint32_t i = 0; i < index.size(); ++i)
       if (index[i] >= static_cast<uint64_t>(wanted)) return "sparse weights lie outside of the convolution's";
     return nullptr;
@@ -119,17 +134,20 @@ Fault check_quantised(const Record& quan, int64_t wanted, int32_t outputs, bool 
   if (outside && !quan.has(quantised::buffer)) return nullptr;  // sizes are checked with the place in the file
   if (!quan.has(quantised::buffer)) return "quantised weights are missing";
   const uint32_t bytes = quan.values<uint8_t>(quantised::buffer).size();
-  if (type == 3) return bytes == wanted * 2 ? nullptr : "weights in half floats are not as many as the convolution says";
+  if (type == 3)
+    return bytes == wanted * 2 ? nullptr : "weights in half floats are not as many as the convolution says";
   if (type != 1 && type != 2 && type != 4) return "weights are coded in a way that is not known";
   if (type == 4 && bytes != wanted) return "8-bit weights are not as many as the convolution says";
   if (type == 1)
     if (Fault fault = check_palette(quan, wanted)) return fault;
   if (type == 2)
     if (Fault fault = check_sparse(quan, wanted)) return fault;
-  const bool old_asymmetric = type == 4 && quan.number(quantised::min) == 0 && std::fabs(quan.scalar<float>(quantised::quant_scale, 0)) < 1e-6f;
+  const bool old_asymmetric =
+      type == 4 && quan.number(quantised::min) == 0 && std::fabs(quan.scalar<float>(quantised::quant_scale, 0)) < 1e-6f;
   const int64_t each = quan.number(quantised::read_type) != 0 || old_asymmetric ? 2 : 1;
   // One scale a channel, or one for each block of a channel.
-  if (scales == 0 || scales % (each * outputs) != 0 || wanted % (scales / each) != 0) return "the scales of the weights are not as many as outputs";
+  if (scales == 0 || scales % (each * outputs) != 0 || wanted % (scales / each) != 0)
+    return "the scales of the weights are not as many as outputs";
   return nullptr;
 }
 
@@ -148,18 +166,21 @@ Fault check_geometry(const Operator& op, const Record& common) noexcept {
     if (std::abs(int64_t{common.number(slot)}) > kMostSide) return "its padding is not possible";
   if (common.scalar<uint8_t>(pad_mode, 0) > 2) return "its padding is of a kind that is not known";
   const auto all_pads = common.values<int32_t>(pads), outer = common.values<int32_t>(output_pads);
-  if ((common.has(pads) && all_pads.size() < 4) || (common.has(output_pads) && outer.size() < 2)) return "it has too few pads";
+  if ((common.has(pads) && all_pads.size() < 4) || (common.has(output_pads) && outer.size() < 2))
+    return "it has too few pads";
   for (const auto& each : {all_pads, outer})
     for (uint32_t i = 0; i < each.size(); ++i)
       if (std::abs(int64_t{each[i]}) > kMostSide) return "its padding is not possible";
-  if (common.number(group, 1) < 1 || common.number(outputs) < 0 || common.number(inputs) < 0) return "its channels or groups are not possible";
+  if (common.number(group, 1) < 1 || common.number(outputs) < 0 || common.number(inputs) < 0)
+    return "its channels or groups are not possible";
   return nullptr;
 }
 
 // Weights of each output: as many as `all` says, and what its groups allow. 0: not possible.
 bool inputs_match(const Operator& op, const Record& common, int64_t inputs_each) noexcept {
   const int64_t declared = common.number(geometry::inputs), group = common.number(geometry::group, 1);
-  const bool depthwise = op.type == kConvolutionDepthwise || op.type == kDepthwiseConvInt8 || op.type == kDeconvolutionDepthwise;
+  const bool depthwise =
+      op.type == kConvolutionDepthwise || op.type == kDepthwiseConvInt8 || op.type == kDeconvolutionDepthwise;
   if (inputs_each < 1) return false;
   if (depthwise) return inputs_each == 1;
   return declared == 0 || inputs_each == declared || inputs_each * group == declared;
@@ -205,9 +226,11 @@ Fault check_constant(const Record& constant, bool is_operator, ExternalBytes& ex
   switch (type) {
     case kFloat: have = constant.values<float>(blob::float32s).size(), width = 4; break;
     case kInt32: have = constant.values<int32_t>(blob::int32s).size(), width = 4; break;
-    case kUint8: case kQuint8: have = constant.values<uint8_t>(blob::uint8s).size(); break;
+    case kUint8:
+    case kQuint8: have = constant.values<uint8_t>(blob::uint8s).size(); break;
     case kInt8: have = constant.values<int8_t>(blob::int8s).size(); break;
-    case kHalf: case kBfloat16: have = constant.values<uint8_t>(blob::uint8s).size() / 2, width = 2; break;
+    case kHalf:
+    case kBfloat16: have = constant.values<uint8_t>(blob::uint8s).size() / 2, width = 2; break;
     default: return "its values are of a type that the engine does not read";
   }
   const auto place = constant.values<int64_t>(blob::external);
@@ -222,15 +245,18 @@ Fault check_constant(const Record& constant, bool is_operator, ExternalBytes& ex
 int64_t weights_of(const Operator& op) noexcept {
   if (op.inputs.size() > 1 && !op.record.has(convolution::weight) && !op.record.has(convolution::quantised)) return 0;
   const Record common = op.record.record(convolution::common);
-  const Record quan = op.record.record(convolution::quantised), symmetric_quan = op.record.record(convolution::symmetric);
+  const Record quan = op.record.record(convolution::quantised),
+               symmetric_quan = op.record.record(convolution::symmetric);
   const auto place = op.record.values<int64_t>(convolution::external);
   const bool outside = place.size() > 1;
-  if (symmetric_quan && symmetric_quan.has(symmetric::weight)) return symmetric_quan.values<int8_t>(symmetric::weight).size();
+  if (symmetric_quan && symmetric_quan.has(symmetric::weight))
+    return symmetric_quan.values<int8_t>(symmetric::weight).size();
   if (!quan) return outside ? place[1] / 4 : op.record.values<float>(convolution::weight).size();
   const auto buffer = quan.values<uint8_t>(quantised::buffer);
   if (quan.has(quantised::index)) return quan.number(quantised::weight_size);
   if (outside) {  // as many as the channels ask for
-    const bool depthwise = op.type == kConvolutionDepthwise || op.type == kDepthwiseConvInt8 || op.type == kDeconvolutionDepthwise;
+    const bool depthwise =
+        op.type == kConvolutionDepthwise || op.type == kDepthwiseConvInt8 || op.type == kDeconvolutionDepthwise;
     const int64_t area = int64_t{common.number(geometry::kernel_x, 1)} * common.number(geometry::kernel_y, 1);
     return common.number(geometry::outputs) * (depthwise ? 1 : common.number(geometry::inputs)) * area;
   }
@@ -258,33 +284,40 @@ Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
     if (op.type != kDilation2D) return nullptr;
   }
   if (!op.named) return "it has no name";
-  if (op.inputs.size() > 1 && !op.record.has(convolution::weight) && !op.record.has(convolution::quantised)) return nullptr;  // weights are an input
+  if (op.inputs.size() > 1 && !op.record.has(convolution::weight) && !op.record.has(convolution::quantised))
+    return nullptr;  // weights are an input
 
   const int32_t outputs = common.number(geometry::outputs);
   const int64_t area = int64_t{common.number(geometry::kernel_x, 1)} * common.number(geometry::kernel_y, 1);
   if (outputs < 1) return "it has no outputs";
   const auto place = op.record.values<int64_t>(convolution::external);
   const auto bias = op.record.values<float>(convolution::bias);
-  const Record quan = op.record.record(convolution::quantised), symmetric_quan = op.record.record(convolution::symmetric);
+  const Record quan = op.record.record(convolution::quantised),
+               symmetric_quan = op.record.record(convolution::symmetric);
   const bool outside = place.size() > 1;
   if (outside && !external.take(place, 2)) return "its place in the file of weights is not possible";
-  if (outside && !quan && (place[1] % 4 != 0 || place[2] % 4 != 0)) return "its place in the file of weights is not possible";
+  if (outside && !quan && (place[1] % 4 != 0 || place[2] % 4 != 0))
+    return "its place in the file of weights is not possible";
   if (outside && !quan && place[2] / 4 < outputs) return "its bias is shorter than its outputs";
   const int64_t count = weights_of(op);
   if (count < 1 || count > kMostElements) return "it has no weights";
   // Deconvolutions store the inputs first; the product is the same.
   if (count % (outputs * area) != 0) {
     // A grouped deconvolution counts the outputs of a group.
-    if (op.type != kDeconvolution || common.number(geometry::inputs) == 0 || count % (common.number(geometry::inputs) * area) != 0)
+    if (op.type != kDeconvolution || common.number(geometry::inputs) == 0 ||
+        count % (common.number(geometry::inputs) * area) != 0)
       return "its weights are not as many as its channels say";
-  } else if (op.type != kDeconvolution && op.type != kDilation2D && !inputs_match(op, common, count / (outputs * area))) {
+  } else if (op.type != kDeconvolution && op.type != kDilation2D &&
+             !inputs_match(op, common, count / (outputs * area))) {
     return "its weights are not as many as its channels say";
   }
   if (quan)
     if (Fault fault = check_quantised(quan, count, outputs, outside)) return fault;
   const bool integers = op.type == kConvInt8 || op.type == kDepthwiseConvInt8;
-  const bool coded = quan && (outside || (quan.has(quantised::buffer) && quan.number(quantised::type) != 3)) && !quan.has(quantised::index);
-  if (integers && !coded && !(symmetric_quan && symmetric_quan.has(symmetric::weight))) return "it has no weights in whole numbers";
+  const bool coded = quan && (outside || (quan.has(quantised::buffer) && quan.number(quantised::type) != 3)) &&
+                     !quan.has(quantised::index);
+  if (integers && !coded && !(symmetric_quan && symmetric_quan.has(symmetric::weight)))
+    return "it has no weights in whole numbers";
   if (symmetric_quan && symmetric_quan.has(symmetric::bias) && symmetric_quan.has(symmetric::scale)) {
     if (symmetric_quan.values<int32_t>(symmetric::bias).size() < static_cast<uint32_t>(outputs) ||
         symmetric_quan.values<float>(symmetric::scale).size() < static_cast<uint32_t>(outputs))
@@ -293,7 +326,8 @@ Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
     if (!op.record.has(convolution::bias)) return "it has no bias";
     if (bias.size() < static_cast<uint32_t>(outputs)) return "its bias is shorter than its outputs";
   }
-  if (common.number(geometry::outputs) % common.number(geometry::group, 1) != 0 && op.type != kDeconvolution) return "its outputs do not divide into its groups";
+  if (common.number(geometry::outputs) % common.number(geometry::group, 1) != 0 && op.type != kDeconvolution)
+    return "its outputs do not divide into its groups";
   return nullptr;
 }
 

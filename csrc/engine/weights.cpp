@@ -35,10 +35,10 @@ size_t page_size() noexcept {
 }
 
 struct MappedBlock {
-  size_t size;          // whole pages
+  size_t size;  // whole pages
   uint64_t owner;
-  uint64_t inode = 0;   // of the file it was moved to
-  size_t filed = 0;     // bytes of it that lie there
+  uint64_t inode = 0;  // of the file it was moved to
+  size_t filed = 0;    // bytes of it that lie there
 };
 
 // All blocks that are mappings of their own, by address. Never destroyed: the engine frees at any time.
@@ -135,7 +135,8 @@ Status open_file(const char* folder, File& file) noexcept {
     return Status::error(Code::argument, "the folder for weights has too long a name (%d bytes)", length);
   file.descriptor = ::mkostemp(path, O_CLOEXEC);
   if (file.descriptor < 0)
-    return Status::error(Code::argument, "cannot make a file for weights in %.150s: %s; choose another weights_dir", folder, std::strerror(errno));
+    return Status::error(Code::argument, "cannot make a file for weights in %.150s: %s; choose another weights_dir",
+                         folder, std::strerror(errno));
   ::unlink(path);  // from here on nobody else can reach it, and nothing is left of it after a crash
   struct stat facts{};
   if (::fstat(file.descriptor, &facts) == 0) file.inode = static_cast<uint64_t>(facts.st_ino);
@@ -147,8 +148,10 @@ Status append(File& file, const uint8_t* data, size_t size, const char* folder) 
     const ssize_t written = ::pwrite(file.descriptor, data, size, file.size);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0)
-      return Status::error(Code::out_of_memory, "no room for the weights in %.120s: %s; free some, choose another weights_dir, or use weights=\"heap\"",
-                           folder, std::strerror(written < 0 ? errno : ENOSPC));
+      return Status::error(
+          Code::out_of_memory,
+          "no room for the weights in %.120s: %s; free some, choose another weights_dir, or use weights=\"heap\"",
+          folder, std::strerror(written < 0 ? errno : ENOSPC));
     data += written;
     size -= static_cast<size_t>(written);
     file.size += written;
@@ -195,7 +198,10 @@ Status check_weights_folder(const char* folder) noexcept {
     return Status::error(Code::argument, "cannot use the folder for weights %.150s: %s", folder, std::strerror(errno));
   const auto kind = static_cast<unsigned long>(facts.f_type) & 0xffffffffUL;
   if (kind == static_cast<unsigned long>(kTmpfs) || kind == static_cast<unsigned long>(kRamfs))
-    return Status::error(Code::argument, "the folder for weights %.150s lies in memory, so nothing would be saved; choose a weights_dir on a disk", folder);
+    return Status::error(
+        Code::argument,
+        "the folder for weights %.150s lies in memory, so nothing would be saved; choose a weights_dir on a disk",
+        folder);
   File file;
   return open_file(folder, file);
 }
@@ -236,7 +242,8 @@ Status WeightBlocks::move_to_file(const char* folder) noexcept try {
   for (auto& [block, count] : counts) {
     for (size_t i = 0; i < count; ++i, ++next) {
       const Run& run = runs[next];
-      if (::mmap(run.begin, run.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file.descriptor, run.offset) == MAP_FAILED)
+      if (::mmap(run.begin, run.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file.descriptor,
+                 run.offset) == MAP_FAILED)
         return Status::error(Code::out_of_memory, "cannot map the file of weights: %s", std::strerror(errno));
       block->filed += run.size;
     }
@@ -261,7 +268,9 @@ std::vector<uint64_t> WeightBlocks::files() const {
   const std::lock_guard<std::mutex> guard(all.mutex);
   std::vector<uint64_t> inodes;
   for (const auto& [address, block] : all.blocks)
-    if (block.owner == owner_ && block.filed > 0 && std::find(inodes.begin(), inodes.end(), block.inode) == inodes.end()) inodes.push_back(block.inode);
+    if (block.owner == owner_ && block.filed > 0 &&
+        std::find(inodes.begin(), inodes.end(), block.inode) == inodes.end())
+      inodes.push_back(block.inode);
   return inodes;
 }
 

@@ -42,8 +42,8 @@ class WeightBlocks {
   // last block. On failure the blocks are as they were.
   Status move_to_file(const char* folder) noexcept;
 
-  size_t file_bytes() const noexcept;                // of the blocks that are still there
-  std::vector<uint64_t> files() const;               // their inodes
+  size_t file_bytes() const noexcept;   // of the blocks that are still there
+  std::vector<uint64_t> files() const;  // their inodes
   uint64_t owner() const noexcept { return owner_; }
 
  private:

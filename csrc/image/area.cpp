@@ -45,7 +45,8 @@ void each_weight(double scale, double shift, int32_t index, int half, Bounds bou
     if (tap.weight1 > 0) add(tap.index + 1, tap.weight1 * 8);
     return;
   }
-  const int64_t a = fixed((scale * index + shift) * half_factor), b = fixed((scale * (index + 1) + shift) * half_factor);
+  const int64_t a = fixed((scale * index + shift) * half_factor),
+                b = fixed((scale * (index + 1) + shift) * half_factor);
   const int64_t low = std::max(std::min(a, b), static_cast<int64_t>(bounds.first) << kPositionBits);
   const int64_t high = std::min(std::max(a, b), static_cast<int64_t>(bounds.last + 1) << kPositionBits);
   const int64_t total = high - low;
@@ -116,8 +117,9 @@ void run_area(const Job& job) noexcept {
       plan.kernels->area_narrow[wide](space.sums, samples, space.values);
       for (int i = 0; i < group.count; ++i) {
         const Component& component = plan.info->component[group.component[i]];
-        plan.kernels->area_reduce(space.values + (component.offset >> wide) - static_cast<ptrdiff_t>(across.first) * step,
-                                  step, taps, space.v[group.component[i]]);
+        plan.kernels->area_reduce(
+            space.values + (component.offset >> wide) - static_cast<ptrdiff_t>(across.first) * step, step, taps,
+            space.v[group.component[i]]);
       }
     }
     finish_row(job, space.v, window.x_begin, y, count);

@@ -36,8 +36,8 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
   const Bounds samples = bounds.halved(group.shift_x);
   taps.count = window.x_end - window.x_begin;
   taps.per_window = 1;
-  job.plan.kernels->line_taps({job.map.m[0], job.map.m[2], units_of(group.shift_x), window.x_begin, taps.count, samples.first,
-                               samples.last, group.step, job.plan.spec.filter == Filter::nearest},
+  job.plan.kernels->line_taps({job.map.m[0], job.map.m[2], units_of(group.shift_x), window.x_begin, taps.count,
+                               samples.first, samples.last, group.step, job.plan.spec.filter == Filter::nearest},
                               taps.offset, taps.weights);
   // Offsets rise or fall, so the columns where a wide read would leave the row are at one end.
   const ptrdiff_t row = row_bytes(job.plan.format, group.plane, job.view.width) - group.base;
@@ -49,7 +49,8 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
 }
 
 // Whether windows of `per_window` outputs hold all that these need; if so they are made. `row`: bytes of the row.
-bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t step, int32_t pixel_bytes, int32_t row) noexcept {
+bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t step, int32_t pixel_bytes,
+                  int32_t row) noexcept {
   if (taps.count < lanes || row < kWindowBytes) return false;
   const uint32_t second = static_cast<uint32_t>(step) * 0x01010000u;
   uint32_t* shuffle_mask = taps.shuffle_masks;
@@ -63,7 +64,8 @@ bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t s
       const int32_t from = std::min(low, row - kWindowBytes);
       if (std::min(high + step + pixel_bytes, row) > from + kWindowBytes) return false;
       *start++ = from;
-      for (int32_t i = begin; i < end; ++i) *shuffle_mask++ = static_cast<uint32_t>(offset[i] - from) * 0x01010101u + second;
+      for (int32_t i = begin; i < end; ++i)
+        *shuffle_mask++ = static_cast<uint32_t>(offset[i] - from) * 0x01010101u + second;
     }
   }
   return true;
@@ -79,7 +81,8 @@ void choose_windows(const Job& job, Taps* taps) noexcept {
       const Group& group = plan.groups[g];
       const Component& last = plan.info->component[group.component[group.count - 1]];
       const auto row = static_cast<int32_t>(row_bytes(plan.format, group.plane, job.view.width) - group.base);
-      fits = plan.info->sample_bytes == 1 && make_windows(taps[g], per_window, lanes, group.step, last.offset - group.base + 1, row);
+      fits = plan.info->sample_bytes == 1 &&
+             make_windows(taps[g], per_window, lanes, group.step, last.offset - group.base + 1, row);
     }
     for (int32_t g = 0; g < plan.group_count && fits; ++g) taps[g].per_window = per_window;
     if (fits) return;
@@ -112,11 +115,13 @@ size_t scratch_axis_aligned(const PlanData& plan) noexcept {
 
 namespace {
 
-void make_rows(const Job& job, const Group& group, const Window& window, Bounds bounds, int32_t* rows, int32_t* weights) noexcept {
+void make_rows(const Job& job, const Group& group, const Window& window, Bounds bounds, int32_t* rows,
+               int32_t* weights) noexcept {
   const Bounds samples = bounds.halved(group.shift_y);
-  job.plan.kernels->line_taps({job.map.m[4], job.map.m[5], units_of(group.shift_y), window.y_begin, window.y_end - window.y_begin,
-                               samples.first, samples.last, 1, job.plan.spec.filter == Filter::nearest},
-                              rows, weights);
+  job.plan.kernels->line_taps(
+      {job.map.m[4], job.map.m[5], units_of(group.shift_y), window.y_begin, window.y_end - window.y_begin,
+       samples.first, samples.last, 1, job.plan.spec.filter == Filter::nearest},
+      rows, weights);
 }
 
 // What the region's columns need of a row: bytes, and cache lines for every group of outputs.
@@ -125,7 +130,8 @@ struct Span {
 };
 
 // What the next row needs and this one does not.
-void look_ahead(PrefetchRows& ahead, int32_t groups, const Span* spans, const RowPair* now, const RowPair* next) noexcept {
+void look_ahead(PrefetchRows& ahead, int32_t groups, const Span* spans, const RowPair* now,
+                const RowPair* next) noexcept {
   int32_t rows = 0, lines = 0;
   for (int32_t g = 0; g < groups; ++g) {
     const auto add = [&](const uint8_t* row) {

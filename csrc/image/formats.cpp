@@ -56,7 +56,9 @@ int32_t rows_of(Format format, int plane, int32_t height) noexcept {
   return samples_of(height, widest(info_of(format), plane).shift_y);
 }
 
-int32_t bits_of(const ImageView& view) noexcept { return view.bits != 0 ? view.bits : 8 * info_of(view.format).sample_bytes; }
+int32_t bits_of(const ImageView& view) noexcept {
+  return view.bits != 0 ? view.bits : 8 * info_of(view.format).sample_bytes;
+}
 
 Status check_view(const ImageView& view) noexcept {
   const FormatInfo& info = info_of(view.format);
@@ -82,7 +84,8 @@ Status check_view(const ImageView& view) noexcept {
                            plane, view.stride[plane], bytes);
     if (info.sample_bytes == 2 &&
         (reinterpret_cast<uintptr_t>(view.plane[plane]) % 2 != 0 || view.stride[plane] % 2 != 0))
-      return Status::error(Code::layout, "16-bit samples of plane %d lie at odd addresses: pass an aligned copy", plane);
+      return Status::error(Code::layout, "16-bit samples of plane %d lie at odd addresses: pass an aligned copy",
+                           plane);
   }
   return {};
 }

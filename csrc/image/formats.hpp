@@ -21,7 +21,7 @@ struct FormatInfo {
   Family family;
   int8_t sample_bytes;  // 1 or 2
   int8_t planes;
-  int8_t components;  // sampled ones
+  int8_t components;               // sampled ones
   int8_t red, green, blue, alpha;  // which component; -1: none. Of yuv and gray, of no meaning
   Component component[4];
 };

@@ -6,9 +6,10 @@ namespace mnnlite {
 
 bool operator==(const ImageSpec& a, const ImageSpec& b) noexcept {
   return a.width == b.width && a.height == b.height && a.fit == b.fit && a.anchor == b.anchor && a.color == b.color &&
-         a.filter == b.filter && a.multiple == b.multiple && std::equal(a.mean, a.mean + 4, b.mean) && std::equal(a.std, a.std + 4, b.std) &&
-         std::equal(a.pad, a.pad + 4, b.pad) && a.dtype == b.dtype && a.layout == b.layout && a.scale == b.scale &&
-         a.zero_point == b.zero_point && a.has_zero_point == b.has_zero_point;
+         a.filter == b.filter && a.multiple == b.multiple && std::equal(a.mean, a.mean + 4, b.mean) &&
+         std::equal(a.std, a.std + 4, b.std) && std::equal(a.pad, a.pad + 4, b.pad) && a.dtype == b.dtype &&
+         a.layout == b.layout && a.scale == b.scale && a.zero_point == b.zero_point &&
+         a.has_zero_point == b.has_zero_point;
 }
 
 Status check_spec(const ImageSpec& spec) noexcept {
@@ -56,7 +57,7 @@ Placement place(const ImageSpec& spec, const Region& region, int32_t width, int3
     return {0, 0, width, height, Mapping::scale_shift(region.width / width, region.height / height, 0, 0)};
   // Of what is over, in the picture or beside it, the part to the left and above.
   constexpr double kShares[][2] = {{0.5, 0.5}, {0, 0}, {0.5, 1}};
-  const double(&share)[2] = kShares[static_cast<size_t>(spec.anchor)];
+  const double (&share)[2] = kShares[static_cast<size_t>(spec.anchor)];
   if (spec.fit == Fit::crop) {
     const double scale = 1.0 / std::max(width / region.width, height / region.height);
     const double over_x = region.width - width * scale, over_y = region.height - height * scale;
@@ -129,7 +130,9 @@ Status region_of_quad(const double points[8], Region& region) noexcept {
     return Status::error(Code::argument,
                          "quad: the points do not make a convex quadrilateral in the order top-left, top-right, "
                          "bottom-right, bottom-left");
-  const auto length = [&](int a, int b) { return std::sqrt((x[a] - x[b]) * (x[a] - x[b]) + (y[a] - y[b]) * (y[a] - y[b])); };
+  const auto length = [&](int a, int b) {
+    return std::sqrt((x[a] - x[b]) * (x[a] - x[b]) + (y[a] - y[b]) * (y[a] - y[b]));
+  };
   const double width = (length(0, 1) + length(3, 2)) / 2, height = (length(0, 3) + length(1, 2)) / 2;
   const double sum_x = x[0] - x[1] + x[2] - x[3], sum_y = y[0] - y[1] + y[2] - y[3];
   double g = 0, h = 0;
@@ -141,9 +144,9 @@ Status region_of_quad(const double points[8], Region& region) noexcept {
   }
   region.width = width;
   region.height = height;
-  region.to_frame = Mapping{{(x[1] - x[0] + g * x[1]) / width, (x[3] - x[0] + h * x[3]) / height, x[0],
-                             (y[1] - y[0] + g * y[1]) / width, (y[3] - y[0] + h * y[3]) / height, y[0], g / width,
-                             h / height, 1}};
+  region.to_frame =
+      Mapping{{(x[1] - x[0] + g * x[1]) / width, (x[3] - x[0] + h * x[3]) / height, x[0],
+               (y[1] - y[0] + g * y[1]) / width, (y[3] - y[0] + h * y[3]) / height, y[0], g / width, h / height, 1}};
   return check_region(region);
 }
 

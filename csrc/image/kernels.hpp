@@ -78,7 +78,8 @@ struct AreaTaps {
 };
 
 // v: sampled values with fraction bits, a row per component in the order of memory.
-using SampleRow = void (*)(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, int32_t* const v[4]) noexcept;
+using SampleRow = void (*)(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead,
+                           int32_t* const v[4]) noexcept;
 // The same with out[c][x] = float(v) * scale[c] + bias[c] in one pass.
 using SampleRowF32 = void (*)(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, const float scale[4],
                               const float bias[4], float* const out[4]) noexcept;
@@ -92,7 +93,8 @@ struct Line {
   bool nearest;
 };
 
-using WarpRow = void (*)(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept;
+using WarpRow = void (*)(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps,
+                         int32_t* const v[4]) noexcept;
 
 // sums[i] += samples[i] * weight, and what turns finished sums into 16-bit values.
 using AreaAdd = void (*)(const uint8_t* samples, int32_t count, int32_t weight, uint32_t* sums) noexcept;
@@ -116,7 +118,8 @@ constexpr int kChromas = 3;
 // Sampling, colour and out[c][x] = float(v) * scale[c] + bias[c] in one pass; red, green, blue. If V comes first in memory
 // the caller swaps U and V in the matrix, and red and blue in the rest.
 using YuvRowF32 = void (*)(const YuvRows& rows, const Taps& luma, const Taps& chroma, const PrefetchRows& ahead,
-                           const YuvMatrix& matrix, const float scale[3], const float bias[3], float* const out[3]) noexcept;
+                           const YuvMatrix& matrix, const float scale[3], const float bias[3],
+                           float* const out[3]) noexcept;
 
 // What `store` makes of v: v * k + b as float or half, that rounded and saturated, or round(v / 2^bits) saturated.
 enum class Store : int8_t { f32, f16, u8, i8, u8_exact, i8_exact };
@@ -134,7 +137,8 @@ using StorePixels = void (*)(const int32_t* const v[4], int32_t count, const flo
 struct StreamKernels {
   // Positions in the frame of network columns first + i at height `row`; m is the map, row-major. Behind the horizon of a
   // projection they are outside the frame.
-  void (*project)(const double m[9], bool affine, double first, double row, int32_t count, double* x, double* y) noexcept;
+  void (*project)(const double m[9], bool affine, double first, double row, int32_t count, double* x,
+                  double* y) noexcept;
   // floor(position * units + 0.5), far outside clamped.
   void (*to_fixed)(const double* positions, double units, int32_t count, int32_t* fixed) noexcept;
   // offset and weights as in Taps.

@@ -100,7 +100,8 @@ void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void*
   uint16_t* to = static_cast<uint16_t*>(out);
   int32_t i = 0;
   for (; i + 8 <= count; i += 8) {
-    const __m256 real = _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(load(v + i)), _mm256_set1_ps(k)), _mm256_set1_ps(b));
+    const __m256 real =
+        _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(load(v + i)), _mm256_set1_ps(k)), _mm256_set1_ps(b));
     const __m128i half = _mm256_cvtps_ph(real, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     if constexpr (Strided) {
       alignas(16) uint16_t each[8];

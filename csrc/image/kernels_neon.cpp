@@ -57,7 +57,9 @@ struct Rows {
 struct OwnRows {
   int16x8_t weight;
   explicit OwnRows(const int32_t* weights1) noexcept
-      : weight(vshlq_n_s16(vuzp1q_s16(vreinterpretq_s16_s32(vld1q_s32(weights1)), vreinterpretq_s16_s32(vld1q_s32(weights1 + 4))), 4)) {}
+      : weight(vshlq_n_s16(
+            vuzp1q_s16(vreinterpretq_s16_s32(vld1q_s32(weights1)), vreinterpretq_s16_s32(vld1q_s32(weights1 + 4))),
+            4)) {}
   MNNLITE_INLINE int16x8_t half(uint8x8_t upper, uint8x8_t lower) const noexcept {
     return plus_upper(vqrdmulhq_s16(difference(upper, lower), weight), upper);
   }
@@ -67,7 +69,8 @@ struct OwnRows {
 struct Columns {
   int16x8_t first, second;
   explicit Columns(const int32_t* weights) noexcept {
-    const int16x8_t low = vreinterpretq_s16_s32(vld1q_s32(weights)), high = vreinterpretq_s16_s32(vld1q_s32(weights + 4));
+    const int16x8_t low = vreinterpretq_s16_s32(vld1q_s32(weights)),
+                    high = vreinterpretq_s16_s32(vld1q_s32(weights + 4));
     first = vuzp1q_s16(low, high);
     second = vuzp2q_s16(low, high);
   }
@@ -77,24 +80,28 @@ template <typename AnyRows>
 MNNLITE_INLINE Ints sampled(const AnyRows& rows, const Quad& quad, const Columns& columns) noexcept {
   const int16x8_t first = rows.half(vget_low_u8(quad.upper), vget_low_u8(quad.lower));
   const int16x8_t second = rows.half(vget_high_u8(quad.upper), vget_high_u8(quad.lower));
-  return {{vmlal_s16(vmull_s16(vget_low_s16(first), vget_low_s16(columns.first)), vget_low_s16(second), vget_low_s16(columns.second)),
+  return {{vmlal_s16(vmull_s16(vget_low_s16(first), vget_low_s16(columns.first)), vget_low_s16(second),
+                     vget_low_s16(columns.second)),
            vmlal_high_s16(vmull_high_s16(first, columns.first), second, columns.second)}};
 }
 
 // Two or four windows of each row are a table; an index counts on from one window to the next.
 template <int per_window, int count, int spacing>
-MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts, const uint32_t* shuffle_masks,
-                                 Quads<count>& quads) noexcept {
+MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts,
+                                 const uint32_t* shuffle_masks, Quads<count>& quads) noexcept {
   static constexpr uint8_t bases[2][8] = {{0, 0, 16, 16, 32, 32, 48, 48}, {0, 0, 0, 0, 16, 16, 16, 16}};
   const uint8x8_t base = vld1_u8(bases[per_window / 4]);
-  const uint16x8_t low = vreinterpretq_u16_u32(vld1q_u32(shuffle_masks)), high = vreinterpretq_u16_u32(vld1q_u32(shuffle_masks + 4));
-  const uint8x16_t firsts = vreinterpretq_u8_u16(vuzp1q_u16(low, high)), seconds = vreinterpretq_u8_u16(vuzp2q_u16(low, high));
+  const uint16x8_t low = vreinterpretq_u16_u32(vld1q_u32(shuffle_masks)),
+                   high = vreinterpretq_u16_u32(vld1q_u32(shuffle_masks + 4));
+  const uint8x16_t firsts = vreinterpretq_u8_u16(vuzp1q_u16(low, high)),
+                   seconds = vreinterpretq_u8_u16(vuzp2q_u16(low, high));
   const uint8x16_t shuffle_mask = vaddq_u8(vuzp1q_u8(firsts, seconds), vcombine_u8(base, base));
   if constexpr (per_window == 4) {
     const uint8x16x2_t upper = {{vld1q_u8(row0 + starts[0]), vld1q_u8(row0 + starts[1])}};
     const uint8x16x2_t lower = {{vld1q_u8(row1 + starts[0]), vld1q_u8(row1 + starts[1])}};
     for (int c = 0; c < count; ++c) {
-      const uint8x16_t at = c == 0 ? shuffle_mask : vaddq_u8(shuffle_mask, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
+      const uint8x16_t at =
+          c == 0 ? shuffle_mask : vaddq_u8(shuffle_mask, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
       quads.component[c] = {vqtbl2q_u8(upper, at), vqtbl2q_u8(lower, at)};
     }
   } else {
@@ -104,7 +111,8 @@ MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const
       lower.val[i] = vld1q_u8(row1 + starts[i]);
     }
     for (int c = 0; c < count; ++c) {
-      const uint8x16_t at = c == 0 ? shuffle_mask : vaddq_u8(shuffle_mask, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
+      const uint8x16_t at =
+          c == 0 ? shuffle_mask : vaddq_u8(shuffle_mask, vdupq_n_u8(static_cast<uint8_t>(c * spacing)));
       quads.component[c] = {vqtbl4q_u8(upper, at), vqtbl4q_u8(lower, at)};
     }
   }
@@ -129,8 +137,8 @@ struct SampleWide {
   uint8x16_t lookup[count];
 
   SampleWide() noexcept {
-    static constexpr Lookup tables[4] = {lookup_of(8, 0, step), lookup_of(8, spacing, step), lookup_of(8, 2 * spacing, step),
-                                         lookup_of(8, 3 * spacing, step)};
+    static constexpr Lookup tables[4] = {lookup_of(8, 0, step), lookup_of(8, spacing, step),
+                                         lookup_of(8, 2 * spacing, step), lookup_of(8, 3 * spacing, step)};
     for (int c = 0; c < count; ++c) lookup[c] = vld1q_u8(tables[c].bytes);
   }
   static MNNLITE_INLINE uint8x16x4_t row(const uint8_t* p, const int32_t* offset) noexcept {
@@ -138,7 +146,8 @@ struct SampleWide {
     for (int i = 0; i < 4; ++i) pixels.val[i] = vcombine_u8(vld1_u8(p + offset[2 * i]), vld1_u8(p + offset[2 * i + 1]));
     return pixels;
   }
-  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& quads) const noexcept {
+  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
+                             Quads<count>& quads) const noexcept {
     const uint8x16x4_t upper = row(row0, offset), lower = row(row1, offset);
     for (int c = 0; c < count; ++c) quads.component[c] = {vqtbl4q_u8(upper, lookup[c]), vqtbl4q_u8(lower, lookup[c])};
   }
@@ -172,7 +181,8 @@ struct SampleGray {
     pairs = vsetq_lane_u16(neighbours(p + offset[7]), pairs, 7);
     return vreinterpretq_u8_u16(pairs);
   }
-  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& quads) const noexcept {
+  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
+                             Quads<1>& quads) const noexcept {
     quads.component[0] = {vqtbl1q_u8(row(row0, offset), lookup), vqtbl1q_u8(row(row1, offset), lookup)};
   }
 };
@@ -199,8 +209,10 @@ struct SamplePairs {
     bytes = vsetq_lane_u32(four_bytes(p + offset[3]), bytes, 3);
     return vreinterpretq_u8_u32(bytes);
   }
-  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& quads) const noexcept {
-    const uint8x16x2_t upper = {{four(row0, offset), four(row0, offset + 4)}}, lower = {{four(row1, offset), four(row1, offset + 4)}};
+  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
+                             Quads<2>& quads) const noexcept {
+    const uint8x16x2_t upper = {{four(row0, offset), four(row0, offset + 4)}},
+                       lower = {{four(row1, offset), four(row1, offset + 4)}};
     for (int c = 0; c < 2; ++c) quads.component[c] = {vqtbl2q_u8(upper, lookup[c]), vqtbl2q_u8(lower, lookup[c])};
   }
 };
@@ -238,9 +250,11 @@ class ToRgb {
   }
   MNNLITE_INLINE void operator()(const Ints& luma, const Ints& u, const Ints& v, Ints rgb[3]) const noexcept {
     for (int half = 0; half < 2; ++half) {
-      const int32x4_t y = vshrq_n_s32(luma.val[half], 11), cb = vshrq_n_s32(u.val[half], 11), cr = vshrq_n_s32(v.val[half], 11);
+      const int32x4_t y = vshrq_n_s32(luma.val[half], 11), cb = vshrq_n_s32(u.val[half], 11),
+                      cr = vshrq_n_s32(v.val[half], 11);
       rgb[0].val[half] = clamped(vmlaq_n_s32(vmlaq_n_s32(from_[0], y, m_.luma), cr, m_.red_v));
-      rgb[1].val[half] = clamped(vmlaq_n_s32(vmlaq_n_s32(vmlaq_n_s32(from_[1], y, m_.luma), cb, m_.green_u), cr, m_.green_v));
+      rgb[1].val[half] =
+          clamped(vmlaq_n_s32(vmlaq_n_s32(vmlaq_n_s32(from_[1], y, m_.luma), cb, m_.green_u), cr, m_.green_v));
       rgb[2].val[half] = clamped(vmlaq_n_s32(vmlaq_n_s32(from_[2], y, m_.luma), cb, m_.blue_u));
     }
   }

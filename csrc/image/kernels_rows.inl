@@ -16,20 +16,22 @@
 
 // The group at column x; the last one is moved back, and its windows are behind all others'.
 template <int per_window, typename Sample>
-MNNLITE_INLINE void load_group(const Sample& sample, const uint8_t* row0, const uint8_t* row1, const Taps& taps, int32_t x,
-                               Quads<Sample::count>& quads) noexcept {
+MNNLITE_INLINE void load_group(const Sample& sample, const uint8_t* row0, const uint8_t* row1, const Taps& taps,
+                               int32_t x, Quads<Sample::count>& quads) noexcept {
   if constexpr (per_window == 1) {
     sample.gather(row0, row1, taps.offset + x, quads);
   } else {
     const int32_t at = (x + kLanes - 1) & -kLanes;
-    load_windows<per_window, Sample::count, Sample::spacing>(row0, row1, taps.starts + at / per_window, taps.shuffle_masks + at, quads);
+    load_windows<per_window, Sample::count, Sample::spacing>(row0, row1, taps.starts + at / per_window,
+                                                             taps.shuffle_masks + at, quads);
   }
 }
 
 // Walks through the rows ahead, into the second-level cache: the first is needed for the rows of now.
 class Prefetch {
  public:
-  explicit MNNLITE_INLINE Prefetch(const PrefetchRows& ahead) noexcept : ahead_(ahead), lines_(ahead.rows > 0 ? ahead.lines : 0) {
+  explicit MNNLITE_INLINE Prefetch(const PrefetchRows& ahead) noexcept
+      : ahead_(ahead), lines_(ahead.rows > 0 ? ahead.lines : 0) {
     enter(0);
   }
   MNNLITE_INLINE void go() noexcept {
@@ -97,7 +99,8 @@ MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const Prefe
 }
 
 template <int per_window, typename Sample>
-MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const PrefetchRows& ahead, int32_t* const v[4]) noexcept {
+MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const PrefetchRows& ahead,
+                                int32_t* const v[4]) noexcept {
   const Rows rows(pair.weight1);
   const uint8_t *const row0 = pair.row0, *const row1 = pair.row1;
   int32_t* to[Sample::count];
@@ -117,7 +120,8 @@ MNNLITE_INLINE void sample_ints(const RowPair& pair, const Taps& taps, const Pre
 }
 
 template <typename Sample>
-MNNLITE_KERNEL void sample_row(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, int32_t* const v[4]) noexcept {
+MNNLITE_KERNEL void sample_row(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead,
+                               int32_t* const v[4]) noexcept {
   if (taps.per_window == 4)
     sample_ints<4, Sample>(rows, taps, ahead, v);
   else if (taps.per_window == 2)
@@ -128,8 +132,8 @@ MNNLITE_KERNEL void sample_row(const RowPair& rows, const Taps& taps, const Pref
 
 // Without `biased` every bias is 0 and no scale is negative: adding could change nothing.
 template <int per_window, bool biased, typename Sample>
-MNNLITE_INLINE void sample_floats(const RowPair& pair, const Taps& taps, const PrefetchRows& ahead, const float scale[4],
-                                  const float bias[4], float* const out[4]) noexcept {
+MNNLITE_INLINE void sample_floats(const RowPair& pair, const Taps& taps, const PrefetchRows& ahead,
+                                  const float scale[4], const float bias[4], float* const out[4]) noexcept {
   const Rows rows(pair.weight1);
   const Scaling<Sample::count> scaling(scale, bias);
   const uint8_t *const row0 = pair.row0, *const row1 = pair.row1;
@@ -146,7 +150,8 @@ MNNLITE_INLINE void sample_floats(const RowPair& pair, const Taps& taps, const P
           scaling.template store<biased>(to[c] + x, c, sampled(rows, quads.component[c], columns));
       },
       [&](int32_t begin, int32_t end) {
-        scalar::sample_columns_f32<uint8_t, Sample::count, Sample::spacing, Sample::step>(pair, taps, begin, end, scale, bias, out);
+        scalar::sample_columns_f32<uint8_t, Sample::count, Sample::spacing, Sample::step>(pair, taps, begin, end, scale,
+                                                                                          bias, out);
       });
 }
 
@@ -166,8 +171,8 @@ MNNLITE_INLINE void sample_floats_or_biased(const RowPair& rows, const Taps& tap
 }
 
 template <typename Sample>
-MNNLITE_KERNEL void sample_row_f32(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead, const float scale[4],
-                                   const float bias[4], float* const out[4]) noexcept {
+MNNLITE_KERNEL void sample_row_f32(const RowPair& rows, const Taps& taps, const PrefetchRows& ahead,
+                                   const float scale[4], const float bias[4], float* const out[4]) noexcept {
   if (taps.per_window == 4)
     sample_floats_or_biased<4, Sample>(rows, taps, ahead, scale, bias, out);
   else if (taps.per_window == 2)
@@ -177,13 +182,15 @@ MNNLITE_KERNEL void sample_row_f32(const RowPair& rows, const Taps& taps, const 
 }
 
 template <typename Sample>
-MNNLITE_KERNEL void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t* const v[4]) noexcept {
+MNNLITE_KERNEL void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps,
+                             int32_t* const v[4]) noexcept {
   const Sample sample;
   const auto group = [&](int32_t x) {
     uint64_t wide = 0;
     std::memcpy(&wide, taps.wide + x, kLanes);
     if (wide != 0x0101010101010101 >> (64 - 8 * kLanes)) {
-      scalar::warp_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(plane, to_next_row, taps, x, x + kLanes, v);
+      scalar::warp_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(plane, to_next_row, taps, x,
+                                                                                  x + kLanes, v);
       return;
     }
     Quads<Sample::count> quads;
@@ -193,7 +200,8 @@ MNNLITE_KERNEL void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const 
     for (int c = 0; c < Sample::count; ++c) store(v[c] + x, sampled(rows, quads.component[c], columns));
   };
   if (taps.count < kLanes) {
-    scalar::warp_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(plane, to_next_row, taps, 0, taps.count, v);
+    scalar::warp_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(plane, to_next_row, taps, 0, taps.count,
+                                                                                v);
     return;
   }
   for (int32_t x = 0; x + kLanes <= taps.count; x += kLanes) group(x);
@@ -237,8 +245,9 @@ struct ChromaPacked {
 };
 
 template <int per_window, bool biased, typename Chroma>
-MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, const Taps& chroma_taps, const PrefetchRows& ahead,
-                               const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept {
+MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, const Taps& chroma_taps,
+                               const PrefetchRows& ahead, const YuvMatrix& m, const float scale[3], const float bias[3],
+                               float* const out[3]) noexcept {
   const YuvRows rows = given;
   const Taps luma = luma_taps, chroma = chroma_taps;
   const Rows luma_rows(rows.luma.weight1), chroma_rows(rows.first.weight1);
@@ -266,7 +275,8 @@ MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, cons
       [&](int32_t x, const Quads<3>& quads) {
         const Columns luma_columns(luma.weights + x), chroma_columns(chroma.weights + x);
         Ints rgb[3];
-        to_rgb(sampled(luma_rows, quads.component[0], luma_columns), sampled(chroma_rows, quads.component[1], chroma_columns),
+        to_rgb(sampled(luma_rows, quads.component[0], luma_columns),
+               sampled(chroma_rows, quads.component[1], chroma_columns),
                sampled(chroma_rows, quads.component[2], chroma_columns), rgb);
         for (int c = 0; c < 3; ++c) scaling.template store<biased>(to[c] + x, c, rgb[c]);
       },
@@ -276,9 +286,9 @@ MNNLITE_INLINE void yuv_floats(const YuvRows& given, const Taps& luma_taps, cons
 }
 
 template <int per_window, typename Chroma>
-MNNLITE_INLINE void yuv_floats_or_biased(const YuvRows& rows, const Taps& luma, const Taps& chroma, const PrefetchRows& ahead,
-                                         const YuvMatrix& m, const float scale[3], const float bias[3],
-                                         float* const out[3]) noexcept {
+MNNLITE_INLINE void yuv_floats_or_biased(const YuvRows& rows, const Taps& luma, const Taps& chroma,
+                                         const PrefetchRows& ahead, const YuvMatrix& m, const float scale[3],
+                                         const float bias[3], float* const out[3]) noexcept {
   if (is_biased(scale, bias, 3))
     yuv_floats<per_window, true, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);
   else
@@ -287,7 +297,8 @@ MNNLITE_INLINE void yuv_floats_or_biased(const YuvRows& rows, const Taps& luma, 
 
 template <typename Chroma>
 MNNLITE_KERNEL void yuv_row_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const PrefetchRows& ahead,
-                                const YuvMatrix& m, const float scale[3], const float bias[3], float* const out[3]) noexcept {
+                                const YuvMatrix& m, const float scale[3], const float bias[3],
+                                float* const out[3]) noexcept {
   if (luma.per_window == 4)
     yuv_floats_or_biased<4, Chroma>(rows, luma, chroma, ahead, m, scale, bias, out);
   else if (luma.per_window == 2)
@@ -307,7 +318,8 @@ constexpr Kernels vector_kernels(Isa isa) noexcept {
           kLanes,
           {sample_row<SampleGray<1>>, sample_row<SampleGray<2>>, sample_row<SamplePairs>, sample_row<C2s4>,
            sample_row<C3s3>, sample_row<C3s4>, sample_row<C4s4>, scalar::sample_row<uint16_t, 1, 2, 2>,
-           scalar::sample_row<uint16_t, 3, 2, 6>, scalar::sample_row<uint16_t, 3, 2, 8>, scalar::sample_row<uint16_t, 4, 2, 8>},
+           scalar::sample_row<uint16_t, 3, 2, 6>, scalar::sample_row<uint16_t, 3, 2, 8>,
+           scalar::sample_row<uint16_t, 4, 2, 8>},
           {sample_row_f32<SampleGray<1>>, nullptr, nullptr, nullptr, sample_row_f32<C3s3>, sample_row_f32<C3s4>,
            sample_row_f32<C4s4>, nullptr, nullptr, nullptr, nullptr},
           {yuv_row_f32<ChromaPairs>, yuv_row_f32<ChromaPlanes>, yuv_row_f32<ChromaPacked>},

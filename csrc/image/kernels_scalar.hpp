@@ -41,7 +41,8 @@ inline int32_t blend(const uint8_t* upper, const uint8_t* lower, int32_t step, i
   constexpr int32_t half = 1 << (keep - 1);
   const int32_t w0 = weights_x & 0xffff, w1 = weights_x >> 16, right = w1 != 0 ? step : 0;
   const int32_t first = (load<T>(upper) * (2048 - weight1_y) + load<T>(lower) * weight1_y + half) >> keep;
-  const int32_t second = (load<T>(upper + right) * (2048 - weight1_y) + load<T>(lower + right) * weight1_y + half) >> keep;
+  const int32_t second =
+      (load<T>(upper + right) * (2048 - weight1_y) + load<T>(lower + right) * weight1_y + half) >> keep;
   return first * w0 + second * w1;
 }
 
@@ -57,8 +58,8 @@ inline void sample_columns(const RowPair& rows, const Taps& taps, int32_t begin,
 }
 
 template <typename T, int N, int Spacing, int Step>
-inline void sample_columns_f32(const RowPair& rows, const Taps& taps, int32_t begin, int32_t end,
-                               const float* scale, const float* bias, float* const out[4]) noexcept {
+inline void sample_columns_f32(const RowPair& rows, const Taps& taps, int32_t begin, int32_t end, const float* scale,
+                               const float* bias, float* const out[4]) noexcept {
   for (int32_t x = begin; x < end; ++x)
     for (int c = 0; c < N; ++c) {
       const int32_t at = taps.offset[x] + c * Spacing;
@@ -90,8 +91,8 @@ void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps,
 }
 
 // Sampled y, u, v with 18 fraction bits -> red, green, blue as floats at column x.
-inline void store_yuv_f32(int32_t y, int32_t u, int32_t v, const YuvMatrix& m, const float scale[3], const float bias[3],
-                          float* const out[3], int32_t x) noexcept {
+inline void store_yuv_f32(int32_t y, int32_t u, int32_t v, const YuvMatrix& m, const float scale[3],
+                          const float bias[3], float* const out[3], int32_t x) noexcept {
   const int32_t light = ((y >> 11) - (m.black << 7)) * m.luma, cb = (u >> 11) - (128 << 7), cr = (v >> 11) - (128 << 7);
   const int32_t rgb[3] = {light + cr * m.red_v, light + (cb * m.green_u + cr * m.green_v), light + cb * m.blue_u};
   for (int c = 0; c < 3; ++c) out[c][x] = static_cast<float>(clamp_level(rgb[c], 20)) * scale[c] + bias[c];
@@ -100,8 +101,9 @@ inline void store_yuv_f32(int32_t y, int32_t u, int32_t v, const YuvMatrix& m, c
 // Columns of a fused YUV pass. LumaStep, and for chroma the step and how far the second component lies behind the first
 // (0: in a plane of its own).
 template <int LumaStep, int ChromaStep, int Spacing>
-inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m, int32_t begin,
-                            int32_t end, const float scale[3], const float bias[3], float* const out[3]) noexcept {
+inline void yuv_columns_f32(const YuvRows& rows, const Taps& luma, const Taps& chroma, const YuvMatrix& m,
+                            int32_t begin, int32_t end, const float scale[3], const float bias[3],
+                            float* const out[3]) noexcept {
   const RowPair &light = rows.luma, &first = rows.first, &second = Spacing != 0 ? rows.first : rows.second;
   for (int32_t x = begin; x < end; ++x) {
     const int32_t at_y = luma.offset[x], at_u = chroma.offset[x], at_v = at_u + Spacing, w = chroma.weights[x];
@@ -119,7 +121,7 @@ inline uint16_t half_of(float value) noexcept {
   const uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
   if (magnitude >= 0x477ff000) return static_cast<uint16_t>(sign | 0x7c00);  // 65520 and more
-  if (magnitude < 0x38800000) {                                             // below 2^-14: subnormal halves
+  if (magnitude < 0x38800000) {                                              // below 2^-14: subnormal halves
     float absolute;
     std::memcpy(&absolute, &magnitude, sizeof absolute);
     const float shifted = absolute + 0.5f;  // the last bit of 0.5 is 2^-24, the smallest half

@@ -69,7 +69,9 @@ MNNLITE_INLINE Ints by_lane(Of of) noexcept {
   return of(0);
 }
 
-MNNLITE_INLINE __m128i load_8_bytes(const uint8_t* p) noexcept { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
+MNNLITE_INLINE __m128i load_8_bytes(const uint8_t* p) noexcept {
+  return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+}
 
 // Of one pixel 8 bytes of the upper row and 8 of the lower.
 MNNLITE_INLINE Ints load_pixels(const uint8_t* row0, const uint8_t* row1, const uint64_t offset[4]) noexcept {

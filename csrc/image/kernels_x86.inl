@@ -44,14 +44,15 @@ MNNLITE_INLINE Ints sampled(const Rows& rows, Ints quad, const Columns& columns)
 // 16 bytes from starts[0] on in the first 128-bit lane, from starts[of_a_lane] on in the second.
 template <int of_a_lane>
 MNNLITE_INLINE Ints windows(const uint8_t* row, const int32_t* starts) noexcept {
-  return by_lane([&](int lane) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + starts[lane * of_a_lane])); });
+  return by_lane(
+      [&](int lane) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + starts[lane * of_a_lane])); });
 }
 
 // A window lies in each 128-bit lane, or two share one after the shuffle; a shuffle of each row brings every byte where it
 // belongs twice, and a blend takes the even ones from the upper row and the odd ones from the lower.
 template <int per_window, int count, int spacing>
-MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts, const uint32_t* shuffle_masks,
-                                 Quads<count>& quads) noexcept {
+MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts,
+                                 const uint32_t* shuffle_masks, Quads<count>& quads) noexcept {
   const Ints shuffle_mask = load(shuffle_masks), odd = each16(0xff00);
   if constexpr (per_window == 4) {
     const Ints upper = windows<1>(row0, starts), lower = windows<1>(row1, starts);
@@ -139,10 +140,13 @@ struct SampleWide {
   // Written out: a constructor that the compiler makes would not belong to the target region.
   MNNLITE_INLINE SampleWide() noexcept : order(load(mask.bytes)) {}
 
-  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<count>& quads) const noexcept {
+  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
+                             Quads<count>& quads) const noexcept {
     const Offsets offsets(offset);
-    const Ints p0 = bytes_of(load_pixels(row0, row1, offsets.at), order), p1 = bytes_of(load_pixels(row0, row1, offsets.at + 1), order);
-    const Ints p2 = bytes_of(load_pixels(row0, row1, offsets.at + 2), order), p3 = bytes_of(load_pixels(row0, row1, offsets.at + 3), order);
+    const Ints p0 = bytes_of(load_pixels(row0, row1, offsets.at), order),
+               p1 = bytes_of(load_pixels(row0, row1, offsets.at + 1), order);
+    const Ints p2 = bytes_of(load_pixels(row0, row1, offsets.at + 2), order),
+               p3 = bytes_of(load_pixels(row0, row1, offsets.at + 3), order);
     const Ints c01_a = low32(p0, p1), c01_b = low32(p2, p3);
     quads.component[0] = low64(c01_a, c01_b);
     quads.component[1] = high64(c01_a, c01_b);
@@ -172,7 +176,8 @@ struct SampleGray {
   static MNNLITE_INLINE int64_t two(const uint8_t* row0, const uint8_t* row1, uint64_t a, uint64_t b) noexcept {
     return static_cast<int64_t>(neighbours(row0 + a, row1 + a) | neighbours(row0 + b, row1 + b) << 32);
   }
-  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<1>& quads) const noexcept {
+  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
+                             Quads<1>& quads) const noexcept {
     const Offsets offsets(offset);
     const Ints both = by_lane([&](int lane) {
       const uint64_t* at = offsets.at + 4 * lane;
@@ -197,7 +202,8 @@ struct SamplePairs {
     bytes = _mm_insert_epi32(bytes, load_i32(row0 + at[1]), 2);
     return _mm_insert_epi32(bytes, load_i32(row1 + at[1]), 3);
   }
-  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset, Quads<2>& quads) const noexcept {
+  MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
+                             Quads<2>& quads) const noexcept {
     const Offsets offsets(offset);
     const Ints front = bytes_of(by_lane([&](int lane) { return two(row0, row1, offsets.at + 4 * lane); }), order);
     const Ints back = bytes_of(by_lane([&](int lane) { return two(row0, row1, offsets.at + 4 * lane + 2); }), order);

@@ -37,7 +37,8 @@ Status take_tensor(const ImageSpec& spec, const TensorView& desc, PlanData& data
     layout = wanted;
   }
   if (layout == Layout::plain)
-    return Status::error(Code::layout, "the tensor does not say which axis is which: set ImageSpec(layout='NCHW') or 'NHWC'");
+    return Status::error(Code::layout,
+                         "the tensor does not say which axis is which: set ImageSpec(layout='NCHW') or 'NHWC'");
   data.desc = desc;
   data.desc.layout = static_cast<int32_t>(layout);
   const bool last = layout == Layout::nhwc;
@@ -48,7 +49,9 @@ Status take_tensor(const ImageSpec& spec, const TensorView& desc, PlanData& data
   if (channels != wanted_channels)
     return Status::error(Code::layout, "the tensor has %d channels as %s, color %s has %d: change color or layout",
                          channels, name_of(layout),
-                         spec.color == Color::gray ? "GRAY" : wanted_channels == 3 ? "RGB/BGR" : "RGBA/BGRA",
+                         spec.color == Color::gray ? "GRAY"
+                         : wanted_channels == 3    ? "RGB/BGR"
+                                                   : "RGBA/BGRA",
                          wanted_channels);
   if (data.width < 1 || data.height < 1 || data.width > kMaxSide || data.height > kMaxSide || desc.dims[0] < 1)
     return Status::error(Code::layout, "the tensor is %d x %d with %d slots, wanted 1 to %d a side and at least 1 slot",
@@ -59,7 +62,8 @@ Status take_tensor(const ImageSpec& spec, const TensorView& desc, PlanData& data
       return Status::error(Code::layout, "the tensor is %d x %d, wanted multiples of %d up to the spec's size %d x %d",
                            data.width, data.height, spec.multiple, spec.width, spec.height);
   } else if (spec.width > 0 && (data.width != spec.width || data.height != spec.height)) {
-    return Status::error(Code::layout, "the tensor is %d x %d, the spec says size %d x %d: leave size out to take the tensor's",
+    return Status::error(Code::layout,
+                         "the tensor is %d x %d, the spec says size %d x %d: leave size out to take the tensor's",
                          data.width, data.height, spec.width, spec.height);
   }
   return {};
@@ -156,7 +160,10 @@ void take_values(PlanData& data) noexcept {
   const DType dtype = dtype_of(data.desc);
   const bool integer = dtype == DType::u8 || dtype == DType::i8;
   const double scale = !integer ? 1 : spec.scale > 0 ? spec.scale : data.desc.scale > 0 ? data.desc.scale : 1;
-  const int32_t zero = !integer ? 0 : spec.has_zero_point ? spec.zero_point : data.desc.scale > 0 ? data.desc.zero_point : 0;
+  const int32_t zero = !integer              ? 0
+                       : spec.has_zero_point ? spec.zero_point
+                       : data.desc.scale > 0 ? data.desc.zero_point
+                                             : 0;
   const int32_t largest = (1 << data.sample_bits) - 1;  // what counts as p = 255
   const double one = static_cast<double>(1 << data.bits) * (largest / 255.0);
   bool exact = integer && scale == 1 && zero == 0 && data.info->sample_bytes == 1;
@@ -219,7 +226,8 @@ Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& d
                            name_of(dtype_of(desc)));
   }
   if (max_items < 1 || max_items > desc.dims[0])
-    return Status::error(Code::argument, "max_items: got %d, wanted 1 to the tensor's %d slots", max_items, desc.dims[0]);
+    return Status::error(Code::argument, "max_items: got %d, wanted 1 to the tensor's %d slots", max_items,
+                         desc.dims[0]);
   data.max_items = max_items;
   std::memset(data.channels, 0, sizeof data.channels);
   take_strides(data);
@@ -232,8 +240,9 @@ Status ImagePlan::make(const ImageSpec& spec, Format format, const TensorView& d
 }
 
 size_t ImagePlan::scratch_bytes(int32_t frame_width, int32_t) const noexcept {
-  return std::max(data_.spec.filter == Filter::area ? image::scratch_area(data_, frame_width) : image::scratch_axis_aligned(data_),
-                  image::scratch_warped(data_));
+  return std::max(
+      data_.spec.filter == Filter::area ? image::scratch_area(data_, frame_width) : image::scratch_axis_aligned(data_),
+      image::scratch_warped(data_));
 }
 
 Mapping ImagePlan::mapping(const Region& region) const noexcept {
@@ -258,8 +267,9 @@ Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, c
     return Status::error(Code::argument, "the frame has %d bits a sample, this plan is for %d", image::bits_of(view),
                          data_.sample_bits);
   if (n < 0 || n > data_.max_items || n > out.dims[0])
-    return Status::error(Code::argument, "got %d regions, wanted at most %d: the plan's max_items and the tensor's slots",
-                         n, std::min(data_.max_items, out.dims[0]));
+    return Status::error(Code::argument,
+                         "got %d regions, wanted at most %d: the plan's max_items and the tensor's slots", n,
+                         std::min(data_.max_items, out.dims[0]));
   if (out.rank != 4 || out.dtype != data_.desc.dtype || pack_of(layout_of(out)) != pack_of(layout_of(data_.desc)) ||
       !std::equal(out.dims + 1, out.dims + 4, data_.desc.dims + 1))
     return Status::error(Code::layout, "the tensor is not like the one that the plan was made for");
@@ -269,17 +279,23 @@ Status ImagePlan::run(const ImageView& view, const Region* regions, int32_t n, c
   const image::YuvMatrix yuv = image::yuv_matrix(view.matrix, view.range);
   for (int32_t i = 0; i < n; ++i) {
     const image::Placement placed = image::place(data_.spec, regions[i], data_.width, data_.height);
-    const image::Job job{data_,  view,
-                         regions[i], placed,
-                         image::network_to_frame(regions[i], placed), yuv,
-                         static_cast<uint8_t*>(out.data) + i * data_.slot_step * data_.element, scratch};
+    const image::Job job{data_,
+                         view,
+                         regions[i],
+                         placed,
+                         image::network_to_frame(regions[i], placed),
+                         yuv,
+                         static_cast<uint8_t*>(out.data) + i * data_.slot_step * data_.element,
+                         scratch};
     const bool area = data_.spec.filter == Filter::area;
     if (!job.map.axis_aligned() && area)
       return Status::error(Code::argument,
-                           "filter 'area' is for axis-aligned regions, region %d is turned or slanted: use 'bilinear'", i);
+                           "filter 'area' is for axis-aligned regions, region %d is turned or slanted: use 'bilinear'",
+                           i);
     for (int plane = 0; !job.map.axis_aligned() && plane < data_.info->planes; ++plane)
       if (view.stride[plane] > INT32_MAX / view.height)
-        return Status::error(Code::argument, "region %d is turned or slanted, and the frame has more than 2 GiB: cut it", i);
+        return Status::error(Code::argument,
+                             "region %d is turned or slanted, and the frame has more than 2 GiB: cut it", i);
     if (!job.map.axis_aligned())
       image::run_warped(job);
     else if (area)

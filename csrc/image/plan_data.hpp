@@ -22,9 +22,9 @@ struct Group {
 
 enum class Convert : int8_t { none, yuv_rgb, yuv_gray, rgb_gray };
 
-constexpr int32_t kMaxStored = 8;   // channels of a tensor with the padding of packed layouts
-constexpr int8_t kOpaque = -1;      // Channel::source: alpha that the frame does not have
-constexpr int8_t kPackPadding = -2; // Channel::source: a channel that only the packed layout has
+constexpr int32_t kMaxStored = 8;    // channels of a tensor with the padding of packed layouts
+constexpr int8_t kOpaque = -1;       // Channel::source: alpha that the frame does not have
+constexpr int8_t kPackPadding = -2;  // Channel::source: a channel that only the packed layout has
 
 struct Channel {
   int8_t source;  // row of v after the conversion

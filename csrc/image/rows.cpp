@@ -53,8 +53,7 @@ bool store_pixels(const Job& job, int32_t* const v[4], int32_t x, int32_t y, int
 
 void pad_row(const Job& job, int32_t x, int32_t y, int32_t count) noexcept {
   if (count <= 0) return;
-  for (int32_t c = 0; c < job.plan.stored; ++c)
-    fill(job, job.plan.channels[c], job.plan.channels[c].pad, x, y, count);
+  for (int32_t c = 0; c < job.plan.stored; ++c) fill(job, job.plan.channels[c], job.plan.channels[c].pad, x, y, count);
 }
 
 void fill_constant_channels(const Job& job, int32_t x, int32_t y, int32_t count) noexcept {

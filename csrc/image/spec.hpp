@@ -30,9 +30,9 @@ struct ImageSpec {
   double std[4] = {1, 1, 1, 1};
   double pad[4] = {0, 0, 0, 0};
   // Overrides; unset: the tensor's own.
-  int32_t dtype = 0;     // enum mnnlite_dtype
-  int32_t layout = -1;   // enum mnnlite_layout
-  double scale = 0;      // integers: q = round(y / scale) + zero_point
+  int32_t dtype = 0;    // enum mnnlite_dtype
+  int32_t layout = -1;  // enum mnnlite_layout
+  double scale = 0;     // integers: q = round(y / scale) + zero_point
   int32_t zero_point = 0;
   bool has_zero_point = false;
 };

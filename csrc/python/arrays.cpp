@@ -35,7 +35,8 @@ template <typename T>
 void tuple_text(const T* values, int count, char* text, size_t size) {
   size_t length = static_cast<size_t>(std::snprintf(text, size, "("));
   for (int i = 0; i < count && length < size; ++i)
-    length += static_cast<size_t>(std::snprintf(text + length, size - length, i ? ", %lld" : "%lld", static_cast<long long>(values[i])));
+    length += static_cast<size_t>(
+        std::snprintf(text + length, size - length, i ? ", %lld" : "%lld", static_cast<long long>(values[i])));
   if (length < size) std::snprintf(text + length, size - length, count == 1 ? ",)" : ")");
 }
 
@@ -78,17 +79,21 @@ Status HeldBuffer::hold(py::handle object, const TensorView& desc, const char* r
                          Py_TYPE(object.ptr())->tp_name, name_of(dtype_of(desc)));
   }
   if (!format_matches(view_.format, view_.itemsize, dtype_of(desc)))
-    return Status::error(Code::dtype, "%s \"%.60s\" has the element type \"%.20s\" of %zd bytes, the tensor is %s; convert with .astype(\"%s\")",
-                         role, desc.name, view_.format ? view_.format : "B", view_.itemsize, name_of(dtype_of(desc)), name_of(dtype_of(desc)));
+    return Status::error(
+        Code::dtype,
+        "%s \"%.60s\" has the element type \"%.20s\" of %zd bytes, the tensor is %s; convert with .astype(\"%s\")",
+        role, desc.name, view_.format ? view_.format : "B", view_.itemsize, name_of(dtype_of(desc)),
+        name_of(dtype_of(desc)));
   bool same = view_.ndim == desc.rank;
   for (int axis = 0; same && axis < desc.rank; ++axis) same = view_.shape[axis] == desc.dims[axis];
   if (!same) {
     char got[80], wanted[80];
     tuple_text(view_.shape, view_.ndim, got, sizeof got);
     tuple_text(desc.dims, desc.rank, wanted, sizeof wanted);
-    const bool swapped = view_.ndim == 4 && desc.rank == 4 && view_.shape[0] == desc.dims[0] &&
-                         ((layout_of(desc) == Layout::nchw && view_.shape[3] == desc.dims[1] && view_.shape[1] == desc.dims[2]) ||
-                          (layout_of(desc) == Layout::nhwc && view_.shape[1] == desc.dims[3] && view_.shape[2] == desc.dims[1]));
+    const bool swapped =
+        view_.ndim == 4 && desc.rank == 4 && view_.shape[0] == desc.dims[0] &&
+        ((layout_of(desc) == Layout::nchw && view_.shape[3] == desc.dims[1] && view_.shape[1] == desc.dims[2]) ||
+         (layout_of(desc) == Layout::nhwc && view_.shape[1] == desc.dims[3] && view_.shape[2] == desc.dims[1]));
     return Status::error(Code::layout, "%s \"%.60s\" has shape %s, the tensor is %s %s%s", role, desc.name, got,
                          layout_of(desc) == Layout::plain ? "of shape" : name_of(layout_of(desc)), wanted,
                          swapped ? "; the axes seem to be in the other order, transpose them" : "");
@@ -96,12 +101,15 @@ Status HeldBuffer::hold(py::handle object, const TensorView& desc, const char* r
   Py_ssize_t stride = view_.itemsize;
   for (int axis = view_.ndim; axis-- > 0;) {
     if (view_.shape[axis] != 1 && view_.strides && view_.strides[axis] != stride)
-      return Status::error(Code::layout, "%s \"%.60s\" is not C-contiguous (axis %d has a stride of %zd bytes, %zd expected); pass "
-                           "numpy.ascontiguousarray of it", role, desc.name, axis, view_.strides[axis], stride);
+      return Status::error(Code::layout,
+                           "%s \"%.60s\" is not C-contiguous (axis %d has a stride of %zd bytes, %zd expected); pass "
+                           "numpy.ascontiguousarray of it",
+                           role, desc.name, axis, view_.strides[axis], stride);
     stride *= view_.shape[axis];
   }
   if (writable && view_.readonly)
-    return Status::error(Code::argument, "%s \"%.60s\" is read-only; pass an array that may be written", role, desc.name);
+    return Status::error(Code::argument, "%s \"%.60s\" is read-only; pass an array that may be written", role,
+                         desc.name);
   return {};
 }
 

@@ -23,8 +23,9 @@ void bind_core(py::module_& module) {
     check(choose_isa(isa));
     return name_of(isa);
   });
-  module.def("force_isa", [](const std::optional<std::string>& name) { check(force_isa(name ? name->c_str() : nullptr)); },
-             py::arg("name").none(true));
+  module.def(
+      "force_isa", [](const std::optional<std::string>& name) { check(force_isa(name ? name->c_str() : nullptr)); },
+      py::arg("name").none(true));
   module.def("share_heap", [] { check(share_heap()); });
   module.def("trim_heap", &trim_heap, py::call_guard<GilRelease>());
   module.def("keep_heap", &keep_heap);

@@ -104,18 +104,22 @@ struct TensorList {
       view.scale = py::cast<float>(fields[4]);
       view.zero_point = py::cast<int32_t>(fields[5]);
       if (!(array.flags() & py::array::c_style))
-        raise(Status::error(Code::layout, "output \"%s\" is not C-contiguous; pass numpy.ascontiguousarray of it", name),
-              "decode");
+        raise(
+            Status::error(Code::layout, "output \"%s\" is not C-contiguous; pass numpy.ascontiguousarray of it", name),
+            "decode");
       const bool own = fields[3].is_none();
       const size_t rank = own ? static_cast<size_t>(array.ndim()) : py::len(fields[3]);
       if (rank > MNNLITE_MAX_RANK)
-        raise(Status::error(Code::layout, "output \"%s\" has %zu axes, at most %d can be decoded", name, rank, MNNLITE_MAX_RANK),
+        raise(Status::error(Code::layout, "output \"%s\" has %zu axes, at most %d can be decoded", name, rank,
+                            MNNLITE_MAX_RANK),
               "decode");
       view.rank = static_cast<int32_t>(rank);
       for (size_t axis = 0; axis < rank; ++axis) {
-        const int64_t dim = own ? array.shape(static_cast<py::ssize_t>(axis)) : py::cast<int64_t>(fields[3][py::int_(axis)]);
+        const int64_t dim =
+            own ? array.shape(static_cast<py::ssize_t>(axis)) : py::cast<int64_t>(fields[3][py::int_(axis)]);
         if (dim < 0 || dim > INT32_MAX)
-          raise(Status::error(Code::layout, "output \"%s\" has %lld elements on axis %zu", name, static_cast<long long>(dim), axis),
+          raise(Status::error(Code::layout, "output \"%s\" has %lld elements on axis %zu", name,
+                              static_cast<long long>(dim), axis),
                 "decode");
         view.dims[axis] = static_cast<int32_t>(dim);
       }
@@ -183,8 +187,9 @@ class ArrayDecoder {
     for (int64_t& each : times) {
       buffer_->reset();
       const auto start = std::chrono::steady_clock::now();
-      const Status status = owned_.decoder->decode(tensors_.views.data(), static_cast<int>(tensors_.views.size()), items_.data(),
-                                                   static_cast<int>(items_.size()), buffer_->sink(), scratch_.data());
+      const Status status =
+          owned_.decoder->decode(tensors_.views.data(), static_cast<int>(tensors_.views.size()), items_.data(),
+                                 static_cast<int>(items_.size()), buffer_->sink(), scratch_.data());
       each = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
       if (!status.ok()) each = -1;
     }
@@ -237,7 +242,8 @@ class ArrayDecoder {
     };
     return !planned_.empty() && n_items <= max_items_ && planned_.size() == tensors.size() &&
            std::equal(tensors.begin(), tensors.end(), planned_.begin(), same) &&
-           (!needs_.depends_on_frame || (frame.frame_width <= needs_.frame_width && frame.frame_height <= needs_.frame_height));
+           (!needs_.depends_on_frame ||
+            (frame.frame_width <= needs_.frame_width && frame.frame_height <= needs_.frame_height));
   }
 
   OwnedDecoder owned_;
@@ -252,12 +258,15 @@ class ArrayDecoder {
 };
 
 // Indices of the survivors, best first.
-py::array_t<int64_t> suppress(const py::array_t<float, py::array::c_style>& boxes, const py::array_t<float, py::array::c_style>& scores,
-                              const py::array_t<int32_t, py::array::c_style>& class_ids, float iou, bool agnostic, int32_t top_k) {
+py::array_t<int64_t> suppress(const py::array_t<float, py::array::c_style>& boxes,
+                              const py::array_t<float, py::array::c_style>& scores,
+                              const py::array_t<int32_t, py::array::c_style>& class_ids, float iou, bool agnostic,
+                              int32_t top_k) {
   const py::ssize_t count = scores.size();
   if (boxes.size() != 4 * count || class_ids.size() != count || count > INT32_MAX)
-    raise(Status::error(Code::argument, "wanted (N, 4) boxes, (N,) scores and (N,) class ids, got %zd, %zd and %zd numbers",
-                        static_cast<ssize_t>(boxes.size()), static_cast<ssize_t>(count), static_cast<ssize_t>(class_ids.size())),
+    raise(Status::error(
+              Code::argument, "wanted (N, 4) boxes, (N,) scores and (N,) class ids, got %zd, %zd and %zd numbers",
+              static_cast<ssize_t>(boxes.size()), static_cast<ssize_t>(count), static_cast<ssize_t>(class_ids.size())),
           "nms");
   if (!all_finite(boxes.data(), boxes.size()) || !all_finite(scores.data(), count))
     raise(Status::error(Code::argument, "boxes and scores must be finite"), "nms");
@@ -280,7 +289,8 @@ py::array_t<int64_t> suppress(const py::array_t<float, py::array::c_style>& boxe
 }
 
 // Bytes of rows and float values of the outlines of instances.
-py::tuple outlines(const py::array_t<uint8_t, py::array::c_style>& rows, const py::array_t<uint8_t, py::array::c_style>& pixels, double tolerance) {
+py::tuple outlines(const py::array_t<uint8_t, py::array::c_style>& rows,
+                   const py::array_t<uint8_t, py::array::c_style>& pixels, double tolerance) {
   if (rows.size() % static_cast<py::ssize_t>(sizeof(mnnlite_row)) != 0)
     raise(Status::error(Code::argument, "wanted rows of %zu bytes", sizeof(mnnlite_row)), "mask_polygons");
   const std::vector<mnnlite_row> copy = [&] {
@@ -292,24 +302,29 @@ py::tuple outlines(const py::array_t<uint8_t, py::array::c_style>& rows, const p
   Status status;
   {
     py::gil_scoped_release no_python;
-    status = mask_polygons(copy.data(), static_cast<int64_t>(copy.size()), pixels.data(), pixels.size(), tolerance, found);
+    status =
+        mask_polygons(copy.data(), static_cast<int64_t>(copy.size()), pixels.data(), pixels.size(), tolerance, found);
   }
   check(status, "mask_polygons");
   py::array_t<uint8_t> bytes(static_cast<py::ssize_t>(found.rows.size() * sizeof(mnnlite_row)));
-  if (!found.rows.empty()) std::memcpy(bytes.mutable_data(), found.rows.data(), found.rows.size() * sizeof(mnnlite_row));
-  return py::make_tuple(std::move(bytes), py::array_t<float>(static_cast<py::ssize_t>(found.values.size()), found.values.data()));
+  if (!found.rows.empty())
+    std::memcpy(bytes.mutable_data(), found.rows.data(), found.rows.size() * sizeof(mnnlite_row));
+  return py::make_tuple(std::move(bytes),
+                        py::array_t<float>(static_cast<py::ssize_t>(found.values.size()), found.values.data()));
 }
 
 // (key, kind, default, low, high, choices) of each option that a family reads.
 py::list described(const std::string& family, const py::dict& options) {
   const OptionList given(options);
   std::vector<OptionAsked> asked;
-  check(describe_options(family.c_str(), given.options.data(), static_cast<int>(given.options.size()), asked), "decoder_options");
+  check(describe_options(family.c_str(), given.options.data(), static_cast<int>(given.options.size()), asked),
+        "decoder_options");
   py::list list;
   for (const OptionAsked& each : asked) {
     const std::string kind = each.kind;
-    const py::object fallback = kind == "word" || kind == "text" ? py::object(py::str(each.word)) : kind == "numbers" ? py::object(py::none())
-                                                                                                              : py::object(py::float_(each.fallback));
+    const py::object fallback = kind == "word" || kind == "text" ? py::object(py::str(each.word))
+                                : kind == "numbers"              ? py::object(py::none())
+                                                                 : py::object(py::float_(each.fallback));
     list.append(py::make_tuple(each.key, kind, fallback, each.low, each.high, py::cast(each.choices)));
   }
   return list;
@@ -322,33 +337,37 @@ OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& 
   const int count = static_cast<int>(list.options.size());
   OwnedDecoder made;
   if (py::isinstance<py::str>(family)) {
-    check(make_decoder(py::cast<std::string>(family).c_str(), list.options.data(), count, made.decoder), "create_decoder");
+    check(make_decoder(py::cast<std::string>(family).c_str(), list.options.data(), count, made.decoder),
+          "create_decoder");
     return made;
   }
   // The number is in the capsule's name, so that a table of another version is never read.
   static constexpr char kPrefix[] = "mnnlite_decoder_v";
   const char* label = PyCapsule_CheckExact(family.ptr()) ? PyCapsule_GetName(family.ptr()) : nullptr;
-  if (label && std::strncmp(label, kPrefix, sizeof kPrefix - 1) == 0 && std::strcmp(label, MNNLITE_DECODER_CAPSULE) != 0)
-    raise(Status::error(Code::decoder_abi,
-                        "a native decoder was built for version %.8s of decoder.h, this mnnlite has version %d; rebuild it "
-                        "against mnnlite.get_include()",
-                        label + sizeof kPrefix - 1, MNNLITE_DECODER_ABI),
+  if (label && std::strncmp(label, kPrefix, sizeof kPrefix - 1) == 0 &&
+      std::strcmp(label, MNNLITE_DECODER_CAPSULE) != 0)
+    raise(Status::error(
+              Code::decoder_abi,
+              "a native decoder was built for version %.8s of decoder.h, this mnnlite has version %d; rebuild it "
+              "against mnnlite.get_include()",
+              label + sizeof kPrefix - 1, MNNLITE_DECODER_ABI),
           "create_decoder");
   if (!PyCapsule_IsValid(family.ptr(), MNNLITE_DECODER_CAPSULE))
-    raise(Status::error(Code::decoder_abi, "a native decoder is a capsule named \"%s\", got %s", MNNLITE_DECODER_CAPSULE,
-                        py::cast<std::string>(py::repr(family)).c_str()),
+    raise(Status::error(Code::decoder_abi, "a native decoder is a capsule named \"%s\", got %s",
+                        MNNLITE_DECODER_CAPSULE, py::cast<std::string>(py::repr(family)).c_str()),
           "create_decoder");
   made.owner = family;
   const void* table = PyCapsule_GetPointer(family.ptr(), MNNLITE_DECODER_CAPSULE);
-  check(adopt_decoder(static_cast<const mnnlite_decoder_v2*>(table), list.options.data(), count, made.decoder), "create_decoder");
+  check(adopt_decoder(static_cast<const mnnlite_decoder_v2*>(table), list.options.data(), count, made.decoder),
+        "create_decoder");
   return made;
 }
 
 py::tuple item_to_python(const mnnlite_item& item) {
   py::tuple matrix(9);
   for (size_t i = 0; i < 9; ++i) matrix[i] = item.to_frame[i];
-  return py::make_tuple(std::move(matrix), item.net_width, item.net_height, item.frame_width, item.frame_height, item.item,
-                        py::make_tuple(item.picture[0], item.picture[1], item.picture[2], item.picture[3]));
+  return py::make_tuple(std::move(matrix), item.net_width, item.net_height, item.frame_width, item.frame_height,
+                        item.item, py::make_tuple(item.picture[0], item.picture[1], item.picture[2], item.picture[3]));
 }
 
 void bind_decode(py::module_& module) {
@@ -360,12 +379,14 @@ void bind_decode(py::module_& module) {
   module.def("decoder_options", &described, py::arg("family"), py::arg("options"));
   module.attr("DECODER_CAPSULE") = MNNLITE_DECODER_CAPSULE;
   module.attr("ROW_SIZE") = sizeof(mnnlite_row);
-  module.def("nms", &suppress, py::arg("boxes"), py::arg("scores"), py::arg("class_ids"), py::arg("iou"), py::arg("agnostic"),
-             py::arg("top_k"));
+  module.def("nms", &suppress, py::arg("boxes"), py::arg("scores"), py::arg("class_ids"), py::arg("iou"),
+             py::arg("agnostic"), py::arg("top_k"));
   module.def("mask_polygons", &outlines, py::arg("rows"), py::arg("pixels"), py::arg("tolerance"));
-  py::class_<ResultBuffer>(module, "ResultBuffer").def("__init__", constructor(&make_unique_from<ResultBuffer>), IsConstructor());
+  py::class_<ResultBuffer>(module, "ResultBuffer")
+      .def("__init__", constructor(&make_unique_from<ResultBuffer>), IsConstructor());
   py::class_<ArrayDecoder>(module, "ArrayDecoder")
-      .def("__init__", constructor(&make_unique_from<ArrayDecoder, py::object, py::dict>), IsConstructor(), py::arg("family"), py::arg("options"))
+      .def("__init__", constructor(&make_unique_from<ArrayDecoder, py::object, py::dict>), IsConstructor(),
+           py::arg("family"), py::arg("options"))
       .def("decode", &ArrayDecoder::decode, py::arg("outputs"), py::arg("items"), py::arg("borrow") = false,
            py::arg("out") = nullptr)
       .def("time", &ArrayDecoder::time, py::arg("outputs"), py::arg("items"), py::arg("runs"))

@@ -38,13 +38,15 @@ void forward_log(const LogCapture& log) {
 }
 
 // Words go to the one table of them; what is no word is refused there as it is written.
-std::unique_ptr<ArenaOptions> arena_options(int threads, bool fallback_to_cpu, const py::object& weights_folder, const py::kwargs& words) {
+std::unique_ptr<ArenaOptions> arena_options(int threads, bool fallback_to_cpu, const py::object& weights_folder,
+                                            const py::kwargs& words) {
   auto options = std::make_unique<ArenaOptions>();
   options->threads = threads;
   options->fallback_to_cpu = fallback_to_cpu;
   options->weights_folder = path_from(weights_folder);
   for (const auto& [name, word] : words) {
-    const std::string text = name_from(py::isinstance<py::str>(word) ? py::object(py::reinterpret_borrow<py::object>(word)) : py::repr(word));
+    const std::string text = name_from(
+        py::isinstance<py::str>(word) ? py::object(py::reinterpret_borrow<py::object>(word)) : py::repr(word));
     check(set_option(*options, py::cast<std::string>(name).c_str(), text.c_str()), "create_arena");
   }
   return options;
@@ -63,9 +65,11 @@ std::unique_ptr<ImageHint> image_hint(std::string input, int32_t width, int32_t 
   auto hint = std::make_unique<ImageHint>(ImageHint{std::move(input), width, height, channels, batch, Layout::plain});
   if (layout) {
     constexpr Layout kLayouts[] = {Layout::nchw, Layout::nhwc, Layout::nc4hw4, Layout::nc8hw8};
-    const Layout* const found = std::find_if(std::begin(kLayouts), std::end(kLayouts), [&](Layout each) { return *layout == name_of(each); });
+    const Layout* const found =
+        std::find_if(std::begin(kLayouts), std::end(kLayouts), [&](Layout each) { return *layout == name_of(each); });
     if (found == std::end(kLayouts))
-      raise(Status::error(Code::layout, "layout is '%.40s'; it must be one of 'NCHW', 'NHWC', 'NC4HW4', 'NC8HW8'", layout->c_str()));
+      raise(Status::error(Code::layout, "layout is '%.40s'; it must be one of 'NCHW', 'NHWC', 'NC4HW4', 'NC8HW8'",
+                          layout->c_str()));
     hint->layout = *found == Layout::nhwc ? Layout::nhwc : Layout::nchw;  // packed layouts have the axes of NCHW
   }
   return hint;
@@ -102,7 +106,8 @@ std::vector<InputShape> shapes_from(const py::dict& shapes) {
 }
 
 int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 }  // namespace
@@ -143,8 +148,9 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
     const int64_t begin = now_ns();
     Net net;
     if (status.ok())
-      status = model_file ? Net::open(model_file->file.data(), model_file->file.size(), std::move(weights_file), outputs, net)
-                          : Net::open(bytes.buf, static_cast<size_t>(bytes.len), std::move(weights_file), outputs, net);
+      status = model_file
+                   ? Net::open(model_file->file.data(), model_file->file.size(), std::move(weights_file), outputs, net)
+                   : Net::open(bytes.buf, static_cast<size_t>(bytes.len), std::move(weights_file), outputs, net);
     if (model_file) {
       model_file->file = ModelFile();  // the engine has its copy: the peak is two files, not three
       times_.deserialize = model_file->read_ns;
@@ -186,7 +192,8 @@ std::shared_ptr<MnnSession> NativeModel::readable() const {
   return held;
 }
 
-NativeModel::Entered::Entered(const NativeModel& model, const char* op) : session_(model.session()), guard_(session_->lock()) {
+NativeModel::Entered::Entered(const NativeModel& model, const char* op)
+    : session_(model.session()), guard_(session_->lock()) {
   check(guard_.status(), op);
 }
 
@@ -228,18 +235,22 @@ py::dict NativeModel::run(const py::object& inputs, const py::object& outputs, b
       raise(Status::error(Code::argument, "outputs is a string; pass a list of names"));
     wanted = 0;
     for (py::handle name : outputs) wanted |= mask_of(static_cast<size_t>(find(output_names_, name, "output")));
-    if (wanted == 0) raise(Status::error(Code::argument, "outputs is empty; name at least one output, or leave it out for all"));
+    if (wanted == 0)
+      raise(Status::error(Code::argument, "outputs is empty; name at least one output, or leave it out for all"));
   }
   constexpr size_t kInPlace = 8;
   std::array<HeldBuffer, kInPlace> in_place;
   std::array<TensorView, kInPlace> targets;
   size_t given = 0;
   if (!inputs.is_none()) {
-    if (!py::isinstance<py::dict>(inputs)) raise(Status::error(Code::argument, "inputs must be a dict of name to array"));
+    if (!py::isinstance<py::dict>(inputs))
+      raise(Status::error(Code::argument, "inputs must be a dict of name to array"));
     PyObject *name = nullptr, *value = nullptr;
     Py_ssize_t position = 0;
     while (PyDict_Next(inputs.ptr(), &position, &name, &value)) {
-      if (given == kInPlace) raise(Status::error(Code::argument, "more than %zu inputs at once; write the others through input(name)", kInPlace));
+      if (given == kInPlace)
+        raise(Status::error(Code::argument, "more than %zu inputs at once; write the others through input(name)",
+                            kInPlace));
       const int index = find(input_names_, name, "input");
       check(current.stage_input(index));
       targets[given] = current.plain_input(index);
@@ -310,8 +321,10 @@ void NativeModel::resize(const py::dict& shapes) {
   const std::vector<InputShape> wanted = shapes_from(shapes);
   const Entered entered(*this, "resize");
   if (!entered->net().released() && (Py_REFCNT(input_guard_.ptr()) > 1 || Py_REFCNT(output_guard_.ptr()) > 1))
-    raise(Status::error(Code::busy, "the model cannot be resized while views of its tensors are alive; delete the arrays that "
-                                    "input() and run(borrow=True) gave"), "resize");
+    raise(Status::error(Code::busy,
+                        "the model cannot be resized while views of its tensors are alive; delete the arrays that "
+                        "input() and run(borrow=True) gave"),
+          "resize");
   const LogCapture log;
   Status status;
   resizing_ = true;
@@ -381,7 +394,8 @@ py::list NativeModel::describe(bool inputs) const {
     const TensorView tensor = inputs ? current.plain_input(i) : current.output(i);
     py::tuple shape(tensor.rank);
     for (int axis = 0; axis < tensor.rank; ++axis) shape[axis] = tensor.dims[axis];
-    result.append(py::make_tuple((inputs ? input_names_ : output_names_)[static_cast<size_t>(i)], shape, name_of(dtype_of(tensor)), name_of(layout_of(tensor))));
+    result.append(py::make_tuple((inputs ? input_names_ : output_names_)[static_cast<size_t>(i)], shape,
+                                 name_of(dtype_of(tensor)), name_of(layout_of(tensor))));
   }
   return result;
 }
@@ -407,7 +421,8 @@ py::list NativeModel::operators() const {
   }
   check(status, "inspect");
   py::list result;
-  for (const MnnSession::Operator& each : operators) result.append(py::make_tuple(name_to_python(each.name), name_to_python(each.type), each.mflops));
+  for (const MnnSession::Operator& each : operators)
+    result.append(py::make_tuple(name_to_python(each.name), name_to_python(each.type), each.mflops));
   return result;
 }
 
@@ -415,8 +430,10 @@ void bind_engine(py::module_& module) {
   module.def("engine_version", &engine_version);
   module.def("string_abi", &string_abi);
   module.def("engine_path", &engine_path);
-  module.def("check_weights_folder", [](const py::object& folder) { check(check_weights_folder(path_from(folder).c_str()), "create_arena"); },
-             py::arg("folder"));
+  module.def(
+      "check_weights_folder",
+      [](const py::object& folder) { check(check_weights_folder(path_from(folder).c_str()), "create_arena"); },
+      py::arg("folder"));
   module.def("check_engine", [] {
     redirect_engine_log(engine_path());
     const LogCapture log;
@@ -426,14 +443,14 @@ void bind_engine(py::module_& module) {
   });
 
   py::class_<ArenaOptions>(module, "ArenaOptions", py::is_final())
-      .def("__init__", constructor(&arena_options), IsConstructor(), py::kw_only(), py::arg("threads") = 1, py::arg("fallback_to_cpu") = false,
-           py::arg("weights_folder") = "")
+      .def("__init__", constructor(&arena_options), IsConstructor(), py::kw_only(), py::arg("threads") = 1,
+           py::arg("fallback_to_cpu") = false, py::arg("weights_folder") = "")
       .def_static("names", &option_names)
       .def_static("words", &words_of, py::arg("option"));
 
   py::class_<ImageHint>(module, "ImageHint", py::is_final())
-      .def("__init__", constructor(&image_hint), IsConstructor(), py::arg("input") = "", py::arg("width") = 0, py::arg("height") = 0,
-           py::arg("channels") = 0, py::arg("batch") = 1, py::arg("layout") = py::none())
+      .def("__init__", constructor(&image_hint), IsConstructor(), py::arg("input") = "", py::arg("width") = 0,
+           py::arg("height") = 0, py::arg("channels") = 0, py::arg("batch") = 1, py::arg("layout") = py::none())
       .def("to_dict", &hint_to_dict);
 
   py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
@@ -458,10 +475,11 @@ void bind_engine(py::module_& module) {
 
   py::class_<NativeModel>(module, "Model")
       .def("__init__",
-           constructor(&make_unique_from<NativeModel, const py::object&, const py::object&, std::shared_ptr<Arena>, const std::vector<std::string>&,
-                                         const py::dict&, const std::vector<ImageHint>&, bool, const py::object&>),
-           IsConstructor(), py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"), py::arg("shapes"), py::arg("images"), py::arg("resizable"),
-           py::arg("on_stage") = py::none())
+           constructor(&make_unique_from<NativeModel, const py::object&, const py::object&, std::shared_ptr<Arena>,
+                                         const std::vector<std::string>&, const py::dict&,
+                                         const std::vector<ImageHint>&, bool, const py::object&>),
+           IsConstructor(), py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"),
+           py::arg("shapes"), py::arg("images"), py::arg("resizable"), py::arg("on_stage") = py::none())
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })
       .def("outputs", [](const NativeModel& model) { return model.describe(false); })
       .def("input_view", &NativeModel::input_view, py::arg("name"))

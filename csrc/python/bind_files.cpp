@@ -33,20 +33,25 @@ PyWeightsFile::PyWeightsFile(const py::object& where) {
 
 void bind_files(py::module_& module) {
   // The verifier alone, on bytes: how many operators a model has, or what is wrong with it.
-  module.def("verify_model", [](const py::buffer& bytes) {
-    const py::buffer_info info = bytes.request();
-    VerifiedModel result;
-    check(verify_model(info.ptr, static_cast<size_t>(info.size * info.itemsize), {}, result), "load");
-    return result.operators;
-  }, py::arg("bytes"));
+  module.def(
+      "verify_model",
+      [](const py::buffer& bytes) {
+        const py::buffer_info info = bytes.request();
+        VerifiedModel result;
+        check(verify_model(info.ptr, static_cast<size_t>(info.size * info.itemsize), {}, result), "load");
+        return result.operators;
+      },
+      py::arg("bytes"));
   // Its memory is given to the engine's copy and let go at the load: no buffer of it may be alive then.
   py::class_<PyModelFile>(module, "ModelFile", py::buffer_protocol())
       .def("__init__", constructor(&make_unique_from<PyModelFile, const py::object&>), IsConstructor(), py::arg("path"))
       .def_buffer([](PyModelFile& model) {
-        return py::buffer_info(const_cast<void*>(model.file.data()), 1, "B", static_cast<py::ssize_t>(model.file.size()), true);
+        return py::buffer_info(const_cast<void*>(model.file.data()), 1, "B",
+                               static_cast<py::ssize_t>(model.file.size()), true);
       });
   py::class_<PyWeightsFile>(module, "WeightsFile")
-      .def("__init__", constructor(&make_unique_from<PyWeightsFile, const py::object&>), IsConstructor(), py::arg("path"))
+      .def("__init__", constructor(&make_unique_from<PyWeightsFile, const py::object&>), IsConstructor(),
+           py::arg("path"))
       .def_property_readonly("descriptor", [](const PyWeightsFile& weights) { return weights.file.descriptor(); })
       .def_property_readonly("size", [](const PyWeightsFile& weights) { return weights.file.size(); });
 }

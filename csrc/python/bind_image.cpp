@@ -83,9 +83,9 @@ class NativePlan {
       const auto& frame = py::cast<const FrameHandle&>(frames[i]);
       views[i] = frame.view();
       if (!plan_.fits(views[i]))
-        raise(Status::error(Code::argument, "apply: got frames of %s and %s, of %d and %d bits, wanted one format in a call",
-                            image::info_of(views[0].format).name, frame.format(), image::bits_of(views[0]),
-                            image::bits_of(views[i])));
+        raise(Status::error(
+            Code::argument, "apply: got frames of %s and %s, of %d and %d bits, wanted one format in a call",
+            image::info_of(views[0].format).name, frame.format(), image::bits_of(views[0]), image::bits_of(views[i])));
       regions[i] = frame.region();
     }
     HeldBuffer held;
@@ -102,15 +102,17 @@ class NativePlan {
   }
 
  private:
-  Status fill(const std::vector<ImageView>& views, const std::vector<Region>& regions, const TensorView& out) const noexcept {
+  Status fill(const std::vector<ImageView>& views, const std::vector<Region>& regions,
+              const TensorView& out) const noexcept {
     thread_local Scratch scratch;  // grows to the largest plan of the thread, then nothing is allocated
     for (size_t i = 0; i < views.size();) {
       size_t end = i + 1;
       while (end < views.size() && same_image(views[i], views[end])) ++end;
       const size_t bytes = plan_.scratch_bytes(views[i].width, views[i].height);
-      if (!scratch.reserve(bytes)) return Status::error(Code::out_of_memory, "no memory for %zu bytes of scratch", bytes);
-      MNNLITE_TRY(plan_.run(views[i], &regions[i], static_cast<int32_t>(end - i), slots_from(out, static_cast<int32_t>(i)),
-                            scratch.data()));
+      if (!scratch.reserve(bytes))
+        return Status::error(Code::out_of_memory, "no memory for %zu bytes of scratch", bytes);
+      MNNLITE_TRY(plan_.run(views[i], &regions[i], static_cast<int32_t>(end - i),
+                            slots_from(out, static_cast<int32_t>(i)), scratch.data()));
       i = end;
     }
     return {};
@@ -150,7 +152,8 @@ ImageSpec image_spec_from(const py::handle& spec) {
   numbers_of(spec.attr("mean"), native.mean);
   numbers_of(spec.attr("std"), native.std);
   numbers_of(spec.attr("pad"), native.pad);
-  if (const py::object dtype = spec.attr("dtype"); !dtype.is_none()) native.dtype = enum_of<int32_t>(dtype, kDTypes, "dtype");
+  if (const py::object dtype = spec.attr("dtype"); !dtype.is_none())
+    native.dtype = enum_of<int32_t>(dtype, kDTypes, "dtype");
   if (const py::object layout = spec.attr("layout"); !layout.is_none())
     native.layout = enum_of<int32_t>(layout, kLayouts, "layout");
   if (const py::object scale = spec.attr("scale"); !scale.is_none()) native.scale = py::cast<double>(scale);
@@ -166,28 +169,34 @@ void bind_image(py::module_& module) {
   py::class_<FrameHandle>(module, "FrameHandle", py::is_final())
       .def_static("packed", &FrameHandle::packed, py::arg("array"), py::arg("format"), py::arg("bits"))
       .def_static("yuv", &FrameHandle::yuv, py::arg("format"), py::arg("arrays"), py::arg("matrix"), py::arg("range"))
-      .def_static("planes", &FrameHandle::planes, py::arg("format"), py::arg("buffers"), py::arg("strides"), py::arg("width"),
-                  py::arg("height"), py::arg("itemsize"), py::arg("bits"), py::arg("matrix"), py::arg("range"))
+      .def_static("planes", &FrameHandle::planes, py::arg("format"), py::arg("buffers"), py::arg("strides"),
+                  py::arg("width"), py::arg("height"), py::arg("itemsize"), py::arg("bits"), py::arg("matrix"),
+                  py::arg("range"))
       .def("roi", &FrameHandle::roi, py::arg("x"), py::arg("y"), py::arg("width"), py::arg("height"))
-      .def("quad",
-           [](const FrameHandle& frame, const std::array<double, 8>& points) {
-             return frame.quad(std::vector<double>(points.begin(), points.end()));
-           },
-           py::arg("points"))
+      .def(
+          "quad",
+          [](const FrameHandle& frame, const std::array<double, 8>& points) {
+            return frame.quad(std::vector<double>(points.begin(), points.end()));
+          },
+          py::arg("points"))
       .def_property_readonly("width", [](const FrameHandle& frame) { return frame.view().width; })
       .def_property_readonly("height", [](const FrameHandle& frame) { return frame.view().height; })
       .def_property_readonly("format", &FrameHandle::format)
-      .def_property_readonly("matrix",
-                             [](const FrameHandle& frame) { return frame.view().matrix == Matrix::bt709 ? "bt709" : "bt601"; })
-      .def_property_readonly("range", [](const FrameHandle& frame) { return frame.view().range == Range::full ? "full" : "limited"; })
+      .def_property_readonly(
+          "matrix", [](const FrameHandle& frame) { return frame.view().matrix == Matrix::bt709 ? "bt709" : "bt601"; })
+      .def_property_readonly(
+          "range", [](const FrameHandle& frame) { return frame.view().range == Range::full ? "full" : "limited"; })
       // With 8 and 16 bits told apart; for ImagePlan.
-      .def_property_readonly("sample_format", [](const FrameHandle& frame) { return static_cast<int32_t>(frame.view().format); })
+      .def_property_readonly("sample_format",
+                             [](const FrameHandle& frame) { return static_cast<int32_t>(frame.view().format); })
       .def_property_readonly("bits", [](const FrameHandle& frame) { return image::bits_of(frame.view()); })
       .def_property_readonly("region", &region_of);
 
   py::class_<NativePlan>(module, "ImagePlan", py::is_final())
-      .def("__init__", constructor(&make_unique_from<NativePlan, const py::object&, int32_t, int32_t, int32_t, int32_t, int32_t>),
-           IsConstructor(), py::arg("spec"), py::arg("format"), py::arg("bits"), py::arg("width"), py::arg("height"), py::arg("items"))
+      .def("__init__",
+           constructor(&make_unique_from<NativePlan, const py::object&, int32_t, int32_t, int32_t, int32_t, int32_t>),
+           IsConstructor(), py::arg("spec"), py::arg("format"), py::arg("bits"), py::arg("width"), py::arg("height"),
+           py::arg("items"))
       .def_property_readonly("shape", &NativePlan::shape)
       .def_property_readonly("dtype", &NativePlan::dtype)
       .def("run", &NativePlan::run, py::arg("frames"), py::arg("out"));

@@ -25,8 +25,8 @@ namespace {
 
 std::shared_ptr<GraphNode> make_node(const NativeTask& task) { return std::make_shared<GraphNode>(task.task()); }
 
-void follow(GraphNode& node, std::shared_ptr<GraphNode> parent, int32_t decoder, const std::optional<std::vector<int32_t>>& classes,
-            int32_t max_crops, double padding) {
+void follow(GraphNode& node, std::shared_ptr<GraphNode> parent, int32_t decoder,
+            const std::optional<std::vector<int32_t>>& classes, int32_t max_crops, double padding) {
   CropRule rule;
   rule.decoder = decoder;
   rule.every_class = !classes;
@@ -37,9 +37,10 @@ void follow(GraphNode& node, std::shared_ptr<GraphNode> parent, int32_t decoder,
 }
 
 // `output` of the task behind `from`, `input` of the one behind `node`, by name.
-void feed(GraphNode& node, const NativeTask& task, std::shared_ptr<GraphNode> from, const NativeTask& source, const py::object& output,
-          const py::object& input) {
-  check(node.feed_from(std::move(from), source.model().output_index(output), task.model().input_index(input)), "create_task");
+void feed(GraphNode& node, const NativeTask& task, std::shared_ptr<GraphNode> from, const NativeTask& source,
+          const py::object& output, const py::object& input) {
+  check(node.feed_from(std::move(from), source.model().output_index(output), task.model().input_index(input)),
+        "create_task");
 }
 
 // What became of one due task, as Python reads it. Times of the steady clock, nanoseconds.
@@ -121,10 +122,12 @@ class PendingFrame {
     made.eligible = outcome.eligible;
     if (made.failed) made.error = error_of(outcome.status, "task");
     if (made.ran) {
-      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks) made.results.append(results_to_python(sink, false));
+      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks)
+        made.results.append(results_to_python(sink, false));
       for (RawOutput& each : outcome.results.raw) {
         const TensorView view = each.view;  // over memory that the array takes along
-        const py::capsule owner(new Block(std::move(each.memory)), [](void* block) { delete static_cast<Block*>(block); });
+        const py::capsule owner(new Block(std::move(each.memory)),
+                                [](void* block) { delete static_cast<Block*>(block); });
         made.raw[name_to_python(view.name)] = view_of(view, owner, true);
       }
       for (const mnnlite_item& item : outcome.results.items) made.items.append(item_to_python(item));
@@ -148,7 +151,8 @@ PendingFrame submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame
   for (size_t lane = 0; lane < job->lanes.size(); ++lane)
     for (py::handle each : py::cast<py::list>(due[lane])) {
       const py::tuple pair = py::reinterpret_borrow<py::tuple>(each);
-      job->lanes[lane].due.push_back({py::cast<std::shared_ptr<GraphNode>>(pair[0]), pair[1].is_none() ? kNoLimit : py::cast<int64_t>(pair[1])});
+      job->lanes[lane].due.push_back(
+          {py::cast<std::shared_ptr<GraphNode>>(pair[0]), pair[1].is_none() ? kNoLimit : py::cast<int64_t>(pair[1])});
     }
   lanes->submit(job);
   return {lanes, std::move(job), frame};
@@ -162,18 +166,27 @@ void bind_lanes(py::module_& module) {
       .def("fit", &InputPool::fit)
       .def_property_readonly("bytes", &InputPool::bytes);
 
-  py::class_<SharedRun, std::shared_ptr<SharedRun>>(module, "SharedRun").def("__init__", constructor(&make_shared_from<SharedRun>), IsConstructor());
+  py::class_<SharedRun, std::shared_ptr<SharedRun>>(module, "SharedRun")
+      .def("__init__", constructor(&make_shared_from<SharedRun>), IsConstructor());
 
   py::class_<GraphNode, std::shared_ptr<GraphNode>>(module, "GraphNode")
       .def("__init__", constructor(&make_node), IsConstructor(), py::arg("task"))  // the caller keeps the task as long
-      .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"), py::arg("padding"))
-      .def("share_input", [](GraphNode& node, std::shared_ptr<InputPool> pool) {
-        check(node.task().share_input(std::move(pool)), "create_task");
-      }, py::arg("pool"))
-      .def("share_run", [](GraphNode& node, std::shared_ptr<SharedRun> run) {
-        check(node.task().share_run(std::move(run)), "create_task");
-      }, py::arg("run"))
-      .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"), py::arg("input"));
+      .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"),
+           py::arg("padding"))
+      .def(
+          "share_input",
+          [](GraphNode& node, std::shared_ptr<InputPool> pool) {
+            check(node.task().share_input(std::move(pool)), "create_task");
+          },
+          py::arg("pool"))
+      .def(
+          "share_run",
+          [](GraphNode& node, std::shared_ptr<SharedRun> run) {
+            check(node.task().share_run(std::move(run)), "create_task");
+          },
+          py::arg("run"))
+      .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"),
+           py::arg("input"));
 
   py::class_<PyTaskOutcome>(module, "TaskOutcome", py::is_final())
       .def_readonly("ran", &PyTaskOutcome::ran)
@@ -206,23 +219,30 @@ void bind_lanes(py::module_& module) {
 
   py::class_<Lanes, std::shared_ptr<Lanes>>(module, "Lanes")
       .def("__init__", constructor(&make_shared_from<Lanes, size_t>), IsConstructor(), py::arg("count"))
-      .def("serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Turn::call; }, py::arg("lane"),
-           py::call_guard<GilReleaseToWait>())
+      .def(
+          "serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Turn::call; }, py::arg("lane"),
+          py::call_guard<GilReleaseToWait>())
       .def("submit", &submit, py::arg("frame"), py::arg("due"))
       .def("call", &Lanes::call, py::arg("lane"))
       .def("stop", &Lanes::stop, py::arg("lane"))
       .def("kick", &Lanes::kick)
       .def("is_idle", &Lanes::is_idle, py::arg("lane"))
       .def_property_readonly("in_flight", &Lanes::in_flight)
-      .def("wait", [](Lanes& lanes, uint64_t seen, int64_t timeout_ns) {
-        const GilReleaseToWait release;
-        return lanes.wait(seen, timeout_ns);
-      }, py::arg("seen"), py::arg("timeout_ns"))
-      .def("running", [](const Lanes& lanes, size_t lane) -> py::object {
-        std::shared_ptr<GraphNode> node;
-        const int64_t begin = lanes.running(lane, node);
-        return begin == 0 ? py::object(py::none()) : py::object(py::make_tuple(begin, node));
-      }, py::arg("lane"));
+      .def(
+          "wait",
+          [](Lanes& lanes, uint64_t seen, int64_t timeout_ns) {
+            const GilReleaseToWait release;
+            return lanes.wait(seen, timeout_ns);
+          },
+          py::arg("seen"), py::arg("timeout_ns"))
+      .def(
+          "running",
+          [](const Lanes& lanes, size_t lane) -> py::object {
+            std::shared_ptr<GraphNode> node;
+            const int64_t begin = lanes.running(lane, node);
+            return begin == 0 ? py::object(py::none()) : py::object(py::make_tuple(begin, node));
+          },
+          py::arg("lane"));
 }
 
 }  // namespace mnnlite::python

@@ -42,10 +42,12 @@ NativeTask::NativeTask(const py::object& model, const py::list& images, const py
   }
   raw_ = indices(raw);
   std::unique_ptr<Task> made;
-  check(Task::make(native_.readable(), std::move(task_images), std::move(task_decoders), raw_, task_state, batch, made), "create_task");
+  check(Task::make(native_.readable(), std::move(task_images), std::move(task_decoders), raw_, task_state, batch, made),
+        "create_task");
   task_ = std::move(made);
   kinds_ = py::tuple(task_->decoder_count());
-  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder) kinds_[decoder] = task_->results(decoder)->kind();
+  for (size_t decoder = 0; decoder < task_->decoder_count(); ++decoder)
+    kinds_[decoder] = task_->results(decoder)->kind();
 }
 
 py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::object& out, const py::object& raw_out) {
@@ -53,7 +55,9 @@ py::tuple NativeTask::run(const py::sequence& frames, bool borrow, const py::obj
   const NativeModel::Entered entered(native_, "task");
   const auto count = static_cast<size_t>(py::len(frames));
   if (count > static_cast<size_t>(task_->batch()))
-    raise(Status::error(Code::argument, "%zu frames at once, but the task was made with batch=%d", count, task_->batch()), "preprocess");
+    raise(
+        Status::error(Code::argument, "%zu frames at once, but the task was made with batch=%d", count, task_->batch()),
+        "preprocess");
   constexpr size_t kInPlace = 8;
   TaskItem in_place[kInPlace];
   std::vector<TaskItem> many;
@@ -121,8 +125,10 @@ std::vector<int> NativeTask::indices(const py::object& names) const {
 void bind_task(py::module_& module) {
   py::class_<NativeTask>(module, "Task")
       .def("__init__",
-           constructor(&make_unique_from<NativeTask, const py::object&, const py::list&, const py::list&, const py::list&, const py::list&, int32_t>),
-           IsConstructor(), py::arg("model"), py::arg("images"), py::arg("decoders"), py::arg("raw"), py::arg("state"), py::arg("batch"))
+           constructor(&make_unique_from<NativeTask, const py::object&, const py::list&, const py::list&,
+                                         const py::list&, const py::list&, int32_t>),
+           IsConstructor(), py::arg("model"), py::arg("images"), py::arg("decoders"), py::arg("raw"), py::arg("state"),
+           py::arg("batch"))
       .def("run", &NativeTask::run, py::arg("frames"), py::arg("borrow"), py::arg("out"), py::arg("raw_out"))
       .def_property_readonly("kinds", &NativeTask::kinds)
       .def("reset_state", &NativeTask::reset_state)

@@ -22,8 +22,8 @@ py::tuple shape_of(const TensorView& view) {
 // (id, shape or None, dtype, layout), and for outputs the values or None.
 py::tuple described(const TracedTensor& tensor) {
   const bool known = tensor.view.rank >= 0;
-  return py::make_tuple(tensor.id, known ? py::object(shape_of(tensor.view)) : py::none(), known ? name_of(dtype_of(tensor.view)) : "",
-                        known ? name_of(layout_of(tensor.view)) : "");
+  return py::make_tuple(tensor.id, known ? py::object(shape_of(tensor.view)) : py::none(),
+                        known ? name_of(dtype_of(tensor.view)) : "", known ? name_of(layout_of(tensor.view)) : "");
 }
 
 // The array takes the block over: values are not copied again.
@@ -53,7 +53,8 @@ Trace wanted(const py::object& values, const py::dict& replace) {
     if (!array) throw py::error_already_set();
     trace.replacements.push_back({op, output, {array.data(), array.data() + array.size()}});
   }
-  std::sort(trace.replacements.begin(), trace.replacements.end(), [](const Replacement& a, const Replacement& b) { return a.op < b.op; });
+  std::sort(trace.replacements.begin(), trace.replacements.end(),
+            [](const Replacement& a, const Replacement& b) { return a.op < b.op; });
   return trace;
 }
 
@@ -64,7 +65,8 @@ py::list operators_of(Trace& trace) {
     const char* backend = op.backend < 0 ? "" : trace.backends[static_cast<size_t>(op.backend)].c_str();
     for (const TracedTensor& tensor : op.inputs) inputs.append(described(tensor));
     for (TracedTensor& tensor : op.outputs) outputs.append(py::make_tuple(described(tensor), values_of(tensor)));
-    operators.append(py::make_tuple(name_to_python(op.name), name_to_python(op.type), op.mflops, op.start_ns, op.stop_ns, backend, inputs, outputs));
+    operators.append(py::make_tuple(name_to_python(op.name), name_to_python(op.type), op.mflops, op.start_ns,
+                                    op.stop_ns, backend, inputs, outputs));
   }
   return operators;
 }

@@ -48,9 +48,11 @@ std::string clean(const char* text) {
     const auto first = static_cast<unsigned char>(text[at]);
     const size_t length = utf8_length(first);
     size_t there = 1;
-    while (there < length && at + there < size && (static_cast<unsigned char>(text[at + there]) & 0xc0) == 0x80) ++there;
+    while (there < length && at + there < size && (static_cast<unsigned char>(text[at + there]) & 0xc0) == 0x80)
+      ++there;
     const bool is_cut = length > there && (at + there == size || text[at + there] == '"');
-    const bool is_control = first < 0x20 || first == 0x7f || (first == 0xc2 && there == 2 && static_cast<unsigned char>(text[at + 1]) < 0xa0);
+    const bool is_control = first < 0x20 || first == 0x7f ||
+                            (first == 0xc2 && there == 2 && static_cast<unsigned char>(text[at + 1]) < 0xa0);
     if (is_control) {
       char escape[8];
       std::snprintf(escape, sizeof escape, "\\x%02x", first == 0xc2 ? static_cast<unsigned char>(text[at + 1]) : first);
@@ -85,7 +87,8 @@ std::string path_from(py::handle path) {
   PyObject* encoded = nullptr;
   if (PyUnicode_FSConverter(path.ptr(), &encoded) == 0) {
     PyErr_Clear();
-    raise(Status::error(Code::argument, "%.150s is no path of a file: a text without a NUL character is wanted", name_from(py::repr(path)).c_str()));
+    raise(Status::error(Code::argument, "%.150s is no path of a file: a text without a NUL character is wanted",
+                        name_from(py::repr(path)).c_str()));
   }
   return std::string(py::reinterpret_steal<py::bytes>(encoded));
 }
@@ -116,7 +119,8 @@ py::object error_of(const Status& status, const char* op) {
   const py::object type = py::module_::import("mnnlite.errors").attr(class_of(status.code));
   py::dict details;
   if (status.engine_code != 0) details["engine_code"] = status.engine_code;
-  return type(text_of(status.text), py::arg("op") = op ? py::object(py::str(op)) : py::none(), py::arg("details") = details);
+  return type(text_of(status.text), py::arg("op") = op ? py::object(py::str(op)) : py::none(),
+              py::arg("details") = details);
 }
 
 void raise(const Status& status, const char* op) {

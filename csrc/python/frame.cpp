@@ -27,8 +27,8 @@ constexpr int32_t kDlCpu = 1;
 constexpr uint8_t kDlUnsigned = 1;
 
 Status wrong_type(const char* role, const char* got) {
-  return Status::error(Code::dtype, "%s has elements of type \"%.30s\", wanted uint8 (or uint16); convert it first", role,
-                       got);
+  return Status::error(Code::dtype, "%s has elements of type \"%.30s\", wanted uint8 (or uint16); convert it first",
+                       role, got);
 }
 
 // "B", or "H" in the byte order of this machine.
@@ -56,14 +56,16 @@ bool is_yuv(Format format) { return image::info_of(format).family == image::Fami
 Format packed_format(const std::string& word, int32_t itemsize) {
   Format format;
   if (image::find_format(word.c_str(), itemsize, format) && !is_yuv(format)) return format;
-  raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s; YUV frames are made by Frame.nv12 and its like",
+  raise(Status::error(Code::argument,
+                      "format: got '%.40s', wanted one of %s; YUV frames are made by Frame.nv12 and its like",
                       word.c_str(), names_of(true, false).c_str()));
 }
 
 Format yuv_format(const std::string& word) {
   Format format;
   if (image::find_format(word.c_str(), 1, format) && is_yuv(format)) return format;
-  raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s", word.c_str(), names_of(false, true).c_str()));
+  raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s", word.c_str(),
+                      names_of(false, true).c_str()));
 }
 
 void set_colors(ImageView& view, const std::string& matrix, const std::string& range) {
@@ -88,29 +90,33 @@ bool spans(py::ssize_t count, py::ssize_t stride) {
 }
 
 // `columns` elements in a row after axis 0, lying densely; axis 0 may have any stride that is not negative.
-void check_rows(const HeldArray& array, py::ssize_t rows, py::ssize_t columns, py::ssize_t per_pixel, const char* role) {
+void check_rows(const HeldArray& array, py::ssize_t rows, py::ssize_t columns, py::ssize_t per_pixel,
+                const char* role) {
   py::ssize_t elements = 1;
   bool counted = true;
-  for (int axis = 1; axis < array.rank; ++axis) counted = counted && !__builtin_mul_overflow(elements, array.shape[axis], &elements);
-  const bool fits = counted && (array.rank == 2 || (array.rank == 3 && array.shape[2] == per_pixel)) && elements == columns &&
-                    array.shape[0] == rows;
+  for (int axis = 1; axis < array.rank; ++axis)
+    counted = counted && !__builtin_mul_overflow(elements, array.shape[axis], &elements);
+  const bool fits = counted && (array.rank == 2 || (array.rank == 3 && array.shape[2] == per_pixel)) &&
+                    elements == columns && array.shape[0] == rows;
   if (!fits) {
-    const std::string wanted =
-        per_pixel > 1 ? "(" + std::to_string(rows) + ", " + std::to_string(columns / per_pixel) + ", " + std::to_string(per_pixel) + ")"
-                      : "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
+    const std::string wanted = per_pixel > 1 ? "(" + std::to_string(rows) + ", " + std::to_string(columns / per_pixel) +
+                                                   ", " + std::to_string(per_pixel) + ")"
+                                             : "(" + std::to_string(rows) + ", " + std::to_string(columns) + ")";
     raise(Status::error(Code::layout, "%s has shape %s, wanted %s", role, shape_text(array).c_str(), wanted.c_str()));
   }
   py::ssize_t dense = array.itemsize;
   for (int axis = array.rank - 1; axis >= 1; --axis) {
     if (array.shape[axis] > 1 && array.strides[axis] != dense)
-      raise(Status::error(Code::layout,
-                          "%s: axis %d has a stride of %zd bytes, wanted %zd: pixels of a row must lie side by side; pass "
-                          "numpy.ascontiguousarray of it",
-                          role, axis, array.strides[axis], dense));
+      raise(Status::error(
+          Code::layout,
+          "%s: axis %d has a stride of %zd bytes, wanted %zd: pixels of a row must lie side by side; pass "
+          "numpy.ascontiguousarray of it",
+          role, axis, array.strides[axis], dense));
     dense *= array.shape[axis];
   }
   if (array.data == nullptr || !spans(array.shape[0], array.strides[0]))
-    raise(Status::error(Code::layout, "%s: %zd rows with a stride of %zd bytes lie in no memory", role, array.shape[0], array.strides[0]));
+    raise(Status::error(Code::layout, "%s: %zd rows with a stride of %zd bytes lie in no memory", role, array.shape[0],
+                        array.strides[0]));
   if (array.shape[0] > 1 && array.strides[0] < 0)
     raise(Status::error(Code::layout,
                         "%s: axis 0 has a negative stride of %zd bytes, wanted rows from top to bottom; pass "
@@ -135,8 +141,10 @@ HeldArray::HeldArray(py::handle object, const char* role) {
   } catch (py::error_already_set& error) {
     release();
     // Errors of ours say more; others are the object's, but for Ctrl-C.
-    if (!error.matches(PyExc_Exception) || error.matches(py::module_::import("mnnlite.errors").attr("MnnliteError"))) throw;
-    raise(Status::error(Code::argument, "%s cannot be read as an array: %.120s", role, name_from(error.value()).c_str()));
+    if (!error.matches(PyExc_Exception) || error.matches(py::module_::import("mnnlite.errors").attr("MnnliteError")))
+      throw;
+    raise(
+        Status::error(Code::argument, "%s cannot be read as an array: %.120s", role, name_from(error.value()).c_str()));
   }
 }
 
@@ -151,14 +159,16 @@ void HeldArray::take(py::handle object, const char* role) {
   } else if (py::hasattr(object, "__array_interface__")) {
     owner_ = py::reinterpret_borrow<py::object>(object);
     const py::object interface = object.attr("__array_interface__");
-    if (!py::isinstance<py::dict>(interface)) raise(Status::error(Code::argument, "%s: __array_interface__ is not a dict", role));
+    if (!py::isinstance<py::dict>(interface))
+      raise(Status::error(Code::argument, "%s: __array_interface__ is not a dict", role));
     take_interface(interface, role);
   } else if (py::hasattr(object, "__dlpack__")) {
     take_dlpack(object, role);
   } else {
-    raise(Status::error(Code::argument,
-                        "%s is a %.60s, wanted an array: anything with the buffer protocol, __array_interface__ or DLPack",
-                        role, Py_TYPE(object.ptr())->tp_name));
+    raise(Status::error(
+        Code::argument,
+        "%s is a %.60s, wanted an array: anything with the buffer protocol, __array_interface__ or DLPack", role,
+        Py_TYPE(object.ptr())->tp_name));
   }
 }
 
@@ -195,7 +205,8 @@ void HeldArray::take_interface(const py::dict& interface, const char* role) {
   const py::object given = interface.attr("get")("strides");
   if (!given.is_none()) {
     const auto values = py::cast<std::vector<py::ssize_t>>(py::tuple(given));
-    if (values.size() != dims.size()) raise(Status::error(Code::layout, "%s: shape and strides differ in length", role));
+    if (values.size() != dims.size())
+      raise(Status::error(Code::layout, "%s: shape and strides differ in length", role));
     std::copy(values.begin(), values.end(), strides);
   }
   const py::object memory = interface.attr("get")("data");
@@ -222,10 +233,11 @@ void HeldArray::take_dlpack(py::handle object, const char* role) {
   const auto* tensor = static_cast<const DLTensor*>(PyCapsule_GetPointer(owner_.ptr(), "dltensor"));
   if (tensor == nullptr) throw py::error_already_set();
   if (tensor->device_type != kDlCpu)
-    raise(Status::error(Code::argument, "%s lies on device type %d, wanted memory of the CPU; copy it there first", role,
-                        tensor->device_type));
+    raise(Status::error(Code::argument, "%s lies on device type %d, wanted memory of the CPU; copy it there first",
+                        role, tensor->device_type));
   itemsize = tensor->type_bits / 8;
-  if (tensor->type_code != kDlUnsigned || tensor->type_lanes != 1 || (tensor->type_bits != 8 && tensor->type_bits != 16))
+  if (tensor->type_code != kDlUnsigned || tensor->type_lanes != 1 ||
+      (tensor->type_bits != 8 && tensor->type_bits != 16))
     raise(Status::error(Code::dtype, "%s has DLPack type code %d with %d bits, wanted uint8 (or uint16)", role,
                         tensor->type_code, tensor->type_bits));
   if (tensor->ndim < 1 || tensor->ndim > 4 || tensor->shape == nullptr)
@@ -265,8 +277,8 @@ FrameHandle FrameHandle::packed(const py::object& array, const std::string& form
   frame.view_.format = packed_format(format, held->itemsize);
   const image::FormatInfo& info = image::info_of(frame.view_.format);
   if (held->rank < 2 || held->rank > 3)
-    raise(Status::error(Code::layout, "the %s frame has shape %s, wanted (height, width%s)", info.name, shape_text(*held).c_str(),
-                        info.components == 1 ? ")" : ", channels"));
+    raise(Status::error(Code::layout, "the %s frame has shape %s, wanted (height, width%s)", info.name,
+                        shape_text(*held).c_str(), info.components == 1 ? ")" : ", channels"));
   check_size(held->shape[1], held->shape[0]);
   const py::ssize_t channels = info.components;
   if (held->rank != 3 && channels != 1)
@@ -292,19 +304,23 @@ FrameHandle FrameHandle::yuv(const std::string& format, const py::sequence& arra
     auto held = std::make_shared<HeldArray>(arrays[static_cast<size_t>(plane)], role);
     if (held->itemsize != 1)
       raise(Status::error(Code::dtype, "%s is uint16, YUV frames are uint8; convert it first", role));
-    if (held->rank < 2 || held->rank > 3) raise(Status::error(Code::layout, "%s has shape %s, wanted 2 or 3 axes", role, shape_text(*held).c_str()));
+    if (held->rank < 2 || held->rank > 3)
+      raise(Status::error(Code::layout, "%s has shape %s, wanted 2 or 3 axes", role, shape_text(*held).c_str()));
     if (plane == 0) {
       const py::ssize_t per_pixel = info.planes == 1 ? 2 : 1;
-      const py::ssize_t width = held->rank == 3 && held->shape[2] == per_pixel ? held->shape[1] : held->shape[1] / per_pixel;
+      const py::ssize_t width =
+          held->rank == 3 && held->shape[2] == per_pixel ? held->shape[1] : held->shape[1] / per_pixel;
       check_size(width, held->shape[0]);
       if (info.planes == 1 && width % 2 != 0)
-        raise(Status::error(Code::layout, "a %s frame holds pairs of pixels, got an odd width of %zd", info.name, width));
+        raise(
+            Status::error(Code::layout, "a %s frame holds pairs of pixels, got an odd width of %zd", info.name, width));
       frame.view_.width = static_cast<int32_t>(width);
       frame.view_.height = static_cast<int32_t>(held->shape[0]);
       check_rows(*held, held->shape[0], width * per_pixel, per_pixel, role);
     } else {
       const py::ssize_t columns = image::row_bytes(frame.view_.format, plane, frame.view_.width);
-      check_rows(*held, image::rows_of(frame.view_.format, plane, frame.view_.height), columns, info.planes == 2 ? 2 : 1, role);
+      check_rows(*held, image::rows_of(frame.view_.format, plane, frame.view_.height), columns,
+                 info.planes == 2 ? 2 : 1, role);
     }
     frame.add_plane(std::move(held), plane);
   }
@@ -312,13 +328,14 @@ FrameHandle FrameHandle::yuv(const std::string& format, const py::sequence& arra
   return frame;
 }
 
-FrameHandle FrameHandle::planes(const std::string& format, const py::sequence& buffers, const std::vector<py::ssize_t>& strides,
-                                int32_t width, int32_t height, int itemsize, int32_t bits,
-                                const std::string& matrix, const std::string& range) {
+FrameHandle FrameHandle::planes(const std::string& format, const py::sequence& buffers,
+                                const std::vector<py::ssize_t>& strides, int32_t width, int32_t height, int itemsize,
+                                int32_t bits, const std::string& matrix, const std::string& range) {
   FrameHandle frame;
   frame.view_.bits = bits;
   if (!image::find_format(format.c_str(), itemsize, frame.view_.format))
-    raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s", format.c_str(), names_of(true, true).c_str()));
+    raise(Status::error(Code::argument, "format: got '%.40s', wanted one of %s", format.c_str(),
+                        names_of(true, true).c_str()));
   set_colors(frame.view_, matrix, range);
   check_size(width, height);
   frame.view_.width = width;
@@ -328,12 +345,14 @@ FrameHandle FrameHandle::planes(const std::string& format, const py::sequence& b
     raise(Status::error(Code::argument, "a %s frame has %d planes, got %zu", info.name, info.planes, py::len(buffers)));
   for (int plane = 0; plane < info.planes; ++plane) {
     auto held = std::make_shared<HeldArray>(buffers[static_cast<size_t>(plane)], "plane");
-    const py::ssize_t stride = strides[static_cast<size_t>(plane)], row = image::row_bytes(frame.view_.format, plane, width);
+    const py::ssize_t stride = strides[static_cast<size_t>(plane)],
+                      row = image::row_bytes(frame.view_.format, plane, width);
     const py::ssize_t rows = image::rows_of(frame.view_.format, plane, height);
     if (held->rank != 1 || held->itemsize != 1)
       raise(Status::error(Code::layout, "plane %d has shape %s, wanted bytes", plane, shape_text(*held).c_str()));
     py::ssize_t before_last = 0;
-    if (stride < 0 || __builtin_mul_overflow(stride, rows - 1, &before_last) || held->shape[0] < row || before_last > held->shape[0] - row)
+    if (stride < 0 || __builtin_mul_overflow(stride, rows - 1, &before_last) || held->shape[0] < row ||
+        before_last > held->shape[0] - row)
       raise(Status::error(Code::layout, "plane %d has %zd bytes, %zd rows of %zd with a stride of %zd need more", plane,
                           held->shape[0], rows, row, stride));
     held->strides[0] = stride;
@@ -344,9 +363,11 @@ FrameHandle FrameHandle::planes(const std::string& format, const py::sequence& b
 }
 
 FrameHandle FrameHandle::roi(double x, double y, double width, double height) const {
-  if (!(std::isfinite(x) && std::isfinite(y) && width > 0 && height > 0 && std::isfinite(width) && std::isfinite(height)))
-    raise(Status::error(Code::argument, "roi: got x=%g, y=%g, width=%g, height=%g, wanted finite numbers and a size above 0",
-                        x, y, width, height));
+  if (!(std::isfinite(x) && std::isfinite(y) && width > 0 && height > 0 && std::isfinite(width) &&
+        std::isfinite(height)))
+    raise(Status::error(Code::argument,
+                        "roi: got x=%g, y=%g, width=%g, height=%g, wanted finite numbers and a size above 0", x, y,
+                        width, height));
   FrameHandle part = *this;
   part.region_ = {Mapping::scale_shift(1, 1, x, y), width, height};
   check(image::check_region(part.region_), "roi");

@@ -49,9 +49,9 @@ class FrameHandle {
   static FrameHandle yuv(const std::string& format, const py::sequence& arrays, const std::string& matrix,
                          const std::string& range);
   // Planes of bytes with the strides beside them, as video decoders give them.
-  static FrameHandle planes(const std::string& format, const py::sequence& buffers, const std::vector<py::ssize_t>& strides,
-                            int32_t width, int32_t height, int itemsize, int32_t bits,
-                            const std::string& matrix, const std::string& range);
+  static FrameHandle planes(const std::string& format, const py::sequence& buffers,
+                            const std::vector<py::ssize_t>& strides, int32_t width, int32_t height, int itemsize,
+                            int32_t bits, const std::string& matrix, const std::string& range);
 
   // Frame pixels; the result shares the memory.
   FrameHandle roi(double x, double y, double width, double height) const;

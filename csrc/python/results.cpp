@@ -45,8 +45,8 @@ py::tuple ResultBuffer::results() {
     shown_ = pools_;
   }
   return py::make_tuple(pools_->kind(), head(rows_, sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row))),
-                        head(values_, sink.value_count), head(chars_, sink.char_count), head(pixels_, sink.pixel_count), sink.found,
-                        sink.truncated != 0);
+                        head(values_, sink.value_count), head(chars_, sink.char_count), head(pixels_, sink.pixel_count),
+                        sink.found, sink.truncated != 0);
 }
 
 py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borrow) {
@@ -56,11 +56,12 @@ py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borr
   const auto unless_empty = [&base](const auto* data, int32_t count) -> py::object {
     return count == 0 ? py::object(py::none()) : py::object(make_array(data, count, base));
   };
-  return py::make_tuple(
-      buffer->kind(),
-      make_array(reinterpret_cast<const uint8_t*>(sink.rows), sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row)), base),
-      unless_empty(sink.values, sink.value_count), unless_empty(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count),
-      unless_empty(sink.pixels, sink.pixel_count), sink.found, sink.truncated != 0);
+  return py::make_tuple(buffer->kind(),
+                        make_array(reinterpret_cast<const uint8_t*>(sink.rows),
+                                   sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row)), base),
+                        unless_empty(sink.values, sink.value_count),
+                        unless_empty(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count),
+                        unless_empty(sink.pixels, sink.pixel_count), sink.found, sink.truncated != 0);
 }
 
 }  // namespace mnnlite::python

@@ -18,8 +18,8 @@ class __attribute__((visibility("hidden"))) NativeTask {
  public:
   // images: (input name, mnnlite.ImageSpec); decoders: (family or capsule, options, output names); raw: output names;
   // state: (input name, output name).
-  NativeTask(const py::object& model, const py::list& images, const py::list& decoders, const py::list& raw, const py::list& state,
-             int32_t batch);
+  NativeTask(const py::object& model, const py::list& images, const py::list& decoders, const py::list& raw,
+             const py::list& state, int32_t batch);
 
   // One native call and one release of the GIL for the whole work. `out`: for each decoder a ResultBuffer or None, or None
   // for all; `raw_out`: a dict of arrays, or None. Returns what mnnlite.results makes its types from, one entry a decoder;
@@ -40,7 +40,7 @@ class __attribute__((visibility("hidden"))) NativeTask {
   NativeModel& native_;
   py::list owners_;
   py::tuple kinds_;
-  TaskTimes times_;  // of the last call that ended
+  TaskTimes times_;                                // of the last call that ended
   std::vector<std::shared_ptr<SinkBuffer>> into_;  // of the call under way
   std::vector<int> raw_;
   std::shared_ptr<Task> task_;

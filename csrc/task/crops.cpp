@@ -15,7 +15,8 @@ int32_t corners_of(const mnnlite_row& row, int32_t kind) noexcept {
   return -1;
 }
 
-bool region_of(const mnnlite_row& row, const mnnlite_sink& sink, int32_t kind, double padding, Region& region) noexcept {
+bool region_of(const mnnlite_row& row, const mnnlite_sink& sink, int32_t kind, double padding,
+               Region& region) noexcept {
   const int32_t corners = corners_of(row, kind);
   bool turned = false;
   if (corners >= 0) {
@@ -55,7 +56,8 @@ int32_t make_crops(const SinkBuffer& rows, const CropRule& rule, const ImageView
   for (int32_t i = 0; i < sink.row_count && count < static_cast<int32_t>(order.size()); ++i) {
     const mnnlite_row& row = sink.rows[i];
     if (kind == MNNLITE_POLYGONS && row.parent >= 0) continue;  // a hole
-    if (!rule.every_class && std::find(rule.classes.begin(), rule.classes.end(), row.class_id) == rule.classes.end()) continue;
+    if (!rule.every_class && std::find(rule.classes.begin(), rule.classes.end(), row.class_id) == rule.classes.end())
+      continue;
     order[static_cast<size_t>(count++)] = i;
   }
   std::sort(order.begin(), order.begin() + count, [&](int32_t a, int32_t b) {

@@ -10,11 +10,11 @@
 namespace mnnlite {
 
 struct CropRule {
-  int32_t decoder = 0;            // of the task whose rows are taken
+  int32_t decoder = 0;  // of the task whose rows are taken
   bool every_class = true;
-  std::vector<int32_t> classes;   // otherwise these
+  std::vector<int32_t> classes;  // otherwise these
   int32_t max_crops = 1;
-  double padding = 0;             // of the region's width and height, on each side
+  double padding = 0;  // of the region's width and height, on each side
 };
 
 // True if rows of this kind have a place in the frame.

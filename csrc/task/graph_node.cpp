@@ -14,8 +14,11 @@ Status GraphNode::follow(std::shared_ptr<GraphNode> parent, CropRule rule) {
   if (!task_->takes_pictures())
     return Status::error(Code::argument, "after: the task has no image spec, so it cannot run on crops");
   if (!task_->raw().empty() && rule.max_crops > task_->batch())
-    return Status::error(Code::argument, "max_crops is %d, but a task without a native decoder keeps only one batch of outputs; set batch=%d "
-                         "or max_crops=%d", rule.max_crops, rule.max_crops, task_->batch());
+    return Status::error(
+        Code::argument,
+        "max_crops is %d, but a task without a native decoder keeps only one batch of outputs; set batch=%d "
+        "or max_crops=%d",
+        rule.max_crops, rule.max_crops, task_->batch());
   MNNLITE_TRY(task_->allow_items(rule.max_crops));
   items_.resize(static_cast<size_t>(rule.max_crops));
   order_.resize(static_cast<size_t>(std::max(1, from.results(static_cast<size_t>(rule.decoder))->sink().row_capacity)));
@@ -43,7 +46,8 @@ Status GraphNode::run(const TaskItem& frame, int32_t& crops, int32_t& eligible) 
   if (parent_) {
     const SinkBuffer& rows = *parent_->task().results(static_cast<size_t>(rule_.decoder));
     // Only where a larger frame made room for more.
-    if (order_.size() < static_cast<size_t>(rows.sink().row_count)) order_.resize(static_cast<size_t>(rows.sink().row_count));
+    if (order_.size() < static_cast<size_t>(rows.sink().row_count))
+      order_.resize(static_cast<size_t>(rows.sink().row_count));
     crops = make_crops(rows, rule_, frame.view, order_, items_, eligible);
     task_->clear_results();
     return crops == 0 ? Status{} : task_->run(items_.data(), crops);
@@ -67,7 +71,8 @@ Status GraphNode::take_results(Results& results) noexcept try {
     }
   }
   results.sinks.resize(decoders);
-  for (size_t decoder = 0; decoder < decoders; ++decoder) MNNLITE_TRY(task_->exchange_results(decoder, results.sinks[decoder]));
+  for (size_t decoder = 0; decoder < decoders; ++decoder)
+    MNNLITE_TRY(task_->exchange_results(decoder, results.sinks[decoder]));
   const std::vector<int>& raw = task_->raw();
   results.raw.resize(raw.size());
   results.items.clear();
@@ -76,7 +81,8 @@ Status GraphNode::take_results(Results& results) noexcept try {
     RawOutput& copy = results.raw[i];
     copy.view = task_->session().output(raw[i]);
     const size_t bytes = stored_bytes(copy.view);
-    if (!copy.memory.reserve(bytes)) return Status::error(Code::out_of_memory, "no memory for a copy of output \"%.60s\"", copy.view.name);
+    if (!copy.memory.reserve(bytes))
+      return Status::error(Code::out_of_memory, "no memory for a copy of output \"%.60s\"", copy.view.name);
     if (bytes > 0) std::memcpy(copy.memory.data(), copy.view.data, bytes);
     copy.view.data = copy.memory.data();
   }

@@ -15,12 +15,16 @@ bool InputPool::join(const std::shared_ptr<Session>& session, int input) {
 }
 
 void InputPool::fit() noexcept {
-  users_.erase(std::remove_if(users_.begin(), users_.end(), [](const User& each) { return each.session.expired(); }), users_.end());
+  users_.erase(std::remove_if(users_.begin(), users_.end(), [](const User& each) { return each.session.expired(); }),
+               users_.end());
   size_t largest = 0;
   for (const User& each : users_)
-    if (const std::shared_ptr<Session> session = each.session.lock()) largest = std::max(largest, stored_bytes(session->input(each.input)));
-  if (users_.empty()) memory_ = Block{};
-  else if (largest + kAlignment <= memory_.size()) resize(largest);
+    if (const std::shared_ptr<Session> session = each.session.lock())
+      largest = std::max(largest, stored_bytes(session->input(each.input)));
+  if (users_.empty())
+    memory_ = Block{};
+  else if (largest + kAlignment <= memory_.size())
+    resize(largest);
 }
 
 bool InputPool::resize(size_t bytes) noexcept {
@@ -28,7 +32,8 @@ bool InputPool::resize(size_t bytes) noexcept {
   if (!fresh.reserve(bytes)) return false;
   std::memset(fresh.data(), 0, bytes);
   for (const User& each : users_)
-    if (const std::shared_ptr<Session> session = each.session.lock()) session->use_input_memory(each.input, fresh.data());
+    if (const std::shared_ptr<Session> session = each.session.lock())
+      session->use_input_memory(each.input, fresh.data());
   memory_ = std::move(fresh);
   filled_ = false;
   return true;

@@ -35,7 +35,8 @@ std::shared_ptr<FrameJob> Lanes::new_job() {
 void Lanes::release(std::shared_ptr<FrameJob> job) noexcept try {
   for (FrameJob::LaneJob& lane_job : job->lanes) {
     // It may have been given up before it was submitted.
-    for (size_t i = 0; i < std::min(lane_job.due.size(), lane_job.outcomes.size()); ++i) lane_job.due[i].node->recycle(lane_job.outcomes[i].results);
+    for (size_t i = 0; i < std::min(lane_job.due.size(), lane_job.outcomes.size()); ++i)
+      lane_job.due[i].node->recycle(lane_job.outcomes[i].results);
     lane_job.due.clear();
   }
   const std::lock_guard<std::mutex> guard(mutex_);
@@ -51,9 +52,11 @@ void Lanes::push(size_t lane, Entry entry) {
 }
 
 void Lanes::submit(const std::shared_ptr<FrameJob>& job) {
-  for (FrameJob::LaneJob& lane_job : job->lanes) lane_job.outcomes.resize(std::max(lane_job.outcomes.size(), lane_job.due.size()));
+  for (FrameJob::LaneJob& lane_job : job->lanes)
+    lane_job.outcomes.resize(std::max(lane_job.outcomes.size(), lane_job.due.size()));
   const std::lock_guard<std::mutex> guard(mutex_);
-  for (const std::unique_ptr<Lane>& lane : lanes_) lane->queue.reserve(lane->queue.size() + 1);  // either all get it or none
+  for (const std::unique_ptr<Lane>& lane : lanes_)
+    lane->queue.reserve(lane->queue.size() + 1);  // either all get it or none
   job->pending_ = 0;
   for (size_t lane = 0; lane < lanes_.size(); ++lane)
     if (!job->lanes[lane].due.empty()) {

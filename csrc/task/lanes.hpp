@@ -42,10 +42,10 @@ class Lanes {
   std::shared_ptr<FrameJob> new_job();                   // an empty one, with a LaneJob for each lane
   void release(std::shared_ptr<FrameJob> job) noexcept;  // a done one: its results go back, it will be used again
   void submit(const std::shared_ptr<FrameJob>& job);     // lanes with nothing due are not troubled
-  void call(size_t lane);                                 // serve() returns to its caller, who does the rest
+  void call(size_t lane);                                // serve() returns to its caller, who does the rest
   void stop(size_t lane);
   bool is_done(const FrameJob& job) const noexcept;
-  bool wait(const FrameJob& job, int64_t timeout_ns) noexcept;   // false: not done yet
+  bool wait(const FrameJob& job, int64_t timeout_ns) noexcept;  // false: not done yet
   // Returns when a lane ended a frame or kick() was called since `seen` was returned, or after the timeout.
   uint64_t wait(uint64_t seen, int64_t timeout_ns) noexcept;
   void kick() noexcept;

@@ -5,10 +5,12 @@
 namespace mnnlite {
 
 int64_t steady_ns() noexcept {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
-void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::vector<TaskOutcome>& outcomes, Running& running) noexcept {
+void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::vector<TaskOutcome>& outcomes,
+             Running& running) noexcept {
   for (const ScheduledTask& each : due) each.node->task().begin_frame();
   for (const ScheduledTask& each : due) each.node->task().announce();
   for (size_t i = 0; i < due.size(); ++i) {

@@ -22,9 +22,9 @@ struct ScheduledTask {
 struct TaskOutcome {
   enum State : int32_t { ran = 0, failed, left_out, not_ready };
   State state = not_ready;
-  Status status;                 // of a failed one
+  Status status;  // of a failed one
   TaskTimes times;
-  int64_t begin = 0, end = 0;    // steady clock, nanoseconds
+  int64_t begin = 0, end = 0;  // steady clock, nanoseconds
   int32_t crops = -1, eligible = -1;
   Results results;
 };
@@ -39,6 +39,7 @@ int64_t steady_ns() noexcept;
 
 // Run in order. A task that fails fails alone: only what takes something from it is left out. `outcomes` has one entry
 // a due task.
-void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::vector<TaskOutcome>& outcomes, Running& running) noexcept;
+void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::vector<TaskOutcome>& outcomes,
+             Running& running) noexcept;
 
 }  // namespace mnnlite

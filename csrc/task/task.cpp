@@ -12,7 +12,8 @@ namespace mnnlite {
 namespace {
 
 int64_t now_ns() noexcept {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 }  // namespace
@@ -46,7 +47,8 @@ Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> image
   task->tensors_.resize(most);
 
   task->needs_.resize(task->decoders_.size());
-  for (size_t decoder = 0; decoder < task->decoders_.size(); ++decoder) task->sinks_.push_back(std::make_shared<SinkBuffer>());
+  for (size_t decoder = 0; decoder < task->decoders_.size(); ++decoder)
+    task->sinks_.push_back(std::make_shared<SinkBuffer>());
   MNNLITE_TRY(task->replan());
   result = std::move(task);
   return {};
@@ -56,7 +58,8 @@ Status Task::replan() noexcept {
   for (const TaskState& each : state_) {
     const TensorView from = session_->output(each.output), to = session_->input(each.input);
     if (stored_bytes(from) != stored_bytes(to) || from.dtype != to.dtype)
-      return Status::error(Code::argument, "state: output \"%.60s\" and input \"%.60s\" differ in shape or dtype (%zu and %zu bytes)",
+      return Status::error(Code::argument,
+                           "state: output \"%.60s\" and input \"%.60s\" differ in shape or dtype (%zu and %zu bytes)",
                            from.name, to.name, stored_bytes(from), stored_bytes(to));
   }
   for (Plans& each : images_) {  // a spec that does not fit the tensor is refused now, not at the first frame
@@ -129,10 +132,12 @@ Status Task::add_feed(const TaskFeed& feed) {
   MNNLITE_TRY(session_->stage_input(feed.input));
   const TensorView from = feed.from->output(feed.output), to = session_->plain_input(feed.input);
   if (stored_bytes(from) != stored_bytes(to) || from.dtype != to.dtype)
-    return Status::error(Code::argument, "feed: output \"%.60s\" (%zu bytes of %s) does not fit input \"%.60s\" (%zu bytes of %s)",
-                         from.name, stored_bytes(from), name_of(dtype_of(from)), to.name, stored_bytes(to), name_of(dtype_of(to)));
+    return Status::error(
+        Code::argument, "feed: output \"%.60s\" (%zu bytes of %s) does not fit input \"%.60s\" (%zu bytes of %s)",
+        from.name, stored_bytes(from), name_of(dtype_of(from)), to.name, stored_bytes(to), name_of(dtype_of(to)));
   feeds_.push_back(feed);
-  const bool carries_state = std::any_of(state_.begin(), state_.end(), [&](const TaskState& each) { return each.input == feed.input; });
+  const bool carries_state =
+      std::any_of(state_.begin(), state_.end(), [&](const TaskState& each) { return each.input == feed.input; });
   feeds_.back().copied = carries_state || !session_->input_is_direct(feed.input);
   if (!feeds_.back().copied) session_->use_input_memory(feed.input, from.data);
   return {};
@@ -174,13 +179,15 @@ Status Task::exchange_results(size_t decoder, std::shared_ptr<SinkBuffer>& spare
 }
 
 Status Task::find_plan(Plans& input, const ImageView& view, const ImagePlan** plan) noexcept try {
-  const auto found = std::find_if(input.plans.begin(), input.plans.end(), [&](const ImagePlan& each) { return each.fits(view); });
+  const auto found =
+      std::find_if(input.plans.begin(), input.plans.end(), [&](const ImagePlan& each) { return each.fits(view); });
   if (found != input.plans.end()) {
     *plan = &*found;
     return {};
   }
   ImagePlan made;
-  MNNLITE_TRY(ImagePlan::make(input.image.spec, view.format, session_->input(input.image.input), batch_, made, nullptr, view.bits));
+  MNNLITE_TRY(ImagePlan::make(input.image.spec, view.format, session_->input(input.image.input), batch_, made, nullptr,
+                              view.bits));
   input.plans.push_back(made);
   *plan = &input.plans.back();
   return {};
@@ -224,7 +231,8 @@ Status Task::run_locked(const TaskItem* items, int32_t n, std::shared_ptr<SinkBu
     items = &nothing;
     n = 1;
   }
-  if (n < 1 || n > max_items_) return Status::error(Code::argument, "%d frames given, the task takes 1 to %d at once", n, max_items_);
+  if (n < 1 || n > max_items_)
+    return Status::error(Code::argument, "%d frames given, the task takes 1 to %d at once", n, max_items_);
   if (generation_ != session_->generation()) MNNLITE_TRY(replan());
   times_ = {};
   for (size_t decoder = 0; decoder < decoders_.size(); ++decoder) {
@@ -285,7 +293,8 @@ Status Task::run_batches(const TaskItem* items, int32_t n) noexcept {
     }
     return {};
   }
-  for (int32_t first = 0; first < n; first += batch_) MNNLITE_TRY(run_batch(items + first, std::min(batch_, n - first), first));
+  for (int32_t first = 0; first < n; first += batch_)
+    MNNLITE_TRY(run_batch(items + first, std::min(batch_, n - first), first));
   return {};
 }
 
@@ -330,7 +339,8 @@ Status Task::run_batch(const TaskItem* items, int32_t n, int32_t first) noexcept
 
   if (frame_width > largest_width_ || frame_height > largest_height_) {
     for (size_t decoder = 0; decoder < decoders_.size(); ++decoder)
-      if (needs_[decoder].depends_on_frame || largest_width_ == 0) MNNLITE_TRY(plan_decoder(decoder, frame_width, frame_height));
+      if (needs_[decoder].depends_on_frame || largest_width_ == 0)
+        MNNLITE_TRY(plan_decoder(decoder, frame_width, frame_height));
     largest_width_ = frame_width;
     largest_height_ = frame_height;
   }

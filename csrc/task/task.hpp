@@ -41,8 +41,8 @@ struct TaskTimes {  // nanoseconds of the last run
 struct TaskItem {
   ImageView view;
   Region region;
-  int32_t number = -1;                    // what rows carry as `item`; -1: its place in the call
-  const mnnlite_item* placed = nullptr;   // for a task without a picture of its own: where that of its feed lies
+  int32_t number = -1;                   // what rows carry as `item`; -1: its place in the call
+  const mnnlite_item* placed = nullptr;  // for a task without a picture of its own: where that of its feed lies
 };
 
 // An input that is another task's output. The network reads it where the other one wrote it; only where it wants another
@@ -163,7 +163,7 @@ class Task {
   uint32_t generation_ = 0;  // of the session's tensors that all plans are for
   int32_t batch_ = 1, max_items_ = 1, item_count_ = 0;
   int32_t largest_width_ = 0, largest_height_ = 0;  // frames met so far
-  int32_t planned_[MNNLITE_MAX_RANK] = {};          // of a task that adapts: the input's shape that decoders are planned for
+  int32_t planned_[MNNLITE_MAX_RANK] = {};  // of a task that adapts: the input's shape that decoders are planned for
   Scratch scratch_;
   TaskTimes times_;
 };

@@ -29,7 +29,8 @@ static int create(const mnnlite_option* options, int32_t n_options, void** self,
 
 static int plan(void* self, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items, mnnlite_needs* needs) {
   (void)self;
-  if (n_tensors != 1 || like->rank != 3 || like->dims[2] != 15 || like->dtype != MNNLITE_F32 || like->dims[0] < max_items)
+  if (n_tensors != 1 || like->rank != 3 || like->dims[2] != 15 || like->dtype != MNNLITE_F32 ||
+      like->dims[0] < max_items)
     return snprintf(needs->error, MNNLITE_TEXT, "wants one float32 output [N, plates, 15], got %s", like->name);
   needs->kind = MNNLITE_DETECTIONS;
   needs->rows = max_items;
@@ -43,8 +44,8 @@ static void place(const double* m, float x, float y, float* out) {
   out[1] = (float)((m[3] * x + m[4] * y + m[5]) / w);
 }
 
-static int decode(void* self, const mnnlite_tensor* tensors, int32_t n_tensors, const mnnlite_item* items, int32_t n_items,
-                  mnnlite_sink* sink, void* scratch) {
+static int decode(void* self, const mnnlite_tensor* tensors, int32_t n_tensors, const mnnlite_item* items,
+                  int32_t n_items, mnnlite_sink* sink, void* scratch) {
   const int32_t plates = tensors[0].dims[1];
   (void)n_tensors, (void)scratch;
   for (int32_t slot = 0; slot < n_items; ++slot) {
@@ -63,14 +64,16 @@ static int decode(void* self, const mnnlite_tensor* tensors, int32_t n_tensors, 
     row->value_count = 8;
     place(items[slot].to_frame, best[0] - best[2] / 2, best[1] - best[3] / 2, row->box);
     place(items[slot].to_frame, best[0] + best[2] / 2, best[1] + best[3] / 2, row->box + 2);
-    for (int k = 0; k < 4; ++k) place(items[slot].to_frame, best[5 + 2 * k], best[6 + 2 * k], sink->values + sink->value_count + 2 * k);
+    for (int k = 0; k < 4; ++k)
+      place(items[slot].to_frame, best[5 + 2 * k], best[6 + 2 * k], sink->values + sink->value_count + 2 * k);
     sink->value_count += 8;
     ++sink->found;
   }
   return 0;
 }
 
-static const mnnlite_decoder_v2 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "plate_head", create, plan, decode, free};
+static const mnnlite_decoder_v2 table = {
+    MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "plate_head", create, plan, decode, free};
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "plate_head_c", NULL, -1, NULL, NULL, NULL, NULL, NULL};
 

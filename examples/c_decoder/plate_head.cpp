@@ -27,7 +27,8 @@ struct PlateHead {
   }
 
   static int plan(void*, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items, mnnlite_needs* needs) {
-    if (n_tensors != 1 || like->rank != 3 || like->dims[2] != 15 || like->dtype != MNNLITE_F32 || like->dims[0] < max_items)
+    if (n_tensors != 1 || like->rank != 3 || like->dims[2] != 15 || like->dtype != MNNLITE_F32 ||
+        like->dims[0] < max_items)
       return std::snprintf(needs->error, MNNLITE_TEXT, "wants one float32 output [N, plates, 15], got %s", like->name);
     needs->kind = MNNLITE_DETECTIONS;
     needs->rows = max_items;
@@ -41,7 +42,8 @@ struct PlateHead {
     const int32_t plates = tensors[0].dims[1];
     for (int32_t slot = 0; slot < n_items; ++slot) {
       const Plate* head = static_cast<const Plate*>(tensors[0].data) + static_cast<ptrdiff_t>(slot) * plates;
-      const Plate& best = *std::max_element(head, head + plates, [](const Plate& a, const Plate& b) { return a[4] < b[4]; });
+      const Plate& best =
+          *std::max_element(head, head + plates, [](const Plate& a, const Plate& b) { return a[4] < b[4]; });
       if (!(best[4] > static_cast<PlateHead*>(self)->least_score)) continue;
       mnnlite_row& row = sink->rows[sink->row_count++] = mnnlite_row{};
       row.item = items[slot].item;
@@ -52,7 +54,8 @@ struct PlateHead {
       row.value_count = 8;
       place(items[slot], best[0] - best[2] / 2, best[1] - best[3] / 2, row.box);
       place(items[slot], best[0] + best[2] / 2, best[1] + best[3] / 2, row.box + 2);
-      for (int k = 0; k < 4; ++k) place(items[slot], best[5 + 2 * k], best[6 + 2 * k], sink->values + sink->value_count + 2 * k);
+      for (int k = 0; k < 4; ++k)
+        place(items[slot], best[5 + 2 * k], best[6 + 2 * k], sink->values + sink->value_count + 2 * k);
       sink->value_count += 8;
       ++sink->found;
     }
@@ -69,9 +72,10 @@ struct PlateHead {
   static void destroy(void* self) { delete static_cast<PlateHead*>(self); }
 };
 
-mnnlite_decoder_v2 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "plate_head",       PlateHead::create,
+mnnlite_decoder_v2 table = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "plate_head",      PlateHead::create,
                             PlateHead::plan,     PlateHead::decode,          PlateHead::destroy};
-PyModuleDef module = {PyModuleDef_HEAD_INIT, "plate_head_cpp", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "plate_head_cpp", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 

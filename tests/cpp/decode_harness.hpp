@@ -16,7 +16,8 @@ struct Tensor {
   std::vector<uint8_t> memory;
   TensorView view{};
 
-  Tensor(std::vector<int32_t> dims, int32_t dtype = MNNLITE_F32, int32_t layout = MNNLITE_PLAIN, const char* name = "y") {
+  Tensor(std::vector<int32_t> dims, int32_t dtype = MNNLITE_F32, int32_t layout = MNNLITE_PLAIN,
+         const char* name = "y") {
     view.name = name;
     view.dtype = dtype;
     view.layout = layout;
@@ -32,7 +33,8 @@ struct Tensor {
   size_t size() const { return memory.size() / size_of(dtype_of(view)); }
 };
 
-inline mnnlite_item whole_frame(int32_t net_width, int32_t net_height, int32_t width, int32_t height, int32_t index = 0) {
+inline mnnlite_item whole_frame(int32_t net_width, int32_t net_height, int32_t width, int32_t height,
+                                int32_t index = 0) {
   mnnlite_item item{};
   item.to_frame[0] = static_cast<double>(width) / net_width;
   item.to_frame[4] = static_cast<double>(height) / net_height;
@@ -45,7 +47,9 @@ inline mnnlite_item whole_frame(int32_t net_width, int32_t net_height, int32_t w
   return item;
 }
 
-inline mnnlite_option number(const char* key, double value) { return {key, MNNLITE_NUMBER, 0, value, nullptr, nullptr}; }
+inline mnnlite_option number(const char* key, double value) {
+  return {key, MNNLITE_NUMBER, 0, value, nullptr, nullptr};
+}
 inline mnnlite_option text(const char* key, const char* value) { return {key, MNNLITE_STRING, 0, 0, value, nullptr}; }
 
 struct Planned {
@@ -58,7 +62,8 @@ struct Planned {
   Planned(const char* family, std::vector<mnnlite_option> options = {}) {
     status = make_decoder(family, options.data(), static_cast<int>(options.size()), decoder);
   }
-  Status plan(const std::vector<TensorView>& like, int max_items = 1, int32_t frame_width = 640, int32_t frame_height = 480) {
+  Status plan(const std::vector<TensorView>& like, int max_items = 1, int32_t frame_width = 640,
+              int32_t frame_height = 480) {
     needs = mnnlite_needs{};
     needs.frame_width = frame_width;
     needs.frame_height = frame_height;
@@ -68,8 +73,8 @@ struct Planned {
   }
   Status decode(const std::vector<TensorView>& tensors, const std::vector<mnnlite_item>& items) {
     buffer.reset();
-    return decoder->decode(tensors.data(), static_cast<int>(tensors.size()), items.data(), static_cast<int>(items.size()),
-                           buffer.sink(), scratch.data());
+    return decoder->decode(tensors.data(), static_cast<int>(tensors.size()), items.data(),
+                           static_cast<int>(items.size()), buffer.sink(), scratch.data());
   }
   std::vector<mnnlite_row> rows() const {
     const mnnlite_sink& sink = buffer.sink();

@@ -54,7 +54,8 @@ TEST_CASE("a decoder refuses tensors that it was not planned for") {
   CHECK(decoder.decode({small.view}, {item}).ok());
   const Status status = decoder.decode({large.view}, {item});
   CHECK(status.code == Code::decoder);
-  CHECK_MESSAGE(contains(status.text, "\"y\" is [1, 7, 40, 40] float32 plain but was planned as [1, 7, 4, 4]"), status.text);
+  CHECK_MESSAGE(contains(status.text, "\"y\" is [1, 7, 40, 40] float32 plain but was planned as [1, 7, 4, 4]"),
+                status.text);
   CHECK_FALSE(decoder.decode({}, {item}).ok());
   CHECK_FALSE(decoder.decode({small.view}, {item, item}).ok());  // more items than planned
   TensorView empty = small.view;
@@ -64,7 +65,7 @@ TEST_CASE("a decoder refuses tensors that it was not planned for") {
   lost.to_frame[0] = std::numeric_limits<double>::quiet_NaN();
   CHECK_FALSE(decoder.decode({small.view}, {lost}).ok());
   CHECK(decoder.decode({small.view}, {}).ok());
-  CHECK_FALSE(decoder.plan({small.view}, 2).ok());  // two items do not fit a batch of one
+  CHECK_FALSE(decoder.plan({small.view}, 2).ok());         // two items do not fit a batch of one
   CHECK_FALSE(decoder.decode({small.view}, {item}).ok());  // a failed plan leaves nothing usable
 }
 
@@ -112,7 +113,8 @@ int decode(void*, const mnnlite_tensor*, int32_t, const mnnlite_item* items, int
 }
 void destroy(void* self) { delete static_cast<Mock*>(self); }
 
-const mnnlite_decoder_v2 kTable = {MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "mock", create, plan, decode, destroy};
+const mnnlite_decoder_v2 kTable = {
+    MNNLITE_DECODER_ABI, sizeof(mnnlite_decoder_v2), "mock", create, plan, decode, destroy};
 
 Status adopt(const mnnlite_decoder_v2& table, std::unique_ptr<Decoder>& decoder) {
   return adopt_decoder(&table, nullptr, 0, decoder);

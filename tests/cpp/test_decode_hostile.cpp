@@ -18,9 +18,7 @@ namespace {
 
 using Random = std::mt19937;
 
-int pick(Random& random, std::initializer_list<int> choices) {
-  return choices.begin()[random() % choices.size()];
-}
+int pick(Random& random, std::initializer_list<int> choices) { return choices.begin()[random() % choices.size()]; }
 
 float any_float(Random& random, int style) {
   const float unit = static_cast<float>(random() % 20001) / 10000.0f - 1.0f;
@@ -42,7 +40,9 @@ void fill(Random& random, Tensor& tensor) {
   const int style = pick(random, {0, 0, 1, 1, 1, 2, 2, 3, 4});
   for (size_t i = 0; i < tensor.size(); ++i) switch (dtype_of(tensor.view)) {
       case DType::f32: tensor.as<float>()[i] = any_float(random, style); break;
-      case DType::f16: tensor.as<uint16_t>()[i] = static_cast<uint16_t>(style == 3 ? random() : random() % 0x4000); break;
+      case DType::f16:
+        tensor.as<uint16_t>()[i] = static_cast<uint16_t>(style == 3 ? random() : random() % 0x4000);
+        break;
       case DType::i32: tensor.as<int32_t>()[i] = static_cast<int32_t>(style == 3 ? random() : random() % 20); break;
       case DType::u8:
       case DType::i8: tensor.memory[i] = static_cast<uint8_t>(style == 3 ? random() : random() % 20); break;
@@ -54,19 +54,21 @@ Tensor any_tensor(Random& random) {
   const int rank = pick(random, {1, 2, 3, 3, 4, 4, 4, 4, 5, 6});
   int64_t count = 1;
   for (int axis = 0; axis < rank; ++axis) {
-    int extent = axis == 0 ? pick(random, {1, 1, 1, 2, 3}) : pick(random, {1, 2, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 20, 33, 84, 100});
+    int extent = axis == 0 ? pick(random, {1, 1, 1, 2, 3})
+                           : pick(random, {1, 2, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 20, 33, 84, 100});
     if (count * extent > 60000) extent = 1;
     count *= extent;
     dims.push_back(extent);
   }
-  Tensor tensor(dims, pick(random, {1, 1, 1, 1, 2, 3, 4, 5}), pick(random, {0, 0, 0, 1, 2, rank > 1 ? 3 : 0, rank > 1 ? 4 : 0}));
+  Tensor tensor(dims, pick(random, {1, 1, 1, 1, 2, 3, 4, 5}),
+                pick(random, {0, 0, 0, 1, 2, rank > 1 ? 3 : 0, rank > 1 ? 4 : 0}));
   fill(random, tensor);
   return tensor;
 }
 
 mnnlite_item any_item(Random& random, int index) {
-  mnnlite_item item = whole_frame(pick(random, {1, 16, 320, 641}), pick(random, {1, 16, 320, 641}), pick(random, {1, 17, 640}),
-                                  pick(random, {1, 17, 480}), index);
+  mnnlite_item item = whole_frame(pick(random, {1, 16, 320, 641}), pick(random, {1, 16, 320, 641}),
+                                  pick(random, {1, 17, 640}), pick(random, {1, 17, 480}), index);
   if (random() % 4 == 0)
     for (double& entry : item.to_frame) entry = any_float(random, pick(random, {0, 2, 4}));
   if (random() % 8 == 0) item.net_width = item.net_height = 0;
@@ -86,7 +88,8 @@ void check_rows(const char* family, const mnnlite_sink& sink, int32_t kind) {
     const mnnlite_row& row = sink.rows[i];
     fine = fine && std::isfinite(row.score) && std::isfinite(row.area);
     for (float value : row.box) fine = fine && std::isfinite(value);
-    fine = fine && row.first_value >= 0 && row.value_count >= 0 && row.first_value + row.value_count <= sink.value_count;
+    fine =
+        fine && row.first_value >= 0 && row.value_count >= 0 && row.first_value + row.value_count <= sink.value_count;
     fine = fine && row.first_char >= 0 && row.char_count >= 0 && row.first_char + row.char_count <= sink.char_count;
     fine = fine && row.first_pixel >= 0 && pixels_of(row, kind) + row.first_pixel <= sink.pixel_count;
   }
@@ -97,8 +100,8 @@ void check_rows(const char* family, const mnnlite_sink& sink, int32_t kind) {
 // Calls of malloc while `counting`, told by AddressSanitizer.
 int64_t allocations = 0;
 bool counting = false;
-extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, size_t), void (*)(const volatile void*))
-    __attribute__((weak));
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, size_t),
+                                                         void (*)(const volatile void*)) __attribute__((weak));
 
 bool count_allocations() {
   static const bool hooked =
@@ -177,7 +180,8 @@ TEST_CASE("shapes that fit, with numbers that do not") {
       }
     }
     CHECK_MESSAGE((decoded > 0 || variant.shapes.empty()), std::string(variant.family));
-    MESSAGE(std::string(variant.family) << ": " << decoded << " decoded to " << rows << " rows, " << refused << " refused");
+    MESSAGE(std::string(variant.family) << ": " << decoded << " decoded to " << rows << " rows, " << refused
+                                        << " refused");
   }
 }
 
@@ -195,8 +199,10 @@ TEST_CASE("decode allocates nothing") {
     for (const std::vector<int32_t>& shape : variant.shapes) tensors.emplace_back(shape, variant.dtype);
     for (Tensor& tensor : tensors) {
       for (size_t i = 0; i < tensor.size(); ++i) {
-        if (variant.dtype == MNNLITE_F32) tensor.as<float>()[i] = any_float(random, 1);
-        else tensor.memory[i] = static_cast<uint8_t>(random() % 3);
+        if (variant.dtype == MNNLITE_F32)
+          tensor.as<float>()[i] = any_float(random, 1);
+        else
+          tensor.memory[i] = static_cast<uint8_t>(random() % 3);
       }
       views.push_back(tensor.view);
     }
@@ -218,13 +224,14 @@ TEST_CASE("decode allocates nothing") {
 
 TEST_CASE("huge and senseless dims are refused before anything is multiplied out") {
   for (const char* family : decoder_families())
-    for (const std::vector<int32_t>& dims : std::vector<std::vector<int32_t>>{{INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX},
-                                                                              {1, 85, 65535, 65535},
-                                                                              {1, 1 << 30, 1, 1},
-                                                                              {1, 6, INT32_MAX, 1},
-                                                                              {0, 85, 22, 22},
-                                                                              {1, -85, 22, 22},
-                                                                              {1, 85, INT32_MIN, 22}}) {
+    for (const std::vector<int32_t>& dims :
+         std::vector<std::vector<int32_t>>{{INT32_MAX, INT32_MAX, INT32_MAX, INT32_MAX},
+                                           {1, 85, 65535, 65535},
+                                           {1, 1 << 30, 1, 1},
+                                           {1, 6, INT32_MAX, 1},
+                                           {0, 85, 22, 22},
+                                           {1, -85, 22, 22},
+                                           {1, 85, INT32_MIN, 22}}) {
       Planned decoder(family);
       TensorView view{};
       view.name = "y";

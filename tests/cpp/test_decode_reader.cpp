@@ -35,14 +35,15 @@ void store(Tensor& tensor, size_t index, int value) {
 }
 
 Tensor filled(int n, int c, int h, int w, int32_t dtype, int32_t layout) {
-  Tensor tensor(layout == MNNLITE_NHWC ? std::vector<int32_t>{n, h, w, c} : std::vector<int32_t>{n, c, h, w}, dtype, layout);
+  Tensor tensor(layout == MNNLITE_NHWC ? std::vector<int32_t>{n, h, w, c} : std::vector<int32_t>{n, c, h, w}, dtype,
+                layout);
   const int pack = pack_of(static_cast<Layout>(layout)), groups = (c + pack - 1) / pack;
   for (int i = 0; i < n; ++i)
     for (int k = 0; k < c; ++k)
       for (int y = 0; y < h; ++y)
         for (int x = 0; x < w; ++x) {
           const int index = layout == MNNLITE_NHWC ? ((i * h + y) * w + x) * c + k
-                            : (((i * groups + k / pack) * h + y) * w + x) * pack + k % pack;
+                                                   : (((i * groups + k / pack) * h + y) * w + x) * pack + k % pack;
           store(tensor, static_cast<size_t>(index), value_at(i, k, y, x));
         }
   return tensor;
@@ -93,7 +94,8 @@ TEST_CASE("quantised integers are read by their scale and zero point") {
   Block scratch;
   REQUIRE(scratch.reserve(needs.scratch));
   mnnlite_sink sink{};
-  const float* values = reader.read(Call{&tensor.view, 1, nullptr, 1, sink, static_cast<char*>(scratch.data())}, tensor.view, 0);
+  const float* values =
+      reader.read(Call{&tensor.view, 1, nullptr, 1, sink, static_cast<char*>(scratch.data())}, tensor.view, 0);
   CHECK(values[0] == -63.0f);
   CHECK(values[1] == 0.0f);
   CHECK(values[2] == 64.5f);
@@ -108,7 +110,8 @@ TEST_CASE("all halves") {
       CHECK((mantissa ? std::isnan(value) : std::isinf(value)));
       continue;
     }
-    const double wanted = exponent ? std::ldexp(1024.0 + mantissa, static_cast<int>(exponent) - 25) : std::ldexp(mantissa, -24);
+    const double wanted =
+        exponent ? std::ldexp(1024.0 + mantissa, static_cast<int>(exponent) - 25) : std::ldexp(mantissa, -24);
     if (static_cast<double>(value) != sign * wanted) FAIL("half " << half << " is " << value);
   }
 }

@@ -182,7 +182,8 @@ TEST_CASE("a copy that no callback shows is found by its shape, and a constant i
 TEST_CASE("an unknown name is answered with the closest and with all there are") {
   const Status status = unknown_name("output", "scroes", {"boxes", "scores"});
   CHECK(status.code == Code::tensor_not_found);
-  CHECK(std::string(status.text) == "no output \"scroes\"; did you mean \"scores\"? The model has \"boxes\", \"scores\"");
+  CHECK(std::string(status.text) ==
+        "no output \"scroes\"; did you mean \"scores\"? The model has \"boxes\", \"scores\"");
   CHECK(std::string(unknown_name("input", "x", {"image"}).text) == "no input \"x\"; the model has \"image\"");
   const std::vector<std::string> many(200, "a_rather_long_name");
   CHECK(std::strlen(unknown_name("input", std::string(500, 'n').c_str(), many).text) < sizeof(Status::text));
@@ -202,4 +203,6 @@ TEST_CASE("a capture keeps what fits and hands it to the one around it") {
   CHECK(std::strlen(outer.text()) == 4095);
 }
 
-TEST_CASE("a library that is not loaded has no prints to redirect") { CHECK(redirect_engine_log("/no/such/library.so") == 0); }
+TEST_CASE("a library that is not loaded has no prints to redirect") {
+  CHECK(redirect_engine_log("/no/such/library.so") == 0);
+}

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "core/isa.hpp"
 #include "core/memory.hpp"
 #include "guarded.hpp"
-#include "core/isa.hpp"
 #include "image/formats.hpp"
 #include "image/plan.hpp"
 
@@ -101,7 +101,8 @@ TEST_CASE("every instruction set gives the baseline's bits and stays within its 
         spec.fit = static_cast<Fit>(turn % 7 % 3);
         for (double& value : spec.std) value = 58.5;
         spec.mean[1] = 17;
-        const auto dtype = std::vector<DType>{DType::f32, DType::f32, DType::u8, DType::f16, DType::i8}[static_cast<size_t>(turn) % 5];
+        const auto dtype =
+            std::vector<DType>{DType::f32, DType::f32, DType::u8, DType::f16, DType::i8}[static_cast<size_t>(turn) % 5];
         const Layout layout = turn % 3 != 0 ? Layout::nchw : static_cast<Layout>(1 + turn % 4);
         const TensorView desc = tensor_like(dtype, layout, 1, channels_of(spec.color), target, 1 + turn % 11);
         const Region region = whole(picture.view);
@@ -124,7 +125,8 @@ TEST_CASE("regions of any kind stay within memory, on every instruction set") {
     const Format format = kFormats[random() % std::size(kFormats)];
     const Picture picture(random, format, 1 + static_cast<int>(random() % 80), 1 + static_cast<int>(random() % 80),
                           static_cast<int>(random() % 3), turn % 2 == 0);
-    Region region{Mapping::scale_shift(turn % 5 == 0 ? -1 : 1, 1, place(random), place(random)), size(random), size(random)};
+    Region region{Mapping::scale_shift(turn % 5 == 0 ? -1 : 1, 1, place(random), place(random)), size(random),
+                  size(random)};
     ImageSpec spec;
     spec.fit = static_cast<Fit>(random() % 3);
     spec.filter = static_cast<Filter>(random() % 3);
@@ -222,7 +224,7 @@ TEST_CASE("specs and tensors that do not fit are refused with the reason") {
   spec = {};
   spec.layout = MNNLITE_NHWC;
   CHECK(make_status(spec, good).code == Code::layout);  // the dims do not fit
-  TensorView renamed = good;                             // NHWC data in a tensor that calls itself NCHW
+  TensorView renamed = good;                            // NHWC data in a tensor that calls itself NCHW
   renamed.dims[1] = 8;
   renamed.dims[3] = 3;
   CHECK(make_status(spec, renamed).ok());

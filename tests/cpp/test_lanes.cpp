@@ -21,7 +21,8 @@ struct Halves : Picture {
       for (int32_t x = width / 2; x < width; ++x) std::swap(at(x, y, 0), at(x, y, 2));
   }
   uint8_t& at(int32_t x, int32_t y, int channel) {
-    return pixels[(static_cast<size_t>(y) * static_cast<size_t>(item.view.width) + static_cast<size_t>(x)) * 3 + static_cast<size_t>(channel)];
+    return pixels[(static_cast<size_t>(y) * static_cast<size_t>(item.view.width) + static_cast<size_t>(x)) * 3 +
+                  static_cast<size_t>(channel)];
   }
 };
 

@@ -168,10 +168,11 @@ TEST_CASE("resize, run and reset on several threads: whole or busy") {
       const ExclusiveGuard guard(session->lock());
       if (guard.status().ok() && !session->resize({1, 3, 8 + i % 3 * 8, 8}).ok()) ++wrong;
     }
-  }), d([&] {
-    for (int i = 0; i < 200; ++i)
-      if (const Status status = task->reset_state(); !status.ok() && status.code != Code::busy) ++wrong;
-  });
+  }),
+      d([&] {
+        for (int i = 0; i < 200; ++i)
+          if (const Status status = task->reset_state(); !status.ok() && status.code != Code::busy) ++wrong;
+      });
   a.join();
   b.join();
   c.join();

@@ -21,7 +21,9 @@ struct Bytes {
   std::unique_ptr<uint8_t[]> data;
   size_t size = 0;
   Bytes() = default;
-  Bytes(const uint8_t* from, size_t length) : data(new uint8_t[length]), size(length) { std::memcpy(data.get(), from, length); }
+  Bytes(const uint8_t* from, size_t length) : data(new uint8_t[length]), size(length) {
+    std::memcpy(data.get(), from, length);
+  }
 };
 
 Bytes read(const char* name) {
@@ -51,7 +53,8 @@ std::vector<NamedShape> declared(const Bytes& bytes) {
     if (op.number(5) != kInput) continue;
     const auto dims = op.record(2).values<int32_t>(0);
     NamedShape shape{net.text(7, static_cast<uint32_t>(op.values<int32_t>(4)[0])), {}};
-    for (uint32_t axis = 0; axis < dims.size(); ++axis) shape.dims.push_back(dims[axis] > 0 ? dims[axis] : axis == 0 ? 1 : 32);
+    for (uint32_t axis = 0; axis < dims.size(); ++axis)
+      shape.dims.push_back(dims[axis] > 0 ? dims[axis] : axis == 0 ? 1 : 32);
     shapes.push_back(shape);
   }
   return shapes;
@@ -59,8 +62,9 @@ std::vector<NamedShape> declared(const Bytes& bytes) {
 
 bool says(const Status& status, const char* text) { return std::strstr(status.text, text) != nullptr; }
 
-constexpr const char* kNetworks[] = {"big.mnn", "branches.mnn", "classes.mnn", "content.mnn", "nc4hw4.mnn", "nhwc.mnn", "ranks.mnn",
-                                     "resizable.mnn", "state.mnn", "tiny.mnn", "types.mnn", "unrunnable.mnn"};
+constexpr const char* kNetworks[] = {"big.mnn",    "branches.mnn", "classes.mnn", "content.mnn",
+                                     "nc4hw4.mnn", "nhwc.mnn",     "ranks.mnn",   "resizable.mnn",
+                                     "state.mnn",  "tiny.mnn",     "types.mnn",   "unrunnable.mnn"};
 
 // The byte that a table's scalar field lies at.
 uint8_t* field(Bytes& bytes, size_t table, int slot) {

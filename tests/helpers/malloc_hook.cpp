@@ -71,7 +71,8 @@ void* or_throw(void* memory) {
 extern "C" {
 
 // Count from now on what [begin, end) asks for, looking through [skip_begin, skip_end).
-SHOWN void malloc_hook_watch(std::uintptr_t begin, std::uintptr_t end, std::uintptr_t skip_begin, std::uintptr_t skip_end) {
+SHOWN void malloc_hook_watch(std::uintptr_t begin, std::uintptr_t end, std::uintptr_t skip_begin,
+                             std::uintptr_t skip_end) {
   void* frames[2];
   backtrace(frames, 2);  // allocates at its first use
   skipped = {skip_begin, skip_end};
@@ -87,8 +88,12 @@ SHOWN std::uintptr_t malloc_hook_last() { return last; }  // offset of the last 
 SHOWN void* malloc(size_t size) { return note(CALLER) ? nullptr : __libc_malloc(size); }
 SHOWN void* calloc(size_t n, size_t size) { return note(CALLER) ? nullptr : __libc_calloc(n, size); }
 SHOWN void* realloc(void* old, size_t size) { return note(CALLER) ? nullptr : __libc_realloc(old, size); }
-SHOWN void* memalign(size_t alignment, size_t size) { return note(CALLER) ? nullptr : __libc_memalign(alignment, size); }
-SHOWN void* aligned_alloc(size_t alignment, size_t size) { return note(CALLER) ? nullptr : __libc_memalign(alignment, size); }
+SHOWN void* memalign(size_t alignment, size_t size) {
+  return note(CALLER) ? nullptr : __libc_memalign(alignment, size);
+}
+SHOWN void* aligned_alloc(size_t alignment, size_t size) {
+  return note(CALLER) ? nullptr : __libc_memalign(alignment, size);
+}
 SHOWN int posix_memalign(void** result, size_t alignment, size_t size) {
   if (note(CALLER)) return ENOMEM;
   *result = __libc_memalign(alignment, size);
@@ -99,8 +104,12 @@ SHOWN int posix_memalign(void** result, size_t alignment, size_t size) {
 
 SHOWN void* operator new(size_t size) { return or_throw(note(CALLER) ? nullptr : __libc_malloc(size ? size : 1)); }
 SHOWN void* operator new[](size_t size) { return or_throw(note(CALLER) ? nullptr : __libc_malloc(size ? size : 1)); }
-SHOWN void* operator new(size_t size, const std::nothrow_t&) noexcept { return note(CALLER) ? nullptr : __libc_malloc(size ? size : 1); }
-SHOWN void* operator new[](size_t size, const std::nothrow_t&) noexcept { return note(CALLER) ? nullptr : __libc_malloc(size ? size : 1); }
+SHOWN void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return note(CALLER) ? nullptr : __libc_malloc(size ? size : 1);
+}
+SHOWN void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return note(CALLER) ? nullptr : __libc_malloc(size ? size : 1);
+}
 SHOWN void* operator new(size_t size, std::align_val_t alignment) {
   return or_throw(note(CALLER) ? nullptr : __libc_memalign(static_cast<size_t>(alignment), size));
 }

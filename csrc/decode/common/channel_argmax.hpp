@@ -8,7 +8,8 @@ namespace mnnlite {
 
 // best[i] and index[i] are those of the first largest of `channels` values, `stride` apart. `best` may be null. False if
 // a value is NaN or infinite; the results mean nothing then. Exact on every instruction set. The bound is one read.
-bool channel_argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept;
+bool channel_argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best,
+                    int32_t* index) noexcept;
 
 // The same into bytes, for at most 255 channels and any count.
 bool channel_argmax_bytes(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept;

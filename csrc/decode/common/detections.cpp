@@ -40,7 +40,8 @@ void Detector::plan_detections(Plan& plan, int64_t candidates) noexcept {
 
 Status Detector::need_net_size(const mnnlite_item& item) const noexcept {
   if (item.net_width > 0 && item.net_height > 0) return {};
-  return Status::error(Code::decoder, "%s needs the size of the network's input; give the decoder an image spec", name());
+  return Status::error(Code::decoder, "%s needs the size of the network's input; give the decoder an image spec",
+                       name());
 }
 
 Status Detector::bad_box(const TensorView& tensor, const Candidate& candidate) const noexcept {
@@ -98,8 +99,11 @@ Status Detector::emit(const Call& call, int slot, const TensorView& tensor, int3
       row.first_value = sink.value_count;
       row.value_count = points_.total();
       float* values = sink.values + sink.value_count;
-      if (all_points) std::memcpy(values, all_points + int64_t{i} * points_.total(), static_cast<size_t>(points_.total()) * sizeof(float));
-      else fill_points(call, slot, found[i], values);
+      if (all_points)
+        std::memcpy(values, all_points + int64_t{i} * points_.total(),
+                    static_cast<size_t>(points_.total()) * sizeof(float));
+      else
+        fill_points(call, slot, found[i], values);
       for (int32_t k = 0; k < points_.count; ++k) {
         float* point = values + k * points_.values;
         double x, y;
@@ -107,8 +111,8 @@ Status Detector::emit(const Call& call, int slot, const TensorView& tensor, int3
         point[0] = static_cast<float>(x);
         point[1] = static_cast<float>(y);
         if (!std::isfinite(point[0]) || !std::isfinite(point[1]) || !std::isfinite(point[points_.values - 1]))
-          return Status::error(Code::decoder, "%s: output \"%s\" has a point that is not finite at candidate %d", name(),
-                               tensor.name, static_cast<int>(found[i].index));
+          return Status::error(Code::decoder, "%s: output \"%s\" has a point that is not finite at candidate %d",
+                               name(), tensor.name, static_cast<int>(found[i].index));
       }
       sink.value_count += points_.total();
     }

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "decode/common/family.hpp"
+#include "decode/common/frame_box.hpp"
 #include "decode/common/nms.hpp"
 #include "decode/common/options.hpp"
-#include "decode/common/frame_box.hpp"
 
 namespace mnnlite {
 

@@ -55,7 +55,8 @@ const char* describe(const TensorView& tensor, char (&text)[96]) noexcept {
   return text;
 }
 
-const TensorView* BuiltIn::with_batch(const TensorView* tensors, int n, int max_items, TensorView (&copies)[kMostBatched]) const noexcept {
+const TensorView* BuiltIn::with_batch(const TensorView* tensors, int n, int max_items,
+                                      TensorView (&copies)[kMostBatched]) const noexcept {
   if (batched_rank_ == 0 || max_items != 1 || n > kMostBatched) return tensors;
   for (int i = 0; i < n; ++i) {
     copies[i] = tensors[i];
@@ -72,13 +73,12 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
   planned_.clear();  // a failed plan must not leave an older one usable
   if (n < min_tensors_ || n > max_tensors_ || (n > 0 && !desc)) {
     if (min_tensors_ == max_tensors_)
-      return Status::error(Code::decoder, "%s takes %d output(s), got %d; name them in the decoder's \"tensors\"", name_,
-                           min_tensors_, n);
-    return Status::error(Code::decoder, "%s takes %d to %d outputs, got %d; name them in the decoder's \"tensors\"", name_,
-                         min_tensors_, max_tensors_, n);
+      return Status::error(Code::decoder, "%s takes %d output(s), got %d; name them in the decoder's \"tensors\"",
+                           name_, min_tensors_, n);
+    return Status::error(Code::decoder, "%s takes %d to %d outputs, got %d; name them in the decoder's \"tensors\"",
+                         name_, min_tensors_, max_tensors_, n);
   }
-  if (max_items < 1)
-    return Status::error(Code::argument, "%s: max_items must be at least 1, got %d", name_, max_items);
+  if (max_items < 1) return Status::error(Code::argument, "%s: max_items must be at least 1, got %d", name_, max_items);
   mnnlite_needs clean{};
   clean.frame_width = needs.frame_width;
   clean.frame_height = needs.frame_height;
@@ -88,9 +88,11 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
     TensorView copies[kMostBatched];
     MNNLITE_TRY(prepare(with_batch(desc, n, max_items, copies), n, wanted));
     if (names_ > 0 && wanted.classes() > 0 && wanted.classes() != names_)
-      return Status::error(Code::decoder, "%s: output \"%s\" has %d classes, but %d names of classes are given; wanted one for each, in "
-                           "the network's order (or another version, or none)", name_, desc[0].name, static_cast<int>(wanted.classes()),
-                           static_cast<int>(names_));
+      return Status::error(
+          Code::decoder,
+          "%s: output \"%s\" has %d classes, but %d names of classes are given; wanted one for each, in "
+          "the network's order (or another version, or none)",
+          name_, desc[0].name, static_cast<int>(wanted.classes()), static_cast<int>(names_));
     if (wanted.too_large())
       return Status::error(Code::decoder, "%s: outputs of this shape would need more than 2 GiB to decode", name_);
     planned_.assign(desc, desc + n);
@@ -103,12 +105,13 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
 }
 
 Status BuiltIn::not_probability(const TensorView& tensor, float score, const char* likely) const noexcept {
-  return Status::error(Code::decoder, "%s: output \"%s\" gives a score of %g, and a probability is at most 1; likely %s", name_, tensor.name,
-                       static_cast<double>(score), likely);
+  return Status::error(Code::decoder,
+                       "%s: output \"%s\" gives a score of %g, and a probability is at most 1; likely %s", name_,
+                       tensor.name, static_cast<double>(score), likely);
 }
 
 Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* items, int n_items, mnnlite_sink& sink,
-                      void* scratch) const noexcept {
+                       void* scratch) const noexcept {
   if (planned_.empty() ? (min_tensors_ > 0 || max_items_ == 0) : false)
     return Status::error(Code::decoder, "%s: decode before a successful plan", name_);
   if (n != static_cast<int>(planned_.size()))
@@ -121,7 +124,8 @@ Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* ite
                            describe(planned_[static_cast<size_t>(i)], wanted));
     }
     if (!tensors[i].data)
-      return Status::error(Code::decoder, "%s: output \"%s\" has no data", name_, tensors[i].name ? tensors[i].name : "?");
+      return Status::error(Code::decoder, "%s: output \"%s\" has no data", name_,
+                           tensors[i].name ? tensors[i].name : "?");
   }
   if (n_items < 0 || n_items > max_items_ || (n_items > 0 && !items))
     return Status::error(Code::decoder, "%s was planned for at most %d items, got %d", name_, max_items_, n_items);
@@ -136,8 +140,8 @@ Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* ite
       return Status::error(Code::decoder, "%s: item %d has no usable frame (%dx%d) or mapping", name_, i,
                            static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
     if (needs_.depends_on_frame && (item.frame_width > needs_.frame_width || item.frame_height > needs_.frame_height))
-      return Status::error(Code::decoder, "%s was planned for frames of up to %dx%d pixels, got %dx%d; plan again", name_,
-                           static_cast<int>(needs_.frame_width), static_cast<int>(needs_.frame_height),
+      return Status::error(Code::decoder, "%s was planned for frames of up to %dx%d pixels, got %dx%d; plan again",
+                           name_, static_cast<int>(needs_.frame_width), static_cast<int>(needs_.frame_height),
                            static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
   }
   TensorView copies[kMostBatched];

@@ -48,8 +48,10 @@ class Plan {
   static constexpr int64_t kMost = int64_t{1} << 31;  // 2 GiB: no head of a small network comes near
 
   void pool(int32_t& field, int64_t count) noexcept {
-    if (count < 0 || count > INT32_MAX) too_large_ = true;
-    else field = static_cast<int32_t>(count);
+    if (count < 0 || count > INT32_MAX)
+      too_large_ = true;
+    else
+      field = static_cast<int32_t>(count);
   }
 
   mnnlite_needs& needs_;
@@ -101,7 +103,8 @@ class BuiltIn : public Decoder {
   int min_tensors_, max_tensors_;
   static constexpr int kMostBatched = 8;  // heads that take outputs without a batch take few
   // The tensors with their batch: those given, or copies of their descriptions in `copies`.
-  const TensorView* with_batch(const TensorView* tensors, int n, int max_items, TensorView (&copies)[kMostBatched]) const noexcept;
+  const TensorView* with_batch(const TensorView* tensors, int n, int max_items,
+                               TensorView (&copies)[kMostBatched]) const noexcept;
 
   int max_items_ = 0, batched_rank_ = 0;
   int32_t names_ = 0;

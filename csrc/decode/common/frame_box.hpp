@@ -23,7 +23,8 @@ inline Mapping map_to_frame(const mnnlite_item& item, int32_t width, int32_t hei
 }
 
 // The box around the mapped corners, cut to the frame if `clip`. False if nothing of it is left (or it is not finite).
-inline bool box_in_frame(const Mapping& mapping, const mnnlite_item& item, const float* box, bool clip, float* out) noexcept {
+inline bool box_in_frame(const Mapping& mapping, const mnnlite_item& item, const float* box, bool clip,
+                         float* out) noexcept {
   double x[4], y[4];
   const int corners = mapping.axis_aligned() ? 2 : 4;
   mapping.apply(box[0], box[1], x[0], y[0]);

@@ -16,7 +16,8 @@ double distance2(const Point& p, const Point& a, const Point& b) noexcept {
 }
 
 // Mark what stays between the indices `first` and `last` (taken modulo count), both of which are marked already.
-void mark(const Point* points, int32_t count, int32_t first, int32_t last, double tolerance2, int32_t* stack, uint8_t* keep) noexcept {
+void mark(const Point* points, int32_t count, int32_t first, int32_t last, double tolerance2, int32_t* stack,
+          uint8_t* keep) noexcept {
   int32_t depth = 0;
   stack[depth++] = first;
   stack[depth++] = last;
@@ -69,7 +70,8 @@ int32_t simplify_ring(Point* points, int32_t count, double tolerance, int32_t* s
     int32_t third = -1;
     most = -1;
     for (int32_t i = 1; i < count; ++i)
-      if (i != far && distance2(points[i], points[0], points[far]) > most) most = distance2(points[i], points[0], points[far]), third = i;
+      if (i != far && distance2(points[i], points[0], points[far]) > most)
+        most = distance2(points[i], points[0], points[far]), third = i;
     if (third >= 0) keep[third] = 1;
   }
   return compact(points, count, keep);
@@ -102,7 +104,8 @@ void Rectangle::corners(double grow, Point* out) const noexcept {
   const double w = width / 2 + grow, h = height / 2 + grow;
   constexpr int kSides[4][2] = {{-1, -1}, {1, -1}, {1, 1}, {-1, 1}};
   for (int k = 0; k < 4; ++k)
-    out[k] = {center.x + kSides[k][0] * w * cosine - kSides[k][1] * h * sine, center.y + kSides[k][0] * w * sine + kSides[k][1] * h * cosine};
+    out[k] = {center.x + kSides[k][0] * w * cosine - kSides[k][1] * h * sine,
+              center.y + kSides[k][0] * w * sine + kSides[k][1] * h * cosine};
 }
 
 Rectangle smallest_rectangle(const Point* hull, int32_t count) noexcept {

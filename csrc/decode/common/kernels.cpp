@@ -12,7 +12,8 @@ const DecodeKernels& decode_kernels_of(Isa isa) noexcept {
   return kDecodeBaseline;
 }
 
-bool channel_argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept {
+bool channel_argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best,
+                    int32_t* index) noexcept {
   return decode_kernels().channel_argmax(planes, channels, stride, count, best, index);
 }
 
@@ -20,8 +21,12 @@ bool channel_argmax_bytes(const float* planes, int32_t channels, int64_t stride,
   return decode_kernels().channel_argmax_bytes(planes, channels, stride, count, out);
 }
 
-int32_t above(const float* values, int32_t count, float cut, int32_t* out) noexcept { return decode_kernels().above(values, count, cut, out); }
+int32_t above(const float* values, int32_t count, float cut, int32_t* out) noexcept {
+  return decode_kernels().above(values, count, cut, out);
+}
 
-RowMax row_max(const float* values, int32_t count, float cut) noexcept { return decode_kernels().row_max(values, count, cut); }
+RowMax row_max(const float* values, int32_t count, float cut) noexcept {
+  return decode_kernels().row_max(values, count, cut);
+}
 
 }  // namespace mnnlite

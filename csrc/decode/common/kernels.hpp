@@ -20,15 +20,19 @@ struct KeptBoxes {
 };
 
 struct DecodeKernels {
-  bool (*channel_argmax)(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept;
-  bool (*channel_argmax_bytes)(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept;
+  bool (*channel_argmax)(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best,
+                         int32_t* index) noexcept;
+  bool (*channel_argmax_bytes)(const float* planes, int32_t channels, int64_t stride, int64_t count,
+                               uint8_t* out) noexcept;
   int32_t (*above)(const float* values, int32_t count, float cut, int32_t* out) noexcept;
   RowMax (*row_max)(const float* values, int32_t count, float cut) noexcept;
   // Whether one of the first `count` kept boxes overlaps the candidate by more than `iou`. Boxes up to the next whole step
   // are read too; they must be empty.
-  bool (*any_overlap)(const KeptBoxes& kept, int32_t count, const Candidate& candidate, float iou, bool agnostic) noexcept;
+  bool (*any_overlap)(const KeptBoxes& kept, int32_t count, const Candidate& candidate, float iou,
+                      bool agnostic) noexcept;
   // sums[x] += weights[c] * plane[c * step + x], in the order of c.
-  void (*add_planes)(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels, int32_t count) noexcept;
+  void (*add_planes)(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels,
+                     int32_t count) noexcept;
 };
 
 // The table of an instruction set; sets without one of their own have the baseline's.

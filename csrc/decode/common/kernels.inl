@@ -15,7 +15,8 @@ constexpr int32_t strips_ahead(int32_t channels) noexcept { return channels <= 3
 
 // `Index` is int32_t or uint8_t.
 template <class S, class Index>
-MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, int64_t stride, int64_t count, float* best, Index* index) noexcept {
+MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, int64_t stride, int64_t count,
+                                        float* best, Index* index) noexcept {
   using F = typename S::F;
   using I = typename S::I;
   constexpr int32_t kWidth = S::kWidth, kStrip = 4 * kWidth;  // pixels that go through all planes in registers
@@ -146,7 +147,8 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
   return {most, i, true};
 }
 
-MNNLITE_INLINE bool any_overlap_body(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou, bool agnostic) noexcept {
+MNNLITE_INLINE bool any_overlap_body(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,
+                                     bool agnostic) noexcept {
   const float x1 = c.box[0], y1 = c.box[1], x2 = c.box[2], y2 = c.box[3];
   const float area = (x2 - x1) * (y2 - y1);
   const int32_t class_id = c.class_id, any_class = agnostic ? 1 : 0;
@@ -157,7 +159,8 @@ MNNLITE_INLINE bool any_overlap_body(const KeptBoxes& kept, int32_t count, const
       const float height = (kept.y2[i] < y2 ? kept.y2[i] : y2) - (kept.y1[i] > y1 ? kept.y1[i] : y1);
       const float shared = width * height;
       const float joined = kept.area[i] + area - shared;
-      hit |= static_cast<int32_t>(width > 0) & static_cast<int32_t>(height > 0) & static_cast<int32_t>(shared > iou * joined) &
+      hit |= static_cast<int32_t>(width > 0) & static_cast<int32_t>(height > 0) &
+             static_cast<int32_t>(shared > iou * joined) &
              (static_cast<int32_t>(kept.class_id[i] == class_id) | any_class);
     }
     if (hit) return true;
@@ -169,29 +172,35 @@ MNNLITE_INLINE bool any_overlap_body(const KeptBoxes& kept, int32_t count, const
 MNNLITE_INLINE void add_plane_body(float* sums, const float* plane, float weight, int32_t count) noexcept {
   for (int32_t x = 0; x < count; ++x) sums[x] += weight * plane[x];
 }
-MNNLITE_INLINE void add_planes_body(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels,
-                                    int32_t count) noexcept {
+MNNLITE_INLINE void add_planes_body(float* sums, const float* plane, int64_t step, const float* weights,
+                                    int32_t channels, int32_t count) noexcept {
   for (int32_t c = 0; c < channels; ++c) add_plane_body(sums, plane + c * step, weights[c], count);
 }
 
 // The functions of a table over the registers `S`, and the table.
-#define MNNLITE_DECODE_KERNELS(TARGET, S)                                                                                   \
-  TARGET bool argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best, int32_t* index) noexcept { \
-    return channel_argmax_body<S, int32_t>(planes, channels, stride, count, best, index);                                   \
-  }                                                                                                                         \
-  TARGET bool argmax_bytes(const float* planes, int32_t channels, int64_t stride, int64_t count, uint8_t* out) noexcept {    \
-    return channel_argmax_body<S, uint8_t>(planes, channels, stride, count, nullptr, out);                                   \
-  }                                                                                                                         \
-  TARGET int32_t above_cut(const float* values, int32_t count, float cut, int32_t* out) noexcept {                           \
-    return above_body<S>(values, count, cut, out);                                                                          \
-  }                                                                                                                         \
-  TARGET RowMax most_of(const float* values, int32_t count, float cut) noexcept { return row_max_body<S>(values, count, cut); } \
-  TARGET bool overlap_any(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou, bool agnostic) noexcept {     \
-    return any_overlap_body(kept, count, c, iou, agnostic);                                                                 \
-  }                                                                                                                         \
-  TARGET void planes_sum(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels, int32_t count) noexcept { \
-    add_planes_body(sums, plane, step, weights, channels, count);                                                           \
-  }                                                                                                                         \
+#define MNNLITE_DECODE_KERNELS(TARGET, S)                                                                       \
+  TARGET bool argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best,         \
+                     int32_t* index) noexcept {                                                                 \
+    return channel_argmax_body<S, int32_t>(planes, channels, stride, count, best, index);                       \
+  }                                                                                                             \
+  TARGET bool argmax_bytes(const float* planes, int32_t channels, int64_t stride, int64_t count,                \
+                           uint8_t* out) noexcept {                                                             \
+    return channel_argmax_body<S, uint8_t>(planes, channels, stride, count, nullptr, out);                      \
+  }                                                                                                             \
+  TARGET int32_t above_cut(const float* values, int32_t count, float cut, int32_t* out) noexcept {              \
+    return above_body<S>(values, count, cut, out);                                                              \
+  }                                                                                                             \
+  TARGET RowMax most_of(const float* values, int32_t count, float cut) noexcept {                               \
+    return row_max_body<S>(values, count, cut);                                                                 \
+  }                                                                                                             \
+  TARGET bool overlap_any(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,                  \
+                          bool agnostic) noexcept {                                                             \
+    return any_overlap_body(kept, count, c, iou, agnostic);                                                     \
+  }                                                                                                             \
+  TARGET void planes_sum(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels, \
+                         int32_t count) noexcept {                                                              \
+    add_planes_body(sums, plane, step, weights, channels, count);                                               \
+  }                                                                                                             \
   constexpr DecodeKernels kTable{argmax, argmax_bytes, above_cut, most_of, overlap_any, planes_sum};
 
 }  // namespace

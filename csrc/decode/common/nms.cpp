@@ -13,7 +13,9 @@ namespace {
 void move(Candidate* candidates, float* points, int32_t values, int32_t from, int32_t to) noexcept {
   if (from == to) return;
   candidates[to] = candidates[from];
-  if (points) std::memmove(points + int64_t{to} * values, points + int64_t{from} * values, static_cast<size_t>(values) * sizeof(float));
+  if (points)
+    std::memmove(points + int64_t{to} * values, points + int64_t{from} * values,
+                 static_cast<size_t>(values) * sizeof(float));
 }
 
 int32_t hard(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
@@ -32,7 +34,8 @@ int32_t hard(Candidate* candidates, int32_t count, const NmsOptions& options, fl
     const int32_t listed = std::min(survivors, KeptBoxes::kMost);
     bool gone = kernels.any_overlap(kept, listed, c, options.iou, options.agnostic);
     for (int32_t k = listed; k < survivors && !gone; ++k)
-      gone = (options.agnostic || candidates[k].class_id == c.class_id) && overlaps(candidates[k].box, c.box, options.iou);
+      gone =
+          (options.agnostic || candidates[k].class_id == c.class_id) && overlaps(candidates[k].box, c.box, options.iou);
     if (gone) continue;
     if (survivors < KeptBoxes::kMost) {
       kept.x1[survivors] = c.box[0];
@@ -48,7 +51,8 @@ int32_t hard(Candidate* candidates, int32_t count, const NmsOptions& options, fl
 }
 
 // Whether a better box takes a worse one with it, by what the options count as overlap.
-bool takes(const Candidate* candidates, const NmsOptions& options, const float* points, int32_t values, int32_t better, int32_t worse) noexcept {
+bool takes(const Candidate* candidates, const NmsOptions& options, const float* points, int32_t values, int32_t better,
+           int32_t worse) noexcept {
   const Candidate &a = candidates[better], &b = candidates[worse];
   if (!options.agnostic && a.class_id != b.class_id) return false;
   if (!options.rotated || !points) return overlaps(a.box, b.box, options.iou);
@@ -58,7 +62,8 @@ bool takes(const Candidate* candidates, const NmsOptions& options, const float* 
   return overlaps(a.box, b.box, 0) && quad_iou(p, q) > options.iou;
 }
 
-int32_t rotated(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
+int32_t rotated(Candidate* candidates, int32_t count, const NmsOptions& options, float* points,
+                int32_t values) noexcept {
   int32_t survivors = 0;
   for (int32_t i = 0; i < count; ++i) {
     bool gone = false;
@@ -94,7 +99,8 @@ int32_t soft(Candidate* candidates, int32_t count, const NmsOptions& options, fl
   const auto swap = [&](int32_t a, int32_t b) {
     if (a == b) return;
     std::swap(candidates[a], candidates[b]);
-    if (points) std::swap_ranges(points + int64_t{a} * values, points + int64_t{a + 1} * values, points + int64_t{b} * values);
+    if (points)
+      std::swap_ranges(points + int64_t{a} * values, points + int64_t{a + 1} * values, points + int64_t{b} * values);
   };
   for (int32_t i = 0; i < count; ++i) {
     swap(i, static_cast<int32_t>(std::min_element(candidates + i, candidates + count, before) - candidates));
@@ -103,14 +109,17 @@ int32_t soft(Candidate* candidates, int32_t count, const NmsOptions& options, fl
         const float iou = iou_of(candidates[i].box, candidates[j].box);
         if (iou > 0) candidates[j].score *= exp_f32(-(iou * iou) / options.sigma);
       }
-      if (candidates[j].score > options.score) ++j;
-      else swap(j, --count);
+      if (candidates[j].score > options.score)
+        ++j;
+      else
+        swap(j, --count);
     }
   }
   return count;
 }
 
-int32_t weighted(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
+int32_t weighted(Candidate* candidates, int32_t count, const NmsOptions& options, float* points,
+                 int32_t values) noexcept {
   // Index -1 marks what went into a better box.
   int32_t survivors = 0;
   for (int32_t i = 0; i < count; ++i) {
@@ -122,7 +131,9 @@ int32_t weighted(Candidate* candidates, int32_t count, const NmsOptions& options
     for (int32_t d = 0; d < values && blended; ++d) blended[d] *= top.score;
     for (int32_t j = i + 1; j < count; ++j) {
       Candidate& other = candidates[j];
-      if (other.index < 0 || !(options.agnostic || other.class_id == top.class_id) || !overlaps(top.box, other.box, options.iou)) continue;
+      if (other.index < 0 || !(options.agnostic || other.class_id == top.class_id) ||
+          !overlaps(top.box, other.box, options.iou))
+        continue;
       total += other.score;
       for (int d = 0; d < 4; ++d) box[d] += other.box[d] * other.score;
       for (int32_t d = 0; d < values && blended; ++d) blended[d] += points[int64_t{j} * values + d] * other.score;
@@ -181,9 +192,12 @@ double gaussian_iou(const float* a, const float* b) noexcept {
   struct Gaussian {
     double x, y, xx, yy, xy;
     explicit Gaussian(const float* q) noexcept {
-      const double ux = static_cast<double>(q[2]) - static_cast<double>(q[0]), uy = static_cast<double>(q[3]) - static_cast<double>(q[1]);
-      const double vx = static_cast<double>(q[6]) - static_cast<double>(q[0]), vy = static_cast<double>(q[7]) - static_cast<double>(q[1]);
-      x = (static_cast<double>(q[0]) + static_cast<double>(q[4])) / 2, y = (static_cast<double>(q[1]) + static_cast<double>(q[5])) / 2;
+      const double ux = static_cast<double>(q[2]) - static_cast<double>(q[0]),
+                   uy = static_cast<double>(q[3]) - static_cast<double>(q[1]);
+      const double vx = static_cast<double>(q[6]) - static_cast<double>(q[0]),
+                   vy = static_cast<double>(q[7]) - static_cast<double>(q[1]);
+      x = (static_cast<double>(q[0]) + static_cast<double>(q[4])) / 2,
+      y = (static_cast<double>(q[1]) + static_cast<double>(q[5])) / 2;
       // Of a uniform distribution over the parallelogram.
       xx = (ux * ux + vx * vx) / 12, yy = (uy * uy + vy * vy) / 12, xy = (ux * uy + vx * vy) / 12;
     }
@@ -210,8 +224,10 @@ int32_t keep_best(Candidate* candidates, int32_t count, int32_t top_k) noexcept 
   return count;
 }
 
-int32_t suppress(Candidate* candidates, int32_t count, const NmsOptions& options, float* points, int32_t values) noexcept {
-  if (options.method == Suppression::hard && options.iou >= 1) return count;  // nothing overlaps by more, not even itself
+int32_t suppress(Candidate* candidates, int32_t count, const NmsOptions& options, float* points,
+                 int32_t values) noexcept {
+  if (options.method == Suppression::hard && options.iou >= 1)
+    return count;  // nothing overlaps by more, not even itself
   switch (options.method) {
     case Suppression::fast: return fast(candidates, count, options, points, values);
     case Suppression::soft: return soft(candidates, count, options, points, values);

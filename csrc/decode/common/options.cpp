@@ -25,7 +25,9 @@ const mnnlite_option* Options::find(const char* key) noexcept {
 const mnnlite_option* Options::find(const char* key, int32_t kind, const char* wanted) noexcept {
   const mnnlite_option* option = find(key);
   if (option && option->kind != kind) {
-    const char* got = option->kind == MNNLITE_NUMBER ? "a number" : option->kind == MNNLITE_STRING ? "a text" : "a list";
+    const char* got = option->kind == MNNLITE_NUMBER   ? "a number"
+                      : option->kind == MNNLITE_STRING ? "a text"
+                                                       : "a list";
     fail(Status::error(Code::argument, "%s: option \"%s\" must be %s, got %s", family_, key, wanted, got));
     return nullptr;
   }

@@ -16,7 +16,7 @@ struct OptionAsked {
   std::string key;
   const char* kind = "";  // number, whole, flag, word, text, numbers
   double fallback = 0, low = 0, high = 0;
-  std::string word;                  // the default of words and texts
+  std::string word;  // the default of words and texts
   std::vector<std::string> choices;
 };
 

@@ -23,7 +23,8 @@ Strides strides_of(const TensorView& tensor, const ImageDims& dims) noexcept {
 constexpr int32_t kTile = 64;  // pixels: with all their channels they stay in the first-level cache
 
 template <class T, class Convert>
-void reorder(const T* source, const ImageDims& dims, const Strides& s, Order order, float* out, Convert convert) noexcept {
+void reorder(const T* source, const ImageDims& dims, const Strides& s, Order order, float* out,
+             Convert convert) noexcept {
   if (order == Order::hwc) {
     for (int32_t y = 0; y < dims.height; ++y)
       for (int32_t x = 0; x < dims.width; ++x)
@@ -66,8 +67,10 @@ void load(const TensorView& tensor, int slot, Order order, int32_t per_slot, flo
     for (int32_t i = 0; i < per_slot; ++i) out[i] = convert(data[i]);
     return;
   }
-  if (packed) dims = packed_dims(tensor);
-  else image_dims(tensor, dims);
+  if (packed)
+    dims = packed_dims(tensor);
+  else
+    image_dims(tensor, dims);
   const Strides s = strides_of(tensor, dims);
   reorder(data + static_cast<size_t>(slot) * static_cast<size_t>(s.slot), dims, s, order, out, convert);
 }
@@ -76,10 +79,14 @@ void load(const TensorView& tensor, int slot, Order order, int32_t per_slot, flo
 
 bool image_dims(const TensorView& tensor, ImageDims& dims) noexcept {
   const int32_t* d = tensor.dims;
-  if (tensor.rank == 3) dims = {d[0], 1, d[1], d[2]};
-  else if (tensor.rank != 4) return false;
-  else if (layout_of(tensor) == Layout::nhwc) dims = {d[0], d[3], d[1], d[2]};
-  else dims = {d[0], d[1], d[2], d[3]};
+  if (tensor.rank == 3)
+    dims = {d[0], 1, d[1], d[2]};
+  else if (tensor.rank != 4)
+    return false;
+  else if (layout_of(tensor) == Layout::nhwc)
+    dims = {d[0], d[3], d[1], d[2]};
+  else
+    dims = {d[0], d[1], d[2], d[3]};
   return true;
 }
 
@@ -113,13 +120,13 @@ Status Reader::plan(const char* family, const TensorView& desc, Order order, Pla
                          desc.name, describe(desc, text));
   const bool unbatched = desc.rank < 2;  // a bare vector or number is one slot's
   if ((unbatched ? 1 : desc.dims[0]) < (slots > 0 ? slots : plan.max_items()))
-    return Status::error(Code::decoder, "%s: output \"%s\" is %s, %d items do not fit its first axis", family, desc.name,
-                         describe(desc, text), plan.max_items());
+    return Status::error(Code::decoder, "%s: output \"%s\" is %s, %d items do not fit its first axis", family,
+                         desc.name, describe(desc, text), plan.max_items());
   per_slot_ = 1;
   for (int axis = unbatched ? 0 : 1; axis < desc.rank; ++axis) per_slot_ *= desc.dims[axis];
   order_ = order;
   const Layout layout = layout_of(desc);
-  const bool swapped = order == Order::chw ? layout == Layout::nhwc && dims.channels > 1 && desc.rank == 4
+  const bool swapped = order == Order::chw   ? layout == Layout::nhwc && dims.channels > 1 && desc.rank == 4
                        : order == Order::hwc ? layout != Layout::nhwc && dims.channels > 1
                                              : false;
   const bool packed = pack_of(layout) > 1;
@@ -129,7 +136,8 @@ Status Reader::plan(const char* family, const TensorView& desc, Order order, Pla
 }
 
 const float* Reader::read(const Call& call, const TensorView& tensor, int slot) const noexcept {
-  if (direct_) return static_cast<const float*>(tensor.data) + static_cast<size_t>(slot) * static_cast<size_t>(per_slot_);
+  if (direct_)
+    return static_cast<const float*>(tensor.data) + static_cast<size_t>(slot) * static_cast<size_t>(per_slot_);
   float* out = call.at<float>(scratch_);
   const float scale = tensor.scale != 0 ? tensor.scale : 1.0f;
   const int32_t zero = tensor.scale != 0 ? tensor.zero_point : 0;
@@ -139,7 +147,9 @@ const float* Reader::read(const Call& call, const TensorView& tensor, int slot) 
   };
   switch (dtype_of(tensor)) {
     case DType::f32: load<float>(tensor, slot, order_, per_slot_, out, [](float v) { return v; }); break;
-    case DType::f16: load<uint16_t>(tensor, slot, order_, per_slot_, out, [](uint16_t v) { return half_to_float(v); }); break;
+    case DType::f16:
+      load<uint16_t>(tensor, slot, order_, per_slot_, out, [](uint16_t v) { return half_to_float(v); });
+      break;
     case DType::i32: load<int32_t>(tensor, slot, order_, per_slot_, out, dequantise); break;
     case DType::u8: load<uint8_t>(tensor, slot, order_, per_slot_, out, dequantise); break;
     case DType::i8: load<int8_t>(tensor, slot, order_, per_slot_, out, dequantise); break;

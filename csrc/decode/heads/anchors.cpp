@@ -19,25 +19,31 @@ void AnchorOptions::read(Options& options) {
   reduce_lowest = options.flag("reduce_lowest_layer", reduce_lowest);
   fixed_size = options.flag("fixed_anchor_size", fixed_size);
   input_size = options.numbers("input_size");
-  if (!input_size.empty() && (input_size.size() != 2 || !(input_size[0] >= 1 && input_size[1] >= 1 && input_size[0] <= 16384 && input_size[1] <= 16384)))
-    options.fail(Status::error(Code::argument, "%s: option \"input_size\" wants width and height in pixels", options.family()));
+  if (!input_size.empty() && (input_size.size() != 2 || !(input_size[0] >= 1 && input_size[1] >= 1 &&
+                                                          input_size[0] <= 16384 && input_size[1] <= 16384)))
+    options.fail(
+        Status::error(Code::argument, "%s: option \"input_size\" wants width and height in pixels", options.family()));
   if (given.size() % 4 != 0)
-    options.fail(Status::error(Code::argument, "%s: option \"anchors\" wants 4 numbers an anchor (cx, cy, width, height), got %zu numbers",
-                               options.family(), given.size()));
+    options.fail(Status::error(
+        Code::argument, "%s: option \"anchors\" wants 4 numbers an anchor (cx, cy, width, height), got %zu numbers",
+        options.family(), given.size()));
   for (double stride : strides)
     if (!(stride >= 1 && stride <= 4096))
-      options.fail(Status::error(Code::argument, "%s: option \"strides\" must hold numbers in [1, 4096], got %g", options.family(), stride));
+      options.fail(Status::error(Code::argument, "%s: option \"strides\" must hold numbers in [1, 4096], got %g",
+                                 options.family(), stride));
   for (double ratio : aspect_ratios)
     if (!(ratio > 0 && ratio < 1000))
-      options.fail(Status::error(Code::argument, "%s: option \"aspect_ratios\" must hold numbers greater than 0, got %g", options.family(), ratio));
+      options.fail(Status::error(Code::argument,
+                                 "%s: option \"aspect_ratios\" must hold numbers greater than 0, got %g",
+                                 options.family(), ratio));
 }
 
 std::vector<SsdAnchor> AnchorOptions::make_for(int64_t wanted) const {
   if (!given.empty()) {
     std::vector<SsdAnchor> anchors;
     for (size_t i = 0; i + 3 < given.size(); i += 4)
-      anchors.push_back({static_cast<float>(given[i]), static_cast<float>(given[i + 1]), static_cast<float>(given[i + 2]),
-                         static_cast<float>(given[i + 3])});
+      anchors.push_back({static_cast<float>(given[i]), static_cast<float>(given[i + 1]),
+                         static_cast<float>(given[i + 2]), static_cast<float>(given[i + 3])});
     return anchors;
   }
   if (!input_size.empty()) return make(input_size[0], input_size[1], wanted + 1);
@@ -54,8 +60,9 @@ std::vector<SsdAnchor> AnchorOptions::make(double width, double height, int64_t 
   std::vector<SsdAnchor> anchors;
   const size_t layers = strides.size();
   const auto scale_of = [&](size_t layer) {
-    return layers == 1 ? (min_scale + max_scale) / 2
-                       : min_scale + (max_scale - min_scale) * static_cast<double>(layer) / (static_cast<double>(layers) - 1);
+    return layers == 1
+               ? (min_scale + max_scale) / 2
+               : min_scale + (max_scale - min_scale) * static_cast<double>(layer) / (static_cast<double>(layers) - 1);
   };
   struct Shape {
     double width, height;
@@ -78,7 +85,8 @@ std::vector<SsdAnchor> AnchorOptions::make(double width, double height, int64_t 
       for (double ratio : aspect_ratios) add(ratio, scale);
       if (interpolated > 0) add(interpolated, std::sqrt(scale * (last + 1 < layers ? scale_of(last + 1) : 1.0)));
     }
-    const int columns = static_cast<int>(std::ceil(width / strides[layer])), rows = static_cast<int>(std::ceil(height / strides[layer]));
+    const int columns = static_cast<int>(std::ceil(width / strides[layer])),
+              rows = static_cast<int>(std::ceil(height / strides[layer]));
     for (int y = 0; y < rows; ++y)
       for (int x = 0; x < columns; ++x)
         for (const Shape& shape : shapes) {

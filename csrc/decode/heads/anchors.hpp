@@ -17,10 +17,10 @@ struct AnchorOptions {
   std::vector<double> aspect_ratios;  // width / height
   std::vector<double> input_size;     // width, height in pixels
   double min_scale = 0.2, max_scale = 0.95;
-  double interpolated = 1;            // aspect ratio of the anchor between two layers' scales; 0 = none
-  double offset = 0.5;                // of an anchor's centre in its cell
-  bool reduce_lowest = false;         // three anchors only in the first layer
-  bool fixed_size = false;            // width and height are 1
+  double interpolated = 1;     // aspect ratio of the anchor between two layers' scales; 0 = none
+  double offset = 0.5;         // of an anchor's centre in its cell
+  bool reduce_lowest = false;  // three anchors only in the first layer
+  bool fixed_size = false;     // width and height are 1
 
   void read(Options& options);
   bool any() const noexcept { return !given.empty() || !strides.empty(); }

@@ -8,9 +8,9 @@
 
 #include "decode/common/channel_argmax.hpp"
 #include "decode/common/detections.hpp"
-#include "decode/families.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {
@@ -38,13 +38,18 @@ class CenterFace final : public Detector {
     char text[96];
     for (int i = 0; i < n; ++i) {
       ImageDims dims;
-      if (desc[i].rank != 4 || !image_dims(desc[i], dims) || (i > 0 && (dims.height != dims_.height || dims.width != dims_.width)))
-        return Status::error(Code::decoder, "centerface: output \"%s\" is %s; heat map, size, offset and landmarks, all [N, numbers, rows, columns] "
-                             "of one size, are wanted in this order", desc[i].name, describe(desc[i], text));
+      if (desc[i].rank != 4 || !image_dims(desc[i], dims) ||
+          (i > 0 && (dims.height != dims_.height || dims.width != dims_.width)))
+        return Status::error(
+            Code::decoder,
+            "centerface: output \"%s\" is %s; heat map, size, offset and landmarks, all [N, numbers, rows, columns] "
+            "of one size, are wanted in this order",
+            desc[i].name, describe(desc[i], text));
       const bool fits = i == kHeat || (i < kMarks ? dims.channels == 2 : dims.channels % 2 == 0);
       if (!fits)
-        return Status::error(Code::decoder, "centerface: output \"%s\" is %s, %s is wanted as output %d; name them in order by tensors", desc[i].name,
-                             describe(desc[i], text), i < kMarks ? "2 numbers a cell" : "x, y of each landmark", i);
+        return Status::error(
+            Code::decoder, "centerface: output \"%s\" is %s, %s is wanted as output %d; name them in order by tensors",
+            desc[i].name, describe(desc[i], text), i < kMarks ? "2 numbers a cell" : "x, y of each landmark", i);
       if (i == kHeat) dims_ = dims;
       if (i == kMarks) points_.count = dims.channels / 2;
       MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::chw, plan));
@@ -55,7 +60,8 @@ class CenterFace final : public Detector {
     index_ = plan.scratch<int32_t>(area);
     hits_ = plan.scratch<int32_t>(area);
     // Every cell could be a peak of every class; more than this are cut to the best on the way.
-    capacity_ = static_cast<int32_t>(std::min(area * (peaks_ ? dims_.channels : 1), std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
+    capacity_ = static_cast<int32_t>(
+        std::min(area * (peaks_ ? dims_.channels : 1), std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
     plan_detections(plan, capacity_);
     return {};
   }
@@ -69,7 +75,8 @@ class CenterFace final : public Detector {
     for (int i = 1; i < n_; ++i) maps[i] = readers_[i].read(call, call.tensors[i], slot);
     float* best = call.at<float>(best_);
     int32_t *index = call.at<int32_t>(index_), *hits = call.at<int32_t>(hits_);
-    if (!channel_argmax(heat, dims_.channels, area, area, best, index)) return not_finite(call.tensors[kHeat], slot, heat, int64_t{area} * dims_.channels);
+    if (!channel_argmax(heat, dims_.channels, area, area, best, index))
+      return not_finite(call.tensors[kHeat], slot, heat, int64_t{area} * dims_.channels);
     const int32_t n_hits = above(best, area, cut_, hits);
     Candidate* found = candidates(call);
     int32_t count = 0;
@@ -127,7 +134,8 @@ class CenterFace final : public Detector {
     float box[4];
     decode_box(call.items[slot], maps, candidate.index, box);
     for (int32_t k = 0; k < points_.count; ++k) {
-      const float first = maps[kMarks][int64_t{2 * k} * area + candidate.index], second = maps[kMarks][int64_t{2 * k + 1} * area + candidate.index];
+      const float first = maps[kMarks][int64_t{2 * k} * area + candidate.index],
+                  second = maps[kMarks][int64_t{2 * k + 1} * area + candidate.index];
       values[2 * k] = second * (box[2] - box[0]) + box[0];
       values[2 * k + 1] = first * (box[3] - box[1]) + box[1];
     }

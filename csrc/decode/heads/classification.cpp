@@ -2,9 +2,9 @@
 // Definition: mnnlite/reference/decode/classification.py
 #include <algorithm>
 
-#include "decode/families.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {

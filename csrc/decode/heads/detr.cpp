@@ -38,11 +38,13 @@ class Detr final : public Detector {
     char text[96];
     scores_ = 0;
     boxes_ = n - 1;
-    if (n == 2 && desc[0].rank == 3 && desc[1].rank == 3 && desc[0].dims[2] == 4 && desc[1].dims[2] != 4) scores_ = 1, boxes_ = 0;
+    if (n == 2 && desc[0].rank == 3 && desc[1].rank == 3 && desc[0].dims[2] == 4 && desc[1].dims[2] != 4)
+      scores_ = 1, boxes_ = 0;
     for (int i = 0; i < n; ++i) {
       if (desc[i].rank != 3 || pack_of(layout_of(desc[i])) > 1 || desc[i].dims[1] != desc[0].dims[1])
-        return Status::error(Code::decoder, "detr: output \"%s\" is %s, [N, queries, classes] and [N, queries, 4] are wanted", desc[i].name,
-                             describe(desc[i], text));
+        return Status::error(Code::decoder,
+                             "detr: output \"%s\" is %s, [N, queries, classes] and [N, queries, 4] are wanted",
+                             desc[i].name, describe(desc[i], text));
       MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, plan));
     }
     count_ = desc[0].dims[1];
@@ -50,12 +52,16 @@ class Detr final : public Detector {
     first_ = n == 1 ? 4 : 0;
     classes_ = step_ - first_;
     if (classes_ < (background_ ? 2 : 1) || (n == 2 && desc[boxes_].dims[2] != 4))
-      return Status::error(Code::decoder, "detr: output \"%s\" is %s, [N, queries, classes] and [N, queries, 4] are wanted, or one of [N, queries, 4 + "
-                           "classes]", desc[0].name, describe(desc[0], text));
+      return Status::error(
+          Code::decoder,
+          "detr: output \"%s\" is %s, [N, queries, classes] and [N, queries, 4] are wanted, or one of [N, queries, 4 + "
+          "classes]",
+          desc[0].name, describe(desc[0], text));
     plan.classes(classes_ - (background_ ? 1 : 0));
     box_step_ = desc[boxes_].dims[2];
     // Every query could be of every class; more than this are cut to the best on the way.
-    room_ = static_cast<int32_t>(std::min<int64_t>(int64_t{count_} * classes_, std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
+    room_ = static_cast<int32_t>(
+        std::min<int64_t>(int64_t{count_} * classes_, std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
     plan_detections(plan, room_);
     return {};
   }
@@ -66,7 +72,8 @@ class Detr final : public Detector {
     const TensorView& tensor = call.tensors[scores_];
     const float* scores = readers_[scores_].read(call, tensor, slot);
     const float* boxes = boxes_ == scores_ ? scores : readers_[boxes_].read(call, call.tensors[boxes_], slot);
-    const float width = relative_ ? static_cast<float>(item.net_width) : 1.0f, height = relative_ ? static_cast<float>(item.net_height) : 1.0f;
+    const float width = relative_ ? static_cast<float>(item.net_width) : 1.0f,
+                height = relative_ ? static_cast<float>(item.net_height) : 1.0f;
     const int32_t begin = background_ == 2 ? 1 : 0, end = classes_ - (background_ == 1 ? 1 : 0);
     Candidate* found = candidates(call);
     int32_t count = 0;
@@ -82,7 +89,8 @@ class Detr final : public Detector {
         for (int32_t c = 0; c < classes_; ++c) sum += exp_f32(row[c] - most);
       }
       for (int32_t c = begin; c < end; ++c) {
-        const float value = activation_ == kSoftmax ? static_cast<float>(static_cast<double>(exp_f32(row[c] - most)) / sum) : row[c];
+        const float value =
+            activation_ == kSoftmax ? static_cast<float>(static_cast<double>(exp_f32(row[c] - most)) / sum) : row[c];
         if (!(value > cut_)) continue;
         if (count == room_) {
           call.sink.truncated = 1;
@@ -93,7 +101,8 @@ class Detr final : public Detector {
         candidate = {activation_ == kSigmoid ? sigmoid_f32(value) : value, c - begin, q, {}};
         const float half_width = corners_ ? 0 : box[2] * 0.5f, half_height = corners_ ? 0 : box[3] * 0.5f;
         candidate.box[0] = (box[0] - half_width) * width, candidate.box[1] = (box[1] - half_height) * height;
-        candidate.box[2] = (corners_ ? box[2] : box[0] + half_width) * width, candidate.box[3] = (corners_ ? box[3] : box[1] + half_height) * height;
+        candidate.box[2] = (corners_ ? box[2] : box[0] + half_width) * width,
+        candidate.box[3] = (corners_ ? box[3] : box[1] + half_height) * height;
       }
     }
     return emit(call, slot, call.tensors[boxes_], count);

@@ -2,8 +2,8 @@
 // Definition: mnnlite/reference/decode/embedding.py
 #include <cmath>
 
-#include "decode/families.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "decode/common/detections.hpp"
-#include "decode/families.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {

@@ -27,14 +27,14 @@ class Grids final : public Detector {
   // Where the numbers of one part of one stride lie: those of anchor i begin at i / per_cell * cell + i % per_cell * anchor.
   struct Lie {
     int tensor = -1;
-    int32_t numbers = 0;               // an anchor
+    int32_t numbers = 0;  // an anchor
     int64_t anchor = 0, cell = 0, number = 1;
     int64_t first = 0;
   };
   struct Grid {
-    int32_t anchors = 0;               // in all
-    int32_t rows = 0, columns = 0;     // 0: by the size of the network's input
-    int32_t first = 0;                 // index of its first candidate
+    int32_t anchors = 0;            // in all
+    int32_t rows = 0, columns = 0;  // 0: by the size of the network's input
+    int32_t first = 0;              // index of its first candidate
     Lie part[kParts];
   };
 
@@ -47,8 +47,8 @@ class Grids final : public Detector {
     lie.tensor = index;
     if (tensor.rank == 4 && image_dims(tensor, dims)) {
       if (dims.channels % rules_.per_cell != 0 || int64_t{dims.height} * dims.width * rules_.per_cell > INT32_MAX)
-        return Status::error(Code::decoder, "%s: output \"%s\" is %s, %d anchors a cell do not divide its channels", name(), tensor.name,
-                             describe(tensor, text), static_cast<int>(rules_.per_cell));
+        return Status::error(Code::decoder, "%s: output \"%s\" is %s, %d anchors a cell do not divide its channels",
+                             name(), tensor.name, describe(tensor, text), static_cast<int>(rules_.per_cell));
       lie.numbers = dims.channels / rules_.per_cell;
       const bool side_by_side = layout_of(tensor) == Layout::nhwc;
       lie.cell = side_by_side ? dims.channels : 1;
@@ -60,8 +60,11 @@ class Grids final : public Detector {
     }
     const int32_t last = tensor.rank - 1;
     if (tensor.rank < 2 || tensor.rank > 3 || pack_of(layout_of(tensor)) > 1 || (tensor.rank == 2 && max_items > 1))
-      return Status::error(Code::decoder, "%s: output \"%s\" is %s; [N, numbers, rows, columns], [N, anchors, numbers] or, of one item, "
-                           "[anchors, numbers] is wanted", name(), tensor.name, describe(tensor, text));
+      return Status::error(
+          Code::decoder,
+          "%s: output \"%s\" is %s; [N, numbers, rows, columns], [N, anchors, numbers] or, of one item, "
+          "[anchors, numbers] is wanted",
+          name(), tensor.name, describe(tensor, text));
     lie.numbers = tensor.dims[last];
     lie.anchor = lie.numbers, lie.cell = int64_t{lie.numbers} * rules_.per_cell;
     shape.anchors = tensor.dims[last - 1];
@@ -72,7 +75,11 @@ class Grids final : public Detector {
     TensorView view = tensor;
     if (view.rank == 2) view.rank = 3, view.dims[2] = view.dims[1], view.dims[1] = view.dims[0], view.dims[0] = 1;
     const bool rows = view.rank == 3;
-    return readers_[index].plan(name(), view, rows ? Order::flat : layout_of(view) == Layout::nhwc ? Order::hwc : Order::chw, plan);
+    return readers_[index].plan(name(), view,
+                                rows                              ? Order::flat
+                                : layout_of(view) == Layout::nhwc ? Order::hwc
+                                                                  : Order::chw,
+                                plan);
   }
 
   Status prepare(const TensorView* desc, int n, Plan& plan) override {
@@ -92,8 +99,9 @@ class Grids final : public Detector {
       const int32_t numbers = lies[0].numbers;
       classes_ = numbers - box_numbers();
       if (desc[0].rank == 4 || classes_ < 1 || rules_.per_cell != 1)
-        return Status::error(Code::decoder, "%s: output \"%s\" is %s, [N, anchors, %d + classes] is wanted, or outputs of each stride", name(),
-                             desc[0].name, describe(desc[0], text), static_cast<int>(box_numbers()));
+        return Status::error(Code::decoder,
+                             "%s: output \"%s\" is %s, [N, anchors, %d + classes] is wanted, or outputs of each stride",
+                             name(), desc[0].name, describe(desc[0], text), static_cast<int>(box_numbers()));
       total_ = shapes[0].anchors;
       for (int s = 0; s < n_; ++s) {
         grids_[s] = Grid{};
@@ -126,12 +134,15 @@ class Grids final : public Detector {
       for (int i = 0; i < n; ++i)
         if (shapes[i].anchors < above) anchors = std::max(anchors, shapes[i].anchors);
       if (anchors == 0)
-        return Status::error(Code::decoder, "%s: the outputs are of %d sizes, the option strides has %d", name(), s, n_);
+        return Status::error(Code::decoder, "%s: the outputs are of %d sizes, the option strides has %d", name(), s,
+                             n_);
       above = anchors;
       int mine[kParts], count = 0;
       for (int i = 0; i < n; ++i) {
         if (shapes[i].anchors != anchors) continue;
-        if (count == kParts) return Status::error(Code::decoder, "%s: more than %d outputs have %d anchors", name(), kParts, static_cast<int>(anchors));
+        if (count == kParts)
+          return Status::error(Code::decoder, "%s: more than %d outputs have %d anchors", name(), kParts,
+                               static_cast<int>(anchors));
         mine[count++] = i;
         if (shapes[i].rows > 0) grid.rows = shapes[i].rows, grid.columns = shapes[i].columns;
       }
@@ -145,15 +156,20 @@ class Grids final : public Detector {
         }
         return false;
       };
-      const int32_t points = rules_.points > 0 ? rules_.points : count == 3 + (rules_.objectness ? 1 : 0) ? rules_.may_have_points : 0;
+      const int32_t points = rules_.points > 0                          ? rules_.points
+                             : count == 3 + (rules_.objectness ? 1 : 0) ? rules_.may_have_points
+                                                                        : 0;
       bool whole = points == 0 || take(kPoints, 2 * points);
       whole = take(kBox, box_numbers()) && whole;
-      if (rules_.objectness) whole = take(kObjectness, 1) && whole;
-      else if (count == 2) whole = take(kSum, 1) && whole;
+      if (rules_.objectness)
+        whole = take(kObjectness, 1) && whole;
+      else if (count == 2)
+        whole = take(kSum, 1) && whole;
       if (!whole || count != 1 || (s > 0 && (points != points_.count || lies[mine[0]].numbers != classes_)))
-        return Status::error(Code::decoder, "%s: the outputs of %d anchors (\"%s\": %s, ...) are not scores%s and boxes of %d numbers%s", name(),
-                             static_cast<int>(anchors), desc[mine[0]].name, describe(desc[mine[0]], text),
-                             rules_.objectness ? ", objectness" : "", static_cast<int>(box_numbers()), points > 0 ? ", and points" : "");
+        return Status::error(
+            Code::decoder, "%s: the outputs of %d anchors (\"%s\": %s, ...) are not scores%s and boxes of %d numbers%s",
+            name(), static_cast<int>(anchors), desc[mine[0]].name, describe(desc[mine[0]], text),
+            rules_.objectness ? ", objectness" : "", static_cast<int>(box_numbers()), points > 0 ? ", and points" : "");
       grid.part[kScore] = lies[mine[0]];
       classes_ = lies[mine[0]].numbers;
       points_.count = points;
@@ -161,15 +177,18 @@ class Grids final : public Detector {
       total += anchors;
     }
     for (int i = 0; i < n; ++i)
-      if (shapes[i].anchors < above) return Status::error(Code::decoder, "%s: the outputs are of more sizes than the option strides has (%d)", name(), n_);
+      if (shapes[i].anchors < above)
+        return Status::error(Code::decoder, "%s: the outputs are of more sizes than the option strides has (%d)",
+                             name(), n_);
     total_ = static_cast<int32_t>(std::min<int64_t>(total, INT32_MAX));
-    return total > INT32_MAX ? Status::error(Code::decoder, "%s: the outputs have more than 2^31 anchors", name()) : Status{};
+    return total > INT32_MAX ? Status::error(Code::decoder, "%s: the outputs have more than 2^31 anchors", name())
+                             : Status{};
   }
 
   // The grid of a stride in the slot at hand.
   struct Place {
     int32_t rows, columns, first, anchors;
-    int64_t skip;        // anchors of finer strides in a joined output
+    int64_t skip;  // anchors of finer strides in a joined output
     float step_x, step_y;
   };
 
@@ -193,15 +212,19 @@ class Grids final : public Detector {
         return wrong_size(item, anchors, grid.anchors);
       }
       skip += anchors;
-      place.step_x = grid.rows > 0 ? static_cast<float>(item.net_width) / static_cast<float>(place.columns) : static_cast<float>(stride);
-      place.step_y = grid.rows > 0 ? static_cast<float>(item.net_height) / static_cast<float>(place.rows) : static_cast<float>(stride);
+      place.step_x = grid.rows > 0 ? static_cast<float>(item.net_width) / static_cast<float>(place.columns)
+                                   : static_cast<float>(stride);
+      place.step_y = grid.rows > 0 ? static_cast<float>(item.net_height) / static_cast<float>(place.rows)
+                                   : static_cast<float>(stride);
     }
     return joined_ && skip != total_ ? wrong_size(item, skip, total_) : Status{};
   }
 
   Status wrong_size(const mnnlite_item& item, int64_t wanted, int32_t got) const noexcept {
-    return Status::error(Code::decoder, "%s: an output has %d anchors, an input of %dx%d with the given strides has %lld", name(),
-                         static_cast<int>(got), static_cast<int>(item.net_width), static_cast<int>(item.net_height), static_cast<long long>(wanted));
+    return Status::error(Code::decoder,
+                         "%s: an output has %d anchors, an input of %dx%d with the given strides has %lld", name(),
+                         static_cast<int>(got), static_cast<int>(item.net_width), static_cast<int>(item.net_height),
+                         static_cast<long long>(wanted));
   }
 
   Status run_slot(const Call& call, int slot) const noexcept override {
@@ -234,7 +257,8 @@ class Grids final : public Detector {
         if (!channel_argmax(plane, classes_, score.number, n, best, index))
           return not_finite(tensor, slot, plane - start, int64_t{classes_} * score.number);
         const int32_t n_hits = above(best, n, cut_, hits);
-        for (int32_t k = 0; k < n_hits; ++k) MNNLITE_TRY(add(call, slot, s, where, start + hits[k], best[hits[k]], index[hits[k]], found, count));
+        for (int32_t k = 0; k < n_hits; ++k)
+          MNNLITE_TRY(add(call, slot, s, where, start + hits[k], best[hits[k]], index[hits[k]], found, count));
       }
       return {};
     }
@@ -250,22 +274,25 @@ class Grids final : public Detector {
           most.finite = most.finite && std::isfinite(value);
         }
       }
-      if (!most.finite) return Status::error(Code::decoder, "%s: output \"%s\" holds a score that is not finite at anchor %d of slot %d", name(), tensor.name,
-                                             static_cast<int>(i), slot);
+      if (!most.finite)
+        return Status::error(Code::decoder,
+                             "%s: output \"%s\" holds a score that is not finite at anchor %d of slot %d", name(),
+                             tensor.name, static_cast<int>(i), slot);
       if (most.value > cut_) MNNLITE_TRY(add(call, slot, s, where, i, most.value, most.index, found, count));
     }
     return {};
   }
 
-  Status add(const Call& call, int slot, int s, const Place& where, int32_t i, float value, int32_t class_id, Candidate* found,
-             int32_t& count) const noexcept {
+  Status add(const Call& call, int slot, int s, const Place& where, int32_t i, float value, int32_t class_id,
+             Candidate* found, int32_t& count) const noexcept {
     float score = rules_.sigmoid ? sigmoid_f32(value) : value;
     if (rules_.objectness) {
       const Lie& lie = grids_[s].part[kObjectness];
       const float* objectness = at(call, slot, lie, where, i);
       if (!std::isfinite(*objectness)) return not_finite(call.tensors[lie.tensor], slot, objectness, 1);
       // Both are cut to [0, 1], as the source does.
-      const float a = std::min(std::max(score, 0.0f), 1.0f), b = std::min(std::max(rules_.sigmoid ? sigmoid_f32(*objectness) : *objectness, 0.0f), 1.0f);
+      const float a = std::min(std::max(score, 0.0f), 1.0f),
+                  b = std::min(std::max(rules_.sigmoid ? sigmoid_f32(*objectness) : *objectness, 0.0f), 1.0f);
       score = std::sqrt(a * b);
       if (!(score > options_.score)) return {};
     }
@@ -288,15 +315,18 @@ class Grids final : public Detector {
     float x, y, side[4];
     point_of(where, i, x, y);
     for (int d = 0; d < 4; ++d)
-      side[d] = rules_.box == GridRules::distributions ? mean_of(raw + d * rules_.bins * lie.number, lie.number) : raw[d * lie.number];
+      side[d] = rules_.box == GridRules::distributions ? mean_of(raw + d * rules_.bins * lie.number, lie.number)
+                                                       : raw[d * lie.number];
     if (rules_.box == GridRules::middle) {
-      const float cx = x + side[0] * unit_x, cy = y + side[1] * unit_y, w = exp_f32(side[2]) * unit_x, h = exp_f32(side[3]) * unit_y;
+      const float cx = x + side[0] * unit_x, cy = y + side[1] * unit_y, w = exp_f32(side[2]) * unit_x,
+                  h = exp_f32(side[3]) * unit_y;
       box[0] = cx - w * 0.5f, box[1] = cy - h * 0.5f, box[2] = cx + w * 0.5f, box[3] = cy + h * 0.5f;
       // exp_f32 ends where floats do; what was no number must stay none.
       if (!std::isfinite(side[2]) || !std::isfinite(side[3])) box[0] = NAN;
       return;
     }
-    box[0] = x - side[0] * unit_x, box[1] = y - side[1] * unit_y, box[2] = x + side[2] * unit_x, box[3] = y + side[3] * unit_y;
+    box[0] = x - side[0] * unit_x, box[1] = y - side[1] * unit_y, box[2] = x + side[2] * unit_x,
+    box[3] = y + side[3] * unit_y;
   }
 
   // Of a softmax over the bins.
@@ -343,7 +373,9 @@ class Grids final : public Detector {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_grids(const GridRules& rules, const DetectionOptions& options) { return std::make_unique<Grids>(rules, options); }
+std::unique_ptr<Decoder> make_grids(const GridRules& rules, const DetectionOptions& options) {
+  return std::make_unique<Grids>(rules, options);
+}
 
 std::vector<double> read_strides(Options& options, std::vector<double> usual) {
   std::vector<double> strides = options.numbers("strides");
@@ -351,7 +383,9 @@ std::vector<double> read_strides(Options& options, std::vector<double> usual) {
   bool fine = strides.size() <= kMostStrides;
   for (double stride : strides) fine = fine && stride >= 1 && stride <= 4096;
   if (!fine) {
-    options.fail(Status::error(Code::argument, "%s: option \"strides\" must hold at most %d numbers in [1, 4096], finest first", options.family(), kMostStrides));
+    options.fail(Status::error(Code::argument,
+                               "%s: option \"strides\" must hold at most %d numbers in [1, 4096], finest first",
+                               options.family(), kMostStrides));
     strides = {8};
   }
   return strides;

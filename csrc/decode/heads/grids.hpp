@@ -11,20 +11,20 @@ namespace mnnlite {
 
 struct GridRules {
   enum Box {
-    distances,     // left, top, right, bottom from the anchor's point
-    distributions, // the same, as the mean of `bins` numbers after softmax (Li et al. 2020, Generalized Focal Loss, equation 6)
-    middle,        // x, y from the anchor's point, and the logarithms of width and height
+    distances,  // left, top, right, bottom from the anchor's point
+    distributions,  // the same, as the mean of `bins` numbers after softmax (Li et al. 2020, Generalized Focal Loss, equation 6)
+    middle,  // x, y from the anchor's point, and the logarithms of width and height
   };
   const char* family = "";
   Box box = distances;
   int32_t bins = 16;
-  bool objectness = false;    // an output of one number a cell; the score is the root of its product with the class's
-  bool pixels = false;        // distances are in pixels, not in strides
-  bool sigmoid = false;       // scores are logits
-  bool joined = false;        // one output of all strides, box and classes side by side, is taken too
-  float offset = 0;           // of an anchor's point in its cell, in strides
-  int32_t per_cell = 1;       // anchors
-  int32_t points = 0;         // x, y from the anchor's point, in strides; 0: none, or if an output is there
+  bool objectness = false;  // an output of one number a cell; the score is the root of its product with the class's
+  bool pixels = false;      // distances are in pixels, not in strides
+  bool sigmoid = false;     // scores are logits
+  bool joined = false;      // one output of all strides, box and classes side by side, is taken too
+  float offset = 0;         // of an anchor's point in its cell, in strides
+  int32_t per_cell = 1;     // anchors
+  int32_t points = 0;       // x, y from the anchor's point, in strides; 0: none, or if an output is there
   int32_t may_have_points = 0;
   std::vector<double> strides;
 };

@@ -35,12 +35,14 @@ int32_t clamped(double value, int32_t most) noexcept {
 
 }  // namespace
 
-Status InstanceMasks::plan(const char* family, const TensorView& desc, int64_t room, int32_t max_rows, Plan& plan) noexcept {
+Status InstanceMasks::plan(const char* family, const TensorView& desc, int64_t room, int32_t max_rows,
+                           Plan& plan) noexcept {
   char text[96];
   dims_ = {};
   ImageDims dims;
   if (desc.rank != 4 || !image_dims(desc, dims) || dims.channels > kMostCoefficients)
-    return Status::error(Code::decoder, "%s: output \"%s\" is %s, prototypes of masks [N, numbers, rows, columns] are wanted", family,
+    return Status::error(Code::decoder,
+                         "%s: output \"%s\" is %s, prototypes of masks [N, numbers, rows, columns] are wanted", family,
                          desc.name, describe(desc, text));
   MNNLITE_TRY(reader_.plan(family, desc, Order::chw, plan));
   dims_ = dims;
@@ -64,7 +66,8 @@ InstanceMasks::Sample InstanceMasks::sample(double position, int32_t extent) noe
 }
 
 // The weighted sum of the prototypes in a rectangle of the map, both ends included.
-bool InstanceMasks::logits(const Call& call, const float* prototypes, int32_t x1, int32_t y1, int32_t x2, int32_t y2) const noexcept {
+bool InstanceMasks::logits(const Call& call, const float* prototypes, int32_t x1, int32_t y1, int32_t x2,
+                           int32_t y2) const noexcept {
   const float* weights = call.at<float>(weights_);
   float* map = call.at<float>(map_);
   const int64_t plane = int64_t{dims_.height} * dims_.width;
@@ -84,8 +87,10 @@ InstanceMasks::Outcome InstanceMasks::write(const Call& call, const TensorView& 
   const mnnlite_item& item = call.items[slot];
   mnnlite_sink& sink = call.sink;
   // Pixel x is in the box if x1 <= x < x2, as its exporter cuts masks.
-  const int32_t left = clamped(std::ceil(row.box[0]), item.frame_width), right = clamped(std::ceil(row.box[2]), item.frame_width);
-  const int32_t top = clamped(std::ceil(row.box[1]), item.frame_height), bottom = clamped(std::ceil(row.box[3]), item.frame_height);
+  const int32_t left = clamped(std::ceil(row.box[0]), item.frame_width),
+                right = clamped(std::ceil(row.box[2]), item.frame_width);
+  const int32_t top = clamped(std::ceil(row.box[1]), item.frame_height),
+                bottom = clamped(std::ceil(row.box[3]), item.frame_height);
   if (left >= right || top >= bottom) return kEmpty;
   row.left = left, row.top = top, row.width = right - left, row.height = bottom - top;
   const int64_t bytes = (int64_t{row.width} + 7) / 8 * row.height;
@@ -106,12 +111,13 @@ InstanceMasks::Outcome InstanceMasks::write(const Call& call, const TensorView& 
       }
     }
   const float* planes = reader_.again(call, prototypes, slot);
-  if (!logits(call, planes, sample(low[0], dims_.width).first, sample(low[1], dims_.height).first, sample(high[0], dims_.width).next,
-              sample(high[1], dims_.height).next))
+  if (!logits(call, planes, sample(low[0], dims_.width).first, sample(low[1], dims_.height).first,
+              sample(high[0], dims_.width).next, sample(high[1], dims_.height).next))
     return kNotFinite;
   uint8_t* bits = sink.pixels + sink.pixel_count;
   std::memset(bits, 0, static_cast<size_t>(bytes));
-  const int64_t pixels = back.axis_aligned() ? aligned_rows(call, back, row, bits) : turned_rows(call, back, to_net, box, row, bits);
+  const int64_t pixels =
+      back.axis_aligned() ? aligned_rows(call, back, row, bits) : turned_rows(call, back, to_net, box, row, bits);
   if (pixels == 0) return kEmpty;
   row.first_pixel = sink.pixel_count;
   row.area = static_cast<float>(pixels);
@@ -120,7 +126,8 @@ InstanceMasks::Outcome InstanceMasks::write(const Call& call, const TensorView& 
 }
 
 // Between two neighbours of the map a row of the frame changes its sign at most once: most stretches are set or left at once.
-int64_t InstanceMasks::aligned_rows(const Call& call, const Mapping& back, const mnnlite_row& row, uint8_t* bits) const noexcept {
+int64_t InstanceMasks::aligned_rows(const Call& call, const Mapping& back, const mnnlite_row& row,
+                                    uint8_t* bits) const noexcept {
   Sample* samples = call.at<Sample>(samples_);
   Stretch* stretches = call.at<Stretch>(stretches_);
   float *line = call.at<float>(line_), *map = call.at<float>(map_);
@@ -132,11 +139,13 @@ int64_t InstanceMasks::aligned_rows(const Call& call, const Mapping& back, const
     samples[x] = sample(u, dims_.width);
     if (count == 0 || stretches[count - 1].first != samples[x].first || stretches[count - 1].end != x)
       stretches[count++] = {x, x + 1, samples[x].first, samples[x].next};
-    else stretches[count - 1].end = x + 1;
+    else
+      stretches[count - 1].end = x + 1;
     first = std::min(first, x), end = x + 1;
   }
   if (first >= end) return 0;
-  const int32_t low = std::min(stretches[0].first, stretches[count - 1].first), high = std::max(stretches[0].next, stretches[count - 1].next);
+  const int32_t low = std::min(stretches[0].first, stretches[count - 1].first),
+                high = std::max(stretches[0].next, stretches[count - 1].next);
   const int32_t step = (row.width + 7) / 8;
   int64_t pixels = 0;
   for (int32_t y = 0; y < row.height; ++y, bits += step) {
@@ -169,8 +178,8 @@ int64_t InstanceMasks::aligned_rows(const Call& call, const Mapping& back, const
   return pixels;
 }
 
-int64_t InstanceMasks::turned_rows(const Call& call, const Mapping& back, const Mapping& to_net, const float* box, const mnnlite_row& row,
-                                   uint8_t* bits) const noexcept {
+int64_t InstanceMasks::turned_rows(const Call& call, const Mapping& back, const Mapping& to_net, const float* box,
+                                   const mnnlite_row& row, uint8_t* bits) const noexcept {
   const float* map = call.at<float>(map_);
   const int32_t step = (row.width + 7) / 8;
   int64_t pixels = 0;

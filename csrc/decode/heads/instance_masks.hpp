@@ -19,12 +19,15 @@ class InstanceMasks {
   int32_t coefficients() const noexcept { return dims_.channels; }
   // Where the coefficients of one box are put, before `write`.
   float* scratch(const Call& call) const noexcept { return call.at<float>(weights_); }
-  void begin(const Call& call, const TensorView& prototypes, int slot) const noexcept { reader_.read(call, prototypes, slot); }
+  void begin(const Call& call, const TensorView& prototypes, int slot) const noexcept {
+    reader_.read(call, prototypes, slot);
+  }
 
   enum Outcome { kWritten, kEmpty, kNoRoom, kNotFinite };
   // The mask of a box with the coefficients in `scratch`: fills the mask's fields of a row whose box is placed already.
   // `box` is in network pixels.
-  Outcome write(const Call& call, const TensorView& prototypes, int slot, const float* box, mnnlite_row& row) const noexcept;
+  Outcome write(const Call& call, const TensorView& prototypes, int slot, const float* box,
+                mnnlite_row& row) const noexcept;
 
  private:
   struct Sample {  // between `first` and the next one
@@ -37,8 +40,8 @@ class InstanceMasks {
   static Sample sample(double position, int32_t extent) noexcept;
   bool logits(const Call& call, const float* prototypes, int32_t x1, int32_t y1, int32_t x2, int32_t y2) const noexcept;
   int64_t aligned_rows(const Call& call, const Mapping& back, const mnnlite_row& row, uint8_t* bits) const noexcept;
-  int64_t turned_rows(const Call& call, const Mapping& back, const Mapping& to_net, const float* box, const mnnlite_row& row,
-                      uint8_t* bits) const noexcept;
+  int64_t turned_rows(const Call& call, const Mapping& back, const Mapping& to_net, const float* box,
+                      const mnnlite_row& row, uint8_t* bits) const noexcept;
 
   ImageDims dims_;
   Reader reader_;

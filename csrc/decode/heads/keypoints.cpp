@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decode/families.hpp"
-#include "decode/common/math.hpp"
 #include "decode/common/frame_box.hpp"
+#include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
 #include "decode/common/row_max.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {
@@ -49,13 +49,14 @@ class Keypoints final : public BuiltIn {
     if (regressed_) {
       MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan));
       if (reader_.per_slot() % per_point_ != 0)
-        return Status::error(Code::decoder, "keypoints: output \"%s\" is %s, which is not %d numbers a point", view.name, describe(view, text),
-                             static_cast<int>(per_point_));
+        return Status::error(Code::decoder, "keypoints: output \"%s\" is %s, which is not %d numbers a point",
+                             view.name, describe(view, text), static_cast<int>(per_point_));
       count_ = reader_.per_slot() / per_point_;
     } else {
       if (view.rank != 4 || !image_dims(view, dims_))
-        return Status::error(Code::decoder, "keypoints: output \"%s\" is %s, heat maps [N, points, rows, columns] are wanted", view.name,
-                             describe(view, text));
+        return Status::error(Code::decoder,
+                             "keypoints: output \"%s\" is %s, heat maps [N, points, rows, columns] are wanted",
+                             view.name, describe(view, text));
       MNNLITE_TRY(reader_.plan(name(), view, Order::chw, plan));
       count_ = dims_.channels;
     }
@@ -70,7 +71,8 @@ class Keypoints final : public BuiltIn {
     const mnnlite_item& item = call.items[slot];
     mnnlite_sink& sink = call.sink;
     if ((!regressed_ || !pixels_) && (item.net_width < 1 || item.net_height < 1))
-      return Status::error(Code::decoder, "keypoints needs the size of the network's input; give the decoder an image spec");
+      return Status::error(Code::decoder,
+                           "keypoints needs the size of the network's input; give the decoder an image spec");
     const float* data = reader_.read(call, view, slot);
     MNNLITE_TRY(check_finite(view, slot, data, reader_.per_slot()));
     const Mapping mapping = mapping_of(item);
@@ -95,7 +97,8 @@ class Keypoints final : public BuiltIn {
       values[3 * k + 1] = static_cast<float>(y);
       values[3 * k + 2] = confidence;
       if (!std::isfinite(values[3 * k]) || !std::isfinite(values[3 * k + 1]))
-        return Status::error(Code::decoder, "keypoints: output \"%s\" has a point that is not finite at index %d", view.name, static_cast<int>(k));
+        return Status::error(Code::decoder, "keypoints: output \"%s\" has a point that is not finite at index %d",
+                             view.name, static_cast<int>(k));
       total += confidence;
       x1 = std::min(x1, x), y1 = std::min(y1, y), x2 = std::max(x2, x), y2 = std::max(y2, y);
     }
@@ -121,7 +124,8 @@ class Keypoints final : public BuiltIn {
     x = column + 0.5;
     y = row + 0.5;
     if (column > 0 && column + 1 < dims_.width) x += shift(map[best.index - 1], best.value, map[best.index + 1]);
-    if (row > 0 && row + 1 < dims_.height) y += shift(map[best.index - dims_.width], best.value, map[best.index + dims_.width]);
+    if (row > 0 && row + 1 < dims_.height)
+      y += shift(map[best.index - dims_.width], best.value, map[best.index + dims_.width]);
     return best.value;
   }
 

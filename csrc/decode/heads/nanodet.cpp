@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "decode/common/detections.hpp"
-#include "decode/families.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
 #include "decode/common/row_max.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {
@@ -30,7 +30,8 @@ class NanoDet final : public Detector {
     if (strides_.empty()) strides_ = {8, 16, 32, 64};
     for (double stride : strides_)
       if (!(stride >= 1 && stride <= 4096) || strides_.size() > kMostStrides)
-        options.fail(Status::error(Code::argument, "nanodet: option \"strides\" must hold at most %d numbers in [1, 4096]", kMostStrides));
+        options.fail(Status::error(
+            Code::argument, "nanodet: option \"strides\" must hold at most %d numbers in [1, 4096]", kMostStrides));
     cut_ = sigmoid_ ? logit_of(options_.score) : options_.score;
   }
 
@@ -42,18 +43,23 @@ class NanoDet final : public Detector {
     int64_t total = 0;
     for (int i = 0; i < n; ++i) {
       if (desc[i].rank != 3)
-        return Status::error(Code::decoder, "nanodet: output \"%s\" is %s, [N, cells, numbers] is wanted", desc[i].name, describe(desc[i], text));
+        return Status::error(Code::decoder, "nanodet: output \"%s\" is %s, [N, cells, numbers] is wanted", desc[i].name,
+                             describe(desc[i], text));
       MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, plan));
     }
     if (n == 1) {
       classes_ = desc[0].dims[2] - bins;
       if (classes_ < 1)
-        return Status::error(Code::decoder, "nanodet: output \"%s\" is %s, classes and %d numbers of distances are wanted; check reg_max",
-                             desc[0].name, describe(desc[0], text), static_cast<int>(bins));
+        return Status::error(
+            Code::decoder,
+            "nanodet: output \"%s\" is %s, classes and %d numbers of distances are wanted; check reg_max", desc[0].name,
+            describe(desc[0], text), static_cast<int>(bins));
       total = desc[0].dims[1];
     } else {
       if (n % 2 != 0 || static_cast<size_t>(n / 2) != strides_.size())
-        return Status::error(Code::decoder, "nanodet: %d outputs for %zu strides; one, or classes and distances for each, are wanted", n, strides_.size());
+        return Status::error(Code::decoder,
+                             "nanodet: %d outputs for %zu strides; one, or classes and distances for each, are wanted",
+                             n, strides_.size());
       // Classes and distances of a grid have as many cells; the finest grid comes first, whatever the order.
       for (size_t s = 0; s < strides_.size(); ++s) class_tensor_[s] = distance_tensor_[s] = -1;
       for (int i = 0; i < n; ++i) {
@@ -62,13 +68,16 @@ class NanoDet final : public Detector {
         const size_t s = finer / 2;
         int& wanted = desc[i].dims[2] == bins && distance_tensor_[s] < 0 ? distance_tensor_[s] : class_tensor_[s];
         if (finer % 2 != 0 || wanted >= 0)
-          return Status::error(Code::decoder, "nanodet: output \"%s\" is %s and has no partner; check reg_max", desc[i].name, describe(desc[i], text));
+          return Status::error(Code::decoder, "nanodet: output \"%s\" is %s and has no partner; check reg_max",
+                               desc[i].name, describe(desc[i], text));
         wanted = i;
       }
       classes_ = desc[class_tensor_[0]].dims[2];
       for (size_t s = 0; s < strides_.size(); ++s) {
         if (distance_tensor_[s] < 0 || class_tensor_[s] < 0 || desc[class_tensor_[s]].dims[2] != classes_)
-          return Status::error(Code::decoder, "nanodet: the outputs do not pair into classes and distances of each stride; check reg_max");
+          return Status::error(
+              Code::decoder,
+              "nanodet: the outputs do not pair into classes and distances of each stride; check reg_max");
         total += desc[class_tensor_[s]].dims[1];
       }
     }
@@ -89,13 +98,20 @@ class NanoDet final : public Detector {
       const int32_t columns = static_cast<int32_t>(std::ceil(item.net_width / strides_[s]));
       const int64_t cells = int64_t{columns} * static_cast<int64_t>(std::ceil(item.net_height / strides_[s]));
       const TensorView& tensor = n_ == 1 ? call.tensors[0] : call.tensors[class_tensor_[s]];
-      if (n_ == 1 ? cells > count_ - first || (s + 1 == strides_.size() && cells != count_ - first) : cells != tensor.dims[1])
-        return Status::error(Code::decoder, "nanodet: output \"%s\" has %d cells, which an input of %dx%d with the given strides has not",
-                             tensor.name, static_cast<int>(tensor.dims[1]), static_cast<int>(item.net_width), static_cast<int>(item.net_height));
+      if (n_ == 1 ? cells > count_ - first || (s + 1 == strides_.size() && cells != count_ - first)
+                  : cells != tensor.dims[1])
+        return Status::error(
+            Code::decoder,
+            "nanodet: output \"%s\" has %d cells, which an input of %dx%d with the given strides has not", tensor.name,
+            static_cast<int>(tensor.dims[1]), static_cast<int>(item.net_width), static_cast<int>(item.net_height));
       const int32_t step = n_ == 1 ? classes_ + bins : classes_;
-      const float* scores = (n_ == 1 ? (s == 0 ? readers_[0].read(call, tensor, slot) : readers_[0].again(call, tensor, slot))
-                                     : readers_[class_tensor_[s]].read(call, tensor, slot)) + (n_ == 1 ? int64_t{first} * step : 0);
-      const float* distances = n_ == 1 ? scores + classes_ : readers_[distance_tensor_[s]].read(call, call.tensors[distance_tensor_[s]], slot);
+      const float* scores =
+          (n_ == 1 ? (s == 0 ? readers_[0].read(call, tensor, slot) : readers_[0].again(call, tensor, slot))
+                   : readers_[class_tensor_[s]].read(call, tensor, slot)) +
+          (n_ == 1 ? int64_t{first} * step : 0);
+      const float* distances = n_ == 1
+                                   ? scores + classes_
+                                   : readers_[distance_tensor_[s]].read(call, call.tensors[distance_tensor_[s]], slot);
       const int32_t distance_step = n_ == 1 ? step : bins;
       for (int32_t cell = 0; cell < cells; ++cell, scores += step) {
         const RowMax best = row_max(scores, classes_, cut_);
@@ -104,10 +120,14 @@ class NanoDet final : public Detector {
         float sides[4];
         for (int side = 0; side < 4; ++side)
           sides[side] = mean(distances + int64_t{cell} * distance_step + side * (reg_max_ + 1)) * stride;
-        const float cx = (static_cast<float>(cell % columns) + offset_) * stride, cy = (static_cast<float>(cell / columns) + offset_) * stride;
-        found[count++] = {sigmoid_ ? sigmoid_f32(best.value) : best.value, best.index, first + cell,
+        const float cx = (static_cast<float>(cell % columns) + offset_) * stride,
+                    cy = (static_cast<float>(cell / columns) + offset_) * stride;
+        found[count++] = {sigmoid_ ? sigmoid_f32(best.value) : best.value,
+                          best.index,
+                          first + cell,
                           {std::max(cx - sides[0], 0.0f), std::max(cy - sides[1], 0.0f),
-                           std::min(cx + sides[2], static_cast<float>(item.net_width)), std::min(cy + sides[3], static_cast<float>(item.net_height))}};
+                           std::min(cx + sides[2], static_cast<float>(item.net_width)),
+                           std::min(cy + sides[3], static_cast<float>(item.net_height))}};
         for (float side : sides)
           if (!std::isfinite(side)) found[count - 1].box[0] = NAN;  // clipping loses NaN
       }

@@ -1,6 +1,6 @@
 // Nothing is decoded: the task hands the outputs to its caller as arrays.
-#include "decode/families.hpp"
 #include "decode/common/family.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {

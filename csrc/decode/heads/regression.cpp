@@ -47,7 +47,8 @@ class Regression final : public BuiltIn {
       const float* numbers = readers_[i].read(call, call.tensors[i], slot);
       const int32_t count = readers_[i].per_slot();
       MNNLITE_TRY(check_finite(call.tensors[i], slot, numbers, count));
-      if (expectation_) MNNLITE_TRY(add(call, i, mean_of(numbers, count)));
+      if (expectation_)
+        MNNLITE_TRY(add(call, i, mean_of(numbers, count)));
       else
         for (int32_t k = 0; k < count; ++k) MNNLITE_TRY(add(call, i, static_cast<double>(numbers[k])));
     }
@@ -60,7 +61,8 @@ class Regression final : public BuiltIn {
   Status add(const Call& call, int i, double value) const noexcept {
     const auto scaled = static_cast<float>(value * scale_ + offset_);
     if (!std::isfinite(scaled))
-      return Status::error(Code::decoder, "regression: output \"%s\" scaled by %g is not finite", call.tensors[i].name, scale_);
+      return Status::error(Code::decoder, "regression: output \"%s\" scaled by %g is not finite", call.tensors[i].name,
+                           scale_);
     call.sink.values[call.sink.value_count++] = scaled;
     return {};
   }

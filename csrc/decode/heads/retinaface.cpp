@@ -29,7 +29,9 @@ class RetinaFace final : public Detector {
     if (sizes_.empty()) sizes_ = {16, 32, 64, 128, 256, 512};
     bool fine = sizes_.size() % strides_.size() == 0 && sizes_.size() <= 64;
     for (double size : sizes_) fine = fine && size > 0 && size <= 16384;
-    if (!fine) options.fail(Status::error(Code::argument, "retinaface: option \"min_sizes\" must hold as many sizes in pixels for each stride"));
+    if (!fine)
+      options.fail(Status::error(Code::argument,
+                                 "retinaface: option \"min_sizes\" must hold as many sizes in pixels for each stride"));
     softmax_ = options.choice("activation", kActivations, 0) == 1;
   }
 
@@ -44,8 +46,11 @@ class RetinaFace final : public Detector {
       const TensorView& view = desc[i];
       const int32_t numbers = view.rank == 3 ? view.dims[2] : 0;
       const int part = numbers == 4 ? kBoxes : numbers == 2 ? kScores : kPoints;
-      if (numbers < 2 || numbers % 2 != 0 || pack_of(layout_of(view)) > 1 || tensor_[part] >= 0 || (i > 0 && view.dims[1] != count_))
-        return Status::error(Code::decoder, "retinaface: output \"%s\" is %s; boxes [N, A, 4], scores [N, A, 2] and points [N, A, 2 a point] are wanted",
+      if (numbers < 2 || numbers % 2 != 0 || pack_of(layout_of(view)) > 1 || tensor_[part] >= 0 ||
+          (i > 0 && view.dims[1] != count_))
+        return Status::error(Code::decoder,
+                             "retinaface: output \"%s\" is %s; boxes [N, A, 4], scores [N, A, 2] and points [N, A, 2 a "
+                             "point] are wanted",
                              desc[i].name, describe(desc[i], text));
       count_ = view.dims[1];
       tensor_[part] = i;
@@ -53,7 +58,8 @@ class RetinaFace final : public Detector {
       MNNLITE_TRY(readers_[i].plan(name(), view, Order::flat, plan));
     }
     if (tensor_[kBoxes] < 0 || tensor_[kScores] < 0)
-      return Status::error(Code::decoder, "retinaface: boxes [N, A, 4] and scores [N, A, 2] are wanted, one of them is missing");
+      return Status::error(Code::decoder,
+                           "retinaface: boxes [N, A, 4] and scores [N, A, 2] are wanted, one of them is missing");
     plan_detections(plan, count_);
     return {};
   }
@@ -66,7 +72,8 @@ class RetinaFace final : public Detector {
   bool prior_of(const mnnlite_item& item, int64_t index, Prior& prior) const noexcept {
     const auto per_cell = static_cast<int64_t>(sizes_.size() / strides_.size());
     for (size_t s = 0; s < strides_.size(); ++s) {
-      const auto columns = static_cast<int64_t>(std::ceil(item.net_width / strides_[s])), rows = static_cast<int64_t>(std::ceil(item.net_height / strides_[s]));
+      const auto columns = static_cast<int64_t>(std::ceil(item.net_width / strides_[s])),
+                 rows = static_cast<int64_t>(std::ceil(item.net_height / strides_[s]));
       const int64_t here = columns * rows * per_cell;
       if (index >= here) {
         index -= here;
@@ -75,7 +82,8 @@ class RetinaFace final : public Detector {
       const int64_t cell = index / per_cell;
       prior.cx = static_cast<float>((static_cast<double>(cell % columns) + 0.5) * strides_[s]);
       prior.cy = static_cast<float>((static_cast<double>(cell / columns) + 0.5) * strides_[s]);
-      prior.side = static_cast<float>(sizes_[s * static_cast<size_t>(per_cell) + static_cast<size_t>(index % per_cell)]);
+      prior.side =
+          static_cast<float>(sizes_[s * static_cast<size_t>(per_cell) + static_cast<size_t>(index % per_cell)]);
       return true;
     }
     return false;
@@ -86,8 +94,11 @@ class RetinaFace final : public Detector {
     MNNLITE_TRY(need_net_size(item));
     Prior prior{};
     if (!prior_of(item, count_ - 1, prior) || prior_of(item, count_, prior))
-      return Status::error(Code::decoder, "retinaface: the outputs have %d priors, an input of %dx%d with the given strides and sizes has another number",
-                           static_cast<int>(count_), static_cast<int>(item.net_width), static_cast<int>(item.net_height));
+      return Status::error(Code::decoder,
+                           "retinaface: the outputs have %d priors, an input of %dx%d with the given strides and sizes "
+                           "has another number",
+                           static_cast<int>(count_), static_cast<int>(item.net_width),
+                           static_cast<int>(item.net_height));
     const float* numbers[3] = {};
     for (int part = 0; part < 3; ++part)
       if (tensor_[part] >= 0) numbers[part] = readers_[tensor_[part]].read(call, call.tensors[tensor_[part]], slot);
@@ -110,7 +121,8 @@ class RetinaFace final : public Detector {
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
     const int tensor = tensor_[kPoints];
-    const float* raw = readers_[tensor].again(call, call.tensors[tensor], slot) + int64_t{candidate.index} * 2 * points_.count;
+    const float* raw =
+        readers_[tensor].again(call, call.tensors[tensor], slot) + int64_t{candidate.index} * 2 * points_.count;
     Prior prior{};
     prior_of(call.items[slot], candidate.index, prior);
     for (int32_t k = 0; k < points_.count; ++k) {

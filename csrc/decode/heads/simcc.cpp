@@ -27,8 +27,10 @@ class SimCC final : public BuiltIn {
     for (int axis = 0; axis < 2; ++axis) {
       const TensorView& tensor = desc[axis];
       if (tensor.rank != 3 || pack_of(layout_of(tensor)) > 1 || tensor.dims[1] != desc[0].dims[1])
-        return Status::error(Code::decoder, "simcc: output \"%s\" is %s, [N, points, columns] and [N, points, rows] are wanted, of as many points",
-                             tensor.name, describe(tensor, text));
+        return Status::error(
+            Code::decoder,
+            "simcc: output \"%s\" is %s, [N, points, columns] and [N, points, rows] are wanted, of as many points",
+            tensor.name, describe(tensor, text));
       MNNLITE_TRY(readers_[axis].plan(name(), tensor, Order::flat, plan));
       bins_[axis] = tensor.dims[2];
     }
@@ -43,10 +45,12 @@ class SimCC final : public BuiltIn {
     const mnnlite_item& item = call.items[slot];
     mnnlite_sink& sink = call.sink;
     if (item.net_width < 1 || item.net_height < 1)
-      return Status::error(Code::decoder, "simcc needs the size of the network's input; give the decoder an image spec");
+      return Status::error(Code::decoder,
+                           "simcc needs the size of the network's input; give the decoder an image spec");
     const float* scores[2];
     for (int axis = 0; axis < 2; ++axis) scores[axis] = readers_[axis].read(call, call.tensors[axis], slot);
-    const double unit[2] = {static_cast<double>(item.net_width) / bins_[0], static_cast<double>(item.net_height) / bins_[1]};
+    const double unit[2] = {static_cast<double>(item.net_width) / bins_[0],
+                            static_cast<double>(item.net_height) / bins_[1]};
     const Mapping mapping = mapping_of(item);
     float* values = sink.values + sink.value_count;
     double total = 0, low[2] = {1e300, 1e300}, high[2] = {-1e300, -1e300};
@@ -65,7 +69,8 @@ class SimCC final : public BuiltIn {
       if (!std::isfinite(point[0]) || !std::isfinite(point[1]) || !std::isfinite(confidence))
         return Status::error(Code::decoder, "simcc: a point is not finite at index %d", static_cast<int>(k));
       total += confidence;
-      for (int axis = 0; axis < 2; ++axis) low[axis] = std::min(low[axis], at[axis]), high[axis] = std::max(high[axis], at[axis]);
+      for (int axis = 0; axis < 2; ++axis)
+        low[axis] = std::min(low[axis], at[axis]), high[axis] = std::max(high[axis], at[axis]);
     }
     mnnlite_row row{};
     row.item = item.item;

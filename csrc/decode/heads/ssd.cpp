@@ -5,11 +5,11 @@
 #include <cmath>
 #include <vector>
 
-#include "decode/heads/anchors.hpp"
 #include "decode/common/detections.hpp"
-#include "decode/families.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/families.hpp"
+#include "decode/heads/anchors.hpp"
 
 namespace mnnlite {
 namespace {
@@ -36,10 +36,13 @@ class Ssd final : public Detector {
     anchors_.read(options);
     const std::vector<double> variances = options.numbers("variances");
     if (!variances.empty() && variances.size() != 4)
-      options.fail(Status::error(Code::argument, "ssd: option \"variances\" wants 4 numbers (x, y, width, height), got %zu", variances.size()));
+      options.fail(Status::error(Code::argument,
+                                 "ssd: option \"variances\" wants 4 numbers (x, y, width, height), got %zu",
+                                 variances.size()));
     for (size_t i = 0; i < 4 && i < variances.size(); ++i) variances_[i] = static_cast<float>(variances[i]);
     if (boxes_ == kDeltas && !anchors_.any())
-      options.fail(Status::error(Code::argument, "ssd: boxes=\"deltas\" needs anchors; give \"anchors\" or \"strides\""));
+      options.fail(
+          Status::error(Code::argument, "ssd: boxes=\"deltas\" needs anchors; give \"anchors\" or \"strides\""));
     // In logit space a sigmoid is computed only for what survives.
     cut_ = activation_ == kSigmoid ? logit_of(options_.score) : options_.score;
   }
@@ -52,11 +55,13 @@ class Ssd final : public Detector {
     for (int i = 0; i < 2; ++i) {
       char text[96];
       if (desc[i].rank < 2)
-        return Status::error(Code::decoder, "ssd: output \"%s\" is %s, [N, anchors, numbers] is wanted", desc[i].name, describe(desc[i], text));
+        return Status::error(Code::decoder, "ssd: output \"%s\" is %s, [N, anchors, numbers] is wanted", desc[i].name,
+                             describe(desc[i], text));
       columns[i] = desc[i].rank == 2 ? 1 : desc[i].dims[desc[i].rank - 1];
     }
     if (columns[0] != wanted && columns[1] != wanted)
-      return Status::error(Code::decoder, "ssd: neither \"%s\" nor \"%s\" has %d numbers an anchor, as boxes with %d points have",
+      return Status::error(Code::decoder,
+                           "ssd: neither \"%s\" nor \"%s\" has %d numbers an anchor, as boxes with %d points have",
                            desc[0].name, desc[1].name, static_cast<int>(wanted), static_cast<int>(points_.count));
     // Where both fit (four classes), the first is the scores: said in the option table.
     box_tensor_ = columns[1] == wanted ? 1 : 0;
@@ -67,18 +72,21 @@ class Ssd final : public Detector {
     count_ = box_reader_.per_slot() / wanted;
     classes_ = columns[1 - box_tensor_];
     if (int64_t{count_} * classes_ != score_reader_.per_slot())
-      return Status::error(Code::decoder, "ssd: output \"%s\" has %d boxes but \"%s\" has %d scores of %d classes", boxes.name,
-                           static_cast<int>(count_), scores.name, static_cast<int>(score_reader_.per_slot() / classes_),
-                           static_cast<int>(classes_));
+      return Status::error(Code::decoder, "ssd: output \"%s\" has %d boxes but \"%s\" has %d scores of %d classes",
+                           boxes.name, static_cast<int>(count_), scores.name,
+                           static_cast<int>(score_reader_.per_slot() / classes_), static_cast<int>(classes_));
     if (background_ >= classes_ || (activation_ == kSoftmax && classes_ < 2))
-      return Status::error(Code::decoder, "ssd: output \"%s\" has %d classes, which does not go with background %d and the activation",
+      return Status::error(Code::decoder,
+                           "ssd: output \"%s\" has %d classes, which does not go with background %d and the activation",
                            scores.name, static_cast<int>(classes_), static_cast<int>(background_));
     plan.classes(classes_ - (background_ >= 0 ? 1 : 0));
     if (boxes_ == kDeltas) {
       anchor_list_ = anchors_.make_for(count_);
       if (static_cast<int64_t>(anchor_list_.size()) != count_)
-        return Status::error(Code::decoder, "ssd: output \"%s\" has %d boxes but the options make %zu anchors; check anchors, strides "
-                             "and input_size", boxes.name, static_cast<int>(count_), anchor_list_.size());
+        return Status::error(Code::decoder,
+                             "ssd: output \"%s\" has %d boxes but the options make %zu anchors; check anchors, strides "
+                             "and input_size",
+                             boxes.name, static_cast<int>(count_), anchor_list_.size());
     }
     // A candidate for each class: only the best are kept when there is no room for more, so room is bounded by top_k.
     const int64_t all = int64_t{count_} * classes_;
@@ -134,7 +142,10 @@ class Ssd final : public Detector {
           count = keep_best(found, count, options_.nms.top_k);
         }
         Candidate& candidate = found[count++];
-        candidate = {activation_ == kSigmoid ? sigmoid_f32(value) : value, background_ >= 0 && c > background_ ? c - 1 : c, i, {}};
+        candidate = {activation_ == kSigmoid ? sigmoid_f32(value) : value,
+                     background_ >= 0 && c > background_ ? c - 1 : c,
+                     i,
+                     {}};
         std::copy(box, box + 4, candidate.box);
       }
     }
@@ -158,8 +169,10 @@ class Ssd final : public Detector {
 
   // One of x1, y1, x2, y2 in network pixels.
   void decode_box(const mnnlite_item& item, const float* raw, int32_t i, float* box) const noexcept {
-    const float width = pixels_ ? 1.0f : static_cast<float>(item.net_width), height = pixels_ ? 1.0f : static_cast<float>(item.net_height);
-    const float a = raw[swapped_ ? 1 : 0], b = raw[swapped_ ? 0 : 1], c = raw[swapped_ ? 3 : 2], d = raw[swapped_ ? 2 : 3];
+    const float width = pixels_ ? 1.0f : static_cast<float>(item.net_width),
+                height = pixels_ ? 1.0f : static_cast<float>(item.net_height);
+    const float a = raw[swapped_ ? 1 : 0], b = raw[swapped_ ? 0 : 1], c = raw[swapped_ ? 3 : 2],
+                d = raw[swapped_ ? 2 : 3];
     if (boxes_ == kCorners) {
       box[0] = a * width, box[1] = b * height, box[2] = c * width, box[3] = d * height;
       return;
@@ -180,7 +193,8 @@ class Ssd final : public Detector {
     const float* raw = box_reader_.again(call, call.tensors[box_tensor_], slot);
     raw += int64_t{candidate.index} * (4 + 2 * points_.count) + 4;
     const mnnlite_item& item = call.items[slot];
-    const float width = pixels_ ? 1.0f : static_cast<float>(item.net_width), height = pixels_ ? 1.0f : static_cast<float>(item.net_height);
+    const float width = pixels_ ? 1.0f : static_cast<float>(item.net_width),
+                height = pixels_ ? 1.0f : static_cast<float>(item.net_height);
     for (int32_t k = 0; k < points_.count; ++k) {
       float x = raw[2 * k + (swapped_ ? 1 : 0)], y = raw[2 * k + (swapped_ ? 0 : 1)];
       if (boxes_ == kDeltas) {

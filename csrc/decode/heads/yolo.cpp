@@ -37,9 +37,12 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
   if (yolo.strides.empty()) yolo.strides = {8, 16, 32};
   for (double stride : yolo.strides)
     if (!(stride >= 1 && stride <= 4096))
-      options.fail(Status::error(Code::argument, "yolo: option \"strides\" must hold numbers in [1, 4096], got %g", stride));
+      options.fail(
+          Status::error(Code::argument, "yolo: option \"strides\" must hold numbers in [1, 4096], got %g", stride));
   if (yolo.rotated && ((version != 2 && version != 4) || yolo.points.count > 0 || yolo.masks))
-    options.fail(Status::error(Code::argument, "yolo: rotated boxes are of version \"v8\" or \"end2end\" and have no points or masks of their own"));
+    options.fail(Status::error(
+        Code::argument,
+        "yolo: rotated boxes are of version \"v8\" or \"end2end\" and have no points or masks of their own"));
   if (yolo.masks && yolo.points.count > 0)
     options.fail(Status::error(Code::argument, "yolo: a head has masks or points, not both"));
   if (version == 5 && yolo.points.count > 0)
@@ -49,7 +52,8 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
   if (yolo.points.count > 0 && version == 3)
     options.fail(Status::error(Code::argument, "yolo: version \"%s\" has no points", kVersions[version]));
   if (std::strlen(yolo.columns) > 15)
-    options.fail(Status::error(Code::argument, "yolo: option \"columns\" must have at most 15 letters, got \"%s\"", yolo.columns));
+    options.fail(Status::error(Code::argument, "yolo: option \"columns\" must have at most 15 letters, got \"%s\"",
+                               yolo.columns));
   if (yolo.rotated) {
     yolo.points = {4, 2};  // the corners
     yolo.detection.nms.rotated = true;

@@ -14,22 +14,23 @@ namespace mnnlite {
 struct YoloOptions {
   DetectionOptions detection;
   PointLayout points;
-  bool rotated = false;             // v8: the last channel is an angle
-  bool relative = false;            // boxes are fractions of the network's input
-  int activation = 0;               // 0: as the version's usual export; 1: none; 2: sigmoid
-  int transposed = 0;               // v8: 0: the longer axis is the candidates; 1: channels last; 2: channels first
-  std::vector<double> strides;      // yolox
-  std::vector<double> anchors;      // v3, v5 grids: width, height in network pixels, finest grid first
-  const char* columns = "";         // end2end
-  bool masks = false;               // coefficients after all else, and prototypes as the second output
-  int64_t mask_room = 0;            // bytes of masks, a slot
+  bool rotated = false;         // v8: the last channel is an angle
+  bool relative = false;        // boxes are fractions of the network's input
+  int activation = 0;           // 0: as the version's usual export; 1: none; 2: sigmoid
+  int transposed = 0;           // v8: 0: the longer axis is the candidates; 1: channels last; 2: channels first
+  std::vector<double> strides;  // yolox
+  std::vector<double> anchors;  // v3, v5 grids: width, height in network pixels, finest grid first
+  const char* columns = "";     // end2end
+  bool masks = false;           // coefficients after all else, and prototypes as the second output
+  int64_t mask_room = 0;        // bytes of masks, a slot
 
   bool sigmoid(bool usual) const noexcept { return activation == 0 ? usual : activation == 2; }
 };
 
 // Top-left, top-right, bottom-right, bottom-left of the box before it is turned by its angle (radians, from x to y), scaled
 // by width and height.
-inline void turned_corners(float cx, float cy, float w, float h, float angle, float width, float height, float* corners) noexcept {
+inline void turned_corners(float cx, float cy, float w, float h, float angle, float width, float height,
+                           float* corners) noexcept {
   const double cosine = std::cos(static_cast<double>(angle)), sine = std::sin(static_cast<double>(angle));
   const double half_width = static_cast<double>(w) / 2, half_height = static_cast<double>(h) / 2;
   constexpr int kSides[4][2] = {{-1, -1}, {1, -1}, {1, 1}, {-1, 1}};
@@ -65,7 +66,9 @@ class YoloHead : public Detector {
     return {};
   }
 
-  const char* likely_setting() const noexcept override { return "version, channels, columns or activation (\"sigmoid\")"; }
+  const char* likely_setting() const noexcept override {
+    return "version, channels, columns or activation (\"sigmoid\")";
+  }
 
   // With masks: which of the two outputs are the prototypes, and the room for masks. Boxes are in `boxes_`.
   Status plan_masks(const TensorView* desc, Plan& plan) noexcept {
@@ -87,7 +90,8 @@ class YoloHead : public Detector {
   };
   virtual Weights weights_of(const Call&, int, const Candidate&) const noexcept { return {nullptr, 0}; }
 
-  Status add_more(const Call& call, int slot, const Candidate& candidate, mnnlite_row& row, More& more) const noexcept override {
+  Status add_more(const Call& call, int slot, const Candidate& candidate, mnnlite_row& row,
+                  More& more) const noexcept override {
     if (!masks_.active()) return {};
     const TensorView& prototypes = call.tensors[1 - boxes_];
     const Weights from = weights_of(call, slot, candidate);
@@ -98,7 +102,8 @@ class YoloHead : public Detector {
       case InstanceMasks::kEmpty: more = More::dropped; break;
       case InstanceMasks::kNoRoom: more = More::no_room; break;
       case InstanceMasks::kNotFinite:
-        return Status::error(Code::decoder, "yolo: output \"%s\" or the coefficients of candidate %d give a mask that is not finite",
+        return Status::error(Code::decoder,
+                             "yolo: output \"%s\" or the coefficients of candidate %d give a mask that is not finite",
                              prototypes.name, static_cast<int>(candidate.index));
     }
     return {};
@@ -109,8 +114,8 @@ class YoloHead : public Detector {
   int boxes_ = 0;  // the output with boxes
 };
 
-std::unique_ptr<Decoder> make_yolo_planes(const YoloOptions& options);             // v8
-std::unique_ptr<Decoder> make_yolo_anchors(const YoloOptions& options, bool v3);   // v3, v5
+std::unique_ptr<Decoder> make_yolo_planes(const YoloOptions& options);            // v8
+std::unique_ptr<Decoder> make_yolo_anchors(const YoloOptions& options, bool v3);  // v3, v5
 std::unique_ptr<Decoder> make_yolox(const YoloOptions& options);
 std::unique_ptr<Decoder> make_yolo_end2end(const YoloOptions& options);
 

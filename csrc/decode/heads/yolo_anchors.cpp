@@ -27,8 +27,8 @@ class YoloAnchors final : public YoloHead {
  private:
   struct Grid {
     int32_t rows, columns, anchors;
-    int32_t first;                         // index of its first candidate
-    const double* sizes;                   // of its anchors
+    int32_t first;                              // index of its first candidate
+    const double* sizes;                        // of its anchors
     int64_t anchor_step, cell_step, part_step;  // between anchors, cells and the numbers of a candidate
   };
 
@@ -44,7 +44,8 @@ class YoloAnchors final : public YoloHead {
     cut_ = sigmoid_ ? logit_of(cut) : cut;
     if (flat_) {
       if (desc[0].rank < 2)
-        return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, candidates, 5 + classes] is wanted", desc[0].name, describe(desc[0], text));
+        return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, candidates, 5 + classes] is wanted",
+                             desc[0].name, describe(desc[0], text));
       TensorView tensor = desc[0];
       if (tensor.rank == 2) {  // without a batch
         if (pack_of(layout_of(tensor)) > 1) return shape_error(tensor);
@@ -62,7 +63,8 @@ class YoloAnchors final : public YoloHead {
     }
     const int32_t per_grid = static_cast<int32_t>(yolo_.anchors.size()) / 2 / n;
     if (per_grid < 1 || per_grid * n * 2 != static_cast<int32_t>(yolo_.anchors.size()))
-      return Status::error(Code::decoder, "yolo: %zu numbers of anchors (width, height each) do not share out among %d outputs",
+      return Status::error(Code::decoder,
+                           "yolo: %zu numbers of anchors (width, height each) do not share out among %d outputs",
                            yolo_.anchors.size(), n);
     int64_t total = 0;
     for (int i = 0; i < n; ++i) {
@@ -77,7 +79,8 @@ class YoloAnchors final : public YoloHead {
         ImageDims dims;
         if (tensor.rank != 4 || !image_dims(tensor, dims) || dims.channels % per_grid != 0) return shape_error(tensor);
         grid.rows = dims.height, grid.columns = dims.width, parts_ = dims.channels / per_grid;
-        grid.part_step = int64_t{grid.rows} * grid.columns, grid.cell_step = 1, grid.anchor_step = parts_ * grid.part_step;
+        grid.part_step = int64_t{grid.rows} * grid.columns, grid.cell_step = 1,
+        grid.anchor_step = parts_ * grid.part_step;
         MNNLITE_TRY(readers_[i].plan(name(), tensor, Order::chw, plan));
       }
       if (i > 0 && parts_ - 5 - points_.total() != classes_) return shape_error(tensor);
@@ -91,7 +94,8 @@ class YoloAnchors final : public YoloHead {
     for (int i = 0; i < n; ++i) {
       int finer = 0;
       for (int j = 0; j < n; ++j) {
-        const int64_t mine = int64_t{grids_[i].rows} * grids_[i].columns, other = int64_t{grids_[j].rows} * grids_[j].columns;
+        const int64_t mine = int64_t{grids_[i].rows} * grids_[i].columns,
+                      other = int64_t{grids_[j].rows} * grids_[j].columns;
         if (other > mine || (other == mine && j < i)) ++finer;
       }
       grids_[i].sizes = yolo_.anchors.data() + static_cast<ptrdiff_t>(finer) * per_grid * 2;
@@ -104,10 +108,13 @@ class YoloAnchors final : public YoloHead {
   Status shape_error(const TensorView& tensor) const noexcept {
     char text[96];
     if (flat_)
-      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, candidates, %d + classes] is wanted", tensor.name,
-                           describe(tensor, text), static_cast<int>(5 + points_.total() + coefficients()));
-    return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, %d x (%d + classes), rows, columns] is wanted, the same classes in all",
-                         tensor.name, describe(tensor, text), static_cast<int>(yolo_.anchors.size()) / 2 / n_, static_cast<int>(5 + points_.total()));
+      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, candidates, %d + classes] is wanted",
+                           tensor.name, describe(tensor, text), static_cast<int>(5 + points_.total() + coefficients()));
+    return Status::error(
+        Code::decoder,
+        "yolo: output \"%s\" is %s, [N, %d x (%d + classes), rows, columns] is wanted, the same classes in all",
+        tensor.name, describe(tensor, text), static_cast<int>(yolo_.anchors.size()) / 2 / n_,
+        static_cast<int>(5 + points_.total()));
   }
 
   Status run_slot(const Call& call, int slot) const noexcept override {
@@ -150,14 +157,15 @@ class YoloAnchors final : public YoloHead {
     return {};
   }
 
-  void decode_box(const Grid& grid, const mnnlite_item& item, const float* at, int32_t a, int32_t cell, float width, float height,
-             float* box) const noexcept {
+  void decode_box(const Grid& grid, const mnnlite_item& item, const float* at, int32_t a, int32_t cell, float width,
+                  float height, float* box) const noexcept {
     float cx = at[0], cy = at[grid.part_step], w = at[2 * grid.part_step], h = at[3 * grid.part_step];
     if (!flat_) {
       const float stride_x = static_cast<float>(item.net_width) / static_cast<float>(grid.columns);
       const float stride_y = static_cast<float>(item.net_height) / static_cast<float>(grid.rows);
       const float x = static_cast<float>(cell % grid.columns), y = static_cast<float>(cell / grid.columns);
-      const float anchor_width = static_cast<float>(grid.sizes[2 * a]), anchor_height = static_cast<float>(grid.sizes[2 * a + 1]);
+      const float anchor_width = static_cast<float>(grid.sizes[2 * a]),
+                  anchor_height = static_cast<float>(grid.sizes[2 * a + 1]);
       if (sigmoid_) cx = sigmoid_f32(cx), cy = sigmoid_f32(cy);
       if (v3_) {
         cx = (cx + x) * stride_x, cy = (cy + y) * stride_y;
@@ -180,7 +188,8 @@ class YoloAnchors final : public YoloHead {
     const mnnlite_item& item = call.items[slot];
     const int32_t cells = grid.rows * grid.columns, local = candidate.index - grid.first;
     const int32_t a = local / cells, cell = local % cells;
-    const float* at = readers_[i].again(call, call.tensors[boxes_ + i], slot) + a * grid.anchor_step + cell * grid.cell_step;
+    const float* at =
+        readers_[i].again(call, call.tensors[boxes_ + i], slot) + a * grid.anchor_step + cell * grid.cell_step;
     const float scale_x = yolo_.relative && flat_ ? static_cast<float>(item.net_width) : 1.0f;
     const float scale_y = yolo_.relative && flat_ ? static_cast<float>(item.net_height) : 1.0f;
     for (int32_t k = 0; k < points_.total(); ++k) {
@@ -212,6 +221,8 @@ class YoloAnchors final : public YoloHead {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_yolo_anchors(const YoloOptions& options, bool v3) { return std::make_unique<YoloAnchors>(options, v3); }
+std::unique_ptr<Decoder> make_yolo_anchors(const YoloOptions& options, bool v3) {
+  return std::make_unique<YoloAnchors>(options, v3);
+}
 
 }  // namespace mnnlite

@@ -51,11 +51,14 @@ class YoloEnd2End final : public YoloHead {
     bool whole = (where_[kAngle] >= 0) == yolo_.rotated && (sized_ || !yolo_.rotated);
     for (int field = kScore; field <= kY2; ++field) whole = whole && where_[field] >= 0;
     if (!whole)
-      return Status::error(Code::decoder, "yolo: columns \"%s\" must have x y x y or x y w h, s and c (and may have b; turned boxes have w, h and a)",
-                           columns);
+      return Status::error(
+          Code::decoder,
+          "yolo: columns \"%s\" must have x y x y or x y w h, s and c (and may have b; turned boxes have w, h and a)",
+          columns);
     if (parts_ != wanted + more || pack_of(layout_of(tensor)) > 1)
-      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, rows of the %d numbers \"%s\" and %d more are wanted", tensor.name,
-                           describe(tensor, text), static_cast<int>(wanted), columns, static_cast<int>(more));
+      return Status::error(
+          Code::decoder, "yolo: output \"%s\" is %s, rows of the %d numbers \"%s\" and %d more are wanted", tensor.name,
+          describe(tensor, text), static_cast<int>(wanted), columns, static_cast<int>(more));
     first_more_ = wanted;
     // Rows that name their slot, and rows without a batch, are read as one list.
     listed_ = where_[kSlot] >= 0 || tensor.rank == 2;
@@ -65,8 +68,9 @@ class YoloEnd2End final : public YoloHead {
       for (int axis = 0; axis < tensor.rank - 1; ++axis) count *= tensor.dims[axis];
       view.rank = 1, view.dims[0] = count * parts_;
       if (where_[kSlot] < 0 && plan.max_items() > 1)
-        return Status::error(Code::decoder, "yolo: output \"%s\" is %s, whose rows do not say which of %d items they are of", tensor.name,
-                             describe(tensor, text), plan.max_items());
+        return Status::error(Code::decoder,
+                             "yolo: output \"%s\" is %s, whose rows do not say which of %d items they are of",
+                             tensor.name, describe(tensor, text), plan.max_items());
       MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan, 1));
     } else {
       MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan));
@@ -91,11 +95,14 @@ class YoloEnd2End final : public YoloHead {
       if (!(score > options_.score) || (where_[kSlot] >= 0 && at[where_[kSlot]] != static_cast<float>(slot))) continue;
       const float class_id = at[where_[kClass]];
       if (names() > 0 && class_id >= static_cast<float>(names()))
-        return Status::error(Code::decoder, "yolo: output \"%s\" gives row %d the class %g, but there are %d names of classes; likely columns", tensor.name,
-                             static_cast<int>(i), static_cast<double>(class_id), static_cast<int>(names()));
+        return Status::error(
+            Code::decoder,
+            "yolo: output \"%s\" gives row %d the class %g, but there are %d names of classes; likely columns",
+            tensor.name, static_cast<int>(i), static_cast<double>(class_id), static_cast<int>(names()));
       if (!(class_id >= 0 && class_id < 16777216.0f))
-        return Status::error(Code::decoder, "yolo: output \"%s\" gives row %d the class %g; a whole number from 0 is wanted", tensor.name,
-                             static_cast<int>(i), static_cast<double>(class_id));
+        return Status::error(Code::decoder,
+                             "yolo: output \"%s\" gives row %d the class %g; a whole number from 0 is wanted",
+                             tensor.name, static_cast<int>(i), static_cast<double>(class_id));
       Candidate& candidate = found[count++];
       candidate = {score, static_cast<int32_t>(class_id), i, {}};
       if (yolo_.rotated) {
@@ -112,7 +119,8 @@ class YoloEnd2End final : public YoloHead {
   }
 
   void corners_of(const float* row, float width, float height, float* corners) const noexcept {
-    turned_corners(row[where_[kX1]], row[where_[kY1]], row[where_[kX2]], row[where_[kY2]], row[where_[kAngle]], width, height, corners);
+    turned_corners(row[where_[kX1]], row[where_[kY1]], row[where_[kX2]], row[where_[kY2]], row[where_[kAngle]], width,
+                   height, corners);
   }
 
   const float* row_of(const Call& call, int slot, const Candidate& candidate) const noexcept {
@@ -145,6 +153,8 @@ class YoloEnd2End final : public YoloHead {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_yolo_end2end(const YoloOptions& options) { return std::make_unique<YoloEnd2End>(options); }
+std::unique_ptr<Decoder> make_yolo_end2end(const YoloOptions& options) {
+  return std::make_unique<YoloEnd2End>(options);
+}
 
 }  // namespace mnnlite

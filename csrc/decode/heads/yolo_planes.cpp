@@ -35,17 +35,24 @@ class YoloPlanes final : public YoloHead {
     if (n == 2) {
       const auto fits = [&](int32_t channels) { return names() > 0 && channels - 4 - extra == names(); };
       if (yolo_.transposed == 0 && fits(axes[0]) == fits(axes[1]) && axes[0] == axes[1])
-        return Status::error(Code::decoder, "yolo: output \"%s\" is %s, and both axes fit 4 + classes; say which one by channels=\"first\" or "
-                             "\"last\"", tensor.name, describe(tensor, text));
+        return Status::error(
+            Code::decoder,
+            "yolo: output \"%s\" is %s, and both axes fit 4 + classes; say which one by channels=\"first\" or "
+            "\"last\"",
+            tensor.name, describe(tensor, text));
       // Names tell; without them the candidates are more than the channels.
-      last_ = yolo_.transposed != 0 ? yolo_.transposed == 1 : fits(axes[0]) != fits(axes[1]) ? fits(axes[1]) : axes[1] < axes[0];
+      last_ = yolo_.transposed != 0            ? yolo_.transposed == 1
+              : fits(axes[0]) != fits(axes[1]) ? fits(axes[1])
+                                               : axes[1] < axes[0];
       channels_ = last_ ? axes[1] : axes[0];
       count_ = last_ ? axes[0] : axes[1];
       classes_ = channels_ - 4 - extra;
     }
     if (n != 2 || classes_ < 1)
-      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, %d + classes, candidates] is wanted (or its last two axes "
-                           "swapped; say so by channels)", tensor.name, describe(tensor, text), static_cast<int>(4 + extra));
+      return Status::error(Code::decoder,
+                           "yolo: output \"%s\" is %s, [N, %d + classes, candidates] is wanted (or its last two axes "
+                           "swapped; say so by channels)",
+                           tensor.name, describe(tensor, text), static_cast<int>(4 + extra));
     MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, plan));
     plan.classes(classes_);
     best_ = plan.scratch<float>(kBlock);
@@ -90,7 +97,8 @@ class YoloPlanes final : public YoloHead {
     return last_ ? head[int64_t{i} * channels_ + channel] : head[int64_t{channel} * count_ + i];
   }
 
-  void add(const float* head, int32_t i, float score, int32_t class_id, float width, float height, Candidate& out) const noexcept {
+  void add(const float* head, int32_t i, float score, int32_t class_id, float width, float height,
+           Candidate& out) const noexcept {
     out = {sigmoid_ ? sigmoid_f32(score) : score, class_id, i, {}};
     if (yolo_.rotated) {
       float corners[8];
@@ -104,7 +112,8 @@ class YoloPlanes final : public YoloHead {
   }
 
   void corners_of(const float* head, int32_t i, float width, float height, float* corners) const noexcept {
-    turned_corners(at(head, i, 0), at(head, i, 1), at(head, i, 2), at(head, i, 3), at(head, i, channels_ - 1), width, height, corners);
+    turned_corners(at(head, i, 0), at(head, i, 1), at(head, i, 2), at(head, i, 3), at(head, i, channels_ - 1), width,
+                   height, corners);
   }
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {

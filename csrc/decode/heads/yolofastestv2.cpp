@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "decode/common/detections.hpp"
-#include "decode/families.hpp"
 #include "decode/common/reader.hpp"
 #include "decode/common/row_max.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {
 
 constexpr int kMostGrids = 4, kAnchors = 3;
 // Of the published COCO model, for an input of 352 x 352 (data/coco.data).
-constexpr double kCocoAnchors[] = {12.64, 19.39, 37.88, 51.48, 55.71, 138.31, 126.91, 78.23, 131.57, 214.55, 279.92, 258.87};
+constexpr double kCocoAnchors[] = {12.64,  19.39, 37.88,  51.48,  55.71,  138.31,
+                                   126.91, 78.23, 131.57, 214.55, 279.92, 258.87};
 constexpr const char* kLayouts[] = {"NHWC", "NCHW", "own", nullptr};
 
 class YoloFastestV2 final : public Detector {
@@ -39,22 +40,27 @@ class YoloFastestV2 final : public Detector {
   Status prepare(const TensorView* desc, int n, Plan& plan) override {
     n_ = n;
     if (anchors_.size() != static_cast<size_t>(2 * kAnchors * n))
-      return Status::error(Code::decoder, "yolofastestv2: %zu numbers of anchors for %d outputs; 3 of width and height for each are wanted",
-                           anchors_.size(), n);
+      return Status::error(
+          Code::decoder,
+          "yolofastestv2: %zu numbers of anchors for %d outputs; 3 of width and height for each are wanted",
+          anchors_.size(), n);
     int64_t total = 0;
     for (int i = 0; i < n; ++i) {
       char text[96];
       const TensorView view = named(desc[i]);
-      if (view.rank != 4 || !image_dims(view, dims_[i]) || dims_[i].channels < 5 * kAnchors + 1 || dims_[i].channels != dims_[0].channels)
-        return Status::error(Code::decoder, "yolofastestv2: output \"%s\" is %s, [N, rows, columns, 15 + classes] is wanted; see layout", view.name,
-                             describe(view, text));
+      if (view.rank != 4 || !image_dims(view, dims_[i]) || dims_[i].channels < 5 * kAnchors + 1 ||
+          dims_[i].channels != dims_[0].channels)
+        return Status::error(
+            Code::decoder, "yolofastestv2: output \"%s\" is %s, [N, rows, columns, 15 + classes] is wanted; see layout",
+            view.name, describe(view, text));
       MNNLITE_TRY(readers_[i].plan(name(), view, Order::hwc, plan));
       first_[i] = static_cast<int32_t>(total);
       total += int64_t{dims_[i].height} * dims_[i].width * kAnchors;
     }
     for (int i = 0; i < n; ++i) {
       finer_[i] = 0;
-      for (int j = 0; j < n; ++j) finer_[i] += dims_[j].width > dims_[i].width || (dims_[j].width == dims_[i].width && j < i) ? 1 : 0;
+      for (int j = 0; j < n; ++j)
+        finer_[i] += dims_[j].width > dims_[i].width || (dims_[j].width == dims_[i].width && j < i) ? 1 : 0;
     }
     plan.classes(dims_[0].channels - 5 * kAnchors);
     plan_detections(plan, total);
@@ -83,7 +89,8 @@ class YoloFastestV2 final : public Detector {
       for (int32_t x = 0; x < dims.width; ++x, at += dims.channels, index += kAnchors) {
         const float* objectness = at + 4 * kAnchors;
         MNNLITE_TRY(check_finite(view, slot, objectness, kAnchors));
-        if (!(objectness[0] > options_.score || objectness[1] > options_.score || objectness[2] > options_.score)) continue;
+        if (!(objectness[0] > options_.score || objectness[1] > options_.score || objectness[2] > options_.score))
+          continue;
         const RowMax best = row_max(at + 5 * kAnchors, classes);
         if (!best.finite) return not_finite(view, slot, at + 5 * kAnchors, classes);
         for (int32_t a = 0; a < kAnchors; ++a) {
@@ -91,8 +98,10 @@ class YoloFastestV2 final : public Detector {
           if (!(score > options_.score)) continue;
           const float* raw = at + 4 * a;
           const double* anchor = anchors_.data() + (finer_[i] * kAnchors + a) * 2;
-          const float cx = (raw[0] * 2 - 0.5f + static_cast<float>(x)) * stride_x, cy = (raw[1] * 2 - 0.5f + static_cast<float>(y)) * stride_y;
-          const float w = (raw[2] * 2) * (raw[2] * 2) * static_cast<float>(anchor[0]), h = (raw[3] * 2) * (raw[3] * 2) * static_cast<float>(anchor[1]);
+          const float cx = (raw[0] * 2 - 0.5f + static_cast<float>(x)) * stride_x,
+                      cy = (raw[1] * 2 - 0.5f + static_cast<float>(y)) * stride_y;
+          const float w = (raw[2] * 2) * (raw[2] * 2) * static_cast<float>(anchor[0]),
+                      h = (raw[3] * 2) * (raw[3] * 2) * static_cast<float>(anchor[1]);
           found[count++] = {score, best.index, index + a, {cx - w * 0.5f, cy - h * 0.5f, cx + w * 0.5f, cy + h * 0.5f}};
         }
       }

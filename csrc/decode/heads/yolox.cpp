@@ -21,7 +21,8 @@ class Yolox final : public YoloHead {
   Status prepare(const TensorView* desc, int, Plan& plan) override {
     char text[96];
     if (desc[0].rank != 3 || desc[0].dims[2] < 6)
-      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, cells, 5 + classes] is wanted", desc[0].name, describe(desc[0], text));
+      return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, cells, 5 + classes] is wanted", desc[0].name,
+                           describe(desc[0], text));
     count_ = desc[0].dims[1];
     parts_ = desc[0].dims[2];
     MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, plan));
@@ -38,13 +39,16 @@ class Yolox final : public YoloHead {
     for (double stride : yolo_.strides)
       cells += static_cast<int64_t>(item.net_width / stride) * static_cast<int64_t>(item.net_height / stride);
     if (cells != count_)
-      return Status::error(Code::decoder, "yolo: output \"%s\" has %d cells, an input of %dx%d with the given strides has %lld", tensor.name,
-                           static_cast<int>(count_), static_cast<int>(item.net_width), static_cast<int>(item.net_height), static_cast<long long>(cells));
+      return Status::error(Code::decoder,
+                           "yolo: output \"%s\" has %d cells, an input of %dx%d with the given strides has %lld",
+                           tensor.name, static_cast<int>(count_), static_cast<int>(item.net_width),
+                           static_cast<int>(item.net_height), static_cast<long long>(cells));
     const float* at = reader_.read(call, tensor, slot);
     Candidate* found = candidates(call);
     int32_t count = 0, index = 0;
     for (double step : yolo_.strides) {
-      const int32_t columns = static_cast<int32_t>(item.net_width / step), rows = static_cast<int32_t>(item.net_height / step);
+      const int32_t columns = static_cast<int32_t>(item.net_width / step),
+                    rows = static_cast<int32_t>(item.net_height / step);
       const float stride = static_cast<float>(step);
       for (int32_t y = 0; y < rows; ++y)
         for (int32_t x = 0; x < columns; ++x, ++index, at += parts_) {

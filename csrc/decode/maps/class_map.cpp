@@ -19,7 +19,8 @@ template <class T>
 int64_t copy_classes(const T* source, int64_t count, uint8_t* map) noexcept {
   for (int64_t i = 0; i < count; ++i) {
     const T value = source[i];
-    if (!(value >= 0 && static_cast<double>(value) <= 255) || static_cast<T>(static_cast<uint8_t>(value)) != value) return i;
+    if (!(value >= 0 && static_cast<double>(value) <= 255) || static_cast<T>(static_cast<uint8_t>(value)) != value)
+      return i;
     map[i] = static_cast<uint8_t>(value);
   }
   return -1;
@@ -49,7 +50,8 @@ void ClassMapper::read(Options& options) noexcept {
   layout_ = options.choice("layout", kLayouts, 0);
   threshold_ = static_cast<float>(options.number("threshold", 0.5, -1e30, 1e30));
   if (activation_ == 1 && !(threshold_ >= 0 && threshold_ <= 1))
-    options.fail(Status::error(Code::argument, "%s: with activation \"sigmoid\" the threshold must be in [0, 1], got %g",
+    options.fail(Status::error(Code::argument,
+                               "%s: with activation \"sigmoid\" the threshold must be in [0, 1], got %g",
                                options.family(), static_cast<double>(threshold_)));
   scores_ = options.flag("scores", false);
   cut_ = activation_ == 1 ? logit_of(threshold_) : threshold_;
@@ -65,8 +67,8 @@ Status ClassMapper::plan(const char* family, const TensorView& desc, Plan& plan)
   const TensorView view = named(desc);
   char text[96];
   if (!image_dims(view, dims_))
-    return Status::error(Code::decoder, "%s: output \"%s\" is %s, an image of rank 4 or a map [N, H, W] is wanted", family,
-                         desc.name, describe(view, text));
+    return Status::error(Code::decoder, "%s: output \"%s\" is %s, an image of rank 4 or a map [N, H, W] is wanted",
+                         family, desc.name, describe(view, text));
   const DType dtype = dtype_of(view);
   const bool whole = dtype != DType::f32 && dtype != DType::f16 && view.scale == 0;
   mode_ = wanted_ != kAuto ? wanted_ : dims_.channels > 1 ? kArgmax : whole ? kClasses : kBinary;
@@ -78,7 +80,8 @@ Status ClassMapper::plan(const char* family, const TensorView& desc, Plan& plan)
   return reader_.plan(family, view, Order::chw, plan);
 }
 
-Status ClassMapper::run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map) const noexcept {
+Status ClassMapper::run(const char* family, const Call& call, const TensorView& tensor, int slot,
+                        uint8_t* map) const noexcept {
   const TensorView view = named(tensor);
   const int64_t count = int64_t{dims_.height} * dims_.width;
   if (mode_ == kClasses) {
@@ -91,7 +94,8 @@ Status ClassMapper::run(const char* family, const Call& call, const TensorView& 
     else
       wrong = copy_classes(reader_.read(call, view, slot), count, map);
     if (wrong >= 0)
-      return Status::error(Code::decoder, "%s: output \"%s\" holds a value that is no class (0 to 255) at index %lld of slot %d",
+      return Status::error(Code::decoder,
+                           "%s: output \"%s\" holds a value that is no class (0 to 255) at index %lld of slot %d",
                            family, tensor.name, static_cast<long long>(wrong), slot);
     return {};
   }
@@ -136,7 +140,8 @@ double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, 
   return sum;
 }
 
-void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height, uint8_t* map) noexcept {
+void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height,
+                  uint8_t* map) noexcept {
   // A projective image of a convex quadrilateral is convex, so the frame holds every pixel if it holds the corners.
   bool all = true;
   for (double y : {0.5, height - 0.5})
@@ -154,8 +159,8 @@ void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t wid
     }
 }
 
-void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height,
-                       const uint8_t* map, int32_t* columns, uint8_t* frame) noexcept {
+void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height, const uint8_t* map,
+                       int32_t* columns, uint8_t* frame) noexcept {
   const auto index = [](double position, int32_t extent) {
     return position >= 0 && position < extent ? static_cast<int32_t>(position) : -1;
   };

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "core/mapping.hpp"
-#include "decode/common/frame_box.hpp"
 #include "decode/common/family.hpp"
+#include "decode/common/frame_box.hpp"
 #include "decode/common/options.hpp"
 #include "decode/common/reader.hpp"
 
@@ -23,7 +23,8 @@ class ClassMapper {
   Status run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map) const noexcept;
   // Per class (256 entries) the sum of the probability of its pixels, if asked for by `scores` or for binary maps.
   bool scored() const noexcept { return scores_ || mode_ == kBinary; }
-  void sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map, double* sums) const noexcept;
+  void sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
+                  double* sums) const noexcept;
 
   // The probability of `class_id` summed over `count` pixels from index `first` of the map that was last run; of maps of
   // integers it is 1 each.
@@ -61,12 +62,13 @@ class ClassMapper {
 };
 
 // Pixels of the map whose centre lies outside the frame (a letterbox's bars) become kIgnoreLabel.
-void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height, uint8_t* map) noexcept;
+void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height,
+                  uint8_t* map) noexcept;
 
 // Nearest pixel of the map for each pixel of the frame; kIgnoreLabel where the map does not reach. `columns` is scratch of
 // frame_width numbers; `back`: frame pixel -> map pixel.
-void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height,
-                       const uint8_t* map, int32_t* columns, uint8_t* frame) noexcept;
+void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height, const uint8_t* map,
+                       int32_t* columns, uint8_t* frame) noexcept;
 
 struct ClassExtent {
   int64_t count;

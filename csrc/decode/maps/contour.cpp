@@ -15,7 +15,8 @@ constexpr int32_t kStepX[4] = {0, 1, 0, -1}, kStepY[4] = {-1, 0, 1, 0};
 // the border. `left_edge(x, y)` is called for each left edge of an area's pixel, `corner(x, y)` at each turn. Returns
 // the area to the right.
 template <class LeftEdge, class Corner>
-int64_t walk(const uint8_t* pixels, ptrdiff_t pitch, int32_t start_x, int32_t start_y, LeftEdge left_edge, Corner corner) noexcept {
+int64_t walk(const uint8_t* pixels, ptrdiff_t pitch, int32_t start_x, int32_t start_y, LeftEdge left_edge,
+             Corner corner) noexcept {
   const uint8_t* origin = pixels + pitch + 1;
   const uint8_t value = origin[start_y * pitch + start_x];
   // The pixels ahead of a vertex, to the left and to the right of the way, relative to the pixel below and right of it.
@@ -54,8 +55,8 @@ void ContourFinder::plan(Plan& plan, int32_t width, int32_t height, int32_t max_
   rings_ = plan.scratch<Ring>(max_rings_);
 }
 
-const Ring* ContourFinder::find(const Call& call, const uint8_t* map, int32_t width, int32_t height, int32_t skip, int32_t& count,
-                                bool& truncated) const noexcept {
+const Ring* ContourFinder::find(const Call& call, const uint8_t* map, int32_t width, int32_t height, int32_t skip,
+                                int32_t& count, bool& truncated) const noexcept {
   uint8_t* pixels = call.at<uint8_t>(padded_);
   uint16_t* marks = call.at<uint16_t>(marks_);  // of left edges: 1 + the ring they belong to
   Ring* rings = call.at<Ring>(rings_);
@@ -90,7 +91,9 @@ const Ring* ContourFinder::find(const Call& call, const uint8_t* map, int32_t wi
         Ring& ring = rings[count++];
         ring = {x, y, row[x], -1, 0};
         const uint16_t mark = static_cast<uint16_t>(count);
-        ring.pixels = walk(pixels, pitch, x, y, [&](int32_t u, int32_t v) { marks[(v + 1) * pitch + u + 1] = mark; }, [](int32_t, int32_t) {});
+        ring.pixels = walk(
+            pixels, pitch, x, y, [&](int32_t u, int32_t v) { marks[(v + 1) * pitch + u + 1] = mark; },
+            [](int32_t, int32_t) {});
         if (ring.pixels > 0) continue;
         // A hole was met at its right side: the area begins again here. To the left of the hole lies the same area; the
         // left edge of that run was marked before, by the ring around it or by another of its holes.
@@ -105,12 +108,15 @@ const Ring* ContourFinder::find(const Call& call, const uint8_t* map, int32_t wi
   return rings;
 }
 
-int32_t ContourFinder::corners(const Call& call, const Ring& ring, int32_t width, int32_t* points, int32_t capacity) const noexcept {
+int32_t ContourFinder::corners(const Call& call, const Ring& ring, int32_t width, int32_t* points,
+                               int32_t capacity) const noexcept {
   int32_t count = 0;
-  walk(call.at<uint8_t>(padded_), width + 2, ring.x, ring.y, [](int32_t, int32_t) {}, [&](int32_t x, int32_t y) {
-    if (count < capacity) points[2 * count] = x, points[2 * count + 1] = y;
-    ++count;
-  });
+  walk(
+      call.at<uint8_t>(padded_), width + 2, ring.x, ring.y, [](int32_t, int32_t) {},
+      [&](int32_t x, int32_t y) {
+        if (count < capacity) points[2 * count] = x, points[2 * count + 1] = y;
+        ++count;
+      });
   return count;
 }
 

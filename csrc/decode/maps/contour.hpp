@@ -10,10 +10,10 @@ namespace mnnlite {
 // One closed outline. Outer rings run clockwise as seen on the screen, holes the other way; the area is always to the
 // right. Pixels that touch at a corner belong together, as in OpenCV.
 struct Ring {
-  int32_t x, y;        // it begins on the left edge of this pixel, going up
+  int32_t x, y;  // it begins on the left edge of this pixel, going up
   int32_t class_id;
-  int32_t parent;      // holes: the ring around it; -1 for outer rings
-  int64_t pixels;      // area inside the ring in pixels of the map; negative for holes
+  int32_t parent;  // holes: the ring around it; -1 for outer rings
+  int64_t pixels;  // area inside the ring in pixels of the map; negative for holes
 };
 
 // Finds all rings of a map of at most width x height pixels. Memory is a plan's; nothing is allocated by `find`.

@@ -63,7 +63,8 @@ int32_t LaneTracer::find_runs(const Call& call, const uint8_t* map, int32_t skip
   return count;
 }
 
-int32_t LaneTracer::make_chains(const Call& call, int32_t n_runs, const LaneOptions& options, bool& truncated) const noexcept {
+int32_t LaneTracer::make_chains(const Call& call, int32_t n_runs, const LaneOptions& options,
+                                bool& truncated) const noexcept {
   Run* runs = call.at<Run>(runs_);
   LaneChain* chains = call.at<LaneChain>(chains_);
   int32_t count = 0;
@@ -87,7 +88,10 @@ int32_t LaneTracer::make_chains(const Call& call, int32_t n_runs, const LaneOpti
       chains[count++] = {run.class_id, r, r, 1, run.x2 - run.x1, run.x1, run.x2, 0, 0, {0, 0}, {0, 0}, -1, -1};
     }
   }
-  count = static_cast<int32_t>(std::remove_if(chains, chains + count, [&](const LaneChain& chain) { return chain.pixels < options.min_pixels; }) - chains);
+  count =
+      static_cast<int32_t>(std::remove_if(chains, chains + count,
+                                          [&](const LaneChain& chain) { return chain.pixels < options.min_pixels; }) -
+                           chains);
   if (count > kMostChains) {
     truncated = true;
     std::nth_element(chains, chains + kMostChains, chains + count, [](const LaneChain& a, const LaneChain& b) {
@@ -109,12 +113,14 @@ void LaneTracer::make_points(const Call& call, LaneChain& chain, int32_t& used) 
   if (wanted > max_points_ - used) return;
   int32_t n = 0;
   if (!lying) {
-    for (int32_t r = chain.first_run; r >= 0; r = runs[r].next) points[n++] = {(runs[r].x1 + runs[r].x2) / 2.0, runs[r].y + 0.5};
+    for (int32_t r = chain.first_run; r >= 0; r = runs[r].next)
+      points[n++] = {(runs[r].x1 + runs[r].x2) / 2.0, runs[r].y + 0.5};
   } else {
     double *sums = call.at<double>(sums_), *counts = sums + columns;
     std::fill(sums, sums + 2 * columns, 0.0);
     for (int32_t r = chain.first_run; r >= 0; r = runs[r].next)
-      for (int32_t x = runs[r].x1 - chain.x1; x < runs[r].x2 - chain.x1; ++x) sums[x] += runs[r].y + 0.5, counts[x] += 1;
+      for (int32_t x = runs[r].x1 - chain.x1; x < runs[r].x2 - chain.x1; ++x)
+        sums[x] += runs[r].y + 0.5, counts[x] += 1;
     for (int32_t x = 0; x < columns; ++x)
       if (counts[x] > 0) points[n++] = {chain.x1 + x + 0.5, sums[x] / counts[x]};
     if (n > 1 && points[0].y < points[n - 1].y) std::reverse(points, points + n);
@@ -170,7 +176,8 @@ void LaneTracer::link(const Call& call, int32_t count, const LaneOptions& option
   }
 }
 
-int32_t LaneTracer::trace(const Call& call, const uint8_t* map, int32_t skip, const LaneOptions& options, bool& truncated) const noexcept {
+int32_t LaneTracer::trace(const Call& call, const uint8_t* map, int32_t skip, const LaneOptions& options,
+                          bool& truncated) const noexcept {
   truncated = false;
   const int32_t runs = find_runs(call, map, skip, truncated);
   const int32_t count = make_chains(call, runs, options, truncated);

@@ -17,12 +17,12 @@ struct LaneOptions {
 
 struct LaneChain {
   int32_t class_id;
-  int32_t first_run, last_run;      // from near to far
+  int32_t first_run, last_run;  // from near to far
   int32_t rows, pixels;
-  int32_t x1, x2;                   // columns it covers, half-open
+  int32_t x1, x2;  // columns it covers, half-open
   int32_t first_point, point_count;
   Point near_direction, far_direction;  // of unit length, towards the far end; 0, 0 if it is a single point
-  int32_t next, previous;           // chain that continues it, or -1
+  int32_t next, previous;               // chain that continues it, or -1
 };
 
 // Memory is a plan's. Points are in pixels of the map.
@@ -31,7 +31,8 @@ class LaneTracer {
   void plan(Plan& plan, int32_t width, int32_t height) noexcept;
 
   // Chains of all classes but `skip` and kIgnoreLabel, linked. Returns how many; `truncated` if there were more than fit.
-  int32_t trace(const Call& call, const uint8_t* map, int32_t skip, const LaneOptions& options, bool& truncated) const noexcept;
+  int32_t trace(const Call& call, const uint8_t* map, int32_t skip, const LaneOptions& options,
+                bool& truncated) const noexcept;
   const LaneChain* chains(const Call& call) const noexcept { return call.at<LaneChain>(chains_); }
   const Point* points(const Call& call) const noexcept { return call.at<Point>(points_); }
   int32_t point_capacity() const noexcept { return max_points_; }
@@ -46,11 +47,11 @@ class LaneTracer {
 
  private:
   struct Run {
-    int32_t y, x1, x2;       // half-open
+    int32_t y, x1, x2;  // half-open
     int32_t class_id;
-    int32_t chain, next;     // next run of the chain, or -1
-    int32_t below, above;    // how many touch it there
-    int32_t touches;         // one of those below
+    int32_t chain, next;   // next run of the chain, or -1
+    int32_t below, above;  // how many touch it there
+    int32_t touches;       // one of those below
   };
 
   int32_t find_runs(const Call& call, const uint8_t* map, int32_t skip, bool& truncated) const noexcept;

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decode/maps/class_map.hpp"
 #include "decode/families.hpp"
+#include "decode/maps/class_map.hpp"
 #include "decode/maps/lane_tracer.hpp"
 
 namespace mnnlite {
@@ -80,7 +80,8 @@ class MaskLanes final : public BuiltIn {
     for (int32_t i = 0; i < kept; ++i) {
       writer_.begin();
       for (int32_t k = lines[i].head; k >= 0; k = chains[k].next)
-        for (int32_t p = 0; p < chains[k].point_count; ++p) writer_.add(call, to_frame, points[chains[k].first_point + p]);
+        for (int32_t p = 0; p < chains[k].point_count; ++p)
+          writer_.add(call, to_frame, points[chains[k].first_point + p]);
       writer_.end(call, item, lines_, chains[lines[i].head].class_id, lines[i].score);
     }
     return {};
@@ -121,7 +122,8 @@ void LineWriter::add(const Call& call, const Mapping& to_frame, const Point& poi
   if (std::fabs(out.x) < 1e7 && std::fabs(out.y) < 1e7) ++count_;  // beyond a projective horizon there is no frame
 }
 
-void LineWriter::end(const Call& call, const mnnlite_item& item, const LineOptions& options, int32_t class_id, float score) noexcept {
+void LineWriter::end(const Call& call, const mnnlite_item& item, const LineOptions& options, int32_t class_id,
+                     float score) noexcept {
   Point* points = call.at<Point>(points_);
   if (options.degree > 0) fit_polynomial(points, count_, options.degree);
   count_ = simplify_line(points, count_, options.tolerance, call.at<int32_t>(stack_), call.at<uint8_t>(keep_));
@@ -140,7 +142,8 @@ void LineWriter::end(const Call& call, const mnnlite_item& item, const LineOptio
     const float x = static_cast<float>(points[i].x), y = static_cast<float>(points[i].y);
     values[2 * i] = x;
     values[2 * i + 1] = y;
-    box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x), box[3] = std::max(box[3], y);
+    box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x),
+    box[3] = std::max(box[3], y);
   }
   std::copy(box, box + 4, row.box);
   sink.value_count += row.value_count;

@@ -25,7 +25,8 @@ class LineWriter {
   void plan(Plan& plan, const LineOptions& options, int32_t capacity) noexcept;
   void begin() noexcept { count_ = 0; }
   void add(const Call& call, const Mapping& to_frame, const Point& point) noexcept;
-  void end(const Call& call, const mnnlite_item& item, const LineOptions& options, int32_t class_id, float score) noexcept;
+  void end(const Call& call, const mnnlite_item& item, const LineOptions& options, int32_t class_id,
+           float score) noexcept;
 
  private:
   int32_t capacity_ = 0, count_ = 0;

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <vector>
 
-#include "decode/maps/lanes.hpp"
-#include "decode/common/math.hpp"
 #include "decode/common/frame_box.hpp"
+#include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/maps/lanes.hpp"
 
 namespace mnnlite {
 namespace {
@@ -20,18 +20,21 @@ class RowLanes final : public BuiltIn {
     anchors_ = options.numbers("row_anchors");
     min_points_ = options.integer("min_points", 3, 2, 1 << 20);
     if (anchors_.empty())
-      options.fail(Status::error(Code::argument, "lanes: head=\"rows\" needs row_anchors, the rows of the network's input in pixels"));
+      options.fail(Status::error(Code::argument,
+                                 "lanes: head=\"rows\" needs row_anchors, the rows of the network's input in pixels"));
     for (size_t i = 1; i < anchors_.size(); ++i)
       if (!(anchors_[i] > anchors_[i - 1]))
-        options.fail(Status::error(Code::argument, "lanes: option \"row_anchors\" must grow, got %g after %g", anchors_[i], anchors_[i - 1]));
+        options.fail(Status::error(Code::argument, "lanes: option \"row_anchors\" must grow, got %g after %g",
+                                   anchors_[i], anchors_[i - 1]));
   }
 
  private:
   Status prepare(const TensorView* desc, int, Plan& plan) override {
     char text[96];
-    if (desc[0].rank != 4 || !image_dims(desc[0], dims_) || dims_.channels < 3 || static_cast<size_t>(dims_.height) != anchors_.size())
-      return Status::error(Code::decoder, "lanes: output \"%s\" is %s, [N, cells + 1, %zu rows, lanes] is wanted", desc[0].name,
-                           describe(desc[0], text), anchors_.size());
+    if (desc[0].rank != 4 || !image_dims(desc[0], dims_) || dims_.channels < 3 ||
+        static_cast<size_t>(dims_.height) != anchors_.size())
+      return Status::error(Code::decoder, "lanes: output \"%s\" is %s, [N, cells + 1, %zu rows, lanes] is wanted",
+                           desc[0].name, describe(desc[0], text), anchors_.size());
     MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, plan));
     lines_.max_lines = std::max(lines_.max_lines, 1);
     writer_.plan(plan, lines_, dims_.height);
@@ -44,7 +47,8 @@ class RowLanes final : public BuiltIn {
     const float* head = reader_.read(call, call.tensors[0], slot);
     MNNLITE_TRY(check_finite(call.tensors[0], slot, head, reader_.per_slot()));
     if (item.net_width < 1 || item.net_height < 1)
-      return Status::error(Code::decoder, "lanes needs the size of the network's input; give the decoder an image spec");
+      return Status::error(Code::decoder,
+                           "lanes needs the size of the network's input; give the decoder an image spec");
     const Mapping to_frame = mapping_of(item);
     const int32_t cells = dims_.channels - 1;
     // Training puts a point into cell floor(x / step), so a cell's middle is half a step further.
@@ -117,7 +121,8 @@ void fit_polynomial(Point* points, int32_t count, int32_t degree) noexcept {
   double matrix[4][5] = {};
   const int n = degree + 1;
   for (int32_t i = 0; i < count; ++i) {
-    const double t = ((upright ? points[i].y : points[i].x) - middle) / half, value = upright ? points[i].x : points[i].y;
+    const double t = ((upright ? points[i].y : points[i].x) - middle) / half,
+                 value = upright ? points[i].x : points[i].y;
     double powers[7] = {1};
     for (int k = 1; k < 2 * n - 1; ++k) powers[k] = powers[k - 1] * t;
     for (int r = 0; r < n; ++r) {
@@ -145,6 +150,8 @@ void fit_polynomial(Point* points, int32_t count, int32_t degree) noexcept {
   }
 }
 
-std::unique_ptr<Decoder> make_row_lanes(Options& options, const LineOptions& lines) { return std::make_unique<RowLanes>(options, lines); }
+std::unique_ptr<Decoder> make_row_lanes(Options& options, const LineOptions& lines) {
+  return std::make_unique<RowLanes>(options, lines);
+}
 
 }  // namespace mnnlite

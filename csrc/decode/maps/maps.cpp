@@ -45,8 +45,9 @@ class Maps final : public BuiltIn {
     char text[96];
     const TensorView view = named(desc[0]);
     if (!image_dims(view, dims_) || (picture_ && dims_.channels != 1 && dims_.channels != 3 && dims_.channels != 4))
-      return Status::error(Code::decoder, "maps: output \"%s\" is %s, %s [N, C, rows, columns] or [N, rows, columns] are wanted", desc[0].name,
-                           describe(view, text), picture_ ? "pictures of 1, 3 or 4 channels" : "maps");
+      return Status::error(Code::decoder,
+                           "maps: output \"%s\" is %s, %s [N, C, rows, columns] or [N, rows, columns] are wanted",
+                           desc[0].name, describe(view, text), picture_ ? "pictures of 1, 3 or 4 channels" : "maps");
     MNNLITE_TRY(reader_.plan(name(), view, Order::chw, plan));
     if (changed()) scaled_ = plan.scratch<float>(reader_.per_slot());
     int64_t width = dims_.width, height = dims_.height;
@@ -72,7 +73,9 @@ class Maps final : public BuiltIn {
     const auto first = static_cast<int32_t>(at);
     return {first, std::min(first + 1, extent - 1), static_cast<float>(at - first)};
   }
-  static float between(float first, float next, float weight) noexcept { return first * (1.0f - weight) + next * weight; }
+  static float between(float first, float next, float weight) noexcept {
+    return first * (1.0f - weight) + next * weight;
+  }
 
   Status run_slot(const Call& call, int slot) const noexcept override {
     const mnnlite_item& item = call.items[slot];
@@ -83,10 +86,12 @@ class Maps final : public BuiltIn {
     // Before anything is enlarged: there are fewer numbers, and between finite ones all are finite.
     if (changed()) {
       float* scaled = call.at<float>(scaled_);
-      for (int32_t i = 0; i < reader_.per_slot(); ++i) scaled[i] = (sigmoid_ ? sigmoid_f32(data[i]) : data[i]) * scale_ + offset_;
+      for (int32_t i = 0; i < reader_.per_slot(); ++i)
+        scaled[i] = (sigmoid_ ? sigmoid_f32(data[i]) : data[i]) * scale_ + offset_;
       data = scaled;
       if (!all_finite(data, reader_.per_slot()))
-        return Status::error(Code::decoder, "maps: output \"%s\" scaled by %g is not finite", view.name, static_cast<double>(scale_));
+        return Status::error(Code::decoder, "maps: output \"%s\" scaled by %g is not finite", view.name,
+                             static_cast<double>(scale_));
     }
     const Mapping map = map_to_frame(item, dims_.width, dims_.height);
     Mapping back;
@@ -116,10 +121,12 @@ class Maps final : public BuiltIn {
     float* out = picture_ ? call.at<float>(plane_) : matrix + 9;
     for (int32_t c = 0; c < dims_.channels; ++c) {
       const float* plane = data + int64_t{c} * dims_.height * dims_.width;
-      if (frame_) enlarge(call, back, plane, x1, y1, row.width, row.height, out + c * area);
+      if (frame_)
+        enlarge(call, back, plane, x1, y1, row.width, row.height, out + c * area);
       else
         for (int32_t y = 0; y < row.height; ++y)
-          std::memcpy(out + c * area + int64_t{y} * row.width, plane + int64_t{y1 + y} * dims_.width + x1, static_cast<size_t>(row.width) * sizeof(float));
+          std::memcpy(out + c * area + int64_t{y} * row.width, plane + int64_t{y1 + y} * dims_.width + x1,
+                      static_cast<size_t>(row.width) * sizeof(float));
     }
     row.value_count = 9 + (picture_ ? 0 : static_cast<int32_t>(numbers));
     sink.value_count += row.value_count;
@@ -137,7 +144,8 @@ class Maps final : public BuiltIn {
   }
 
   // Columns and rows of the map whose middles lie in the frame: without a letterbox's bars.
-  void trim(const Mapping& map, const mnnlite_item& item, int32_t& x1, int32_t& y1, int32_t& x2, int32_t& y2) const noexcept {
+  void trim(const Mapping& map, const mnnlite_item& item, int32_t& x1, int32_t& y1, int32_t& x2,
+            int32_t& y2) const noexcept {
     const auto inside = [&](int32_t x, int32_t y, bool across) {
       double u, v;
       map.apply(x + 0.5, y + 0.5, u, v);
@@ -159,8 +167,8 @@ class Maps final : public BuiltIn {
   }
 
   // Bilinear, between the middles of pixels; beyond the outer ones the edge goes on.
-  void enlarge(const Call& call, const Mapping& back, const float* plane, int32_t left, int32_t top, int32_t width, int32_t height,
-               float* out) const noexcept {
+  void enlarge(const Call& call, const Mapping& back, const float* plane, int32_t left, int32_t top, int32_t width,
+               int32_t height, float* out) const noexcept {
     Sample* columns = call.at<Sample>(columns_);
     double u, v;
     if (back.axis_aligned()) {
@@ -191,7 +199,8 @@ class Maps final : public BuiltIn {
       for (int32_t x = 0; x < width; ++x) {
         back.apply(left + x + 0.5, top + y + 0.5, u, v);
         const Sample column = sample(u, dims_.width), across = sample(v, dims_.height);
-        const float *above = plane + int64_t{across.first} * dims_.width, *below = plane + int64_t{across.next} * dims_.width;
+        const float *above = plane + int64_t{across.first} * dims_.width,
+                    *below = plane + int64_t{across.next} * dims_.width;
         *out++ = between(between(above[column.first], above[column.next], column.weight),
                          between(below[column.first], below[column.next], column.weight), across.weight);
       }

@@ -34,7 +34,8 @@ Status outline(const mnnlite_row& row, const uint8_t* bits, double tolerance, Wo
   const auto most = static_cast<int32_t>(std::min<int64_t>(int64_t{width} * height / 2 + 1, kMostRings));
   contours.plan(plan, width, height, most);
   if (plan.too_large() || !work.scratch.reserve(needs.scratch))
-    return Status::error(Code::out_of_memory, "no memory for the outline of a mask of %dx%d", static_cast<int>(width), static_cast<int>(height));
+    return Status::error(Code::out_of_memory, "no memory for the outline of a mask of %dx%d", static_cast<int>(width),
+                         static_cast<int>(height));
   mnnlite_sink none{};
   const Call call{nullptr, 0, nullptr, 0, none, static_cast<char*>(work.scratch.data())};
   int32_t count = 0;
@@ -51,7 +52,8 @@ Status outline(const mnnlite_row& row, const uint8_t* bits, double tolerance, Wo
     const auto size = static_cast<size_t>(n);
     work.points.resize(size), work.keep.resize(size + 1), work.stack.resize(2 * size + 4);
     for (size_t i = 0; i < size; ++i)
-      work.points[i] = {static_cast<double>(row.left + work.corners[2 * i]), static_cast<double>(row.top + work.corners[2 * i + 1])};
+      work.points[i] = {static_cast<double>(row.left + work.corners[2 * i]),
+                        static_cast<double>(row.top + work.corners[2 * i + 1])};
     n = simplify_ring(work.points.data(), n, tolerance, work.stack.data(), work.keep.data());
     mnnlite_row made{};
     made.item = row.item, made.class_id = row.class_id, made.score = row.score;
@@ -60,9 +62,11 @@ Status outline(const mnnlite_row& row, const uint8_t* bits, double tolerance, Wo
     made.first_value = static_cast<int32_t>(out.values.size()), made.value_count = 2 * n;
     float box[4] = {1e30f, 1e30f, -1e30f, -1e30f};
     for (int32_t i = 0; i < n; ++i) {
-      const float x = static_cast<float>(work.points[static_cast<size_t>(i)].x), y = static_cast<float>(work.points[static_cast<size_t>(i)].y);
+      const float x = static_cast<float>(work.points[static_cast<size_t>(i)].x),
+                  y = static_cast<float>(work.points[static_cast<size_t>(i)].y);
       out.values.push_back(x), out.values.push_back(y);
-      box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x), box[3] = std::max(box[3], y);
+      box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x),
+      box[3] = std::max(box[3], y);
     }
     std::copy(box, box + 4, made.box);
     work.parents[static_cast<size_t>(index)] = static_cast<int32_t>(out.rows.size());
@@ -79,8 +83,8 @@ Status outline(const mnnlite_row& row, const uint8_t* bits, double tolerance, Wo
 
 }  // namespace
 
-Status mask_polygons(const mnnlite_row* rows, int64_t count, const uint8_t* pixels, int64_t pixel_count, double tolerance,
-                     MaskPolygons& out) {
+Status mask_polygons(const mnnlite_row* rows, int64_t count, const uint8_t* pixels, int64_t pixel_count,
+                     double tolerance, MaskPolygons& out) {
   Work work;
   for (int64_t i = 0; i < count; ++i) {
     const mnnlite_row& row = rows[i];

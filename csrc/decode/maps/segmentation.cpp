@@ -2,11 +2,11 @@
 // Definition: mnnlite/reference/decode/segmentation.py
 #include <algorithm>
 
-#include "decode/maps/class_map.hpp"
-#include "decode/families.hpp"
-#include "decode/maps/upsample_bilinear.hpp"
 #include "decode/common/frame_box.hpp"
+#include "decode/families.hpp"
+#include "decode/maps/class_map.hpp"
 #include "decode/maps/segmentation.hpp"
+#include "decode/maps/upsample_bilinear.hpp"
 
 namespace mnnlite {
 namespace {
@@ -21,11 +21,12 @@ class Segmentation final : public BuiltIn {
     over_frame_ = options.choice("size", kSizes, 0) == 1;
     linear_ = options.choice("resize", kResizes, 0) == 1;
     if (linear_ && !over_frame_)
-      options.fail(Status::error(Code::argument, "segmentation: resize \"linear\" makes maps as large as the frame; it needs size \"frame\""));
+      options.fail(Status::error(
+          Code::argument, "segmentation: resize \"linear\" makes maps as large as the frame; it needs size \"frame\""));
   }
 
  private:
-  static constexpr int32_t kValues = 9;   // the matrix of a row
+  static constexpr int32_t kValues = 9;  // the matrix of a row
 
   Status prepare(const TensorView* desc, int, Plan& plan) override {
     MNNLITE_TRY(mapper_.plan(name(), desc[0], plan));
@@ -42,8 +43,10 @@ class Segmentation final : public BuiltIn {
     }
     if (linear_) {
       if (!mapper_.has_scores())
-        return Status::error(Code::decoder, "segmentation: output \"%s\" holds classes, and there is nothing between two classes; "
-                             "resize \"linear\" wants scores", desc[0].name);
+        return Status::error(Code::decoder,
+                             "segmentation: output \"%s\" holds classes, and there is nothing between two classes; "
+                             "resize \"linear\" wants scores",
+                             desc[0].name);
       spread_.plan(mapper_.channels(), mapper_.width(), mapper_.height(), plan);
     }
     const int64_t rows = int64_t{mapper_.classes()} * plan.max_items();
@@ -70,15 +73,18 @@ class Segmentation final : public BuiltIn {
     measure_classes(map, width, height, extents);
     // Mean scores are of the network's own pixels, also when the map is spread over the frame.
     if (mapper_.scored())
-      for (int c = 0; c < 256; ++c) sums[c] = extents[c].count > 0 ? sums[c] / static_cast<double>(extents[c].count) : 0;
+      for (int c = 0; c < 256; ++c)
+        sums[c] = extents[c].count > 0 ? sums[c] / static_cast<double>(extents[c].count) : 0;
     int32_t out_width = width, out_height = height;
     if (over_frame_) {
       Mapping back;
-      if (!to_frame.inverse(back)) return Status::error(Code::decoder, "%s: the mapping of item %d cannot be inverted", name(), slot);
+      if (!to_frame.inverse(back))
+        return Status::error(Code::decoder, "%s: the mapping of item %d cannot be inverted", name(), slot);
       if (!linear_) {
         spread_over_frame(back, item, width, height, map, call.at<int32_t>(columns_), pixels);
       } else if (!spread_.run(call, mapper_.scores(call, tensor, slot), mapper_.cut(), back, item, pixels)) {
-        return Status::error(Code::decoder, "%s: scores of output \"%s\" are too far apart to interpolate", name(), tensor.name);
+        return Status::error(Code::decoder, "%s: scores of output \"%s\" are too far apart to interpolate", name(),
+                             tensor.name);
       }
       out_width = item.frame_width;
       out_height = item.frame_height;

@@ -10,7 +10,7 @@ namespace mnnlite {
 struct SegmentationOptions {
   static constexpr int32_t kByKind = -2;  // class 0 of two-class maps, else none
   int32_t background = kByKind;
-  double min_area = 0;                    // frame pixels squared
+  double min_area = 0;  // frame pixels squared
 
   void read(Options& options) noexcept {
     background = options.integer("background", kByKind, kByKind, 254);

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "decode/common/frame_box.hpp"
+#include "decode/common/geometry.hpp"
 #include "decode/maps/class_map.hpp"
 #include "decode/maps/contour.hpp"
-#include "decode/common/geometry.hpp"
-#include "decode/common/frame_box.hpp"
 #include "decode/maps/segmentation.hpp"
 
 namespace mnnlite {
@@ -16,7 +16,8 @@ constexpr int32_t kMostRings = 16384, kMostCorners = 32768;
 
 class SegmentationPolygons final : public BuiltIn {
  public:
-  SegmentationPolygons(Options& options, const SegmentationOptions& common) : BuiltIn("segmentation", 1, 1), common_(common) {
+  SegmentationPolygons(Options& options, const SegmentationOptions& common)
+      : BuiltIn("segmentation", 1, 1), common_(common) {
     mapper_.read(options);
     tolerance_ = options.number("tolerance", 1, 0, 1e6);
     max_polygons_ = options.integer("max_polygons", 256, 1, kMostRings);
@@ -59,7 +60,8 @@ class SegmentationPolygons final : public BuiltIn {
       mapper_.sum_scores(call, tensor, slot, map, scores);
       ClassExtent* extents = call.at<ClassExtent>(extents_);
       measure_classes(map, width, height, extents);
-      for (int c = 0; c < 256; ++c) scores[c] = extents[c].count > 0 ? scores[c] / static_cast<double>(extents[c].count) : 0;
+      for (int c = 0; c < 256; ++c)
+        scores[c] = extents[c].count > 0 ? scores[c] / static_cast<double>(extents[c].count) : 0;
     }
     int32_t count;
     bool truncated;
@@ -98,8 +100,8 @@ class SegmentationPolygons final : public BuiltIn {
   }
 
   // False if there is no room for its points.
-  bool add(const Call& call, const mnnlite_item& item, const Ring& ring, const Mapping& to_frame, double unit, float score,
-           int32_t value_end, int32_t* rows, int32_t index) const noexcept {
+  bool add(const Call& call, const mnnlite_item& item, const Ring& ring, const Mapping& to_frame, double unit,
+           float score, int32_t value_end, int32_t* rows, int32_t index) const noexcept {
     mnnlite_sink& sink = call.sink;
     int32_t* corners = call.at<int32_t>(corners_);
     Point* points = call.at<Point>(points_);
@@ -117,7 +119,8 @@ class SegmentationPolygons final : public BuiltIn {
       const float x = static_cast<float>(points[i].x), y = static_cast<float>(points[i].y);
       values[2 * i] = x;
       values[2 * i + 1] = y;
-      box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x), box[3] = std::max(box[3], y);
+      box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x),
+      box[3] = std::max(box[3], y);
     }
     const double area = static_cast<double>(std::abs(ring.pixels)) * unit;
     if (!(area < 1e30)) return true;

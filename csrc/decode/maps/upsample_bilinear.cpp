@@ -31,8 +31,8 @@ BilinearUpsampler::Sample BilinearUpsampler::sample(double position, int32_t ext
   return {first, std::min(first + 1, extent - 1), static_cast<float>(at - first)};
 }
 
-bool BilinearUpsampler::run(const Call& call, const float* values, float cut, const Mapping& back, const mnnlite_item& item,
-                       uint8_t* frame) const noexcept {
+bool BilinearUpsampler::run(const Call& call, const float* values, float cut, const Mapping& back,
+                            const mnnlite_item& item, uint8_t* frame) const noexcept {
   Sample* columns = call.at<Sample>(columns_);
   float* planes = call.at<float>(planes_);
   const int32_t count = item.frame_width;
@@ -63,8 +63,9 @@ bool BilinearUpsampler::run(const Call& call, const float* values, float cut, co
       const Sample column = sample(u, width_), row = sample(v, height_);
       const float *above = values + int64_t{row.first} * width_, *below = values + int64_t{row.next} * width_;
       for (int32_t c = 0; c < channels_; ++c, above += plane, below += plane)
-        planes[int64_t{c} * count + x] = between(between(above[column.first], below[column.first], row.weight),
-                                                 between(above[column.next], below[column.next], row.weight), column.weight);
+        planes[int64_t{c} * count + x] =
+            between(between(above[column.first], below[column.first], row.weight),
+                    between(above[column.next], below[column.next], row.weight), column.weight);
     }
     if (!choose(planes, cut, count, frame)) return false;
     for (int32_t x = 0; x < count; ++x) {
@@ -76,8 +77,8 @@ bool BilinearUpsampler::run(const Call& call, const float* values, float cut, co
   return true;
 }
 
-void BilinearUpsampler::straight_row(const float* values, const Sample* columns, Sample row, int32_t first, int32_t end, float* line,
-                                float* planes) const noexcept {
+void BilinearUpsampler::straight_row(const float* values, const Sample* columns, Sample row, int32_t first, int32_t end,
+                                     float* line, float* planes) const noexcept {
   const int32_t count = end - first;
   for (int32_t c = 0; c < channels_; ++c, planes += count) {
     const float* above = values + (int64_t{c} * height_ + row.first) * width_;

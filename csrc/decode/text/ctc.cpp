@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "decode/families.hpp"
-#include "decode/common/math.hpp"
 #include "decode/common/frame_box.hpp"
+#include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
 #include "decode/common/row_max.hpp"
+#include "decode/families.hpp"
 
 namespace mnnlite {
 namespace {
@@ -46,7 +46,8 @@ class Ctc final : public BuiltIn {
     char text[96];
     if (symbols_first_) {
       if ((desc[0].rank != 2 && desc[0].rank != 3) || pack_of(layout_of(desc[0])) > 1)
-        return Status::error(Code::decoder, "ctc: output \"%s\" is %s, with symbols_first [N, symbols, steps] is wanted", desc[0].name,
+        return Status::error(Code::decoder,
+                             "ctc: output \"%s\" is %s, with symbols_first [N, symbols, steps] is wanted", desc[0].name,
                              describe(desc[0], text));
       const TensorView view = upright(desc[0]);
       classes_ = view.dims[1], steps_ = view.dims[3];
@@ -55,16 +56,19 @@ class Ctc final : public BuiltIn {
     }
     const TensorView& tensor = desc[0];
     if (tensor.rank < 2 || tensor.rank > 4)
-      return Status::error(Code::decoder, "ctc: output \"%s\" is %s, [N, steps, symbols] is wanted", tensor.name, describe(tensor, text));
+      return Status::error(Code::decoder, "ctc: output \"%s\" is %s, [N, steps, symbols] is wanted", tensor.name,
+                           describe(tensor, text));
     // Axes of 1 between (N, 1, steps, symbols) mean nothing.
     classes_ = tensor.dims[tensor.rank - 1];
     const int32_t steps = tensor.dims[tensor.rank - 2];
     if (pack_of(layout_of(tensor)) > 1 && (time_first_ || tensor.rank == 2))
-      return Status::error(Code::decoder, "ctc: output \"%s\" is %s, a row-major tensor is wanted", tensor.name, describe(tensor, text));
+      return Status::error(Code::decoder, "ctc: output \"%s\" is %s, a row-major tensor is wanted", tensor.name,
+                           describe(tensor, text));
     if (time_first_) {
       if (tensor.rank != 3 || tensor.dims[1] != 1 || plan.max_items() != 1)
-        return Status::error(Code::decoder, "ctc: output \"%s\" is %s, with first_axis=\"time\" [steps, 1, symbols] is wanted", tensor.name,
-                             describe(tensor, text));
+        return Status::error(Code::decoder,
+                             "ctc: output \"%s\" is %s, with first_axis=\"time\" [steps, 1, symbols] is wanted",
+                             tensor.name, describe(tensor, text));
       steps_ = tensor.dims[0];
       TensorView flat = tensor;
       flat.rank = 2, flat.dims[0] = 1, flat.dims[1] = steps_ * classes_;
@@ -93,8 +97,8 @@ class Ctc final : public BuiltIn {
 
   Status plan_texts(const TensorView& tensor, Plan& plan) noexcept {
     if (classes_ < 2 || (!symbols_.empty() && static_cast<int64_t>(symbols_.size()) + 1 != classes_))
-      return Status::error(Code::decoder, "ctc: output \"%s\" has %d symbols with the blank, but there are %zu keys", tensor.name,
-                           static_cast<int>(classes_), symbols_.size());
+      return Status::error(Code::decoder, "ctc: output \"%s\" has %d symbols with the blank, but there are %zu keys",
+                           tensor.name, static_cast<int>(classes_), symbols_.size());
     plan.kind(MNNLITE_TEXTS);
     plan.rows(plan.max_items());
     plan.values(int64_t{8 + steps_} * plan.max_items());
@@ -164,7 +168,8 @@ class Ctc final : public BuiltIn {
   static bool quad_in_frame(const mnnlite_item& item, float* corners, float* box) noexcept {
     const Mapping mapping = mapping_of(item);
     int32_t place[4] = {0, 0, item.net_width, item.net_height};
-    if (item.picture[2] > item.picture[0] && item.picture[3] > item.picture[1]) std::memcpy(place, item.picture, sizeof place);
+    if (item.picture[2] > item.picture[0] && item.picture[3] > item.picture[1])
+      std::memcpy(place, item.picture, sizeof place);
     const double left = place[0], top = place[1], right = place[2], bottom = place[3];
     const double x[4] = {left, right, right, left}, y[4] = {top, top, bottom, bottom};
     for (int i = 0; i < 4; ++i) {
@@ -174,7 +179,8 @@ class Ctc final : public BuiltIn {
       corners[2 * i + 1] = static_cast<float>(v);
       if (!std::isfinite(corners[2 * i]) || !std::isfinite(corners[2 * i + 1])) return false;
     }
-    const float whole[4] = {static_cast<float>(left), static_cast<float>(top), static_cast<float>(right), static_cast<float>(bottom)};
+    const float whole[4] = {static_cast<float>(left), static_cast<float>(top), static_cast<float>(right),
+                            static_cast<float>(bottom)};
     return box_in_frame(mapping, item, whole, true, box);
   }
 

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decode/maps/class_map.hpp"
-#include "decode/maps/contour.hpp"
-#include "decode/families.hpp"
+#include "decode/common/frame_box.hpp"
 #include "decode/common/geometry.hpp"
 #include "decode/common/math.hpp"
-#include "decode/common/frame_box.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/families.hpp"
+#include "decode/maps/class_map.hpp"
+#include "decode/maps/contour.hpp"
 
 namespace mnnlite {
 namespace {
@@ -33,7 +33,8 @@ class DbText final : public BuiltIn {
   Status prepare(const TensorView* desc, int, Plan& plan) override {
     char text[96];
     if (!image_dims(desc[0], dims_) || dims_.channels < 1)
-      return Status::error(Code::decoder, "dbtext: output \"%s\" is %s, a map [N, 1, rows, columns] is wanted", desc[0].name, describe(desc[0], text));
+      return Status::error(Code::decoder, "dbtext: output \"%s\" is %s, a map [N, 1, rows, columns] is wanted",
+                           desc[0].name, describe(desc[0], text));
     MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, plan));
     const int64_t area = int64_t{dims_.height} * dims_.width;
     map_ = plan.scratch<uint8_t>(area);
@@ -76,11 +77,13 @@ class DbText final : public BuiltIn {
     return {};
   }
 
-  Status add(const Call& call, int slot, const Ring& ring, const float* probability, const Mapping& to_frame) const noexcept {
+  Status add(const Call& call, int slot, const Ring& ring, const float* probability,
+             const Mapping& to_frame) const noexcept {
     int32_t* corners = call.at<int32_t>(corners_);
     Point *points = call.at<Point>(points_), *hull = call.at<Point>(hull_);
     const int32_t n = std::min(contours_.corners(call, ring, dims_.width, corners, capacity_), capacity_);
-    for (int32_t i = 0; i < n; ++i) points[i] = {static_cast<double>(corners[2 * i]), static_cast<double>(corners[2 * i + 1])};
+    for (int32_t i = 0; i < n; ++i)
+      points[i] = {static_cast<double>(corners[2 * i]), static_cast<double>(corners[2 * i + 1])};
     const Rectangle rectangle = smallest_rectangle(hull, convex_hull(points, n, hull));
     if (!(std::min(rectangle.width, rectangle.height) >= min_size_)) return {};
     Point quad[4];
@@ -127,7 +130,8 @@ class DbText final : public BuiltIn {
     for (int k = 1; k < 4; ++k) top = std::min(top, quad[k].y), bottom = std::max(bottom, quad[k].y);
     double sum = 0;
     int64_t count = 0;
-    const int32_t first = std::max(0, static_cast<int32_t>(std::floor(top))), last = std::min(dims_.height, static_cast<int32_t>(std::ceil(bottom)));
+    const int32_t first = std::max(0, static_cast<int32_t>(std::floor(top))),
+                  last = std::min(dims_.height, static_cast<int32_t>(std::ceil(bottom)));
     for (int32_t row = first; row < last; ++row) {
       const double y = row + 0.5;
       double left = 1e300, right = -1e300;
@@ -138,7 +142,8 @@ class DbText final : public BuiltIn {
         left = std::min(left, x), right = std::max(right, x);
       }
       if (!(left < right)) continue;
-      const int32_t from = std::max(0, static_cast<int32_t>(std::ceil(left - 0.5))), to = std::min(dims_.width, static_cast<int32_t>(std::ceil(right - 0.5)));
+      const int32_t from = std::max(0, static_cast<int32_t>(std::ceil(left - 0.5))),
+                    to = std::min(dims_.width, static_cast<int32_t>(std::ceil(right - 0.5)));
       for (int32_t x = from; x < to; ++x) {
         const float value = probability[int64_t{row} * dims_.width + x];
         sum += sigmoid_ ? sigmoid_f32(value) : value;

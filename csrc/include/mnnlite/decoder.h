@@ -28,48 +28,36 @@ extern "C" {
 #define MNNLITE_MAX_RANK 6
 #define MNNLITE_TEXT 240
 
-enum mnnlite_dtype {
-  MNNLITE_F32 = 1,
-  MNNLITE_F16 = 2,
-  MNNLITE_I32 = 3,
-  MNNLITE_U8 = 4,
-  MNNLITE_I8 = 5
-};
+enum mnnlite_dtype { MNNLITE_F32 = 1, MNNLITE_F16 = 2, MNNLITE_I32 = 3, MNNLITE_U8 = 4, MNNLITE_I8 = 5 };
 
 /* What the axes of a tensor mean. MNNLITE_PLAIN: row-major dims with no image meaning (any rank).
  * dims are in the order of the layout's name: N, H, W, C for MNNLITE_NHWC. For the packed layouts they
  * are the logical N, C, H, W; channels lie in groups of 4 or 8, the last group padded:
  * element (n, c, y, x) is at (((n * groups + c / 4) * H + y) * W + x) * 4 + c % 4. */
-enum mnnlite_layout {
-  MNNLITE_PLAIN = 0,
-  MNNLITE_NCHW = 1,
-  MNNLITE_NHWC = 2,
-  MNNLITE_NC4HW4 = 3,
-  MNNLITE_NC8HW8 = 4
-};
+enum mnnlite_layout { MNNLITE_PLAIN = 0, MNNLITE_NCHW = 1, MNNLITE_NHWC = 2, MNNLITE_NC4HW4 = 3, MNNLITE_NC8HW8 = 4 };
 
 typedef struct mnnlite_tensor {
-  void* data;         /* a decoder only reads it */
-  const char* name;   /* for error texts; never NULL */
-  int32_t dtype;      /* enum mnnlite_dtype */
-  int32_t layout;     /* enum mnnlite_layout */
-  int32_t rank;       /* 0 to MNNLITE_MAX_RANK */
+  void* data;       /* a decoder only reads it */
+  const char* name; /* for error texts; never NULL */
+  int32_t dtype;    /* enum mnnlite_dtype */
+  int32_t layout;   /* enum mnnlite_layout */
+  int32_t rank;     /* 0 to MNNLITE_MAX_RANK */
   int32_t dims[MNNLITE_MAX_RANK];
-  float scale;        /* integers: real value = (q - zero_point) * scale; 0 = not quantised */
+  float scale; /* integers: real value = (q - zero_point) * scale; 0 = not quantised */
   int32_t zero_point;
 } mnnlite_tensor;
 
 /* One slot of the batch: which part of which picture the network saw there. Slot i is index i of the
  * first axis of the tensors; a call may fill fewer slots than the tensors have. */
 typedef struct mnnlite_item {
-  double to_frame[9];     /* 3x3, row-major: network pixel -> frame pixel, pixel i covers [i, i+1) */
-  int32_t net_width;      /* network input size in pixels; 0 = unknown */
+  double to_frame[9]; /* 3x3, row-major: network pixel -> frame pixel, pixel i covers [i, i+1) */
+  int32_t net_width;  /* network input size in pixels; 0 = unknown */
   int32_t net_height;
-  int32_t frame_width;    /* whole frame in pixels; results are clipped to it */
+  int32_t frame_width; /* whole frame in pixels; results are clipped to it */
   int32_t frame_height;
-  int32_t item;           /* written to every row that comes from this slot */
+  int32_t item; /* written to every row that comes from this slot */
   int32_t reserved;
-  int32_t picture[4];     /* where in the input the picture lies, beside a letterbox's bars: left, top, right, bottom in
+  int32_t picture[4]; /* where in the input the picture lies, beside a letterbox's bars: left, top, right, bottom in
                            * network pixels; all 0 = everywhere */
 } mnnlite_item;
 
@@ -109,16 +97,16 @@ enum mnnlite_kind {
  * Ranges index the sink's pools. Coordinates are pixels of the whole frame. Every number is finite. */
 typedef struct mnnlite_row {
   int32_t item;
-  int32_t class_id;       /* -1 = none */
+  int32_t class_id; /* -1 = none */
   float score;
-  float box[4];           /* x1, y1, x2, y2 */
+  float box[4]; /* x1, y1, x2, y2 */
   int32_t first_value, value_count;
   int32_t first_char, char_count;
   int32_t first_pixel, width, height;
-  int32_t parent;         /* polygons: row of the outer ring of a hole, else -1 */
-  float area;             /* masks, polygons, instances: frame pixels squared */
-  int32_t left, top;      /* instances: pixel of the frame where the mask begins */
-  int32_t channels;       /* maps */
+  int32_t parent;    /* polygons: row of the outer ring of a hole, else -1 */
+  float area;        /* masks, polygons, instances: frame pixels squared */
+  int32_t left, top; /* instances: pixel of the frame where the mask begins */
+  int32_t channels;  /* maps */
   int32_t reserved;
 } mnnlite_row;
 
@@ -128,7 +116,7 @@ typedef struct mnnlite_row {
 typedef struct mnnlite_sink {
   mnnlite_row* rows;
   float* values;
-  char* chars;            /* UTF-8, not terminated */
+  char* chars; /* UTF-8, not terminated */
   uint8_t* pixels;
   int32_t row_capacity, row_count;
   int32_t value_capacity, value_count;
@@ -136,26 +124,26 @@ typedef struct mnnlite_sink {
   int32_t pixel_capacity, pixel_count;
   int32_t found;
   int32_t truncated;
-  char error[MNNLITE_TEXT];   /* one line, filled when decode returns other than 0 */
+  char error[MNNLITE_TEXT]; /* one line, filled when decode returns other than 0 */
 } mnnlite_sink;
 
 /* What a decoder needs for the tensors that `plan` was shown. */
 typedef struct mnnlite_needs {
-  int32_t frame_width;        /* set by the caller: the largest frame that will come; 0 = not known yet */
+  int32_t frame_width; /* set by the caller: the largest frame that will come; 0 = not known yet */
   int32_t frame_height;
-  int32_t depends_on_frame;   /* 1: plan again before a frame larger than that */
-  int32_t kind;               /* enum mnnlite_kind */
-  int32_t rows, values, chars, pixels;   /* capacities of the sink's pools */
-  size_t scratch;             /* bytes, handed to decode 64-byte aligned */
-  char error[MNNLITE_TEXT];   /* one line, filled when plan returns other than 0 */
+  int32_t depends_on_frame;            /* 1: plan again before a frame larger than that */
+  int32_t kind;                        /* enum mnnlite_kind */
+  int32_t rows, values, chars, pixels; /* capacities of the sink's pools */
+  size_t scratch;                      /* bytes, handed to decode 64-byte aligned */
+  char error[MNNLITE_TEXT];            /* one line, filled when plan returns other than 0 */
 } mnnlite_needs;
 
 /* One option of a decoder as key and value, from keyword arguments or a pipeline file. */
 enum mnnlite_option_kind { MNNLITE_NUMBER = 1, MNNLITE_STRING = 2, MNNLITE_NUMBERS = 3 };
 typedef struct mnnlite_option {
   const char* key;
-  int32_t kind;               /* enum mnnlite_option_kind; booleans are numbers 0 and 1 */
-  int32_t count;              /* numbers: how many */
+  int32_t kind;  /* enum mnnlite_option_kind; booleans are numbers 0 and 1 */
+  int32_t count; /* numbers: how many */
   double number;
   const char* text;
   const double* numbers;
@@ -178,9 +166,9 @@ typedef void (*mnnlite_destroy)(void* self);
 /* What a plug-in hands over: the pointer of a PyCapsule named MNNLITE_DECODER_CAPSULE, which is the
  * attribute __mnnlite_decoder__ of some Python object. The struct must live as long as the capsule. */
 typedef struct mnnlite_decoder_v2 {
-  uint32_t abi_version;   /* MNNLITE_DECODER_ABI */
-  uint32_t struct_size;   /* sizeof(mnnlite_decoder_v2) as the decoder was compiled */
-  const char* name;       /* for error texts */
+  uint32_t abi_version; /* MNNLITE_DECODER_ABI */
+  uint32_t struct_size; /* sizeof(mnnlite_decoder_v2) as the decoder was compiled */
+  const char* name;     /* for error texts */
   mnnlite_create create;
   mnnlite_plan plan;
   mnnlite_decode decode;
