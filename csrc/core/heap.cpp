@@ -1,8 +1,12 @@
 #include "core/heap.hpp"
 
 #include <malloc.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -21,6 +25,54 @@ const char* said() noexcept {
 
 bool is_refused() noexcept { return kept.load(std::memory_order_relaxed) || std::strcmp(said(), "keep") == 0; }
 
+#ifdef __GLIBC__
+
+// Below the least size from which glibc may give a block a mapping of its own (M_MMAP_THRESHOLD, 128 KiB at the start).
+constexpr size_t kFiller = 120 * 1024;
+// A heap other than the main one is not larger (HEAP_MAX_SIZE).
+constexpr size_t kLargestHeap = size_t{64} << 20;
+
+struct Filler {
+  Filler* before;
+};
+
+// What malloc holds free, in all heaps.
+size_t free_bytes() noexcept {
+#if __GLIBC_PREREQ(2, 33)
+  return ::mallinfo2().fordblks;
+#else
+  return static_cast<unsigned>(::mallinfo().fordblks);
+#endif
+}
+
+// malloc_trim gives back what is free between blocks. The free end of a heap that is not the main one it leaves, and
+// free() gives that back only above a threshold which rises with the largest block that the process ever freed, so many
+// megabytes of a network that went stayed. Blocks that fill this thread's heap up, of which the last one stays for the
+// moment, make the free end one that lies between blocks.
+void trim_end_of_heap() noexcept {
+  Filler* last = nullptr;
+  // As much as is free anywhere does not fit into what is free here: the last one lies behind the former end.
+  const size_t wanted = std::min(free_bytes(), kLargestHeap) + kFiller;
+  for (size_t size = 0; size < wanted; size += kFiller) {
+    auto* const filler = static_cast<Filler*>(std::malloc(kFiller));
+    if (!filler) break;
+    filler->before = last;
+    last = filler;
+    // The main heap lies below the program's break, and malloc_trim knows its end.
+    if (reinterpret_cast<uintptr_t>(filler) < reinterpret_cast<uintptr_t>(::sbrk(0))) break;
+  }
+  Filler* each = last ? last->before : nullptr;
+  while (each) {
+    Filler* const before = each->before;
+    std::free(each);
+    each = before;
+  }
+  ::malloc_trim(0);
+  std::free(last);
+}
+
+#endif
+
 }  // namespace
 
 Status share_heap() noexcept {
@@ -34,7 +86,7 @@ Status share_heap() noexcept {
 
 void trim_heap() noexcept {
 #ifdef __GLIBC__
-  if (!is_refused()) ::malloc_trim(0);
+  if (!is_refused()) trim_end_of_heap();
 #endif
 }
 

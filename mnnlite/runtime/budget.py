@@ -14,6 +14,7 @@ from mnnlite import cost
 from mnnlite._engine import engine_bytes
 from mnnlite.arena import memory_options
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
+from mnnlite.proc import trim
 from mnnlite.task import image_hints
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class Budget:
 
     def __init__(self, limit: int, threads: int = 1, lanes: int = 1, options: Mapping[str, str] = _USUAL) -> None:
         self.limit, self.threads, self.lanes, self.options = limit, threads, lanes, options
+        trim()  # or what is free now would be room beyond the limit
         self._before = anonymous()
 
     def grown(self) -> int:
