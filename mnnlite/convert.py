@@ -1,49 +1,103 @@
-"""ONNX and TFLite files into MNN's format, by the converter that comes with MNN's package.
+"""ONNX and TFLite files into MNN's format: checked before, tried, and compared with what they were made of.
 
-The converter crashes on some files, ends well without writing anything on others, and says "Success" when the disk was
-full. So it runs in a child process, into a folder of its own, and its file is loaded once before it gets its name.
+`mnnlite.conversion` has what happens before the comparison, which is the same for networks that are converted on the fly.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
-import re
-import signal
 import subprocess
-import tempfile
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mnnlite import descriptions
 from mnnlite.children import interpreter
-from mnnlite.errors import (
-    ArgumentError,
-    EngineNotFoundError,
-    MnnliteError,
-    ModelFormatError,
-    ModelNotFoundError,
-    OutputError,
-    UnsupportedModelError,
-)
+from mnnlite.conversion import SECONDS, Converted, converted_in, move
+from mnnlite.errors import ArgumentError, ConversionError
 from mnnlite.trial import crashed
 
-__all__ = ["convert"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
-FRAMEWORKS = {".onnx": "ONNX", ".tflite": "TFLITE"}
+__all__ = ["Conversion", "Verdict", "convert"]
 
-# The console script `mnnconvert` tries to send usage data somewhere; its C module does not.
-_CONVERT = "import _tools, sys; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
-# A network that needs shapes, or one that this engine build cannot execute, is a whole file all the same.
-_LOAD = """
-import sys, mnnlite
-try:
-    mnnlite.Model(sys.argv[1]).close()
-except mnnlite.ModelFormatError as error:
-    sys.exit(str(error))
-except mnnlite.MnnliteError:
-    pass
+_CHILD = """
+import json, sys
+request, sys.path[:] = json.loads(sys.stdin.read())
+from mnnlite.convert_child import run_comparison
+run_comparison(request)
 """
-_CHATTER = re.compile(r"^(The device supports|Start to |\[[\d:]+\] :\d+: ONNX Model |inputTensors|outputTensors|$)")
+# What a file is compared with, by how it ends: packages, and how the engine in them is called.
+_REFERENCES = {".onnx": (("onnx", "onnxruntime"), "ONNX Runtime"), ".tflite": (("ai_edge_litert",), "LiteRT")}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a converted network computes what its source does.
+
+    Parameters
+    ----------
+    compared : bool
+    equal : bool
+        Of what was compared.
+    text : str
+        One line: what was found, or why there was no comparison.
+    reference : str
+        What it was compared with, such as ``"ONNX Runtime 1.20"``.
+    inputs : tuple of str
+        Names of the inputs it was compared on.
+    worst : float, optional
+        The largest difference of an output over its largest value.
+    worst_output : str
+    operator, type : str
+        The first operator that deviates, by its own name and type.
+    loss : float, optional
+        As `worst`, of half floats or weights of few bits, which is what they cost.
+    warnings : tuple of str
+    """
+
+    compared: bool
+    equal: bool
+    text: str
+    reference: str = ""
+    inputs: tuple[str, ...] = ()
+    worst: float | None = None
+    worst_output: str = ""
+    operator: str = ""
+    type: str = ""
+    loss: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conversion(os.PathLike[str]):
+    """What `convert` made. It can be given wherever a path is.
+
+    Parameters
+    ----------
+    path : Path
+        The .mnn file.
+    weights : Path, optional
+        The file with its weights, with ``external=True``.
+    verdict : Verdict
+    notes : tuple of str
+        What was rewritten, and what the converter complained about.
+    """
+
+    path: Path
+    weights: Path | None
+    verdict: Verdict
+    notes: tuple[str, ...]
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 def convert(
@@ -53,7 +107,12 @@ def convert(
     fp16: bool = False,
     weight_bits: int | None = None,
     external: bool = False,
-) -> Path:
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    compare: bool = True,
+    pictures: str | os.PathLike[str] | None = None,
+    keep: bool = False,
+    seconds: float = SECONDS,
+) -> Conversion:
     """Convert a network. What the file says of itself, and the task that follows from it, are in the new file too.
 
     Parameters
@@ -69,20 +128,35 @@ def convert(
         Quantise weights to so many bits: a quarter of the file for 8; less memory only with ``memory_mode="low"``.
     external : bool
         Keep the weights in a second file, ``target + ".weight"``: half the peak of loading.
+    shapes : dict of str to tuple of int, optional
+        With which the network is tried and compared, of inputs that the file leaves open. The usual ones are tried otherwise.
+    compare : bool
+        Compare what was converted with the source, where ONNX Runtime or LiteRT is installed. With `fp16` or `weight_bits` the
+        plain conversion is compared, and what they cost is measured.
+    pictures : path, optional
+        Pictures to compare on too, besides a constant and random inputs: a file, a folder, a video. They become inputs by the
+        network's own description, or as RGB from 0 to 1.
+    keep : bool
+        Write the file also if it deviates.
+    seconds : float
+        That each step may take at most.
 
     Returns
     -------
-    Path
-        `target`.
+    Conversion
+        With the verdict.
 
     Raises
     ------
-    ModelNotFoundError
-        There is no such source.
+    ConversionError
+        What was converted computes something else; its ``details`` have the verdict. Nothing was written but with `keep`.
+    ModelNotFoundError, ModelFormatError
+        There is no such source; it is damaged, or the converter wrote a damaged file, as it does when the disk is full.
     UnsupportedModelError
-        The converter refused the file, crashed on it, or wrote nothing; its last words are in the message.
-    ModelFormatError
-        It wrote a damaged file, as it does when the disk is full.
+        The converter refused the file, crashed on it, or wrote nothing; its last words are in the message. Or the engine
+        cannot run what it wrote.
+    MissingExtraError
+        The network has to be rewritten first, and the package for that is not installed.
     EngineNotFoundError
         The installed engine has no converter.
     ArgumentError, OutputError
@@ -90,35 +164,42 @@ def convert(
 
     Notes
     -----
-    Takes a child process and a few seconds. The target appears whole or not at all.
+    Takes child processes and a few seconds. The target appears whole or not at all.
     """
     source, target = Path(source), Path(target)
-    _check(source, target, weight_bits, external)
+    _check(target, weight_bits, external, seconds)
     options = ["--fp16"] if fp16 else []
     options += ["--weightQuantBits", str(weight_bits)] if weight_bits is not None else []
+    smaller = bool(options)
     options += ["--saveExternalData"] if external else []
-    try:
-        with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=target.parent) as folder:
-            made = Path(folder) / "converted.mnn"
-            _run_converter(source, made, options)
-            _check_whole(made, source)
-            descriptions.carry(source, made)
-            weights = made.with_name(made.name + ".weight")
-            if external and weights.exists():
-                os.replace(weights, target.with_name(target.name + ".weight"))
-            os.replace(made, target)
-    except OSError as error:
-        if isinstance(error, MnnliteError):
-            raise
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
-    return target
+    with converted_in(
+        target.parent, source, options=options, external=external, shapes=shapes, seconds=seconds
+    ) as made:
+        verdict = _not_compared(source, made, compare)
+        if verdict is None and smaller:
+            with converted_in(target.parent, source, shapes=shapes, seconds=seconds) as plain:
+                verdict = _compared(source, plain, made, pictures, seconds)
+        elif verdict is None:
+            verdict = _compared(source, made, None, pictures, seconds)
+        _write_down(made, verdict)
+        wrong = verdict.compared and not verdict.equal
+        if keep or not wrong:
+            move(made, target)
+        weights = None if made.weights is None else target.with_name(target.name + ".weight")
+        notes = tuple(made.notes)
+    if wrong:
+        kept = (
+            f"{target} was written all the same"
+            if keep
+            else "nothing was written (keep=True, --keep: write it all the same)"
+        )
+        raise ConversionError(
+            f"{source}: {verdict.text}; {kept}", op="convert", details={"verdict": asdict(verdict), "notes": notes}
+        )
+    return Conversion(target, weights, verdict, notes)
 
 
-def _check(source: Path, target: Path, weight_bits: int | None, external: bool) -> None:
-    if not source.is_file():
-        raise ModelNotFoundError(f"there is no model file {source}")
-    if source.suffix.lower() not in FRAMEWORKS:
-        raise ArgumentError(f"{source} ends in {source.suffix!r}; wanted {' or '.join(FRAMEWORKS)}")
+def _check(target: Path, weight_bits: int | None, external: bool, seconds: float) -> None:
     if target.suffix != ".mnn":
         raise ArgumentError(f"the output {target} ends in {target.suffix!r}; wanted .mnn")
     if not target.parent.is_dir():
@@ -127,67 +208,73 @@ def _check(source: Path, target: Path, weight_bits: int | None, external: bool) 
         raise ArgumentError(f"the output {target} is a folder; give a file name")
     if weight_bits is not None and not (isinstance(weight_bits, int) and 2 <= weight_bits <= 8):
         raise ArgumentError(f"weight_bits is {weight_bits!r}; wanted a whole number from 2 to 8")
+    if not 0 < seconds < 1e6:
+        raise ArgumentError(f"seconds is {seconds!r}; wanted a positive number")
     stray = target.with_name(target.name + ".weight")
     if not external and stray.exists():  # the engine would read it as this model's weights
         raise ArgumentError(f"{stray} lies beside the output and would be read as its weights; remove it first")
-    if importlib.util.find_spec("_tools") is None:
-        raise EngineNotFoundError('the converter is not installed; install it with: pip install "MNN>=3.0.0,<4"')
 
 
-def _run_converter(source: Path, made: Path, options: list[str]) -> None:
-    files = ["--modelFile", _readable(source.resolve(), made.parent), "--MNNModel", made.name]
-    command = ["-f", FRAMEWORKS[source.suffix.lower()], *files, "--bizCode", "mnnlite", *options]
-    done = subprocess.run(
-        [interpreter(), "-c", _CONVERT, *command],
-        cwd=made.parent,  # python -c looks for modules in its folder first: it shall find none there
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if done.returncode == 0 and made.exists() and made.stat().st_size:
-        return
-    said = [line.strip() for line in done.stdout.decode(errors="replace").splitlines() if not _CHATTER.match(line)]
-    words = f"; it said: {' | '.join(said[-4:])[:400]}" if said else ""
-    if done.returncode < 0:
-        raise UnsupportedModelError(
-            f"the converter crashed on {source} ({_signal_name(-done.returncode)}){words}", op="convert"
+def _not_compared(source: Path, made: Converted, compare: bool) -> Verdict | None:
+    packages, engine = _REFERENCES[source.suffix.lower()]
+    if not compare:
+        return Verdict(False, False, "not compared: nobody asked")
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        return Verdict(
+            False, False, f'not compared: {engine} is not installed; install it with: pip install "mnnlite[compare]"'
         )
-    raise UnsupportedModelError(f"the converter cannot convert {source}{words}", op="convert")
+    if made.shapes is None:
+        return Verdict(
+            False, False, "not compared, nor tried: shapes of inputs are open; say them with --shape (shapes=)"
+        )
+    return None
 
 
-def _readable(source: Path, folder: Path) -> str:
-    """The path for the converter, which knows UTF-8 alone: a link in `folder` where it is none."""
-    path = os.fspath(source)
-    if path == path.encode("utf-8", "replace").decode():
-        return path
-    link = folder / f"source{source.suffix}"
-    link.symlink_to(source)
-    return link.name
-
-
-def _check_whole(made: Path, source: Path) -> None:
-    done = subprocess.run(
-        [interpreter(), "-c", _LOAD, str(made.resolve())],
-        cwd=made.parent,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if done.returncode == 0:
-        return
-    if done.returncode < 0:
-        raise crashed(f"what the converter made of {source}", -done.returncode, "convert")
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    raise ModelFormatError(
-        f"the converter wrote a damaged file for {source}; is the disk full? ({said[-1] if said else 'no message'})",
-        op="convert",
-    )
-
-
-def _signal_name(number: int) -> str:
+def _compared(
+    source: Path, made: Converted, smaller: Converted | None, pictures: str | os.PathLike[str] | None, seconds: float
+) -> Verdict:
+    """Compare in a child process: the engine may die of a network, and so may the other one."""
+    request = {
+        "made": str(made.path.resolve()),
+        "smaller": None if smaller is None else str(smaller.path.resolve()),
+        "reference": str(made.reference.resolve()),
+        "shapes": made.shapes,
+        "pictures": None if pictures is None else os.path.abspath(pictures),
+    }
     try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        done = subprocess.run(
+            [interpreter(), "-c", _CHILD],
+            input=json.dumps([request, sys.path]),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd="/",
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        return Verdict(
+            True, False, f"the comparison did not end within {seconds:g} s (--seconds: more; --no-compare: none)"
+        )
+    if done.returncode < 0:
+        return Verdict(True, False, f"the comparison died: {crashed(str(source), -done.returncode, 'compare')}")
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        return Verdict(True, False, f"the comparison ended without an answer; it said: {said}")
+    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()}
+    return Verdict(**facts)
+
+
+def _write_down(made: Converted, verdict: Verdict) -> None:
+    said: dict[str, Any] = {"compared": verdict.compared}
+    if verdict.compared:
+        said |= {"equal": verdict.equal, "reference": verdict.reference, "worst": verdict.worst}
+        said |= {"output": verdict.worst_output, "inputs": list(verdict.inputs)}
+        said |= {} if verdict.equal else {"operator": verdict.operator, "type": verdict.type}
+        said |= {} if verdict.loss is None else {"loss": verdict.loss}
+    if made.notes:
+        said["notes"] = made.notes
+    descriptions.embed(made.path, None, {"conversion": said})

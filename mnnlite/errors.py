@@ -14,6 +14,7 @@ __all__ = [
     "ModelFormatError",
     "TensorNotFoundError",
     "UnsupportedModelError",
+    "ConversionError",
     "EngineError",
     "EngineNotFoundError",
     "EngineVersionError",
@@ -86,6 +87,10 @@ class EngineError(MnnliteError, RuntimeError):
 
 class UnsupportedModelError(EngineError):
     """A network that the engine cannot run: unknown operators, or shapes that depend on content."""
+
+
+class ConversionError(ModelError):
+    """A converted network computes something else than its source; ``details["verdict"]`` says where."""
 
 
 class EngineNotFoundError(EngineError, ImportError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mnnlite import _core
 
-__all__ = ["SECONDS", "crashed", "seconds_of", "trial_options", "try_model"]
+__all__ = ["SECONDS", "ask", "crashed", "seconds_of", "trial_options", "try_model"]
 
 SECONDS = 60.0  # that a trial may take by default: a large network on a slow board
 
@@ -113,13 +113,20 @@ def try_model(
         if weights is not None:
             request["external"] = f"/proc/self/fd/{weights.descriptor}"
             descriptors.append(weights.descriptor)
-        _ask(request, descriptors, seconds, what)
+        ask(request, descriptors, seconds, what)
     finally:
         os.close(copy)
     _passed.add(key)
 
 
-def _ask(request: dict[str, Any], descriptors: list[int], seconds: float, what: str) -> None:
+def ask(request: dict[str, Any], descriptors: list[int], seconds: float, what: str) -> None:
+    """Load and run in a child process what a request says: ``model``, a path, ``external``, and ``options``.
+
+    Raises
+    ------
+    MnnliteError
+        As of `try_model`.
+    """
     try:
         done = subprocess.run(
             [interpreter(), "-c", _CHILD],

@@ -366,8 +366,12 @@ def test_difference__of_special_values(a, b, relative):
     assert found.relative == pytest.approx(relative, abs=1e-15)
 
 
-def test_difference__of_whole_numbers_is_the_share_that_differs():
-    assert difference(np.arange(10), np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 0])).relative == 0.1
+def test_difference__of_whole_numbers_is_by_value():
+    """One lost among a thousand is one that is lost."""
+    top = np.zeros(1001, np.uint8)
+    top[17] = 255
+    assert difference(np.zeros(1001, np.uint8), top).relative == 1
+    assert difference(np.arange(10), np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 0])).relative == 9 / 8
     assert difference(np.zeros((0, 3)), np.zeros((0, 3))).relative == 0
     assert difference(np.float32(2), np.float32(1)).max_abs == 1
 

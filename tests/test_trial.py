@@ -24,7 +24,7 @@ def test_trial__a_good_model__loads_as_without(models: Path) -> None:
 
 def test_trial__passed__is_not_made_twice(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mnnlite.Model(models / "tiny.mnn", trial=True).close()
-    monkeypatch.setattr(trial, "_ask", lambda *_: pytest.fail("a second child"))
+    monkeypatch.setattr(trial, "ask", lambda *_: pytest.fail("a second child"))
     mnnlite.Model((models / "tiny.mnn").read_bytes(), trial=30).close()  # the same bytes
     with pytest.raises(pytest.fail.Exception, match="a second child"):
         mnnlite.Model(models / "tiny.mnn", trial=True, threads=2)  # other options
@@ -84,9 +84,9 @@ def test_task_spec__trial__is_made_before_the_lane_is_asked(models: Path, monkey
     import threading
 
     asked = []
-    ask = trial._ask
+    ask = trial.ask
     monkeypatch.setattr(trial, "_passed", set())
-    monkeypatch.setattr(trial, "_ask", lambda *words: (asked.append(threading.current_thread()), ask(*words)))
+    monkeypatch.setattr(trial, "ask", lambda *words: (asked.append(threading.current_thread()), ask(*words)))
     with mnnlite.Runtime() as runtime:
         runtime.add("tried", mnnlite.TaskSpec(models / "tiny.mnn", trial=True))
     assert asked == [threading.main_thread()]

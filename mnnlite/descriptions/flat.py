@@ -51,6 +51,17 @@ class Table:
             raise ModelFormatError(f"damaged: {count} entries at byte {begin} of {len(self._data)}")
         return begin + 4, count
 
+    def extent(self, field: int) -> int:
+        """How many bytes a vector of bytes has, as long as they may be; 0 if it is not there."""
+        at = self.place(field)
+        if not at:
+            return 0
+        begin = self._target(at)
+        count = self._number("<I", begin)
+        if begin + 4 + count > len(self._data):
+            raise ModelFormatError(f"damaged: {count} bytes at byte {begin} of {len(self._data)}")
+        return count
+
     def data(self, field: int) -> bytes:
         """A vector of bytes, or the bytes of a text; b"" if it is not there."""
         begin, count = self._vector(field, 1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mnnlite.memory_report import MemoryReport, ModelMemory, memory_report
-from mnnlite.observe.comparison import CaseResult, Comparison, Deviation, OperatorDifference, compare
+from mnnlite.observe.compared_case import CaseResult, Deviation, OperatorDifference
+from mnnlite.observe.comparison import Comparison, compare
 from mnnlite.observe.decoded import Agreement, DecodedComparison, compare_decoded
 from mnnlite.observe.dumps import DumpedModel, dump
-from mnnlite.observe.inputs import InputFinding, check_preprocessing, compare_inputs
+from mnnlite.observe.inputs import InputFinding, check_preprocessing, compare_inputs, picture_inputs
 from mnnlite.observe.memory import curve, predict
 from mnnlite.observe.memory_curve import Curve, Stage
 from mnnlite.observe.metrics import Difference, difference
@@ -56,6 +57,7 @@ __all__ = [
     "difference",
     "dump",
     "memory_report",
+    "picture_inputs",
     "plan",
     "plot_curves",
     "plot_trace",

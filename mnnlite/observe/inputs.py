@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mnnlite import _core
 from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
 from mnnlite.observe.metrics import Difference, difference
@@ -12,11 +13,13 @@ from mnnlite.reference.image import Image, convert
 from mnnlite.video import to_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from mnnlite.specs import ImageSpec
 
-__all__ = ["InputFinding", "check_preprocessing", "compare_inputs"]
+__all__ = ["InputFinding", "check_preprocessing", "compare_inputs", "picture_inputs"]
 
 # Of the largest value. Bilinear sampling of libraries differs by their fixed point, which is far below; another way of
 # resizing differs at edges, which is above and is an input error of its own kind.
@@ -72,6 +75,51 @@ def compare_inputs(found: NDArray[Any], reference: NDArray[Any], tolerance: floa
     else:
         measured = None
     return InputFinding(False, measured, _reason(a, b))
+
+
+def picture_inputs(
+    model: Any,
+    spec: ImageSpec,
+    frame: Frame,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Give what a task feeds its network for a picture, in the layout and type of the network's own input.
+
+    Parameters
+    ----------
+    model : path
+        An ``.mnn`` file with one input that takes pictures.
+    spec : ImageSpec
+    frame : Frame
+    shapes, options : dict, optional
+        As for `Model`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By the input's name.
+
+    Raises
+    ------
+    ArgumentError
+        The network has several inputs.
+    """
+    import numpy as np
+
+    from mnnlite.model import Model
+    from mnnlite.task import Task
+
+    size = spec.size
+    images = [] if size is None or shapes else [_core.ImageHint(width=size[0], height=size[1], channels=spec.channels)]
+    with Model(model, shapes=shapes, _images=images, **(options or {})) as opened:
+        if len(opened.inputs) != 1:
+            raise ArgumentError(
+                f"the network has the inputs {', '.join(map(repr, opened.inputs))}; a picture is one of them: give all with --input"
+            )
+        with Task(opened, image=spec) as task:
+            task(frame)
+        return {name: np.array(opened.input(name)) for name in opened.inputs}
 
 
 def check_preprocessing(spec: ImageSpec, frame: Frame) -> InputFinding:

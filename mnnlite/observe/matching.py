@@ -129,6 +129,11 @@ def _by_name(
     finals: dict[str, str],
 ) -> Match | None:
     name = tensor.name
+    operator, _, number = name.rpartition(":")
+    if name not in references and number.isdigit() and operator in references:  # an operator's second output, or third
+        siblings = references[operator].siblings
+        if int(number) < len(siblings) and siblings[int(number)] in references:
+            name = siblings[int(number)]
     if name not in references:
         base = base_name(name)
         if base not in references or finals.get(base) != name:

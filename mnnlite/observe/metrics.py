@@ -23,7 +23,7 @@ class Difference:
     max_abs : float
         Largest absolute difference, in the tensor's own unit.
     relative : float
-        The same over the reference's largest absolute value. For whole numbers the share of elements that differ.
+        The same over the reference's largest absolute value.
     cosine : float
         Of the two as vectors; 1 is the same direction.
     worst : tuple of int
@@ -62,9 +62,8 @@ def difference(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
     clean_a, clean_b = safe_a.ravel(), safe_b.ravel()
     norms = float(np.linalg.norm(clean_a) * np.linalg.norm(clean_b))
     cosine = float(clean_a @ clean_b) / norms if norms > _NOTHING**2 else float(max_abs <= _NOTHING)
-    whole = found.dtype.kind in "iub" and reference.dtype.kind in "iub"
     scale = float(np.abs(clean_b).max())
-    relative = float(np.mean(apart > 0)) if whole else max_abs / max(scale, _NOTHING)
+    relative = max_abs / max(scale, _NOTHING)
     line = slice(None) if a.ndim == 0 else slice(max(0, int(worst[-1]) - _NEIGHBOURS), int(worst[-1]) + _NEIGHBOURS + 1)
     row_a, row_b = (np.atleast_1d(each[worst[:-1]] if each.ndim else each)[line] for each in (a, b))
     return Difference(

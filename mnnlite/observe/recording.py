@@ -34,6 +34,8 @@ class TensorRecord:
         Operator's and output's index in an engine run, so that the value can be replaced there.
     tensor_id, source_ids : int, tuple of int
         The engine's tensors, in an engine run.
+    siblings : tuple of str
+        All outputs of the operator, where known.
     """
 
     name: str
@@ -44,6 +46,7 @@ class TensorRecord:
     place: tuple[int, int] | None = None
     tensor_id: int = -1
     source_ids: tuple[int, ...] = ()
+    siblings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

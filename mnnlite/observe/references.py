@@ -53,11 +53,10 @@ class OnnxModel:
             raise ModelFormatError(f"{self.name} is not an ONNX model, or a damaged one: {error}") from None
         graph = self._model.graph
         constants = {each.name for each in graph.initializer}
-        self._inputs = {
-            value.name: _open_shape(value, (shapes or {}).get(value.name))
-            for value in graph.input
-            if value.name not in constants
-        }
+        inputs = [value for value in graph.input if value.name not in constants]
+        self._inputs = {value.name: _open_shape(value, (shapes or {}).get(value.name)) for value in inputs}
+        for value in inputs:
+            _declare(graph, value, (shapes or {}).get(value.name))
         self.outputs = [value.name for value in graph.output]
         # Every tensor becomes an output; the runtime finds their types itself.
         known = set(self.outputs)
@@ -91,7 +90,9 @@ class OnnxModel:
         except Exception as error:
             raise UnsupportedModelError(f"ONNX Runtime cannot run {self.name}: {error}") from None
         tensors = [
-            TensorRecord(name, node.op_type, "onnxruntime", values[name], tuple(node.input))
+            TensorRecord(
+                name, node.op_type, "onnxruntime", values[name], tuple(node.input), siblings=tuple(node.output)
+            )
             for node in self._model.graph.node
             for name in node.output
             if name in values and hasattr(values[name], "shape")
@@ -107,12 +108,30 @@ def _open_shape(value: Any, given: tuple[int, ...] | None) -> tuple[tuple[int, .
     return given or tuple(axis.dim_value if axis.dim_value > 0 else 1 for axis in kind.shape.dim), dtype
 
 
+def _declare(graph: Any, value: Any, given: tuple[int, ...] | None) -> None:
+    """Write a shape into the file where it declares another: what it says of other tensors then goes."""
+    dims = value.type.tensor_type.shape.dim
+    if given is None or (
+        len(dims) == len(given) and all(axis.dim_value in (0, extent) for axis, extent in zip(dims, given, strict=True))
+    ):
+        return
+    del dims[:]
+    for extent in given:
+        dims.add().dim_value = extent
+    del graph.value_info[:]
+    for output in graph.output:
+        for axis in output.type.tensor_type.shape.dim:
+            axis.Clear()
+
+
 class TfliteModel:
     """A TFLite file on LiteRT's reference interpreter, without delegates.
 
     Parameters
     ----------
     path : path
+    shapes : dict of str to tuple of int, optional
+        Of inputs that shall have others than the file says.
 
     Raises
     ------
@@ -121,7 +140,7 @@ class TfliteModel:
     ModelNotFoundError, ModelFormatError
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
         litert = need("comparing with a TFLite file needs ai-edge-litert", "compare", "ai_edge_litert.interpreter")
         self.name = os.fspath(path)
         with warnings.catch_warnings():
@@ -132,6 +151,9 @@ class TfliteModel:
                     experimental_preserve_all_tensors=True,
                     experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
                 )
+                for each in self._interpreter.get_input_details():
+                    if shapes and each["name"] in shapes and tuple(each["shape"]) != tuple(shapes[each["name"]]):
+                        self._interpreter.resize_tensor_input(each["index"], list(shapes[each["name"]]))
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError) as error:
                 raise ModelFormatError(f"LiteRT cannot load {self.name}: {error}") from None

@@ -66,7 +66,7 @@ def _page(found: Comparison) -> str:
         parts.append(_deviation(first))
     rows = "".join(
         f"<tr><td><code>{html.escape(name)}</code><td class=n>{each.max_abs:.3g}<td class=n>{each.relative:.2e}"
-        f"<td class=n>{each.cosine:.6f}<td>{'ok' if found.output_ok(each) else '<b class=bad>off</b>'}"
+        f"<td class=n>{each.cosine:.6f}<td>{'ok' if found.outputs_ok[name] else '<b class=bad>off</b>'}"
         for name, each in found.outputs.items()
     )
     parts.append(f"<h2>Outputs</h2><table><tr><th>output<th>max abs<th>relative<th>cosine<th>{rows}</table>")

@@ -21,7 +21,7 @@ ROOMS = {
 FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 
 # A module may import modules of lower levels and of its own, without circles.
-# cli -> demo -> mapping -> observe -> runtime -> {cost, task} -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
+# cli -> demo -> mapping -> convert -> observe -> runtime -> {cost, task} -> conversion -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
     {"errors", "lazy"},
     {
@@ -43,9 +43,11 @@ LEVELS = [
     {"draw", "reference"},
     {"arena", "model", "decoders", "results", "frame"},
     {"descriptions"},
-    {"task", "trial_child", "memory_probe", "cost", "memory_report", "video", "convert"},
+    {"conversion"},
+    {"task", "trial_child", "memory_probe", "cost", "memory_report", "video"},
     {"runtime"},
     {"observe", "pipeline"},
+    {"convert", "convert_child"},
     {"mapping"},
     {"demo"},
     {"cli"},

@@ -1,0 +1,79 @@
+"""What the engine's converter gets wrong, written on the ONNX graph in a way that it gets right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mnnlite.conversion.rewrites import padding, quantized, reductions, resize, softmax, suppression
+from mnnlite.conversion.rewrites.graph import Graph
+
+if TYPE_CHECKING:
+    import onnx
+
+    from mnnlite.conversion.onnx_source import OnnxFacts
+
+__all__ = ["Graph", "for_the_converter", "meaning", "suspects"]
+
+# What the network is afterwards is another one, which is what is compared with.
+_MEANING = (suppression.rewrite, quantized.rewrite)
+# The same network, as the converter reads it.
+_DIALECT = (reductions.rewrite, padding.rewrite, softmax.rewrite, resize.rewrite)
+
+
+def suspects(facts: OnnxFacts) -> list[str]:
+    """What in a file has to be looked at before it is converted."""
+    found = []
+    for kind in facts.operators:
+        words = facts.words.get(kind, set())
+        wanted = (
+            kind in (*quantized.KINDS, *suppression.KINDS)
+            or (kind in reductions.KINDS and (facts.opset >= 18 or (facts.opset >= 13 and kind == "ReduceSum")))
+            or (kind in padding.KINDS and "auto_pad=SAME_LOWER" in words)
+            or (kind in softmax.KINDS and facts.opset < 13)
+            or (kind in resize.KINDS and not _usual(words))
+        )
+        if wanted:
+            found.append(kind)
+    return [*found, *(["functions"] if facts.functions else [])]
+
+
+def _usual(words: set[str]) -> bool:
+    """What exporters write for upsampling by a whole factor."""
+    unusual = ("mode=cubic", "coordinate_transformation_mode=tf", "coordinate_transformation_mode=half_pixel_symmetric")
+    flags = ("antialias=1", "exclude_outside=1", "nearest_mode=ceil", "nearest_mode=round_prefer_ceil")
+    return not any(word.startswith(unusual) or word in flags for word in words)
+
+
+def meaning(model: onnx.ModelProto) -> list[str]:
+    """Change a model into one that the engine can be; say what was changed.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It cannot be.
+    """
+    import onnx.inliner
+
+    if model.functions:
+        model.CopyFrom(onnx.inliner.inline_local_functions(model))
+    return _apply(model, _MEANING)
+
+
+def for_the_converter(model: onnx.ModelProto) -> list[str]:
+    """Write a model as the converter reads it right; say what was changed. It may be none for others afterwards.
+
+    Raises
+    ------
+    UnsupportedModelError
+        It cannot be written so.
+    """
+    return _apply(model, _DIALECT)
+
+
+def _apply(model: onnx.ModelProto, rewrites: tuple) -> list[str]:  # type: ignore[type-arg]
+    notes = []
+    for rewrite in rewrites:
+        graph = Graph(model)
+        rewrite(graph)
+        notes += graph.notes
+    return notes

@@ -1,0 +1,248 @@
+"""What happens to a file before the converter gets it: looked through, and written so that the converter reads it right."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import mnnlite
+from mnnlite import convert as conversions
+from mnnlite.conversion import rewrites
+from mnnlite.conversion.onnx_source import check_onnx
+from mnnlite.conversion.tflite_source import check_tflite
+
+node = helper.make_node
+RNG = np.random.default_rng(0)
+
+
+def network(nodes, inputs, outputs, constants=None, opset=17):
+    def infos(tensors):
+        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in tensors.items()]
+
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
+    graph = helper.make_graph(nodes, "g", infos(inputs), infos(outputs), weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def run(model, **inputs):
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)
+
+
+def pool(auto_pad, shape, **options):
+    return network(
+        [node("MaxPool", ["x"], ["y"], kernel_shape=[3, 2], strides=[2, 2], auto_pad=auto_pad, **options)],
+        {"x": shape},
+        {"y": None},
+    )
+
+
+def resized(shape=(1, 2, 7, 9), scales=(1, 1, 1.6, 0.7), opset=18, **options):
+    return network(
+        [node("Resize", ["x", "", "s"], ["y"], **options)], {"x": shape}, {"y": None}, {"s": np.float32(scales)}, opset
+    )
+
+
+SAME = {  # what ONNX Runtime computes for both
+    "a convolution, SAME_LOWER": lambda: network(
+        [node("Conv", ["x", "w"], ["y"], strides=[2, 1], auto_pad="SAME_LOWER")],
+        {"x": (1, 3, 10, 11)},
+        {"y": None},
+        {"w": RNG.standard_normal((4, 3, 4, 3)).astype(np.float32)},
+    ),
+    "a pool, SAME_LOWER": lambda: pool("SAME_LOWER", (1, 2, 9, 8)),
+    "softmax over the rest": lambda: network([node("Softmax", ["x"], ["y"])], {"x": (2, 3, 4)}, {"y": None}, opset=11),
+    "softmax of one axis": lambda: network(
+        [node("Softmax", ["x"], ["y"], axis=1)], {"x": (2, 5, 1)}, {"y": None}, opset=9
+    ),
+    "softmax of an open size": lambda: network(
+        [node("Softmax", ["x"], ["y"], axis=1)], {"x": ("n", 3, "m")}, {"y": None}, opset=11
+    ),
+    "cubic": lambda: resized(mode="cubic"),
+    "cubic, align corners": lambda: resized(mode="cubic", coordinate_transformation_mode="align_corners"),
+    "cubic, another kernel": lambda: resized(mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1),
+    "linear, antialiased": lambda: resized(mode="linear", antialias=1, scales=(1, 1, 0.5, 0.4)),
+    "nearest, up": lambda: resized(mode="nearest", nearest_mode="ceil", coordinate_transformation_mode="asymmetric"),
+    "nearest, round up": lambda: resized(mode="nearest", nearest_mode="round_prefer_ceil"),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_rewrites__compute_the_same(name: str, tmp_path: Path) -> None:
+    model = SAME[name]()
+    onnx.save(model, tmp_path / "n.onnx")
+    assert rewrites.suspects(check_onnx(tmp_path / "n.onnx"))
+    shape = [axis.dim_value or 2 for axis in model.graph.input[0].type.tensor_type.shape.dim]
+    x = RNG.standard_normal(shape).astype(np.float32)
+    (wanted,) = run(model, x=x)
+    assert rewrites.for_the_converter(model)
+    (found,) = run(model, x=x)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_reductions__have_their_axes_as_attribute() -> None:
+    nodes = [node("ReduceMean", ["x", "a"], ["y"], keepdims=0), node("ReduceSum", ["x"], ["z"], noop_with_empty_axes=1)]
+    model = network(nodes, {"x": (2, 3, 4)}, {"y": None, "z": None}, {"a": np.int64([1, -1])}, opset=18)
+    rewrites.for_the_converter(model)
+    mean, nothing = model.graph.node
+    assert list(mean.input) == ["x"]
+    assert {each.name: helper.get_attribute_value(each) for each in mean.attribute} == {"keepdims": 0, "axes": [1, -1]}
+    assert nothing.op_type == "Identity"
+    computed = network([node("ReduceMean", ["x", "a"], ["y"])], {"x": (2, 3), "a": (1,)}, {"y": None}, opset=18)
+    with pytest.raises(mnnlite.UnsupportedModelError, match=r"y .ReduceMean.: its axes are computed"):
+        rewrites.for_the_converter(computed)
+
+
+def test_quantised__networks_become_floats() -> None:
+    """The clipping stays: exporters leave the ReLU to it."""
+    weights = RNG.integers(-127, 127, (4, 3, 3, 3)).astype(np.int8)
+    scales = np.float32([0.01, 0.02, 0.03, 0.04])
+    nodes = [
+        node("DequantizeLinear", ["w", "ws", "wz"], ["wf"], axis=0),
+        node("Conv", ["x", "wf"], ["c"]),
+        node("QuantizeLinear", ["c", "s", "z"], ["q"]),
+        node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    constants = {"w": weights, "ws": scales, "wz": np.zeros(4, np.int8), "s": np.float32(0.02), "z": np.uint8(0)}
+    model = network(nodes, {"x": (1, 3, 8, 8)}, {"y": (1, 4, 6, 6)}, constants)
+    x = RNG.standard_normal((1, 3, 8, 8)).astype(np.float32)
+    (wanted,) = run(model, x=x)
+    (note,) = rewrites.meaning(model)
+    assert "1 constants dequantised, 1 QuantizeLinear" in note
+    assert [each.op_type for each in model.graph.node] == ["Conv", "Clip", "Identity"]
+    (found,) = run(model, x=x)
+    assert found.min() == 0
+    assert np.abs(found - wanted).max() <= 0.01 + 1e-6  # half a step
+
+
+def suppressing():
+    nodes = [
+        node("Conv", ["x", "w"], ["c"]),
+        node("Reshape", ["c", "shape"], ["boxes"]),
+        node("ReduceMax", ["boxes"], ["m"], axes=[2], keepdims=1),
+        node("Transpose", ["m"], ["scores"], perm=[0, 2, 1]),
+        node("NonMaxSuppression", ["boxes", "scores", "most"], ["rows"]),
+        node("Cast", ["rows"], ["y"], to=1),
+    ]
+    constants = {
+        "w": RNG.standard_normal((4, 3, 1, 1)).astype(np.float32),
+        "shape": np.int64([1, -1, 4]),
+        "most": np.int64([9]),
+    }
+    return network(nodes, {"x": (1, 3, 5, 5)}, {"y": (None, 3)}, constants)
+
+
+def test_suppression__is_cut_off() -> None:
+    model = suppressing()
+    (note,) = rewrites.meaning(model)
+    assert "the outputs are boxes, scores, no longer y" in note
+    assert [value.name for value in model.graph.output] == ["boxes", "scores"]
+    assert "NonMaxSuppression" not in [each.op_type for each in model.graph.node]
+    onnx.checker.check_model(model)
+
+
+def small(folder: Path, location: str | None = None, size: int = 256) -> Path:
+    weights = TensorProto(name="w", data_type=1, dims=[1, 64])
+    if location is None:
+        weights.raw_data = bytes(size)
+    else:
+        weights.data_location = 1
+        entry = weights.external_data.add()
+        entry.key, entry.value = "location", location
+    model = network([node("Add", ["x", "w"], ["y"])], {"x": (1, 64)}, {"y": (1, 64)})
+    model.graph.initializer.append(weights)
+    path = folder / "n.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_external_data__is_inside_the_folder_and_whole(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(256))
+    (inside / "link").symlink_to(tmp_path / "secret")
+    (inside / "short").write_bytes(bytes(100))
+    (inside / "whole").write_bytes(bytes(256))
+    os.mkfifo(inside / "pipe")
+    for location, words in {
+        "../secret": "not inside the model's folder",
+        str(tmp_path / "secret"): "not inside the model's folder",
+        "link": "a link out of the model's folder",
+        "pipe": "no regular file",
+        "nowhere": "not beside it",
+        "short": "too short",
+    }.items():
+        with pytest.raises(mnnlite.UnsupportedModelError, match=words):
+            check_onnx(small(inside, location))
+    assert check_onnx(small(inside, "whole")).external
+
+
+def test_damaged__files_are_refused_before_the_converter(tmp_path: Path) -> None:
+    whole = small(tmp_path).read_bytes()
+    for name, content in {
+        "empty": b"",
+        "text": b"no network\n" * 9,
+        "cut": whole[:-9],
+        "short weights": small(tmp_path, size=255).read_bytes(),
+        "no graph": onnx.ModelProto(ir_version=8).SerializeToString(),
+    }.items():
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(content)
+        with pytest.raises(mnnlite.ModelFormatError, match=name):
+            check_onnx(path)
+    for name, content in {
+        "empty": b"",
+        "text": b"no network\n" * 9,
+        "zeros": bytes(64),
+        "cut": b"\x1c\0\0\0TFL3\0\0",
+    }.items():
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(content)
+        with pytest.raises(mnnlite.ModelFormatError, match=name):
+            check_tflite(path)
+
+
+def test_a_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx.save(resized(mode="cubic"), tmp_path / "n.onnx")
+    find = conversions.importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnx" else find(name))
+    with pytest.raises(mnnlite.MissingExtraError, match=r"has Resize, .* pip install .mnnlite\[compare\]"):
+        conversions.convert(tmp_path / "n.onnx", tmp_path / "n.mnn")
+    assert [path.name for path in tmp_path.iterdir()] == ["n.onnx"]
+
+
+@pytest.mark.slow  # child processes
+def test_a_rewritten_network_is_equal_and_says_so(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["x", "w"], ["c"], strides=[2, 2], auto_pad="SAME_LOWER"),
+        node("ReduceL2", ["c", "axes"], ["n"]),
+        node("Div", ["c", "n"], ["d"]),
+        node("Resize", ["d", "", "s"], ["y"], mode="cubic"),
+    ]
+    constants = {
+        "w": RNG.standard_normal((4, 3, 3, 3)).astype(np.float32),
+        "axes": np.int64([1]),
+        "s": np.float32([1, 1, 2, 2]),
+    }
+    onnx.save(network(nodes, {"x": (1, 3, 12, 12)}, {"y": (1, 4, 12, 12)}, constants, 18), tmp_path / "n.onnx")
+    made = conversions.convert(tmp_path / "n.onnx", tmp_path / "n.mnn")
+    assert made.verdict.compared
+    assert made.verdict.equal
+    assert made.verdict.inputs == ("constant", "random", "signed")
+    assert len([each for each in made.notes if "converter said" not in each]) == 3
+    from mnnlite.descriptions import mnnfile
+
+    said = mnnfile.read(tmp_path / "n.mnn")["conversion"]
+    assert said["equal"]
+    assert said["worst"] == made.verdict.worst
+    onnx.save(suppressing(), tmp_path / "s.onnx")
+    cut = conversions.convert(tmp_path / "s.onnx", tmp_path / "s.mnn")
+    assert cut.verdict.equal
+    with mnnlite.Model(tmp_path / "s.mnn") as model:
+        assert set(model.outputs) == {"boxes", "scores"}
