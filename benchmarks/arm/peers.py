@@ -15,13 +15,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[2]
-sys.path.insert(0, str(CHECKOUT / "benchmarks"))
-sys.path.insert(0, str(CHECKOUT / "tools" / "arm"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "arm"))
 
 import count
 from many_models import networks
 
+CHECKOUT = Path(__file__).parents[2]
 CONTENDERS = ("mnnlite", "MNN", "LiteRT")
 FEW = ("face_detection_short_range", "selfie_segmentation_landscape", "face_landmark", "palm_detection_full")
 
