@@ -8,8 +8,7 @@ machine is busy for both. A ratio is the median over the rounds of this one's me
 
 `frame ms`: from the picture in memory to all results. `cpu ms`: processor time of the same, which a busy machine changes
 little. `overhead us`: a frame less the lane that worked longest. `MiB`: anonymous memory after the frames, over the moment
-before the first network, as in many_models.py. `stats() ms`, `source ms`: how long `Runtime.stats` takes, and how long a
-source that does not wait is held up, while a decoder in Python sleeps 300 ms: median and longest.
+before the first network, as in many_models.py. `stats()`, `source`: as in decoder_waits.py.
 """
 
 from __future__ import annotations
@@ -18,13 +17,12 @@ import argparse
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import decoder_waits
 import machine
-import numpy as np
 from frame_time import picture
 from many_models import networks, trimmed
 from mediapipe_tasks import KINDS, spec_of
@@ -52,7 +50,8 @@ def serve(lanes: int) -> None:
             answer({"mib": trimmed() - start})
             continue
         if line.startswith("waits"):
-            answer(waits(mnnlite, next(iter(files.values()))[1]))
+            found = decoder_waits.measure(decoder_waits.NETWORK, samples=500, sleep_s=0.3)
+            answer({f"{what} {which}": ms for what, figures in found.items() for which, ms in figures.items()})
             continue
         spent, over = [], []
         cpu = time.process_time_ns()
@@ -65,46 +64,6 @@ def serve(lanes: int) -> None:
         cpu = time.process_time_ns() - cpu
         answer({"ms": machine.median(spent), "us": machine.median(over), "cpu": cpu / 1e6 / int(line)})
     runtime.close()
-
-
-def waits(mnnlite: Any, path: Path) -> dict[str, float]:
-    """A decoder sleeps: for how long does it hold up others?"""
-
-    def decode(outputs: Any, items: Any) -> None:
-        time.sleep(0.3)
-
-    given: list[float] = []
-    frame = mnnlite.Frame(np.zeros((64, 64, 3), np.uint8), "BGR")
-
-    def camera() -> Any:
-        for _ in range(60):
-            begin = time.perf_counter()
-            yield frame
-            given.append(1e3 * (time.perf_counter() - begin))
-            time.sleep(0.02)
-
-    asked: list[float] = []
-    with mnnlite.Runtime() as runtime:
-        spec = mnnlite.TaskSpec(path, mnnlite.ImageSpec(), mnnlite.decoders.Function(decode))
-        runtime.add("slow", spec)
-
-        def ask() -> None:
-            for _ in range(60):
-                begin = time.perf_counter()
-                runtime.stats()
-                asked.append(1e3 * (time.perf_counter() - begin))
-                time.sleep(0.02)
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        for _ in runtime.stream(camera(), latest=True):
-            pass
-        asking.join()
-    return {
-        f"{what} {which}": of(times)
-        for what, times in (("stats()", asked), ("source", given))
-        for which, of in (("p50", machine.median), ("max", max))
-    }
 
 
 def answer(found: dict[str, float]) -> None:

@@ -16,6 +16,7 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
+from mnnlite.runtime.stats import percentiles
 from mnnlite.video import to_rgb
 
 MASK = decoders.Segmentation(mode="binary", threshold=0.5, tensors=("heat",))
@@ -397,6 +398,13 @@ def test_placement_is_settled_before_the_first_frame(family):
         memory = runtime.memory()
         assert {task.lane for task in memory.tasks.values()} == {0, 1}
         assert memory.total == sum(lane.static + lane.dynamic + lane.inputs for lane in memory.lanes)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 99, 100, 101, 255, 256])
+def test_percentiles_are_those_of_numpy(count):
+    values = np.random.default_rng(count).integers(0, 10**9, count)
+    found = percentiles(map(int, values))
+    assert np.abs(np.array(found) - np.percentile(values, [50, 90, 99])).max() < 1.001  # cut to whole nanoseconds
 
 
 def test_stats_and_prometheus(family):
