@@ -1,6 +1,8 @@
 #include "engine/verify.hpp"
 
 #include <new>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "engine/verify_operator.hpp"
@@ -48,6 +50,11 @@ bool shapes_depend_on_content(int32_t type) {
 
 // Operators that make of a tensor's shape what does not depend on its values.
 bool reads_shapes_only(int32_t type) { return type == kShape || type == kRank || type == kSize; }
+
+// Which input the engine reads while it plans without making sure that it is there; UINT32_MAX: none.
+uint32_t constant_input(int32_t type) {
+  return type == kGatherElements ? 2 : type == kScatterElements ? 3 : UINT32_MAX;
+}
 
 class Network {
  public:
@@ -149,6 +156,13 @@ class Network {
       if (made_[tensor] == kNobody) return fault(index, record, "it reads a tensor that nothing before it has made");
       content = content || of_content_[tensor];
     }
+    if (const uint32_t place = constant_input(op.type); place < op.inputs.size()) {
+      const uint32_t maker = made_[static_cast<size_t>(op.inputs[place])];
+      if (net_.record(operators, maker).number(op_type) != kConst)
+        return fault(index, record, "its axis is not a constant");
+    }
+    if (op.type == kInput && !input_names_.insert(net_.text(tensor_names, static_cast<uint32_t>(op.outputs[0]))).second)
+      return fault(index, record, "another input of the network has its name");
     for (uint32_t i = 0; i < op.outputs.size(); ++i) {
       const size_t tensor = static_cast<size_t>(op.outputs[i]);
       if (made_[tensor] != kNobody) return fault(index, record, "it makes a tensor that is there already");
@@ -214,7 +228,8 @@ class Network {
   const VerifyOptions options_;
   ExternalBytes external_;
   uint32_t tensors_ = 0;
-  std::vector<uint32_t> made_;       // by which operator
+  std::vector<uint32_t> made_;  // by which operator
+  std::set<std::string> input_names_;
   std::vector<uint8_t> of_content_;  // whether a tensor's values depend on the values of the network's inputs
 };
 

@@ -132,7 +132,7 @@ constexpr OperatorFacts kOperators[] = {
     {148, "CumSum", 2, 2, 1, 1, true, {T::cum_sum, T::count}},
     {149, "Det", 1, 1, 1, 1, false, {T::count, T::count}},
     {150, "CumProd", 1, 1, 1, 1, true, {T::axis, T::count}},
-    {151, "ScatterElements", 3, 4, 1, 1, false, {T::binary_op, T::count}},
+    {151, "ScatterElements", 3, 4, 1, 1, true, {T::binary_op, T::count}},
     {152, "GatherElements", 2, 3, 1, 1, false, {T::axis, T::count}},
     {153, "Svd", 1, 1, 3, 3, false, {T::count, T::count}},
     {154, "Histogram", 1, 1, 1, 1, true, {T::arg_max, T::count}},

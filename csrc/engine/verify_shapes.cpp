@@ -113,6 +113,23 @@ class Propagation {
           return "its axis is not one of its input's";
         return nullptr;
       }
+      case kShape:
+      case kRank:
+      case kSize:
+        made.known = in_(op, 0).known;
+        if (op.type == kShape) made.dims = {in_(op, 0).rank()};
+        return nullptr;
+      case kStridedSlice:  // begin, end and so on, one number an axis each
+        for (uint32_t i = 1; i < std::min(op.inputs.size(), op.record.number(7) == 0 ? 4u : 5u); ++i) {
+          const Shape &first = in_(op, 1), &each = in_(op, i);
+          if (first.known && each.known &&
+              (each.rank() != 1 || each.dims[0] != first.dims[0] || each.dims[0] > static_cast<int32_t>(kMostAxes)))
+            return "what says its begin, end or steps has not one number for each axis";
+        }
+        return nullptr;
+      case kFmhaV2:
+      case kSplitGelu:
+        return in_(op, 0).known && in_(op, 0).rank() != 3 ? "it reads a tensor that has not three axes" : nullptr;
       case kDepthToSpace:
       case kSpaceToDepth:
         return in_(op, 0).known && in_(op, 0).rank() != 4 ? "it reads a tensor that has not four axes" : nullptr;

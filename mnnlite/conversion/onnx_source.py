@@ -5,13 +5,13 @@ Source: onnx.proto3 (field numbers, data types) and ONNX's ExternalData.md. Weig
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mnnlite.descriptions.pages import Pages
 from mnnlite.descriptions.protobuf import Message
 from mnnlite.errors import ModelFormatError, ModelNotFoundError, UnsupportedModelError
 
@@ -74,13 +74,14 @@ def check_onnx(path: str | os.PathLike[str]) -> OnnxFacts:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with path.open("rb") as file:
+            data = Pages(file)
             return _Reader(path).read(Message(data, 0, len(data)))
     except ModelFormatError as error:
         raise ModelFormatError(
             f"{path} is not an ONNX model, or a damaged one ({error}); fetch or export it again", op="convert"
         ) from None
-    except ValueError:  # mmap's word for a file of no bytes
+    except ValueError:  # of no bytes
         raise ModelFormatError(f"the model file {path} is empty", op="convert") from None
     except OSError as error:
         if isinstance(error, ModelNotFoundError):

@@ -5,12 +5,12 @@ Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (places of fields).
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnnlite.descriptions.flat import Table, root
+from mnnlite.descriptions.pages import Pages
 from mnnlite.errors import ModelFormatError, ModelNotFoundError
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def check_tflite(path: str | os.PathLike[str]) -> TfliteFacts:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with path.open("rb") as file:
+            data = Pages(file)
             if len(data) < 8 or data[4:8] != b"TFL3":
                 raise ModelFormatError("its first bytes are others")
             return _read(root(data), len(data))
@@ -64,7 +65,7 @@ def check_tflite(path: str | os.PathLike[str]) -> TfliteFacts:
         raise ModelFormatError(
             f"{path} is not a TFLite model, or a damaged one ({error}); fetch or export it again", op="convert"
         ) from None
-    except ValueError:  # mmap's word for a file of no bytes
+    except ValueError:  # of no bytes
         raise ModelFormatError(f"the model file {path} is empty", op="convert") from None
     except OSError as error:
         if isinstance(error, ModelNotFoundError):

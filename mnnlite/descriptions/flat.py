@@ -7,23 +7,31 @@ board need not load a network, nor hold its weights, to know its input's size.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ModelFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from mmap import mmap
+
+    from mnnlite.descriptions.pages import Pages
 
 __all__ = ["Table", "root"]
 
 _MOST = 1 << 20  # entries of a vector, bytes of a text: more is damage
 
 
+def _unpacked(form: str, part: bytes | memoryview) -> tuple[Any, ...]:
+    try:
+        return struct.unpack(form, part)
+    except struct.error:
+        raise ModelFormatError("damaged: the file became shorter while it was read") from None
+
+
 class Table:
     """A table of a flatbuffer; fields by their place in the schema, from 0."""
 
-    def __init__(self, data: bytes | memoryview | mmap, at: int) -> None:
+    def __init__(self, data: bytes | memoryview | Pages, at: int) -> None:
         self._data, self._at = data, at
         self._vtable = at - self._number("<i", at)
         self._fields = max(0, (self._number("<H", self._vtable) - 4) // 2)
@@ -31,7 +39,7 @@ class Table:
     def _number(self, form: str, at: int) -> int:
         if not 0 <= at <= len(self._data) - struct.calcsize(form):
             raise ModelFormatError(f"damaged: an offset leads to byte {at} of {len(self._data)}")
-        return int(struct.unpack_from(form, self._data, at)[0])
+        return int(_unpacked(form, self._data[at : at + struct.calcsize(form)])[0])
 
     def place(self, field: int) -> int:
         """Where a field is in the file; 0 if it is not there."""
@@ -79,12 +87,12 @@ class Table:
     def floats(self, field: int) -> tuple[float, ...]:
         """A vector of floats."""
         begin, count = self._vector(field, 4)
-        return struct.unpack_from(f"<{count}f", self._data, begin)
+        return _unpacked(f"<{count}f", self._data[begin : begin + 4 * count])
 
     def wholes(self, field: int) -> tuple[int, ...]:
         """A vector of 32-bit whole numbers."""
         begin, count = self._vector(field, 4)
-        return struct.unpack_from(f"<{count}i", self._data, begin)
+        return _unpacked(f"<{count}i", self._data[begin : begin + 4 * count])
 
     def table(self, field: int) -> Table | None:
         """Another table."""
@@ -98,7 +106,7 @@ class Table:
             yield Table(self._data, self._target(begin + 4 * index))
 
 
-def root(data: bytes | memoryview | mmap) -> Table:
+def root(data: bytes | memoryview | Pages) -> Table:
     """The table that a file begins with.
 
     Raises
@@ -108,4 +116,4 @@ def root(data: bytes | memoryview | mmap) -> Table:
     """
     if len(data) < 8:
         raise ModelFormatError(f"damaged: {len(data)} bytes are no model")
-    return Table(data, int(struct.unpack_from("<I", data, 0)[0]))
+    return Table(data, int(_unpacked("<I", data[:4])[0]))

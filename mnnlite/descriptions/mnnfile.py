@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import mmap
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.descriptions.flat import root
+from mnnlite.descriptions.pages import Pages
 from mnnlite.errors import ArgumentError, ModelFormatError, ModelNotFoundError
 from mnnlite.files import atomic_write
 
@@ -40,11 +40,12 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> dic
         return _parsed(root(memoryview(source)).text(_BIZ_CODE))
     path = Path(source)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with path.open("rb") as file:
+            data = Pages(file)
             return _parsed(root(data).text(_BIZ_CODE))
     except ModelFormatError as error:
         raise ModelFormatError(f"{path} is not an MNN model, or a damaged one ({error})") from None
-    except ValueError:  # mmap's word for a file of no bytes
+    except ValueError:  # of no bytes
         raise ModelFormatError(f"the model file {path} is empty") from None
     except OSError as error:
         raise ModelNotFoundError(f"cannot open the model file {path}: {error.strerror}") from None

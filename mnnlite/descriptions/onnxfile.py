@@ -7,10 +7,10 @@ is mapped, and `onnx` is not needed on a board.
 from __future__ import annotations
 
 import ast
-import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnnlite.descriptions.pages import Pages
 from mnnlite.descriptions.protobuf import Message
 from mnnlite.errors import ModelFormatError, ModelNotFoundError
 from mnnlite.specs import TensorInfo
@@ -45,7 +45,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[TensorInfo]
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with path.open("rb") as file:
+            data = Pages(file)
             return _read(Message(data, 0, len(data)))
     except ModelFormatError as error:
         raise ModelFormatError(f"{path} is not an ONNX model, or a damaged one ({error})") from None

@@ -1,6 +1,6 @@
 """The wire format of protocol buffers, as far as ONNX files need it.
 
-Source: https://protobuf.dev/programming-guides/encoding. Contents are stepped over, not read: the file is mapped.
+Source: https://protobuf.dev/programming-guides/encoding. Contents are stepped over, not read: the file is read a page at a time.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from mnnlite.errors import ModelFormatError
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator
+
+    from mnnlite.descriptions.pages import Pages
 
 __all__ = ["Message"]
 
@@ -21,7 +22,7 @@ _MOST = 1 << 20  # bytes of a text: more is none of ours
 class Message:
     """A message: its fields in order, (number, value), where a nested message is a range of bytes."""
 
-    def __init__(self, data: mmap.mmap | bytes, begin: int, end: int) -> None:
+    def __init__(self, data: Pages | bytes, begin: int, end: int) -> None:
         self.data, self.begin, self.end = data, begin, end
 
     def _varint(self, at: int) -> tuple[int, int]:

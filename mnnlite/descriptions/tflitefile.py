@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mmap
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.descriptions.flat import Table, root
+from mnnlite.descriptions.pages import Pages
 from mnnlite.errors import ModelFormatError, ModelNotFoundError
 from mnnlite.specs import TensorInfo
 
@@ -47,7 +47,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[TensorInfo]
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with path.open("rb") as file:
+            data = Pages(file)
             if len(data) < 8 or data[4:8] != b"TFL3":
                 raise ModelFormatError("its first bytes are others")
             members = _members(path)

@@ -1,0 +1,183 @@
+"""Kinds of damage that the verifier refuses, each done to a network that has the operator."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+
+import mnnlite
+from helpers import networks
+from mnnlite.descriptions.flat import Table, root
+
+_OPERATORS, _NAMES = 3, 7  # fields of a network
+_INPUTS, _ATTRIBUTE, _OUTPUTS, _TYPE = 0, 2, 4, 5  # of an operator
+_IDENTITY, _CONST, _INPUT, _BINARY, _SPLIT_GELU = 262, 11, 34, 7, 303
+_GATHER_ELEMENTS, _SCATTER_ELEMENTS, _STRIDED_SLICE = 152, 151, 91
+
+
+class Editor:
+    """A network's bytes, to be changed field by field."""
+
+    def __init__(self, path: Path) -> None:
+        self.content = bytearray(path.read_bytes())
+        self.operators = list(root(bytes(self.content)).tables(_OPERATORS))
+
+    def first(self, kind: int) -> Table:
+        return next(each for each in self.operators if each.whole(_TYPE) == kind)
+
+    def set_number(self, table: Table, field: int, value: int) -> None:
+        assert table.place(field), "the field has its default and no place"
+        struct.pack_into("<i", self.content, table.place(field), value)
+
+    def set_element(self, table: Table, field: int, index: int, value: int) -> None:
+        place = table.place(field)
+        vector = place + struct.unpack_from("<I", self.content, place)[0]
+        struct.pack_into("<i", self.content, vector + 4 + 4 * index, value)
+
+    def refused(self, said: str) -> None:
+        with pytest.raises(mnnlite.MnnliteError, match=said):
+            mnnlite.Model(bytes(self.content))
+
+
+@pytest.fixture
+def elements(tmp_path: Path) -> Editor:
+    """Values gathered from `x` by an index a value, along a constant axis."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("GatherElements", ["r", "places"], ["y"], axis=1),
+    ]
+    weights = [numpy_helper.from_array(np.zeros((2, 3), np.int64), "places")]
+    source = networks.save(tmp_path, "elements", nodes, weights, {"x": (2, 3)}, {"y": (2, 3)})
+    return Editor(networks.convert(source))
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Editor:
+    """Products with as many values as channels, which the engine computes in a loop, and a second input."""
+    nodes = [
+        helper.make_node("Mul", ["x", "s"], ["m"]),
+        helper.make_node("Mul", ["m", "z"], ["y"]),
+    ]
+    weights = [numpy_helper.from_array(np.ones((1, 3, 1), np.float32), "s")]
+    source = networks.save(tmp_path, "sums", nodes, weights, {"x": (2, 3, 4), "z": (2, 3, 4)}, {"y": (2, 3, 4)})
+    return Editor(networks.convert(source))
+
+
+def test_axis_of_an_index_a_value__must_be_constant(elements: Editor) -> None:
+    gather = elements.first(_GATHER_ELEMENTS)
+    assert len(gather.wholes(_INPUTS)) == 3
+    with mnnlite.Model(bytes(elements.content)) as model:
+        model.run()
+    elements.set_element(gather, _INPUTS, 2, gather.wholes(_INPUTS)[0])
+    elements.refused("its axis is not a constant")
+
+
+@pytest.mark.parametrize("kind", [3, 4, 5, 18, 30, 31, 32, -1, 1 << 30])
+def test_operation_that_nothing_computes__is_refused(sums: Editor, kind: int) -> None:
+    attribute = sums.first(_BINARY).table(_ATTRIBUTE)
+    assert attribute is not None
+    sums.set_number(attribute, 0, kind)
+    sums.refused("of a kind that is not known")
+
+
+def test_identity_of_two__has_two_outputs(sums: Editor) -> None:
+    sums.set_number(sums.first(_BINARY), _TYPE, _IDENTITY)
+    sums.refused("not as many outputs as inputs")
+
+
+def test_inputs_of_one_name__are_refused(sums: Editor) -> None:
+    """The engine finds one of them; the other one has no memory."""
+    content = bytes(sums.content)
+    net = root(content)
+    place = net.place(_NAMES)
+    vector = place + struct.unpack_from("<I", content, place)[0]
+    one, other = (
+        each.wholes(_OUTPUTS)[0] for each in sums.operators if each.whole(_TYPE) == _INPUT
+    )  # names of tensors by their number
+    at, to = vector + 4 + 4 * one, vector + 4 + 4 * other
+    target = at + struct.unpack_from("<I", content, at)[0]
+    if target <= to:
+        at, to = to, at
+        target = at + struct.unpack_from("<I", content, at)[0]
+    struct.pack_into("<I", sums.content, to, target - to)
+    sums.refused("another input of the network has its name")
+
+
+def test_operator_of_three_axes__on_a_shape__is_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Cast", ["s"], ["f"], to=1),
+        helper.make_node("Relu", ["f"], ["y"]),
+    ]
+    source = networks.save(tmp_path, "shape", nodes, [], {"x": ("n", 3)}, {"y": (2,)})
+    editor = Editor(networks.convert(source))
+    with mnnlite.Model(bytes(editor.content), shapes={"x": (2, 3)}) as model:
+        assert model.run()["y"].tolist() == [2, 3]
+    last = editor.operators[-1]
+    if last.place(1):
+        editor.content[last.place(1)] = 0
+    editor.set_number(last, _TYPE, _SPLIT_GELU)
+    with pytest.raises(mnnlite.UnsupportedModelError, match="not three axes"):
+        mnnlite.Model(bytes(editor.content), shapes={"x": (2, 3)})
+
+
+def test_model_file__cut_while_it_is_described__is_damage(sums: Editor, tmp_path: Path) -> None:
+    from mnnlite.descriptions import mnnfile
+    from mnnlite.descriptions.pages import Pages
+
+    path = tmp_path / "n.mnn"
+    path.write_bytes(sums.content)
+    with path.open("rb") as file:
+        pages = Pages(file)
+        path.write_bytes(b"")
+        with pytest.raises(mnnlite.ModelFormatError, match="became shorter"):
+            root(pages)
+    with pytest.raises(mnnlite.ModelFormatError, match="is empty"):
+        mnnfile.read(path)
+
+
+def test_scattered_elements_without_an_operation__are_refused(elements: Editor) -> None:
+    gather = elements.first(_GATHER_ELEMENTS)
+    assert not gather.place(_ATTRIBUTE)
+    elements.set_number(gather, _TYPE, _SCATTER_ELEMENTS)
+    elements.refused("its attribute is missing")
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Editor:
+    """A part along two axes, and a constant of three numbers."""
+    numbers = {"starts": [0, 1], "ends": [2, 3], "axes": [1, 2], "steps": [1, 1], "three": [1, 2, 3]}
+    weights = [numpy_helper.from_array(np.int64(value), name) for name, value in numbers.items()]
+    nodes = [
+        helper.make_node("Slice", ["x", "starts", "ends", "axes", "steps"], ["y"]),
+        helper.make_node("Gather", ["x", "three"], ["z"], axis=2),
+    ]
+    source = networks.save(tmp_path, "part", nodes, weights, {"x": (1, 4, 5)}, {"y": (1, 2, 2), "z": (1, 4, 3)})
+    return Editor(networks.convert(source))
+
+
+def test_part__without_ends_of_its_kind__is_refused(part: Editor) -> None:
+    found = part.first(_STRIDED_SLICE)
+    attribute = found.table(_ATTRIBUTE)
+    assert attribute is not None
+    place = found.place(_INPUTS)
+    struct.pack_into("<I", part.content, place + struct.unpack_from("<I", part.content, place)[0], 3)
+    part.set_number(attribute, 7, 0)  # TensorFlow's, which has all of them
+    part.refused("wrong number of inputs")
+
+
+def test_part__of_more_numbers_than_begins__is_refused(part: Editor) -> None:
+    with mnnlite.Model(bytes(part.content)) as model:
+        assert model.run()["y"].shape == (1, 2, 2)
+    constants = {
+        each.wholes(_OUTPUTS)[0]: shape.wholes(0)
+        for each in part.operators
+        if each.whole(_TYPE) == _CONST and (shape := each.table(_ATTRIBUTE)) is not None
+    }
+    three = next(tensor for tensor, shape in constants.items() if shape == (3,))
+    part.set_element(part.first(_STRIDED_SLICE), _INPUTS, 2, three)
+    part.refused("not one number for each axis")
