@@ -109,7 +109,10 @@ def test_every_family_is_native_and_named_after_its_class():
 
 
 # Options that only some heads of a family read, with an option that makes such a head.
-WAYS = {"segmentation": ({}, {"output": "polygons"}), "lanes": ({}, {"head": "rows", "row_anchors": [1.0, 2.0, 3.0]})}
+WAYS = {
+    "segmentation": ({}, {"output": "polygons"}),
+    "lanes": ({}, {"head": "rows", "row_anchors": [1.0, 2.0, 3.0]}, {"head": "anchors", "row_anchors": [0.4, 1.0]}),
+}
 
 
 @pytest.mark.parametrize("family", [name for name in decoders.families() if name != "raw"])

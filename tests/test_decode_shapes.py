@@ -8,20 +8,13 @@ from hypothesis import strategies as st
 import mnnlite
 from helpers import networks
 from helpers.decoding import NET, QUAD, Letterbox, items_for
+from helpers.shapes import FRAME, blobs
 from mnnlite import decoders, results
 from mnnlite.errors import ArgumentError, DecoderError
-from mnnlite.reference.decode import ctc, dbtext, geometry, keypoints, lanes, segmentation
+from mnnlite.reference.decode import ctc, dbtext, geometry, keypoints, segmentation
 
 STRETCH = Letterbox(NET, "stretch")
-FRAME = (640, 480)
 IMAGES = [None, Letterbox((96, 64)), QUAD]
-
-
-def blobs(shape, seed=0, classes=4, block=3):
-    """A class map of blocks, so that there are holes, corners that touch and areas at the border."""
-    rng = np.random.default_rng(seed)
-    small = rng.integers(0, classes, (shape[0] // block + 1, shape[1] // block + 1))
-    return np.kron(small, np.ones((block, block), int))[: shape[0], : shape[1]].astype(np.uint8)
 
 
 # ---- outlines
@@ -302,121 +295,6 @@ def test_regressed_points_as_the_definition(options, units, image):
         sigmoid=options.get("activation") == "sigmoid",
     )
     np.testing.assert_allclose(found.points, expected, rtol=2e-7, atol=1e-6)
-
-
-# ---- lanes
-
-
-def lane_mask(height=72, width=128):
-    """Two lines with a gap that meet towards the top, one that lies flat, and noise."""
-    mask = np.zeros((height, width), np.uint8)
-    for y in range(20, height):
-        if not 40 <= y < 48:
-            x = 20 + 0.9 * (height - y)
-            mask[y, int(x) : int(x) + 3] = 1
-        x = 110 - 0.75 * (height - y)
-        mask[y, int(x) : int(x) + 4] = 1
-    mask[10:12, 30:90] = 1
-    mask[5, 5] = 1
-    return mask
-
-
-@pytest.mark.parametrize("image", [None, Letterbox((128, 72)), QUAD])
-@pytest.mark.parametrize("tolerance", [0.3, 1.0])
-def test_lanes_equal_their_definition(image, tolerance):
-    rng = np.random.default_rng(6)
-    for mask in (lane_mask(), blobs((40, 60), 3, classes=3, block=4), (rng.random((50, 70)) < 0.4).astype(np.uint8)):
-        placed = items_for(image, FRAME, 1)[0]
-        m = segmentation.map_to_frame(placed, mask.shape[1], mask.shape[0])
-        u, v = segmentation._at_centres(m, mask.shape[1], mask.shape[0])
-        inside = (u >= 0) & (v >= 0) & (u < FRAME[0]) & (v < FRAME[1])
-        got = decoders.Lanes(tolerance=tolerance).decode({"y": mask[None]}, FRAME, image)
-        seen = np.where(inside, mask, 255).astype(np.uint8)
-        want = lanes.decode(seen, np.ones(mask.shape), m, tolerance=tolerance)
-        assert len(got) == len(want) > 0
-        np.testing.assert_array_equal(got.class_ids, [line.class_id for line in want])
-        for points, line in zip(got.points, want, strict=True):
-            assert points.shape == line.points.shape
-            np.testing.assert_allclose(points, line.points, atol=1e-3)
-
-
-def test_lanes_give_back_known_lines():
-    found = decoders.Lanes().decode({"y": lane_mask()[None]}, (128, 72))
-    assert len(found) == 3
-    for points in found.points[:2]:
-        assert points[0, 1] > points[-1, 1]  # from near to far
-    left = next(points for points in found.points if points[0, 0] < 40 and points[0, 1] > 60)
-    assert left[-1, 1] < 25  # over the gap
-    expected = 20 + 0.9 * (72 - (left[:, 1] - 0.5)) + 1
-    assert np.abs(left[:, 0] - expected).max() < 2
-    flat = next(points for points in found.points if np.ptp(points[:, 1]) < 2)
-    assert np.ptp(flat[:, 0]) > 55
-    np.testing.assert_allclose(flat[:, 1], 11, atol=0.6)
-
-
-def test_lane_scores_are_mean_probabilities():
-    logits = np.zeros((1, 2, 40, 40), np.float32)
-    logits[0, 1] = -4
-    logits[0, 1, :, 18:22] = 2
-    found = decoders.Lanes().decode({"y": logits}, (40, 40))
-    np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-2))], atol=1e-6)
-    np.testing.assert_allclose(found.points[0], [[20, 39.5], [20, 0.5]])
-
-
-def test_lanes_as_polynomials():
-    y = np.arange(72) + 0.5
-    mask = np.zeros((72, 128), np.uint8)
-    for row in range(72):
-        x = 20 + 0.01 * (row - 36) ** 2 + 0.3 * row
-        mask[row, int(x) : int(x) + 3] = 1
-    found = decoders.Lanes(degree=2, tolerance=0.05).decode({"y": mask[None]}, (128, 72))
-    coefficients = found.polynomials(2)[0]
-    expected = 20 + 0.01 * (y - 0.5 - 36) ** 2 + 0.3 * (y - 0.5) + 1
-    assert np.abs(np.polyval(coefficients, y) - expected).max() < 0.6
-
-
-def test_row_anchor_lanes_give_back_what_was_encoded():
-    """Training bins x into floor(x / step), step = (width - 1) / (cells - 1): data/dataset.py _grid_pts."""
-    anchors = tuple(range(100, 300, 20))
-    logits = np.zeros((1, 101, len(anchors), 4), np.float32)
-    logits[0, 100] = 8  # no lane
-    step = 799 / 99
-    x = 300 + 4.0 * np.arange(len(anchors)) ** 2
-    for row in range(len(anchors)):
-        logits[0, 100, row, 1] = -8
-        logits[0, int(x[row] / step), row, 1] = 30
-    found = decoders.Lanes(head="rows", row_anchors=anchors, tolerance=0.0).decode({"y": logits}, (800, 288))
-    assert len(found) == 1
-    assert found.class_ids.tolist() == [1]
-    points = found.points[0]  # those on a straight line with their neighbours are dropped
-    assert points[0, 1] == anchors[-1]
-    assert points[-1, 1] == anchors[0]
-    rows = [anchors.index(int(y)) for y in points[:, 1]]
-    assert np.abs(points[:, 0] - x[rows]).max() <= step / 2 + 1e-3
-
-
-def test_row_anchor_lanes_equal_their_definition():
-    anchors = tuple(np.linspace(50, 280, 18).tolist())
-    logits = np.random.default_rng(2).normal(scale=3, size=(2, 41, 18, 4)).astype(np.float32)
-    image = Letterbox((800, 288), "stretch")
-    got = decoders.Lanes(head="rows", row_anchors=anchors, tolerance=0.0).decode({"y": logits}, FRAME, image)
-    want = [
-        line
-        for slot, item in enumerate(items_for(image, FRAME, 2))
-        for line in lanes.decode_rows(logits[slot], item, anchors)
-    ]
-    np.testing.assert_array_equal(got.class_ids, [line.class_id for line in want])
-    np.testing.assert_allclose(got.scores, [line.score for line in want], atol=1e-6)
-    for points, line in zip(got.points, want, strict=True):
-        np.testing.assert_allclose(points, line.points, atol=1e-3)
-
-
-def test_lanes_on_the_ground():
-    lines = results.Polylines.from_points([[(100, 200), (100, 100)]])
-    ground = lines.to_ground([[0.01, 0, -1], [0, -0.02, 4], [0, 0, 1]])
-    np.testing.assert_allclose(ground[0], [[0, 0], [0, 2]])
-    with pytest.raises(ArgumentError, match="3x3"):
-        lines.to_ground(np.zeros((3, 3)))
 
 
 @pytest.mark.parametrize("anchor", ["top_left", "center", "bottom"])

@@ -111,19 +111,23 @@ class Maps(Decoder):
 
 @dataclass(frozen=True, kw_only=True)
 class Lanes(Named):
-    """Lane and edge lines, from a mask or from a row-anchor head; gives `Polylines`, from near to far, longest first.
+    """Lane and edge lines, from a mask or from a head with anchors; gives `Polylines`, from near to far, longest first.
 
     ``head="mask"``: the outputs that `Segmentation` takes. Lines are the middles of runs of pixels, row by row (column
     by column where a line lies flat); they end where areas split or join, and are continued over gaps by the piece that
-    fits best. ``head="rows"``: (N, cells + 1, rows, lanes), Ultra-Fast-Lane-Detection.
+    fits best. ``head="rows"``: (N, cells + 1, rows, lanes), Ultra-Fast-Lane-Detection. ``head="anchors"``: its version 2,
+    found by their names or shapes: loc_row (N, cells, rows, lanes), loc_col (N, cells, columns, lanes), exist_row
+    (N, 2, rows, lanes), exist_col (N, 2, columns, lanes). Its anchors are shares of the whole picture, of which the network
+    sees the lowest `crop_ratio`. Rows of both heads come in the order of the lanes, whose numbers are the classes.
 
     Notes
     -----
-    Definition: `mnnlite.reference.decode.lanes`. Source of row anchors: Qin et al. 2020, equations 3 to 6.
+    Definition: `mnnlite.reference.decode.lanes`. Sources: Qin et al. 2020, equations 3 to 6 (rows); Qin et al. 2022 and
+    cfzd/Ultra-Fast-Lane-Detection-v2, demo.py (anchors).
     """
 
     family: ClassVar[str] = "lanes"
-    _OF_HEAD: ClassVar[dict[str, str]] = {
+    _OF_HEAD: ClassVar[dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(
             (
                 "mode",
@@ -136,12 +140,13 @@ class Lanes(Named):
                 "min_length",
                 "min_pixels",
             ),
-            "mask",
+            ("mask",),
         ),
-        **dict.fromkeys(("row_anchors", "min_points"), "rows"),
+        **dict.fromkeys(("row_anchors", "min_points"), ("rows", "anchors")),
+        **dict.fromkeys(("column_anchors", "row_lanes", "column_lanes", "crop_ratio"), ("anchors",)),
     }
 
-    head: str = option("mask", "word", "what the output is", choices=("mask", "rows"))
+    head: str = option("mask", "word", "what the output is", choices=("mask", "rows", "anchors"))
     score: float = option(0.0, "number", "lines with at least this mean probability", low=0, high=1)
     tolerance: float = option(
         1.0, "number", "no dropped point is further from the line, in frame pixels", low=0, high=1e6
@@ -158,10 +163,22 @@ class Lanes(Named):
     )
     min_length: float = option(0.08, "number", "mask: shorter lines are dropped, in heights of the map", low=0, high=10)
     min_pixels: int = option(8, "whole", "mask: smaller pieces are noise", low=1, high=1 << 24)
-    row_anchors: tuple[float, ...] = option((), "numbers", "rows: y of each row in network pixels, growing")
-    min_points: int = option(3, "whole", "rows: lanes with fewer points are dropped", low=2, high=1 << 20)
+    row_anchors: tuple[float, ...] = option(
+        (), "numbers", "rows: y of each row in network pixels, growing; anchors: shares of the whole picture's height"
+    )
+    min_points: int = option(3, "whole", "rows, anchors: lanes with fewer points are dropped", low=2, high=1 << 20)
+    column_anchors: tuple[float, ...] = option(
+        (0.0, 1.0),
+        "numbers",
+        "anchors: x of each column, shares of its width; two numbers, as of rows, are first and last",
+    )
+    row_lanes: tuple[float, ...] = option((1.0, 2.0), "numbers", "anchors: lanes that are read from rows")
+    column_lanes: tuple[float, ...] = option((0.0, 3.0), "numbers", "anchors: lanes that are read from columns")
+    crop_ratio: float = option(
+        1.0, "number", "anchors: share of the picture's height that the network sees, from below", low=0.01, high=1
+    )
 
     def native_options(self) -> dict[str, Any]:
         """The options as ``_core`` takes them: those of the head."""
         options = super().native_options()
-        return {name: value for name, value in options.items() if self._OF_HEAD.get(name, self.head) == self.head}
+        return {name: value for name, value in options.items() if self.head in self._OF_HEAD.get(name, (self.head,))}

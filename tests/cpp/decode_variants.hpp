@@ -20,7 +20,7 @@ inline mnnlite_option numbers(const char* key, const std::vector<double>& values
 }
 
 inline const std::vector<Variant>& variants() {
-  static const std::vector<double> strides{16, 32}, rows{10, 20, 30, 40, 50};
+  static const std::vector<double> strides{16, 32}, rows{10, 20, 30, 40, 50}, shares{0.4, 1};
   static const std::vector<Variant> list{
       {"raw", {}, {{2, 5}}},
       {"classification", {}, {{2, 43}}},
@@ -132,6 +132,9 @@ inline const std::vector<Variant>& variants() {
        64,
        MNNLITE_U8},
       {"lanes", {text("head", "rows"), numbers("row_anchors", rows)}, {{2, 21, 5, 4}}},
+      {"lanes",
+       {text("head", "anchors"), numbers("row_anchors", shares), number("min_points", 2), number("crop_ratio", 0.6)},
+       {{2, 21, 5, 4}, {2, 11, 8, 4}, {2, 2, 5, 4}, {2, 2, 8, 4}}},
       {"ctc", {}, {{2, 20, 30}}},
       {"ctc", {text("activation", "softmax"), number("keep_empty", 1)}, {{2, 20, 30}}},
       {"ctc", {number("symbols_first", 1)}, {{2, 30, 20}}},

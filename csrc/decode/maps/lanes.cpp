@@ -151,11 +151,14 @@ void LineWriter::end(const Call& call, const mnnlite_item& item, const LineOptio
 }
 
 std::unique_ptr<Decoder> make_lanes(Options& options) {
-  static constexpr const char* kHeads[] = {"mask", "rows", nullptr};
+  static constexpr const char* kHeads[] = {"mask", "rows", "anchors", nullptr};
   LineOptions lines;
   lines.read(options);
-  if (options.choice("head", kHeads, 0) == 1) return make_row_lanes(options, lines);
-  return std::make_unique<MaskLanes>(options, lines);
+  switch (options.choice("head", kHeads, 0)) {
+    case 1: return make_row_lanes(options, lines);
+    case 2: return make_anchor_lanes(options, lines);
+    default: return std::make_unique<MaskLanes>(options, lines);
+  }
 }
 
 }  // namespace mnnlite

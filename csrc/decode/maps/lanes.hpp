@@ -1,4 +1,4 @@
-// What lanes from masks and lanes from row anchors share: how a line of points becomes a row.
+// What lanes from masks and lanes from anchors share: how a line of points becomes a row.
 #pragma once
 
 #include <memory>
@@ -37,5 +37,6 @@ class LineWriter {
 void fit_polynomial(Point* points, int32_t count, int32_t degree) noexcept;
 
 std::unique_ptr<Decoder> make_row_lanes(Options& options, const LineOptions& lines);
+std::unique_ptr<Decoder> make_anchor_lanes(Options& options, const LineOptions& lines);
 
 }  // namespace mnnlite

@@ -1,4 +1,4 @@
-"""Lane and edge lines: from masks, and from row-anchor heads (Qin et al. 2020, equations 3 to 6)."""
+"""Lane and edge lines: from masks, and from heads with anchors (Qin et al. 2020, equations 3 to 6; Qin et al. 2022)."""
 
 from __future__ import annotations
 
@@ -210,4 +210,52 @@ def decode_rows(
             found.append(
                 Line(np.array(points).astype(np.float32), lane, np.float32(sum(confidences) / len(confidences)))
             )
+    return found
+
+
+def locate(logits: NDArray[np.float32]) -> float:
+    """Where a lane crosses an anchor, as a share of the picture: the mean cell of the softmax within 1 of the best."""
+    best = int(logits.argmax())
+    near = np.arange(max(best - 1, 0), min(best + 1, len(logits) - 1) + 1)
+    powers = math.exp(logits[near] - logits[best]).astype(np.float64)
+    return float((np.cumsum(powers * near)[-1] / np.cumsum(powers)[-1] + 0.5) / (len(logits) - 1))
+
+
+def decode_anchors(
+    outputs: dict[str, NDArray[np.float32]],
+    item: frame_box.Item,
+    row_anchors: Sequence[float],
+    column_anchors: Sequence[float],
+    *,
+    row_lanes: Sequence[int] = (1, 2),
+    column_lanes: Sequence[int] = (0, 3),
+    crop_ratio: float = 1.0,
+    min_points: int = 3,
+) -> list[Line]:
+    """``loc_row``, ``loc_col`` (cells, anchors, lanes) and ``exist_row``, ``exist_col`` (2, anchors, lanes) of one slot.
+
+    A lane of rows must be on more than half of them, one of columns on more than a quarter
+    (cfzd/Ultra-Fast-Lane-Detection-v2, demo.py). Anchors and places are shares of the whole picture, of whose height the
+    network sees the lowest `crop_ratio`.
+    """
+    found = []
+    for lane in sorted([*row_lanes, *column_lanes]):
+        by_row = lane in row_lanes
+        side, anchors, share = ("row", row_anchors, 0.5) if by_row else ("col", column_anchors, 0.25)
+        no, yes = outputs[f"exist_{side}"][:, :, lane]
+        there = np.flatnonzero(yes > no)
+        if len(there) < min_points or not len(there) > share * len(anchors):
+            continue
+        along = np.array([float(anchors[k]) for k in there.tolist()])
+        across = np.array([locate(outputs[f"loc_{side}"][:, k, lane]) for k in there])
+        x, y = (across, along) if by_row else (along, across)
+        y = (y - 1 + crop_ratio) / crop_ratio
+        if y[-1] > y[0]:
+            x, y = x[::-1], y[::-1]
+        points = [
+            frame_box.apply(item.to_frame, float(a) * item.net_size[0], float(b) * item.net_size[1])
+            for a, b in zip(x, y, strict=True)
+        ]
+        score = np.cumsum(math.sigmoid(yes[there] - no[there]).astype(np.float64))[-1] / len(there)
+        found.append(Line(np.array(points).astype(np.float32), lane, np.float32(score)))
     return found
