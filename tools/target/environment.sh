@@ -24,7 +24,7 @@ esac
 qemu=$targets/qemu/usr/bin/qemu-$TARGET_MACHINE
 triplet=$TARGET_MACHINE-linux-gnu
 say() { printf '[%4ds] %s\n' "$SECONDS" "$*"; }
-mkdir -p "$work"
+mkdir -p "$targets" "$work"
 
 # install_packages LIST: Debian packages of a list that are not there are installed by root, and named to others.
 install_packages() {
