@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnnlite import _engine
+from mnnlite import _engine, _starting
 from mnnlite.errors import (
     ArgumentError,
     BackendUnavailableError,
@@ -32,6 +32,7 @@ from mnnlite.errors import (
 )
 from mnnlite.lazy import lazily
 
+_starting.guard()  # before what takes time
 _engine.load()  # before anything that imports _core
 
 TYPE_CHECKING = False

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import mnnlite
 from helpers import models
+from helpers.child import run_python
 from mnnlite import children, extras, video
 
 PIPELINE = f"""
@@ -112,7 +114,7 @@ def test_no_python_for_child_processes(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/opt/app/bin/app")
     for name in ("prefix", "exec_prefix", "base_prefix"):
         monkeypatch.setattr(sys, name, "/nowhere")
-    monkeypatch.setattr(children.sysconfig, "get_config_var", lambda _: None)
+    monkeypatch.setattr("sysconfig.get_config_var", lambda _: None)
     with pytest.raises(mnnlite.StateError, match="MNNLITE_PYTHON"):
         children.interpreter()
 
@@ -129,3 +131,32 @@ def test_a_package_that_is_missing_and_one_that_is_broken(tmp_path, monkeypatch)
         with pytest.raises(mnnlite.MissingExtraError, match=says) as caught:
             extras.need("this needs it", "x", name)
         assert "install it with" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_while_it_imports__is_one_line(tmp_path: Path, number: int, code: int) -> None:
+    """The program is still importing what its command needs: a module that never ends."""
+    (tmp_path / "rich.py").write_text("")
+    (tmp_path / "argparse.py").write_text("print('here', flush=True)\nimport time\ntime.sleep(60)\n")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "mnnlite", "info"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "here\n"
+    child.send_signal(number)
+    _, said = child.communicate(timeout=30)
+    assert child.returncode == code
+    assert said.splitlines() == [f"mnnlite: {'interrupted' if code == 130 else 'terminated'}"]
+
+
+def test_library__sets_no_handlers() -> None:
+    done = run_python(
+        "import signal; import mnnlite.cli; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    )
+    assert done.stdout.strip() in ("True", "False" if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else "True")

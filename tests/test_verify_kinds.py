@@ -181,3 +181,18 @@ def test_part__of_more_numbers_than_begins__is_refused(part: Editor) -> None:
     three = next(tensor for tensor, shape in constants.items() if shape == (3,))
     part.set_element(part.first(_STRIDED_SLICE), _INPUTS, 2, three)
     part.refused("not one number for each axis")
+
+
+def test_convolution_of_bytes__is_refused(models: Path) -> None:
+    editor = Editor(models / "classes.mnn")
+    attribute = editor.first(_INPUT).table(_ATTRIBUTE)
+    assert attribute is not None
+    editor.set_number(attribute, 1, 4)  # uint8
+    editor.refused("reads whole numbers")
+
+
+def test_function_of_bytes__is_refused(models: Path) -> None:
+    editor = Editor(models / "types.mnn")
+    cast = next(each for each in editor.operators if each.text(3) == "i8.float")
+    editor.set_number(cast, _TYPE, _IDENTITY)
+    editor.refused("reads whole numbers")

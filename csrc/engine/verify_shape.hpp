@@ -18,6 +18,7 @@ struct Shape {
   std::vector<int32_t> dims;
   Values<int32_t> values;  // of a constant of whole numbers
   bool constant = false;
+  int32_t type = 0;  // of its elements, where an input, a constant or a cast says so; 0: not followed further
 
   int rank() const { return static_cast<int>(dims.size()); }
   size_t axis_of(int plain) const {  // 0 batch, 1 channels, 2 height, 3 width of four axes

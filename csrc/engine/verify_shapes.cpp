@@ -36,7 +36,10 @@ class Propagation {
       made = constant(op.record);
     } else if (Fault fault = compute(op, made)) {
       return fault;
+    } else if (op.inputs.size() > 0 && !can_read(op.type, in_(op, 0).type)) {
+      return "it computes with floats and reads whole numbers";
     }
+    made.type = type_of(op);
     if (made.known) {
       if (made.dims.size() > kMostAxes) return "its output has more axes than the engine allows";
       for (const int32_t extent : made.dims)
@@ -50,6 +53,45 @@ class Propagation {
   }
 
  private:
+  // Operators whose kernels read floats whatever is there. Quantised tensors are described elsewhere and have no type here.
+  static bool can_read(int32_t op, int32_t type) {
+    const bool is_bytes = type == kUint8 || type == kInt8;
+    switch (op) {
+      case kConvolution:
+      case kConvolutionDepthwise:
+      case kDeconvolution:
+      case kDeconvolutionDepthwise:
+      case kInnerProduct:
+      case kPReLU:
+      case kSigmoid:
+      case kTanH:
+      case kElu:
+      case kSelu:
+      case kScale:
+      case kSoftmax:
+      case kLayerNorm: return !is_bytes && type != kInt32 && type != kInt64;
+      case kUnaryOp: return !is_bytes;
+      default: return true;
+    }
+  }
+
+  int32_t type_of(const Operator& op) const {
+    switch (op.type) {
+      case kInput: return op.record.number(1, kFloat);
+      case kConst:
+      case kTrainableParam: return op.record.number(2, kFloat);
+      case kCast: return op.record.number(1, kFloat);
+      case kConvertTensor:
+      case kReshape:
+      case kPermute:
+      case kTranspose:
+      case kSqueeze:
+      case kUnsqueeze:
+      case kIdentity: return op.inputs.size() > 0 ? in_(op, 0).type : 0;
+      default: return 0;
+    }
+  }
+
   Shape input(const Operator& op) const {
     const std::string name = net_.text(net_names, static_cast<uint32_t>(op.outputs[0]));
     Shape shape;
