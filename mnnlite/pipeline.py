@@ -283,11 +283,7 @@ def _check_needs(tasks: Mapping[str, TaskSpec], schedules: Mapping[str, Schedule
     for name, spec in tasks.items():
         for needed in needs_of(spec, schedules[name]):
             if needed not in tasks:
-                key = (
-                    "after"
-                    if schedules[name].after is not None and needed == str(schedules[name].after).split(".")[0]
-                    else "feed"
-                )
+                key = next((option for option, task in schedules[name].needs.items() if task == needed), "feed")
                 close = get_close_matches(needed, list(tasks), 1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise nodes[name].below(key).error(f"there is no task {needed!r}{hint}")

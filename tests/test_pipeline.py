@@ -226,6 +226,12 @@ BAD = {
     "a cascade behind nothing": (TASK + "after = 'b'\nonly = ['car']\n", 4, "task.a.after", "there is no task 'b'"),
     "crops of nothing": (TASK + "max_crops = 2\n", 4, "task.a.max_crops", "after="),
     "a cascade with a slip": (TASK + TASK.replace('"a"', '"b"') + "after = 'aa'\n", 7, "task.b.after", "mean 'a'"),
+    "a turn by nothing": (
+        TASK + "after = 'a'\nturn_by = 'b'\nturn_if = ['180']\n",
+        5,
+        "task.a.turn_by",
+        "there is no task 'b'",
+    ),
     "a feed of nothing": (TASK + "feed = { x = 'b.y' }\n", 4, "task.a.feed", "there is no task 'b'"),
     "a feed without output": (TASK + "feed = { x = 'b' }\n", 4, "task.a.feed", "task.output"),
     "a circle": (

@@ -6,10 +6,12 @@ import itertools
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import mnnlite
 from helpers import networks
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
 
@@ -193,3 +195,71 @@ def test_the_file_of_a_running_task_may_change(branches, areas, tmp_path):
         runtime.replace("net", TaskSpec(path, areas.image, areas.decoder))
         result = runtime.process(frame)
         same(result["net"], result["areas"])
+
+
+# ---- crops that another task's class turns
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_crop_is_turned_where_another_task_says_so(areas, branches, batch):
+    """What the network sees is the crop upside down, and what it finds lies where it is in the frame."""
+    frame, raw = stripes(), TaskSpec(branches, ImageSpec(size=(16, 16), std=60), outputs=["heat"], batch=3)
+    spec = inner_spec(branches, batch=batch)
+    with Runtime() as runtime, Task(spec) as alone, Task(replace(raw, batch=1)) as alone_raw:
+        runtime.add("areas", areas)
+        runtime.add("kinds", areas, after="areas", padding=0.1)
+        runtime.add("raw", raw, after="areas", max_crops=3, padding=0.1, turn_by="kinds", turn_if={"green", 2})
+        runtime.add("found", spec, after="areas", max_crops=3, padding=0.1, turn_by="kinds", turn_if={"green", 2})
+        runtime.add("as_it_is", raw, after="areas", max_crops=3, padding=0.1)
+        assert runtime.tasks["found"]
+        result = runtime.process(frame)
+        order = np.argsort(-result["areas"].scores, kind="stable")
+        turned = 0
+        for slot, row in enumerate(order):
+            left, top, right, bottom = (float(side) for side in result["areas"][int(row)].box)
+            x, y = 0.1 * (right - left), 0.1 * (bottom - top)
+            left, top, right, bottom = left - x, top - y, right + x, bottom + y
+            corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+            seen = result["kinds"]
+            mine = np.flatnonzero(seen.items == row)
+            upside_down = seen.labels[mine[np.argmax(seen.scores[mine])]] != "red"
+            turned += upside_down
+            part = frame.quad(corners[2:] + corners[:2] if upside_down else corners)
+            np.testing.assert_allclose(result["raw"]["heat"][slot], alone_raw(part)["heat"][0], atol=1e-3)
+            same_there = np.allclose(result["raw"]["heat"][slot], result["as_it_is"]["heat"][slot], atol=1e-3)
+            assert same_there == (not upside_down)
+            expected, found = alone(part), result["found"]
+            mine = found.items == row
+            np.testing.assert_allclose(found.boxes_xyxy[mine], expected.boxes_xyxy, atol=0.05)
+        assert 0 < turned < len(order)
+
+
+def test_a_turn_that_cannot_be_is_refused(areas, branches):
+    spec = inner_spec(branches)
+    with Runtime() as runtime:
+        runtime.add("areas", areas)
+        runtime.add("others", areas)
+        runtime.add("kinds", areas, after="areas", max_crops=2, only={"green"})
+        runtime.add("strange", areas, after="others")
+        runtime.add("raw", TaskSpec(branches, ImageSpec(size=(16, 16)), outputs=["heat"]), after="areas")
+        turn = {"after": "areas", "only": {"green"}, "max_crops": 2, "turn_by": "kinds", "turn_if": {"green"}}
+        for options, text in (
+            ({"turn_by": "kind"}, "turn_by: there is no task 'kind'; did you mean 'kinds'"),
+            ({"turn_by": None}, "give both"),
+            ({"turn_if": None}, "give both"),
+            ({"turn_if": "green"}, "turn_if is 'green'; it must be a set"),
+            ({"turn_if": {"gren"}}, "turn_if: task 'kinds' knows no label 'gren'; did you mean 'green'"),
+            ({"turn_by": "kinds.map"}, "'kinds.map' is no result of a native decoder"),
+            ({"turn_by": "raw"}, "task 'raw' has none"),
+            ({"turn_by": "strange"}, "the same boxes"),
+            ({"turn_by": "others"}, "the same boxes"),
+            ({"only": None}, "leaves out boxes"),
+            ({"only": {"red"}}, "leaves out boxes"),
+            ({"max_crops": 3}, "max_crops of at least 3"),
+            ({"after": None, "only": None, "max_crops": None}, "turn_by is about crops"),
+        ):
+            with pytest.raises(mnnlite.ArgumentError, match=text):
+                runtime.add("inner", spec, **{**turn, **options})
+        runtime.add("inner", spec, **turn)
+        with pytest.raises(mnnlite.ArgumentError, match="needed by 'inner'"):
+            runtime.remove("kinds")

@@ -36,6 +36,10 @@ void follow(GraphNode& node, std::shared_ptr<GraphNode> parent, int32_t decoder,
   check(node.follow(std::move(parent), std::move(rule)), "create_task");
 }
 
+void turn_by(GraphNode& node, std::shared_ptr<GraphNode> other, int32_t decoder, const std::vector<int32_t>& classes) {
+  check(node.turn_by(std::move(other), {decoder, classes}), "create_task");
+}
+
 // `output` of the task behind `from`, `input` of the one behind `node`, by name.
 void feed(GraphNode& node, const NativeTask& task, std::shared_ptr<GraphNode> from, const NativeTask& source,
           const py::object& output, const py::object& input) {
@@ -173,6 +177,7 @@ void bind_lanes(py::module_& module) {
       .def("__init__", constructor(&make_node), IsConstructor(), py::arg("task"))  // the caller keeps the task as long
       .def("follow", &follow, py::arg("parent"), py::arg("decoder"), py::arg("classes"), py::arg("max_crops"),
            py::arg("padding"))
+      .def("turn_by", &turn_by, py::arg("other"), py::arg("decoder"), py::arg("classes"))
       .def(
           "share_input",
           [](GraphNode& node, std::shared_ptr<InputPool> pool) {

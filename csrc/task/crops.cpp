@@ -79,4 +79,16 @@ int32_t make_crops(const SinkBuffer& rows, const CropRule& rule, const ImageView
   return made;
 }
 
+void turn_crops(const SinkBuffer& rows, const TurnRule& rule, std::vector<TaskItem>& items, int32_t count) noexcept {
+  const mnnlite_sink& sink = rows.sink();
+  for (int32_t i = 0; i < count; ++i) {
+    TaskItem& item = items[static_cast<size_t>(i)];
+    const mnnlite_row* best = nullptr;
+    for (int32_t r = 0; r < sink.row_count; ++r)
+      if (sink.rows[r].item == item.number && (!best || sink.rows[r].score > best->score)) best = &sink.rows[r];
+    if (!best || std::find(rule.classes.begin(), rule.classes.end(), best->class_id) == rule.classes.end()) continue;
+    item.region.to_frame = Mapping::compose(item.region.to_frame, Mapping::scale_shift(-1, -1, item.region.width, item.region.height));
+  }
+}
+
 }  // namespace mnnlite

@@ -26,4 +26,13 @@ bool has_boxes(int32_t kind) noexcept;
 int32_t make_crops(const SinkBuffer& rows, const CropRule& rule, const ImageView& frame, std::vector<int32_t>& order,
                    std::vector<TaskItem>& items, int32_t& eligible) noexcept;
 
+// Which crops are turned upside down: those whose best row in another task's results is of one of these classes.
+struct TurnRule {
+  int32_t decoder = 0;  // of the task whose rows say it
+  std::vector<int32_t> classes;
+};
+
+// Half a turn for the items that `rows` says it of. An item that has no row there stays.
+void turn_crops(const SinkBuffer& rows, const TurnRule& rule, std::vector<TaskItem>& items, int32_t count) noexcept;
+
 }  // namespace mnnlite

@@ -28,6 +28,24 @@ Status GraphNode::follow(std::shared_ptr<GraphNode> parent, CropRule rule) {
   return {};
 }
 
+Status GraphNode::turn_by(std::shared_ptr<GraphNode> other, TurnRule rule) {
+  const CropRule& its = other->rule_;
+  if (!parent_ || other->parent_ != parent_ || its.decoder != rule_.decoder)
+    return Status::error(Code::argument, "turn_by: that task must run on the same boxes: give both tasks the same after");
+  const bool sees_all = its.every_class || (!rule_.every_class && std::all_of(rule_.classes.begin(), rule_.classes.end(), [&](int32_t each) {
+    return std::find(its.classes.begin(), its.classes.end(), each) != its.classes.end();
+  }));
+  if (!sees_all || its.max_crops < rule_.max_crops)
+    return Status::error(Code::argument, "turn_by: that task leaves out boxes that this one takes; give it the same only, and max_crops of at least %d",
+                         rule_.max_crops);
+  if (rule.decoder < 0 || static_cast<size_t>(rule.decoder) >= other->task().decoder_count())
+    return Status::error(Code::argument, "turn_by: that task's results have no classes");
+  needed_.push_back(other);
+  turner_ = std::move(other);
+  turning_ = std::move(rule);
+  return {};
+}
+
 Status GraphNode::feed_from(std::shared_ptr<GraphNode> from, int output, int input) {
   // The session outlives the node it belongs to only as long as this one holds it.
   MNNLITE_TRY(task_->add_feed({from->task().shared_session(), output, input}));
@@ -49,6 +67,7 @@ Status GraphNode::run(const TaskItem& frame, int32_t& crops, int32_t& eligible) 
     if (order_.size() < static_cast<size_t>(rows.sink().row_count))
       order_.resize(static_cast<size_t>(rows.sink().row_count));
     crops = make_crops(rows, rule_, frame.view, order_, items_, eligible);
+    if (turner_) turn_crops(*turner_->task().results(static_cast<size_t>(turning_.decoder)), turning_, items_, crops);
     task_->clear_results();
     return crops == 0 ? Status{} : task_->run(items_.data(), crops);
   }

@@ -32,6 +32,8 @@ class GraphNode {
 
   // Run on crops of the parent's boxes instead of on the frame.
   Status follow(std::shared_ptr<GraphNode> parent, CropRule rule);
+  // Crops that `other`, which runs on the same ones before, finds to be of certain classes are turned upside down.
+  Status turn_by(std::shared_ptr<GraphNode> other, TurnRule rule);
   // An input is an output of `from`, which runs before this one on the same frame.
   Status feed_from(std::shared_ptr<GraphNode> from, int output, int input);
 
@@ -54,9 +56,11 @@ class GraphNode {
  private:
   std::shared_ptr<Task> task_;
   std::shared_ptr<GraphNode> parent_;
-  std::vector<std::shared_ptr<GraphNode>> needed_;  // parent and feeds
+  std::shared_ptr<GraphNode> turner_;
+  std::vector<std::shared_ptr<GraphNode>> needed_;  // parent, turner and feeds
   const GraphNode* placed_by_ = nullptr;            // whose picture a task without one of its own is about
   CropRule rule_;
+  TurnRule turning_;
   std::vector<int32_t> order_;
   std::vector<TaskItem> items_;
   bool ran_ = false;  // on the frame at work

@@ -119,7 +119,7 @@ class Absence:
 
 def needs_of(spec: TaskSpec, schedule: Schedule) -> tuple[str, ...]:
     """Names of the tasks that this one takes something from."""
-    found = [] if schedule.parent is None else [schedule.parent]
+    found = list(schedule.needs.values())
     found += [source.split(".", 1)[0] for source in spec.feed.values() if isinstance(source, str)]
     return tuple(dict.fromkeys(found))
 
@@ -169,6 +169,8 @@ def load(
                 task.model.input(target)[...] = source
         if schedule.after is not None:
             _follow(made, schedule, others)
+        if schedule.turn_by is not None:
+            _turn(made, schedule, others)
         if shared is not None:
             node.share_run(shared.run)
         node.share_input(lane.inputs)
@@ -236,14 +238,27 @@ def _follow(made: LoadedTask, schedule: Schedule, others: Mapping[str, LoadedTas
     if chosen and chosen not in keys:
         raise ArgumentError(f"after: task {name!r} has no result {chosen!r}; it has {', '.join(map(repr, keys))}")
     index = keys.index(chosen) if chosen else 0
-    classes = None if schedule.only is None else _classes(schedule.only, parent.decoders[keys[index]].names, name)
+    names = parent.decoders[keys[index]].names
+    classes = None if schedule.only is None else _classes(schedule.only, names, f"only: task {name!r}")
     most = schedule.max_crops or DEFAULT_MAX_CROPS
     if schedule.max_crops is None and (made.task.functions or not made.decoders):
         most = made.spec.batch
     made.node.follow(parent.node, index, classes, most, schedule.padding)
 
 
-def _classes(only: tuple[str | int, ...], names: tuple[str, ...], task: str) -> list[int]:
+def _turn(made: LoadedTask, schedule: Schedule, others: Mapping[str, LoadedTask]) -> None:
+    name, _, chosen = str(schedule.turn_by).partition(".")
+    other = _other(name, others, "turn_by")
+    keys = list(other.decoders)
+    if chosen in other.task.functions or (chosen and chosen not in keys) or (not chosen and len(keys) != 1):
+        has = ", ".join(repr(f"{name}.{key}") for key in keys) or "none"
+        raise ArgumentError(f"turn_by: {schedule.turn_by!r} is no result of a native decoder; task {name!r} has {has}")
+    index = keys.index(chosen) if chosen else 0
+    classes = _classes(schedule.turn_if, other.decoders[keys[index]].names, f"turn_if: task {name!r}")
+    made.node.turn_by(other.node, index, classes)
+
+
+def _classes(only: tuple[str | int, ...], names: tuple[str, ...], where: str) -> list[int]:
     classes: list[int] = []
     for each in only:
         if isinstance(each, int):
@@ -253,5 +268,5 @@ def _classes(only: tuple[str | int, ...], names: tuple[str, ...], task: str) -> 
         else:
             close = get_close_matches(each, names, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ArgumentError(f"only: task {task!r} knows no label {each!r}{hint}")
+            raise ArgumentError(f"{where} knows no label {each!r}{hint}")
     return classes

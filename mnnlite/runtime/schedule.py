@@ -37,6 +37,11 @@ class Schedule:
         The most crops of a frame, best scores first: 32 if not said. More than the spec's ``batch`` run as several batches.
     padding : float
         Part of the box's width and height added on each side.
+    turn_by : str, optional
+        Another task, or ``"task.decoder"``, that runs on the same boxes (the same `after`) before this one: its class says
+        which crops are upside down. They are turned by half; results stay in pixels of the frame.
+    turn_if : set of str or int, optional
+        Labels or class numbers of that task for which a crop is turned. The best row of the crop counts.
     evictable : bool
         With a memory budget: may be unloaded to make room for others, the least recently used first. It is loaded again, in
         its lane between two frames, when it is due and there is room. Nothing may come after it.
@@ -56,6 +61,8 @@ class Schedule:
     only: Any = None  # a tuple of labels and numbers, once checked
     max_crops: int | None = None
     padding: float = 0.0
+    turn_by: str | None = None
+    turn_if: Any = None  # as `only`
     evictable: bool = False
 
     def __post_init__(self) -> None:
@@ -69,20 +76,22 @@ class Schedule:
         if self.rate_hz is not None and self.every != 1:
             raise ArgumentError("every and rate_hz both say how often the task runs; give one of them")
         if self.after is None:
-            for name, usual in (("only", None), ("max_crops", None), ("padding", 0.0)):
+            for name, usual in (("only", None), ("max_crops", None), ("padding", 0.0), ("turn_by", None)):
                 if getattr(self, name) != usual:
                     raise ArgumentError(f"{name} is about crops of another task's boxes; say which task with after=")
         elif not isinstance(self.after, str) or not self.after:
             raise ArgumentError(f"after is {self.after!r}; it must be the name of a task, or 'task.decoder'")
         if self.max_crops is not None:
             put(self, "max_crops", _whole("max_crops", self.max_crops, 1))
-        if self.only is not None:
-            if isinstance(self.only, (str, int)) or not isinstance(self.only, Iterable):
-                raise ArgumentError(f"only is {self.only!r}; it must be a set of labels or class numbers")
-            chosen = tuple(sorted(set(self.only), key=str))
-            if not chosen or not all(isinstance(each, (str, int)) for each in chosen):
-                raise ArgumentError(f"only is {self.only!r}; it must hold labels or class numbers, at least one")
-            put(self, "only", chosen)
+        if self.turn_by is not None and (not isinstance(self.turn_by, str) or not self.turn_by):
+            raise ArgumentError(f"turn_by is {self.turn_by!r}; it must be the name of a task, or 'task.decoder'")
+        if (self.turn_by is None) != (self.turn_if is None):
+            raise ArgumentError(
+                "turn_by says which task decides, turn_if for which of its classes a crop is turned; give both"
+            )
+        for name in ("only", "turn_if"):
+            if getattr(self, name) is not None:
+                put(self, name, _classes(name, getattr(self, name)))
 
     @property
     def deadline_ns(self) -> int | None:
@@ -93,6 +102,21 @@ class Schedule:
     def parent(self) -> str | None:
         """Name of the task whose boxes are cropped."""
         return None if self.after is None else self.after.split(".", 1)[0]
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """Names of other tasks, by the option that says them."""
+        said = {"after": self.after, "turn_by": self.turn_by}
+        return {option: task.split(".", 1)[0] for option, task in said.items() if task is not None}
+
+
+def _classes(name: str, value: object) -> tuple[str | int, ...]:
+    if isinstance(value, (str, int)) or not isinstance(value, Iterable):
+        raise ArgumentError(f"{name} is {value!r}; it must be a set of labels or class numbers")
+    chosen = tuple(sorted(set(value), key=str))
+    if not chosen or not all(isinstance(each, (str, int)) for each in chosen):
+        raise ArgumentError(f"{name} is {value!r}; it must hold labels or class numbers, at least one")
+    return chosen
 
 
 def _whole(name: str, value: object, low: int) -> int:
