@@ -23,7 +23,7 @@ def compare(model: onnx.ModelProto, reference: Path, shapes: dict[str, list[int]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "deployed.onnx"
         onnx.save(model, source)
-        deployed = convert(source, source.with_suffix(".mnn"))
+        deployed = convert(source, source.with_suffix(".mnn"), compare=False)
         return observe.compare(deployed, reference, shapes=shapes)
 
 
@@ -35,7 +35,7 @@ def judged(fault: dict[str, Any], found: observe.Deviation | None) -> bool:
 
 
 def main() -> int:
-    """Print a line a fault and a model; exit 1 below 18 of 20 or where an untouched network is accused."""
+    """Print a line a fault and a model; exit 1 below 19 of 20 or where an untouched network is accused."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--list", type=Path, required=True)
@@ -66,7 +66,7 @@ def main() -> int:
             flush=True,
         )
     print(f"\n{hits} of {len(listed)} faults found; {accused} of {len(shapes)} untouched networks accused")
-    return int(hits < 18 or accused > 0)
+    return int(hits < 19 or accused > 0)
 
 
 if __name__ == "__main__":

@@ -7,18 +7,21 @@ empty. What was not used for longest goes first where there is more than ``MNNLI
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from mnnlite.errors import ArgumentError, OutputError
 
-__all__ = ["Entry", "clear", "entries", "folder", "limit", "load", "store"]
+__all__ = ["Entry", "clear", "entries", "folder", "limit", "load", "load_file", "store", "store_file"]
 
 _MIB = 1 << 20
 _USUAL_MIB = 64
+_FILES = ".mnn"
 
 
 class Entry(NamedTuple):
@@ -58,11 +61,11 @@ def limit() -> int:
     return int(text) * _MIB
 
 
-def _path(kind: str, key: str) -> Path | None:
+def _path(kind: str, key: str, suffix: str = ".json") -> Path | None:
     import hashlib  # OpenSSL takes four megabytes: only where it is needed
 
     place = folder()
-    return None if place is None else place / kind / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    return None if place is None else place / kind / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
 
 
 def load(kind: str, key: str) -> Any:
@@ -109,14 +112,44 @@ def store(kind: str, key: str, value: Any) -> bool:
         Whether it was kept: a full disk, or a system that cannot be written to, is no error.
     """
     path, data = _path(kind, key), json.dumps({"key": key, "value": value}).encode()
-    if path is None or len(data) > limit():
-        return False
+    return path is not None and len(data) <= limit() and _put(path, io.BytesIO(data))
+
+
+def load_file(kind: str, key: str) -> Path | None:
+    """Give the model file that was stored, if there is one. It is read as any file is: nothing in it is believed."""
+    path = _path(kind, key, _FILES)
+    if path is None or not path.is_file():
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return path
+
+
+def store_file(kind: str, key: str, source: Path) -> Path | None:
+    """Keep a copy of a model file.
+
+    Returns
+    -------
+    Path or None
+        Where it is; None where it was not kept, as by `store`.
+    """
+    path = _path(kind, key, _FILES)
+    try:
+        if path is None or source.stat().st_size > limit():
+            return None
+        with source.open("rb") as stream:
+            return path if _put(path, stream) else None
+    except OSError:
+        return None
+
+
+def _put(path: Path, content: IO[bytes]) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
         try:
             with open(handle, "wb") as stream:
-                stream.write(data)
+                shutil.copyfileobj(content, stream)
             os.replace(part, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -131,7 +164,9 @@ def store(kind: str, key: str, value: Any) -> bool:
 def entries() -> list[Entry]:
     """All that is kept, what was used last first."""
     place, found = folder(), []
-    for path in place.glob("*/*.json") if place is not None else ():
+    for path in place.glob("*/[!.]*") if place is not None else ():
+        if path.suffix not in (".json", _FILES):
+            continue
         with contextlib.suppress(OSError):  # another process let go of it
             facts = path.stat()
             found.append(Entry(path, path.parent.name, facts.st_size, facts.st_mtime))

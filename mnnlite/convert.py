@@ -10,20 +10,23 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import descriptions
+from mnnlite import cache, descriptions
 from mnnlite.children import interpreter
-from mnnlite.conversion import SECONDS, Converted, converted_in, move
+from mnnlite.conversion import SECONDS, Converted, converted_in, key_of, move
+from mnnlite.conversion import keep as keep_converted
+from mnnlite.descriptions import mnnfile
 from mnnlite.errors import ArgumentError, ConversionError
 from mnnlite.trial import crashed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Conversion", "Verdict", "convert"]
+__all__ = ["Conversion", "Verdict", "convert", "ready_compared"]
 
 _CHILD = """
 import json, sys
@@ -197,6 +200,40 @@ def convert(
             f"{source}: {verdict.text}; {kept}", op="convert", details={"verdict": asdict(verdict), "notes": notes}
         )
     return Conversion(target, weights, verdict, notes)
+
+
+def ready_compared(
+    source: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None, seconds: float = SECONDS
+) -> tuple[Path, Verdict]:
+    """Convert a network into the cache, where `Task` and the commands find it, and compare it with its source, once.
+
+    Parameters
+    ----------
+    source, shapes, seconds
+        As for `convert`.
+
+    Returns
+    -------
+    Path
+        The .mnn file.
+    Verdict
+
+    Raises
+    ------
+    ConversionError
+        It deviates, and was not kept.
+    MnnliteError
+        As for `convert`.
+    """
+    source = Path(source)
+    key = key_of(source)
+    kept = cache.load_file("converted", key)
+    said = {} if kept is None else mnnfile.read(kept).get("conversion", {})
+    if kept is not None and said.get("compared"):
+        return kept, Verdict(True, True, f"equal: compared with {said.get('reference')}", worst=said.get("worst"))
+    with tempfile.TemporaryDirectory(prefix="mnnlite-") as folder:
+        made = convert(source, Path(folder) / "converted.mnn", shapes=shapes, seconds=seconds)
+        return keep_converted(key, made.path), made.verdict
 
 
 def _check(target: Path, weight_bits: int | None, external: bool, seconds: float) -> None:

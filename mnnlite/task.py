@@ -34,7 +34,7 @@ else:
     R = TypeVar("R")
 
 
-__all__ = ["Task", "load_model"]
+__all__ = ["Task", "load_model", "ready_spec"]
 
 _STAGES = ("preprocess", "infer", "decode")
 
@@ -535,9 +535,9 @@ def _decoder(decoder: Any) -> Decoder | dict[str, Decoder]:
 
 def _by_path(path: str | os.PathLike[str], arena: Arena | None) -> tuple[TaskSpec, Model | None]:
     """The task that a file describes, and the model where it had to be loaded to tell."""
-    from mnnlite import descriptions  # only a task that is given by its path needs them
+    from mnnlite import conversion, descriptions  # only a task that is given by its path needs them
 
-    said = descriptions.SelfDescription(path)
+    said = descriptions.SelfDescription(conversion.ready(path))
     spec = said.task_spec()
     if spec is not None:
         return spec, None
@@ -564,9 +564,21 @@ def image_hints(spec: TaskSpec) -> list[_core.ImageHint]:
     ]
 
 
+def ready_spec(spec: TaskSpec) -> TaskSpec:
+    """The task with an .mnn file as its model: an .onnx or .tflite file is converted, once."""
+    if not isinstance(spec.model, (str, os.PathLike)) or not os.fspath(spec.model).lower().endswith(
+        (".onnx", ".tflite")
+    ):
+        return spec
+    from mnnlite import conversion  # most tasks need none
+
+    return conversion.ready_spec(spec)
+
+
 def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
     """Load the model of a task, with the shapes that its pictures give it."""
     options: dict[str, Any] = {"precision": spec.precision} if arena is None else {}
+    spec = ready_spec(spec)
     if spec.threads is not None:
         options["threads"] = spec.threads
     return Model(

@@ -126,7 +126,6 @@ def test_bad_input__one_line_that_names_the_file_and_the_flag(folder: Path, tmp_
         f"[[task]]\nname = 'a'\nmodel = '{folder}/yolo.mnn'\nimage = {{}}\nbatch = 2\ndecoder = 'yolo'\n"
     )
     for args, words in {
-        ("run", folder / "yolo.onnx", video): ("yolo.onnx", "mnnlite convert"),
         ("run", "http://example.org/yolo.mnn", video): ("http://example.org/yolo.mnn", "download it first"),
         ("run", folder / "silent.mnn", video): ("silent.mnn", "mnnlite new"),
         ("run", folder / "open.mnn", video): ("open.mnn", "--shape input="),
@@ -134,7 +133,6 @@ def test_bad_input__one_line_that_names_the_file_and_the_flag(folder: Path, tmp_
         ("run", tmp_path / "p.toml", video, "--shape", "input=1x3x8x8"): ("p.toml", "--shape"),
         ("run", tmp_path / "batch.toml", video): ("yolo.mnn", "batch is 2", "fixed to 1"),
         ("inspect", tmp_path / "p.toml"): ("p.toml", "is a pipeline"),
-        ("inspect", folder / "yolo.onnx"): ("yolo.onnx", "mnnlite convert"),
         ("inspect", folder / "open.mnn"): ("open.mnn", "--shape input="),
         ("new", tmp_path / "p.toml"): ("p.toml", "is a pipeline"),
         ("memory", folder / "yolo.onnx"): ("yolo.onnx", "mnnlite convert"),

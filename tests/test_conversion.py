@@ -180,7 +180,7 @@ def test_external_data__is_inside_the_folder_and_whole(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(mnnlite.UnsupportedModelError, match=words):
             check_onnx(small(inside, location))
-    assert check_onnx(small(inside, "whole")).external
+    assert check_onnx(small(inside, "whole")).files == ("whole",)
 
 
 def test_damaged__files_are_refused_before_the_converter(tmp_path: Path) -> None:
@@ -246,3 +246,40 @@ def test_a_rewritten_network_is_equal_and_says_so(tmp_path: Path) -> None:
     assert cut.verdict.equal
     with mnnlite.Model(tmp_path / "s.mnn") as model:
         assert set(model.outputs) == {"boxes", "scores"}
+
+
+@pytest.mark.slow  # child processes
+def test_other_formats_are_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnnlite import cache, conversion
+    from mnnlite.conversion import store
+
+    monkeypatch.setenv("MNNLITE_CACHE", str(tmp_path / "cache"))
+    model = network(
+        [node("Conv", ["x", "w"], ["c"]), node("GlobalAveragePool", ["c"], ["y"])],
+        {"x": (1, 3, 8, 8)},
+        {"y": (1, 4, 1, 1)},
+        {"w": RNG.standard_normal((4, 3, 3, 3)).astype(np.float32)},
+    )
+    source = tmp_path / "n.onnx"
+    onnx.save(model, source)
+    spec = mnnlite.TaskSpec(str(source), mnnlite.ImageSpec(color="RGB", std=(255, 255, 255)), "raw")
+    picture = RNG.integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    with mnnlite.Task(spec) as task:
+        found = task(picture, "RGB")["y"]
+    (wanted,) = run(model, x=np.float32(picture.transpose(2, 0, 1)[None] / 255))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    (kept,) = cache.entries()
+    assert (kept.kind, kept.path.suffix) == ("converted", ".mnn")
+    monkeypatch.setattr(store, "converted_in", lambda *_, **__: pytest.fail("converted again"))
+    with mnnlite.Runtime() as runtime:
+        runtime.add("n", spec)
+        result = runtime.process(mnnlite.Frame(picture, "RGB"))
+        np.testing.assert_allclose(result["n"]["y"], wanted, atol=1e-5)
+    assert conversion.ready(source) == str(kept.path)
+    path, verdict = conversions.ready_compared(source)
+    assert (path, verdict.compared, verdict.equal) == (kept.path, True, True)
+    with pytest.raises(mnnlite.ModelFormatError, match="not the one that was written down"):
+        mnnlite.Task(mnnlite.TaskSpec(str(source), sha256="0" * 64))
+    source.write_bytes(source.read_bytes() + b"\0")
+    with pytest.raises(mnnlite.ModelFormatError, match="damaged"):
+        conversion.ready(source)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import decoders, descriptions, observe
-from mnnlite.cli.networks import check_network
+from mnnlite.cli.networks import network_file
 from mnnlite.cli.options import add_trial_option, shapes_of
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="inputs, outputs, operators and memory of a model",
         description="Show a model's inputs, outputs, FLOPs, operators by type and memory. Nothing is executed.",
     )
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="an .mnn file")
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="an .mnn, .onnx or .tflite file")
     parser.add_argument(
         "--decoders",
         nargs="?",
@@ -83,12 +83,12 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         raise ArgumentError("inspect takes either a MODEL or --decoders [NAME]")
     if args.decoders is not None:
         return _show_decoders(args.decoders, args.json, output)
-    check_network(args.model)
-    said = descriptions.SelfDescription(args.model)
     shapes = shapes_of(args.shape)
+    file = network_file(args.model, shapes)
+    said = descriptions.SelfDescription(file)
     sizes = [] if shapes else said.image_sizes()
     options = {"precision": args.precision, "trial": args.trial}
-    with Model(args.model, outputs=args.output, shapes=shapes, _images=sizes, **options) as model:
+    with Model(file, outputs=args.output, shapes=shapes, _images=sizes, **options) as model:
         known = facts(model)
         used = _used(said, model)
         plan = observe.plan(model) if args.plan else None

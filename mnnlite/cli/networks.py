@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnnlite import descriptions, pipeline
+from mnnlite import conversion, descriptions, pipeline
 from mnnlite.errors import ArgumentError
 from mnnlite.model import check_kind
 from mnnlite.pipeline import Pipeline
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mnnlite.descriptions import Description
 
-__all__ = ["check_network", "is_pipeline", "pipeline_of"]
+__all__ = ["check_network", "is_pipeline", "network_file", "pipeline_of"]
 
 
 def is_pipeline(path: Path | str) -> bool:
@@ -30,11 +30,24 @@ def check_network(path: Path | str) -> None:
     Raises
     ------
     ArgumentError, ModelError
-        A pipeline, a network that is not converted yet, or an address.
+        A pipeline, or an address.
     """
     if is_pipeline(path):
         raise ArgumentError(f"{path} is a pipeline; wanted an .mnn file")
-    check_kind(str(path))
+    if "://" in str(path) or not conversion.is_foreign(path):
+        check_kind(str(path))
+
+
+def network_file(path: Path | str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> str:
+    """The .mnn file of an argument: an .onnx or .tflite file is converted into the cache, once.
+
+    Raises
+    ------
+    ArgumentError, ModelError
+        As `check_network`; or it cannot be converted.
+    """
+    check_network(path)
+    return str(conversion.ready(path, shapes))
 
 
 def pipeline_of(
@@ -45,7 +58,7 @@ def pipeline_of(
     Parameters
     ----------
     path : path
-        A .toml or an .mnn file.
+        A .toml file, or a network: .mnn, .onnx or .tflite.
     shapes : dict of str to tuple of int, optional
         Of a network: shapes of inputs, as ``--shape`` says them.
     code : bool
@@ -60,8 +73,7 @@ def pipeline_of(
         if shapes:
             raise ArgumentError(f"--shape is for a network; {path} is a pipeline: say shapes = {{ ... }} in its task")
         return pipeline.load(path, code=code), None
-    check_network(path)
-    found = descriptions.describe(path, shapes=shapes)
+    found = descriptions.describe(network_file(path, shapes), shapes=shapes)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).stem) or "task"
     if found.task_spec is None:
         raise ArgumentError(f"{path}: {found.question} (mnnlite new {path} -o {name}.toml writes one to go on from)")

@@ -12,8 +12,10 @@ from mnnlite import decoders, descriptions, pipeline
 from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.networks import check_network
 from mnnlite.cli.options import shapes_of
+from mnnlite.conversion import is_foreign
+from mnnlite.convert import ready_compared
 from mnnlite.decoders.options import names_from
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, ConversionError
 from mnnlite.files import atomic_write, check_folder
 from mnnlite.pipeline import Pipeline
 from mnnlite.specs import TaskSpec
@@ -36,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "it and from its tensors. Where there is more than one reading, the others stand there as comments. Exit code 1: "
         "something is left to be said, and marked so.",
     )
-    parser.add_argument("models", metavar="MODEL", nargs="+", type=Path, help=".mnn files")
+    parser.add_argument("models", metavar="MODEL", nargs="+", type=Path, help=".mnn, .onnx or .tflite files")
     parser.add_argument("-o", "--output", metavar="FILE.toml", type=Path, help="where to; standard output by default")
     parser.add_argument("--force", action="store_true", help="replace FILE.toml if it is there")
     parser.add_argument(
@@ -63,12 +65,16 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         check_network(path)
         name = _name(path, taken)
         taken.add(name)
+        said: list[str] = []
         try:
-            found = descriptions.describe(path, shapes=shapes)
-        except ArgumentError as error:  # it contradicts itself, or is open: the others are written all the same
+            found, said = _described(path, shapes)
+        except (
+            ArgumentError,
+            ConversionError,
+        ) as error:  # it contradicts itself, or is open: the others are written all the same
             found = descriptions.Description(str(path), question=str(error).removeprefix(f"{path}: "))
         left += found.task_spec is None
-        blocks.append("\n".join(_block(name, found, target)))
+        blocks.append("\n".join([*said, *_block(name, found, target)]))
     text = "\n\n".join(blocks) + "\n"
     if target is None:
         output.text(*text.splitlines())
@@ -78,6 +84,20 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     todo = f"; {left} of them with something left to say, marked with TODO" if left else ""
     output.text(f"wrote {target}: {len(blocks)} {'task' if len(blocks) == 1 else 'tasks'}{todo}")
     return FINDING if left else FINE
+
+
+def _described(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[Description, list[str]]:
+    """What a network says; of another format it is converted and compared, and a comment says how that went."""
+    if not is_foreign(path):
+        return descriptions.describe(path, shapes=shapes), []
+    file, verdict = ready_compared(path, shapes or None)
+    found = descriptions.describe(file, shapes=shapes)
+    spec = None if found.task_spec is None else replace(found.task_spec, model=str(path))
+    candidates = tuple(replace(each, task_spec=replace(each.task_spec, model=str(path))) for each in found.candidates)
+    question = found.question.replace(str(file), str(path))
+    return replace(found, path=str(path), task_spec=spec, candidates=candidates, question=question), [
+        f"# converted when it is loaded, once; {verdict.text}"
+    ]
 
 
 def _name(path: Path, taken: set[str]) -> str:

@@ -37,7 +37,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="Ctrl-C ends it with the summary.",
     )
     parser.add_argument(
-        "pipeline", metavar="MODEL|PIPELINE", help="an .mnn file that says how it is used, or a .toml file"
+        "pipeline",
+        metavar="MODEL|PIPELINE",
+        help="a network that says how it is used (.mnn, .onnx, .tflite), or a .toml file",
     )
     parser.add_argument(
         "source",

@@ -40,7 +40,7 @@ from mnnlite.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["FRAMEWORKS", "SECONDS", "Converted", "converted_in", "move"]
+__all__ = ["FRAMEWORKS", "SECONDS", "Converted", "converted_in", "look_through", "move"]
 
 FRAMEWORKS = {".onnx": "ONNX", ".tflite": "TFLITE"}
 SECONDS = 600.0  # that the converter may take
@@ -107,7 +107,7 @@ def converted_in(
     OutputError
         The folder cannot be written to.
     """
-    rewrite = _check(source)
+    rewrite = look_through(source)
     try:
         with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as place:
             made = _convert(source, Path(place), rewrite, list(options), seconds)
@@ -132,7 +132,7 @@ def move(made: Converted, target: Path) -> None:
     os.replace(made.path, target)
 
 
-def _check(source: Path) -> bool:
+def look_through(source: Path) -> bool:
     """Look through a file; whether it has to be rewritten."""
     if not source.is_file():
         raise ModelNotFoundError(f"there is no model file {source}")

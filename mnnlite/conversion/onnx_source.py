@@ -41,8 +41,8 @@ class OnnxFacts:
         Types of operators with how often each is there; ``domain:type`` for those of others.
     words : dict of str to set of str
         By type, the values of its attributes that are texts, as ``"mode=cubic"``; of Resize those that are numbers, too.
-    external : bool
-        Some of its weights are in other files.
+    files : tuple of str
+        In which its weights are, besides itself; relative to its folder.
     functions : bool
         Some of its operators are written as functions of others.
     """
@@ -50,7 +50,7 @@ class OnnxFacts:
     opset: int = 0
     operators: Counter[str] = field(default_factory=Counter)
     words: dict[str, set[str]] = field(default_factory=dict)
-    external: bool = False
+    files: tuple[str, ...] = ()
     functions: bool = False
 
 
@@ -149,7 +149,6 @@ class _Reader:
             count *= extent
         wanted = None if bits is None else (count * bits + 7) // 8
         if tensor.whole(14) == _EXTERNAL:
-            self.facts.external = True
             self._external(name, tensor, wanted)
             return
         for raw in tensor.each(9):
@@ -210,4 +209,5 @@ class _Reader:
                 op="convert",
             )
         self.sizes[location] = facts.st_size
+        self.facts.files = tuple(self.sizes)
         return facts.st_size

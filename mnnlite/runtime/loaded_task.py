@@ -14,7 +14,7 @@ from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.runtime.sharing import SharedModel, key_of, outputs_of
 from mnnlite.runtime.stats import TaskCounters
 from mnnlite.specs import TaskSpec
-from mnnlite.task import Task, load_model
+from mnnlite.task import Task, load_model, ready_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +37,13 @@ def check_spec(name: object, spec: object) -> tuple[str, TaskSpec]:
     if not isinstance(name, str) or not name or "." in name:
         raise ArgumentError(f"the task's name is {name!r}; it must be a text without a dot")
     if isinstance(spec, (str, os.PathLike)):
+        from mnnlite.conversion import ready
         from mnnlite.descriptions import describe
 
-        spec = describe(spec).one()
+        spec = describe(ready(spec)).one()
     if not isinstance(spec, TaskSpec):
         raise ArgumentError(f"the task is a {type(spec).__name__}; pass a mnnlite.TaskSpec, or the path of a network")
-    return name, spec
+    return name, ready_spec(spec)
 
 
 def absolute(spec: TaskSpec) -> TaskSpec:
