@@ -14,12 +14,13 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
+.PHONY: gate baseline help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
 	@echo "make cpp | tsan   only the C++ rooms, under ASan and UBSan | under TSan"
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
+	@echo "make gate         instructions of kernels, decoders and tasks against tools/counts.json (baseline: renew that)"
 	@echo "make asan-py      part of the suite with the extension itself under ASan and UBSan"
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
 	@echo "make lint types   only ruff, clang-format and actionlint | only mypy and the stubs"
@@ -32,7 +33,7 @@ help:
 	@echo "make wheels       wheels for both machines and three Pythons, built twice, checked and tried (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
-test: lint cpp tsan py types docs smoke sdk asan-py
+test: lint cpp gate tsan py types docs smoke sdk asan-py
 
 prerequisites:
 	@sh tools/prerequisites.sh "$(PYTHON)"
@@ -49,6 +50,17 @@ tsan: prerequisites
 	cmake -S . -B build/tsan $(CPP) -DMNNLITE_SANITIZE=thread --log-level=WARNING
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure
+
+# Instructions as callgrind counts them, which do not depend on how busy the machine is. Both build anew only what changed.
+gate baseline: prerequisites
+ifeq ($(shell uname -m),x86_64)
+	cmake -S . -B build/counted -DMNNLITE_PYTHON=OFF -DMNNLITE_TESTS=ON -DMNNLITE_COUNTED=ON -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" --log-level=WARNING
+	cmake --build build/counted --target counted
+	$(PYTHON) tools/counts.py $(if $(filter baseline,$@),--renew) build/counted/tests/cpp/counted
+else
+	@echo "instructions are counted on x86-64"
+endif
 
 # The wheel ------------------------------------------------------------------------------------------------------
 .venv/.created: | prerequisites

@@ -9,7 +9,7 @@ import pytest
 
 import mnnlite
 from mnnlite.runtime.cores import Core, assign, read_cores, shown, speeds_of
-from mnnlite.runtime.placement import load_of, memory_of, place
+from mnnlite.runtime.placement import load_of, memory_of, pays, place
 from mnnlite.runtime.replanning import FRAMES, Replanner
 
 
@@ -48,6 +48,18 @@ def test_what_may_not_move_stays():
     found = place(costs, [1, 1], None, now, [False, True, True, True])
     assert found[0] == 0
     assert max(load_of(costs, found, [1, 1])) <= 15
+
+
+def test_a_placement_pays_from_a_tenth_of_time_or_a_fifth_of_memory_on():
+    flat = [0.0] * 4
+    assert pays([5, 4, 3, 2], [1, 1], flat, [0, 0, 0, 1], [0, 1, 1, 0])  # 12 becomes 7
+    assert pays([5, 3, 3, 1], [1, 1], flat, [0, 0, 1, 1], [0, 1, 1, 0])  # 8 becomes 6
+    assert not pays([50, 40, 30, 20], [1, 1], flat, [0, 1, 1, 0], [0, 1, 1, 0])
+    assert not pays([50, 25, 25, 48], [1, 1], flat, [0, 0, 1, 1], [0, 1, 1, 0])  # 75 becomes 98
+    assert not pays([50, 26, 25, 47], [1, 1], flat, [0, 1, 0, 1], [0, 0, 1, 1])  # by a little
+    assert not pays([10, 10], [1, 1], [9, 9], [0, 1], [1, 0])
+    assert pays([5, 5, 5, 5], [1, 1], [9, 1, 9, 1], [0, 0, 1, 1], [0, 1, 0, 1])  # 18 becomes 10
+    assert not pays([5, 5, 5, 5], [1, 1], [9, 8, 9, 8], [0, 0, 1, 1], [0, 1, 0, 1])  # 18 becomes 17
 
 
 def test_a_slow_lane_gets_less():

@@ -76,13 +76,15 @@ def test_one_decoder_gives_its_result_and_a_dict_gives_a_dict(two):
 def test_only_the_operators_of_the_decoded_outputs_run(two):
     with Model(two) as model:
         task = Task(model, image=SPEC, decoder={"heat": MASK})
-        before = model.run({"image": np.zeros((1, 3, 32, 32), np.float32)}, borrow=True)["points"].copy()
+        points = model.run({"image": np.zeros((1, 3, 32, 32), np.float32)}, borrow=True)["points"]
+        before = points.copy()
         task(Frame(picture(), "RGB"))
+        np.testing.assert_array_equal(points, before)  # its operators did not run on the other picture
         mask = model.run(outputs=["heat"])
         assert mask["heat"].shape == (1, 1, 32, 32)
+        assert not np.array_equal(model.run(outputs=["points"])["points"], before)  # and would have written these
         task.close()
         assert not model.closed  # the caller's
-        np.testing.assert_array_equal(before, before)
 
 
 def test_timestamp_and_meta_travel_to_the_results(two):

@@ -16,6 +16,10 @@ fi
 if command -v c++ >/dev/null 2>&1; then
   echo '#include <doctest/doctest.h>' | c++ -std=c++17 -x c++ -fsyntax-only - 2>/dev/null || missing="$missing, doctest"
 fi
+# Instructions are counted on x86-64; a list of another purpose does without.
+if [ $# -lt 2 ] && [ "$(uname -m 2>/dev/null)" = x86_64 ]; then
+  [ -e /usr/include/valgrind/callgrind.h ] && command -v valgrind >/dev/null 2>&1 || missing="$missing, valgrind"
+fi
 
 [ -z "$missing" ] && exit 0
 echo "missing: ${missing#, }" >&2

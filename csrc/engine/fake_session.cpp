@@ -74,6 +74,7 @@ TensorView FakeSession::output(int index) const noexcept {
 
 Status FakeSession::run(OutputMask wanted) noexcept {
   const int32_t run = runs_++;
+  wanted_ = wanted;
   if (options_.latency_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(options_.latency_us));
   if (run == options_.fail_at_run) {
     Status status = Status::error(Code::engine, "the fake engine failed at run %d as asked", run);

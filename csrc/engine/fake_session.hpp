@@ -58,6 +58,8 @@ class FakeSession final : public Session {
   uint32_t generation() const noexcept override { return generation_; }
   ExclusiveLock& lock() noexcept override { return arena_->lock(); }
 
+  OutputMask wanted() const noexcept { return wanted_; }  // of the last run; 0 before the first
+
   // Another shape, and other memory, as after a real engine's resize. lock() held.
   Status resize(std::vector<int32_t> dims);
 
@@ -74,6 +76,7 @@ class FakeSession final : public Session {
   void* given_ = nullptr;
   std::vector<Block> outputs_;
   int32_t runs_ = 0;
+  OutputMask wanted_ = 0;
   uint32_t generation_ = 0;
 };
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mnnlite.errors import MnnliteError, StateError
-from mnnlite.runtime.placement import load_of, memory_of, place
+from mnnlite.runtime.placement import load_of, pays, place
 from mnnlite.runtime.replanning import Replan, Replanner
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Rebalancer"]
 
-_GAIN = 0.1  # of the longest lane, for which tasks are loaded anew before the first frame
-_MEMORY_GAIN = 0.2  # of the feature maps, likewise
 _NS_PER_MFLOP = 100_000.0  # until one network was measured
 _LOOK_S = 0.05  # between two looks while frames are worked on
 _LOOK_FRAMES = 10  # and at least so many frames: costs are moving averages
@@ -152,11 +150,8 @@ class Rebalancer:
             groups = self._groups()
             costs, memory, now = self._facts(groups)
             movable = [all(task.absence is None and task.in_flight == 0 for task in group) for group in groups]
-        count = len(self._lanes)
         wanted = place(costs, self._speeds, memory, now, movable)
-        shorter = max(load_of(costs, wanted, self._speeds)) < (1 - _GAIN) * max(load_of(costs, now, self._speeds))
-        smaller = memory_of(memory, wanted, count) < (1 - _MEMORY_GAIN) * memory_of(memory, now, count)
-        if not (shorter or smaller):
+        if not pays(costs, self._speeds, memory, now, wanted):
             return
         moves = [(group, lane) for group, old, lane in zip(groups, now, wanted, strict=True) if old != lane]
         for group, _ in moves:  # all of them first: what one lane gives up makes room for what it takes

@@ -78,6 +78,31 @@ TEST_CASE("state carries an output to the next frame and is forgotten on demand"
   CHECK(x[0] == 0);
 }
 
+TEST_CASE("only outputs that somebody reads are asked for") {
+  const auto arena = std::make_shared<FakeArena>();
+  FakeOptions options;
+  options.outputs = 4;
+  options.dims = {1, 3, 8, 8};
+  std::unique_ptr<FakeSession> fake;
+  REQUIRE(FakeSession::make(arena, options, fake).ok());
+  const std::shared_ptr<FakeSession> session = std::move(fake);
+  CHECK(session->wanted() == 0);
+  std::vector<TaskDecoder> decoders(1);
+  decoders[0].outputs = {2};
+  REQUIRE(make_decoder("segmentation", nullptr, 0, decoders[0].decoder).ok());
+  std::unique_ptr<Task> decoded, kept, remembered;
+  REQUIRE(Task::make(session, {{0, ImageSpec{}}}, std::move(decoders), {}, {}, 1, decoded).ok());
+  const Picture green(8, 8, 1);
+  REQUIRE(decoded->run(&green.item, 1).ok());
+  CHECK(session->wanted() == mask_of(2));
+  REQUIRE(Task::make(session, {}, {}, {1}, {}, 1, kept).ok());
+  REQUIRE(kept->run(nullptr, 0).ok());
+  CHECK(session->wanted() == mask_of(1));
+  REQUIRE(Task::make(session, {}, {}, {1}, {{0, 3}}, 1, remembered).ok());
+  REQUIRE(remembered->run(nullptr, 0).ok());
+  CHECK(session->wanted() == (mask_of(1) | mask_of(3)));
+}
+
 TEST_CASE("results that are still held are not written over when the sink is renewed") {
   Rig rig(8);
   const Picture red(10, 10, 0), blue(10, 10, 2);
