@@ -14,13 +14,16 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: gate baseline help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
+.PHONY: coverage editable gate baseline mutants help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
 	@echo "make cpp | tsan   only the C++ rooms, under ASan and UBSan | under TSan"
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
 	@echo "make gate         instructions of kernels, decoders and tasks against tools/counts.json (baseline: renew that)"
+	@echo "make mutants      put known mistakes into the sources, one at a time, and show that a test finds each"
+	@echo "make coverage     the Python suite, and which lines it ran"
+	@echo "make editable     build/editable/bin/python, which compiles what was edited when mnnlite is imported"
 	@echo "make asan-py      part of the suite with the extension itself under ASan and UBSan"
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
 	@echo "make lint types   only ruff, clang-format and actionlint | only mypy and the stubs"
@@ -62,6 +65,10 @@ else
 	@echo "instructions are counted on x86-64"
 endif
 
+# Known mistakes, one at a time; each must be found. Takes some minutes and is not part of test.
+mutants: prerequisites .venv/.wheel
+	$(BIN)/python tools/kill_mutants.py $(ARGS)
+
 # The wheel ------------------------------------------------------------------------------------------------------
 .venv/.created: | prerequisites
 	$(PYTHON) -m venv .venv
@@ -86,6 +93,24 @@ py: .venv/.wheel
 	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
 	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
 		"$(CURDIR)/$(BIN)/pytest" $(ARGS)
+
+# The same, and which lines of Python it ran; children that a test starts are not followed.
+coverage: .venv/.wheel
+	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
+	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
+		"$(CURDIR)/$(BIN)/coverage" run --source=mnnlite -m pytest -q $(ARGS)
+	cd $(SUITE) && "$(CURDIR)/$(BIN)/coverage" report --skip-covered --sort=cover
+
+# An environment of its own in which mnnlite is the source folder: Python as it is edited, and what was edited of C++ is
+# compiled by the next import. Without optimisation across files, which would take its time.
+editable: .venv/.dependencies
+	$(PYTHON) -m venv --system-site-packages build/editable
+	echo "$(CURDIR)/$$(echo .venv/lib/python*/site-packages)" > "$$(echo build/editable/lib/python*/site-packages)/shared.pth"
+	build/editable/bin/python -m pip $(QUIET) install --no-build-isolation --no-deps --ignore-installed $(EDITABLE) -e .
+	@echo "build/editable/bin/python imports mnnlite from $(CURDIR)/mnnlite"
+
+EDITABLE := -Ceditable.rebuild=true -Cbuild-dir=build/editable-native -Ccmake.define.CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF \
+	-Ccmake.build-type=Debug -Ccmake.define.CMAKE_CXX_FLAGS_DEBUG="-O1" -Ccmake.define.MNNLITE_DEV=ON
 
 # The smallest environments a user can have: the same wheel with nothing but its dependencies, on the oldest versions
 # it allows and on the newest it was tried with.

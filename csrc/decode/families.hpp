@@ -6,15 +6,7 @@
 
 #include "decode/common/options.hpp"
 #include "decode/decoder.hpp"
-
-// The one list of them; the registry is made of it, and Python takes names and order from there.
-// clang-format off: it would set them in steps
-#define MNNLITE_FAMILIES(FAMILY) \
-  FAMILY(raw) FAMILY(classification) FAMILY(fastestdet) FAMILY(segmentation) FAMILY(lanes) FAMILY(dbtext)        \
-  FAMILY(centerface) FAMILY(yolofastestv2) FAMILY(nanodet) FAMILY(yolo) FAMILY(keypoints) FAMILY(embedding)      \
-  FAMILY(ctc) FAMILY(ssd) FAMILY(detr) FAMILY(maps) FAMILY(regression) FAMILY(retinaface) FAMILY(simcc)          \
-  FAMILY(scrfd) FAMILY(yunet) FAMILY(rtmdet)
-// clang-format on
+#include "decode/families.inc"  // MNNLITE_FAMILIES, the one list of them, which CMakeLists.txt makes
 
 namespace mnnlite {
 
