@@ -167,6 +167,38 @@ def test_poses_are_key_points_with_confidences():
     np.testing.assert_allclose(found.points[0], marks * [*SCALE, 1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("version", ["v8", "v5", "end2end"])
+def test_points_in_pixels_beside_relative_boxes(version):
+    """The exporter's TFLite: boxes are shares of the network's input, points are its pixels."""
+    rng = np.random.default_rng(4)
+    rows = rng.random((2, 40, {"v8": 14, "v5": 15, "end2end": 15}[version])).astype(np.float32)
+    rows[..., 2:4] += rows[..., :2] if version == "end2end" else 0
+    if version == "end2end":
+        rows[..., 5] = 0
+    at = slice(5, 14) if version == "v8" else slice(5, 14) if version == "v5" else slice(6, 15)
+    points = rows[..., at].reshape(2, 40, 3, 3)
+    points[..., :2] *= NET[0]
+    options = {"points": 3, "point_values": 3, "score": 0.3}
+    pixels = rows.copy()
+    pixels[..., :4] *= NET[0]
+    head, equal = (array.transpose(0, 2, 1) if version == "v8" else array for array in (rows, pixels))
+    found = decoders.Yolo(version, units="relative", point_units="pixels", **options).decode(
+        {"y": head}, FRAME, STRETCH
+    )
+    other = decoders.Yolo(version, **options).decode({"y": equal}, FRAME, STRETCH)
+    assert len(found) == len(other) > 5
+    np.testing.assert_allclose(found.points, other.points, atol=1e-3)
+    np.testing.assert_allclose(found.boxes_xyxy, other.boxes_xyxy, atol=1e-3)
+    decode = {"v8": yolo.decode_v8, "v5": yolo.decode_flat, "end2end": yolo.decode_end2end}[version]
+    want = decode(head, items_for(STRETCH, FRAME, 2), units="relative", point_units="pixels", **options)
+    same_detections(found, want, 1e-6, 1e-3)
+
+
+def test_turned_boxes_have_no_points_of_other_units():
+    with pytest.raises(ArgumentError, match="turned boxes have the units of boxes"):
+        decoders.Yolo(rotated=True, units="relative", point_units="pixels")
+
+
 def test_rotated_boxes_give_back_what_was_encoded():
     head = np.zeros((1, 4 + 2 + 1, 40), np.float32)
     angle = 0.4

@@ -412,6 +412,9 @@ def test_tensors__the_columns_and_rows_of_simcc(made):
 def test_tflite__boxes_of_the_exporter_are_relative(made):
     path = made({"output0": (1, 7, CELLS)}, {**YOLO, "boxes": "relative"})
     assert mnnlite.describe(path).one().decoder.units == "relative"
-    mnnfile.write(path, {**YOLO, "boxes": "relative", "task": "pose", "kpt_shape": [1, 3]})
+    path = made({"output0": (1, 10, CELLS)}, {**YOLO, "boxes": "relative", "task": "pose", "kpt_shape": [1, 3]})
+    decoder = mnnlite.describe(path).one().decoder
+    assert (decoder.units, decoder.point_units, decoder.points) == ("relative", "pixels", 1)
+    mnnfile.write(path, {**YOLO, "boxes": "relative", "task": "pose", "kpt_shape": [1, 3], "end2end": True})
     with pytest.raises(mnnlite.ArgumentError, match="units differ within a row"):
         mnnlite.describe(path)

@@ -53,6 +53,12 @@ class Yolo(Detector):
         choices=("usual", "none", "sigmoid"),
     )
     units: str = option("pixels", "word", "of boxes that the network placed", choices=("pixels", "relative"))
+    point_units: str = option(
+        "boxes",
+        "word",
+        "as those of boxes, or pixels beside relative boxes: TFLite exports of poses",
+        choices=("boxes", "pixels"),
+    )
     points: int = option(
         0, "whole", "points of each box: v8 after the classes, v5 between objectness and classes", low=0, high=1024
     )

@@ -143,12 +143,15 @@ def _decoder(network: Network, said: Mapping[str, Any], where: str, task: str, n
         extra, what = 1, "an angle"
         options |= {"rotated": True, "overlap": "gaussian", "nms": "fast"}
     if said.get("boxes") == "relative":
-        if task in ("pose", "obb"):  # some of its numbers are relative and others are not
+        if task == "obb" or (task == "pose" and (said.get("end2end") or _flag(said, "nms"))):
+            # Some of its numbers are relative and others are not.
             raise ArgumentError(
                 f"{network.path}: {where} is of a TFLite file for task {task!r}, whose units differ within a row; convert the "
                 "network's ONNX export instead"
             )
         options["units"] = "relative"
+        if task == "pose":
+            options["point_units"] = "pixels"
     if said.get("end2end") or _flag(said, "nms"):
         _expect(
             network, where, output, 6 + extra, -1, f"rows that the network chose itself{', ' if what else ''}{what}"

@@ -14,6 +14,7 @@ constexpr const char* kActivations[] = {"usual", "none", "sigmoid", nullptr};
 constexpr const char* kAxes[] = {"auto", "last", "first", nullptr};
 constexpr const char* kOverlaps[] = {"polygon", "gaussian", nullptr};
 constexpr const char* kUnits[] = {"pixels", "relative", nullptr};
+constexpr const char* kPointUnits[] = {"boxes", "pixels", nullptr};
 
 }  // namespace
 
@@ -25,6 +26,9 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
   yolo.points.values = options.integer("point_values", 2, 2, 3);
   yolo.rotated = options.flag("rotated", false);
   yolo.relative = options.choice("units", kUnits, 0) == 1;
+  yolo.relative_points = options.choice("point_units", kPointUnits, 0) == 0 && yolo.relative;
+  if (yolo.relative && !yolo.relative_points && yolo.rotated)
+    options.fail(Status::error(Code::argument, "yolo: option \"point_units\" is of key points; turned boxes have the units of boxes"));
   yolo.detection.nms.gaussian = options.choice("overlap", kOverlaps, 0) == 1;
   yolo.activation = options.choice("activation", kActivations, 0);
   yolo.transposed = options.choice("channels", kAxes, 0);

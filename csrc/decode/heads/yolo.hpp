@@ -16,6 +16,7 @@ struct YoloOptions {
   PointLayout points;
   bool rotated = false;         // v8: the last channel is an angle
   bool relative = false;        // boxes are fractions of the network's input
+  bool relative_points = false; // and so are points and corners
   int activation = 0;           // 0: as the version's usual export; 1: none; 2: sigmoid
   int transposed = 0;           // v8: 0: the longer axis is the candidates; 1: channels last; 2: channels first
   std::vector<double> strides;  // yolox

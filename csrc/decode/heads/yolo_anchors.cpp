@@ -190,8 +190,8 @@ class YoloAnchors final : public YoloHead {
     const int32_t a = local / cells, cell = local % cells;
     const float* at =
         readers_[i].again(call, call.tensors[boxes_ + i], slot) + a * grid.anchor_step + cell * grid.cell_step;
-    const float scale_x = yolo_.relative && flat_ ? static_cast<float>(item.net_width) : 1.0f;
-    const float scale_y = yolo_.relative && flat_ ? static_cast<float>(item.net_height) : 1.0f;
+    const float scale_x = yolo_.relative_points && flat_ ? static_cast<float>(item.net_width) : 1.0f;
+    const float scale_y = yolo_.relative_points && flat_ ? static_cast<float>(item.net_height) : 1.0f;
     for (int32_t k = 0; k < points_.total(); ++k) {
       const int32_t part = k % points_.values;
       float value = at[(5 + k) * grid.part_step];

@@ -119,8 +119,8 @@ class YoloPlanes final : public YoloHead {
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
     const float* head = reader_.again(call, call.tensors[boxes_], slot);
     const mnnlite_item& item = call.items[slot];
-    const float width = yolo_.relative ? static_cast<float>(item.net_width) : 1.0f;
-    const float height = yolo_.relative ? static_cast<float>(item.net_height) : 1.0f;
+    const float width = yolo_.relative_points ? static_cast<float>(item.net_width) : 1.0f;
+    const float height = yolo_.relative_points ? static_cast<float>(item.net_height) : 1.0f;
     if (yolo_.rotated) return corners_of(head, candidate.index, width, height, values);
     for (int32_t k = 0; k < points_.total(); ++k) {
       const int32_t part = k % points_.values;

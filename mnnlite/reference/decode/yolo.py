@@ -79,6 +79,7 @@ def decode_v8(
     score: float = 0.25,
     activation: str = "none",
     units: str = "pixels",
+    point_units: str = "boxes",
     points: int = 0,
     point_values: int = 2,
     rotated: bool = False,
@@ -97,7 +98,7 @@ def decode_v8(
         marks = None
         if points:
             marks = head[len(head) - extra :].T.reshape(-1, points, point_values).copy()
-            marks[..., :2] *= size
+            marks[..., :2] *= _size(item, units if point_units == "boxes" else point_units)
         if rotated:
             marks = _turned(head[0], head[1], head[2], head[3], head[-1], size)
             boxes = np.concatenate([marks.min(axis=1), marks.max(axis=1)], axis=1)
@@ -114,6 +115,7 @@ def decode_flat(
     *,
     score: float = 0.25,
     units: str = "pixels",
+    point_units: str = "boxes",
     points: int = 0,
     point_values: int = 2,
     prototypes: NDArray[np.float32] | None = None,
@@ -130,7 +132,7 @@ def decode_flat(
         marks = None
         if points:
             marks = head[:, 5:first].reshape(-1, points, point_values).copy()
-            marks[..., :2] *= size
+            marks[..., :2] *= _size(item, units if point_units == "boxes" else point_units)
         boxes = _corners(head[:, :2], head[:, 2:4]) * np.tile(size, 2)
         slots.append(
             (
@@ -226,6 +228,7 @@ def decode_end2end(
     score: float = 0.25,
     columns: str = "",
     units: str = "pixels",
+    point_units: str = "boxes",
     points: int = 0,
     point_values: int = 2,
     rotated: bool = False,
@@ -256,7 +259,7 @@ def decode_end2end(
             boxes = (_corners(four[:, :2], four[:, 2:]) if "w" in names else four) * np.tile(size, 2)
         if points:
             marks = rows[:, len(names) : len(names) + points * point_values].reshape(-1, points, point_values).copy()
-            marks[..., :2] *= size
+            marks[..., :2] *= _size(item, units if point_units == "boxes" else point_units)
         class_ids = rows[:, names.index("c")].astype(np.intp)
         masks = None if prototypes is None else prototypes[slot]
         weights = None if masks is None else rows[:, rows.shape[1] - len(masks) :]
