@@ -11,7 +11,22 @@ import traceback
 from typing import NoReturn
 
 import mnnlite
-from mnnlite.cli import cache, compare, convert, demo, dump, info, inspect, lock, map, memory, new, profile, run
+from mnnlite.cli import (
+    cache,
+    compare,
+    convert,
+    demo,
+    dump,
+    info,
+    inspect,
+    lock,
+    map,
+    memory,
+    new,
+    profile,
+    quantize,
+    run,
+)
 from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT, TERMINATED
 from mnnlite.cli.output import Output, printable
 from mnnlite.cli.signals import Interrupts
@@ -20,7 +35,7 @@ from mnnlite.errors import MnnliteError
 __all__ = ["main", "program"]
 
 ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
-COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, dump, lock, info, cache)
+COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, quantize, dump, lock, info, cache)
 
 
 class _Parser(argparse.ArgumentParser):

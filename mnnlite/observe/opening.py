@@ -96,5 +96,5 @@ def paired(inputs: Mapping[str, NDArray[Any]], side: ComparedModel) -> dict[str,
                     break
         if value.shape != shape and any(extent != 1 for extent in shape) and value.size != int(np.prod(shape)):
             raise ArgumentError(f"{side.name}: input {name!r} has shape {shape}, the values have {value.shape}")
-        made[name] = np.ascontiguousarray(value.reshape(shape), dtype)
+        made[name] = np.ascontiguousarray(value, dtype).reshape(shape)  # which alone leaves a scalar one
     return made

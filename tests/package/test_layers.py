@@ -47,7 +47,7 @@ LEVELS = [
     {"task", "trial_child", "memory_probe", "cost", "memory_report", "video"},
     {"runtime"},
     {"observe", "pipeline"},
-    {"convert", "convert_child"},
+    {"convert", "convert_child", "quantize", "quantize_child"},
     {"mapping"},
     {"demo"},
     {"cli"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mnnlite.conversion.rewrites import padding, quantized, reductions, resize, softmax, suppression
+from mnnlite.conversion.rewrites import others, padding, quantized, reductions, resize, softmax, suppression
 from mnnlite.conversion.rewrites.graph import Graph
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["Graph", "for_the_converter", "meaning", "suspects"]
 # What the network is afterwards is another one, which is what is compared with.
 _MEANING = (suppression.rewrite, quantized.rewrite)
 # The same network, as the converter reads it.
-_DIALECT = (reductions.rewrite, padding.rewrite, softmax.rewrite, resize.rewrite)
+_DIALECT = (others.rewrite, reductions.rewrite, padding.rewrite, softmax.rewrite, resize.rewrite)
 
 
 def suspects(facts: OnnxFacts) -> list[str]:
@@ -27,6 +27,8 @@ def suspects(facts: OnnxFacts) -> list[str]:
         words = facts.words.get(kind, set())
         wanted = (
             kind in (*quantized.KINDS, *suppression.KINDS)
+            or kind in ("LpNormalization", "MaxUnpool", "Round")
+            or (kind == "GridSample" and "mode=nearest" in words)
             or (kind in reductions.KINDS and (facts.opset >= 18 or (facts.opset >= 13 and kind == "ReduceSum")))
             or (kind in padding.KINDS and "auto_pad=SAME_LOWER" in words)
             or (kind in softmax.KINDS and facts.opset < 13)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from mnnlite.conversion.rewrites.graph import attribute, refuse
 
 if TYPE_CHECKING:
+    import onnx
+
     from mnnlite.conversion.rewrites.graph import Graph
 
 __all__ = ["KINDS", "rewrite"]
@@ -43,7 +45,7 @@ def rewrite(graph: Graph) -> None:
         graph.notes.append(f"{changed} reductions: their axes are an attribute now, as the converter reads them")
 
 
-def _each_alone(graph: Graph, node: onnx.NodeProto) -> list[onnx.NodeProto]:  # type: ignore[name-defined]  # noqa: F821
+def _each_alone(graph: Graph, node: onnx.NodeProto) -> list[onnx.NodeProto]:
     """A reduction over no axes: what it does to each element."""
     import onnx
 

@@ -1,0 +1,239 @@
+"""Networks of a pipeline in whole numbers: by the engine's own quantiser, and judged by what they find.
+
+Pictures that calibrate go through each task's own image spec; others are held out, and what is found on them is compared with
+what the float network finds. What loses more than is allowed is not written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import descriptions, pipeline
+from mnnlite.children import interpreter
+from mnnlite.descriptions import mnnfile
+from mnnlite.errors import ArgumentError, MnnliteError, UnsupportedModelError
+from mnnlite.task import ready_spec
+from mnnlite.trial import crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mnnlite.pipeline import Pipeline
+    from mnnlite.specs import TaskSpec
+
+__all__ = ["CHOICES", "LOSS", "Quantised", "choose", "quantize"]
+
+CHOICES = ("float", "int8", "weights8", "weights4")
+LOSS = 0.05  # of what is found: agreement of 0.95
+SECONDS = 600.0
+
+_CHILD = """
+import json, sys
+request, sys.path[:] = json.loads(sys.stdin.read())
+from mnnlite.quantize_child import run_quantiser
+run_quantiser(request)
+"""
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A form of a task's network.
+
+    Parameters
+    ----------
+    task, form : str
+        `form`: one of `CHOICES`.
+    path : Path, optional
+        The .mnn file; None: it was refused, or could not be made.
+    agreement, worst : float
+        With the float network over all held-out pictures, and on the worst of them; see `mnnlite.observe.Agreement`.
+    iou, score_difference : float
+        Of pairs of things found.
+    file_bytes, memory_bytes : int
+        Of the file; of weights and feature maps as it is loaded. Weights of few bits are loaded with ``memory_mode="low"``, in
+        which alone they take less memory.
+    ms : float
+        Median of a run of the network on this machine, one thread.
+    pictures : int
+        That were held out.
+    refused : str
+        Why there is none; "" if there is.
+    """
+
+    task: str
+    form: str
+    path: Path | None
+    agreement: float = 0.0
+    worst: float = 0.0
+    iou: float = 0.0
+    score_difference: float = 0.0
+    file_bytes: int = 0
+    memory_bytes: int = 0
+    ms: float = 0.0
+    pictures: int = 0
+    refused: str = ""
+
+
+def quantize(
+    what: Pipeline | Mapping[str, TaskSpec],
+    pictures: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    loss: float = LOSS,
+    most: int = 64,
+    method: str = "KL",
+    seconds: float = SECONDS,
+) -> list[Quantised]:
+    """Quantise the network of each task, and judge each form by what it finds.
+
+    Parameters
+    ----------
+    what : Pipeline or dict of str to TaskSpec
+        Tasks that take pictures.
+    pictures : path
+        A folder, a ``'pattern*.jpg'`` or a video, like what the networks will see. Every other one calibrates, the rest is held
+        out.
+    folder : path
+        Where the .mnn files go, as ``TASK.FORM.mnn``.
+    loss : float
+        Most that may be lost: 1 less the agreement.
+    most : int
+        Pictures that are taken.
+    method : {"KL", "EMA", "ADMM"}
+        Of the engine's quantiser, for the range of feature maps.
+    seconds : float
+        That each step may take.
+
+    Returns
+    -------
+    list of Quantised
+        For each task one of each form.
+
+    Raises
+    ------
+    ArgumentError
+        No pictures, or a task that takes none.
+    MnnliteError
+        A float network cannot be loaded or run.
+    """
+    if not 0 <= loss <= 1:
+        raise ArgumentError(f"loss is {loss!r}; wanted a number from 0 to 1")
+    if method not in ("EMA", "KL", "ADMM"):
+        raise ArgumentError(f"method is {method!r}; wanted EMA, KL or ADMM")
+    if most < 2:
+        raise ArgumentError(f"most is {most!r}; wanted at least 2 pictures, one of them held out")
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = what.tasks if isinstance(what, pipeline.Pipeline) else what
+    found = []
+    for name, spec in tasks.items():
+        if spec.image is None or spec.feed or spec.state:
+            raise ArgumentError(f"task {name!r}: only tasks that take pictures, and nothing else, can be quantised yet")
+        ready = ready_spec(spec)
+        found += [_one(name, ready, form, os.fspath(pictures), folder, loss, most, method, seconds) for form in CHOICES]
+    return found
+
+
+def _one(
+    name: str,
+    spec: TaskSpec,
+    form: str,
+    pictures: str,
+    folder: Path,
+    loss: float,
+    most: int,
+    method: str,
+    seconds: float,
+) -> Quantised:
+    source = Path(os.path.abspath(os.fspath(spec.model)))
+    with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as place:
+        made = Path(place) / "made.mnn"
+        request: dict[str, Any] = {
+            "form": form,
+            "source": str(source),
+            "made": str(made),
+            "task": pipeline.dumps(
+                pipeline.Pipeline({name: replace(spec, model=str(source), trial=False)}), Path(place)
+            ),
+            "pictures": os.path.abspath(pictures) if os.path.exists(pictures) else pictures,
+            "most": most,
+            "method": method,
+        }
+        try:
+            if form == "float":
+                shutil.copyfile(source, made)
+            else:
+                _child({**request, "step": "make"}, Path(place), seconds, f"{form} of {source}")
+                if not made.exists() or not made.stat().st_size:
+                    raise UnsupportedModelError(f"the engine's quantiser wrote nothing for {source}", op="quantize")
+                said = mnnfile.read(source)
+                descriptions.embed(made, None, {**said, "quantised": {"form": form}})
+            answer = _child({**request, "step": "judge"}, Path(place), seconds, f"{form} of {source}")
+        except MnnliteError as error:
+            if form == "float":
+                raise
+            return Quantised(name, form, None, refused=str(error))
+        result = Quantised(name, form, None, file_bytes=made.stat().st_size, **answer)
+        if 1 - result.agreement > loss:
+            return replace(result, refused=f"loses {1 - result.agreement:.3f}, allowed is {loss:g}")
+        target = folder / f"{name}.{form}.mnn"
+        os.replace(made, target)
+        return replace(result, path=target)
+
+
+def _child(request: dict[str, Any], folder: Path, seconds: float, what: str) -> dict[str, Any]:
+    try:
+        done = subprocess.run(
+            [interpreter(), "-c", _CHILD],
+            input=json.dumps([request, sys.path]),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=folder,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise UnsupportedModelError(f"{what} took more than {seconds:g} s", op="quantize") from None
+    if done.returncode < 0:
+        raise crashed(what, -done.returncode, "quantize")
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise UnsupportedModelError(f"{what} ended without an answer; it said: {said}", op="quantize") from None
+    if "error" in answer:
+        raise UnsupportedModelError(f"{what}: {answer['error']}", op="quantize")
+    return answer
+
+
+def choose(what: Pipeline, found: list[Quantised], form: str) -> Pipeline:
+    """The pipeline with the networks of a form, where there is one; the others keep theirs.
+
+    Parameters
+    ----------
+    what : Pipeline
+    found : list of Quantised
+    form : str
+        One of `CHOICES`.
+
+    Returns
+    -------
+    Pipeline
+    """
+    if form not in CHOICES:
+        raise ArgumentError(f"the form is {form!r}; wanted one of {', '.join(CHOICES)}")
+    paths = {each.task: each.path for each in found if each.form == form and each.path is not None}
+    tasks = {
+        name: replace(spec, model=str(paths[name]), sha256=None) if name in paths else spec
+        for name, spec in what.tasks.items()
+    }
+    return replace(what, tasks=tasks)
