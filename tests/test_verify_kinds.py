@@ -17,6 +17,7 @@ _OPERATORS, _NAMES = 3, 7  # fields of a network
 _INPUTS, _ATTRIBUTE, _OUTPUTS, _TYPE = 0, 2, 4, 5  # of an operator
 _IDENTITY, _CONST, _INPUT, _BINARY, _SPLIT_GELU = 262, 11, 34, 7, 303
 _GATHER_ELEMENTS, _SCATTER_ELEMENTS, _STRIDED_SLICE = 152, 151, 91
+_SQUEEZE, _BATCH_TO_SPACE, _DILATION = 90, 5, 121
 
 
 class Editor:
@@ -196,3 +197,26 @@ def test_function_of_bytes__is_refused(models: Path) -> None:
     cast = next(each for each in editor.operators if each.text(3) == "i8.float")
     editor.set_number(cast, _TYPE, _IDENTITY)
     editor.refused("reads whole numbers")
+
+
+def test_squeeze__without_what_it_squeezes__is_refused(elements: Editor) -> None:
+    gather = elements.first(_GATHER_ELEMENTS)
+    place = gather.place(_INPUTS)
+    struct.pack_into("<I", elements.content, place + struct.unpack_from("<I", elements.content, place)[0], 1)
+    elements.set_number(gather, _TYPE, _SQUEEZE)
+    elements.refused("its attribute is missing")
+
+
+def test_block_of_a_shape__is_refused(elements: Editor) -> None:
+    """Two axes are no picture: batch, channels and one axis for each number of the block are."""
+    elements.set_number(elements.first(_GATHER_ELEMENTS), _TYPE, _BATCH_TO_SPACE)
+    elements.refused("not enough axes")
+
+
+def test_dilation_of_packed_weights__is_refused(models: Path) -> None:
+    editor = Editor(models / "classes.mnn")
+    convolution = editor.first(12)
+    attribute = convolution.table(_ATTRIBUTE)
+    assert attribute is not None
+    editor.set_number(convolution, _TYPE, _DILATION)
+    editor.refused("weights are not as many")

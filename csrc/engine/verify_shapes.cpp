@@ -169,6 +169,8 @@ class Propagation {
             return "what says its begin, end or steps has not one number for each axis";
         }
         return nullptr;
+      case kSpaceToBatchNd:
+      case kBatchToSpaceNd: return blocks(op);
       case kFmhaV2:
       case kSplitGelu:
         return in_(op, 0).known && in_(op, 0).rank() != 3 ? "it reads a tensor that has not three axes" : nullptr;
@@ -203,6 +205,19 @@ class Propagation {
       case kCumProd: return alike(op, in_, made);
       default: return nullptr;
     }
+  }
+
+  // An axis of the batch, one of the channels, and one for each number of the block; two paddings for each.
+  Fault blocks(const Operator& op) const {
+    const Shape& from = in_(op, 0);
+    const int64_t axes = op.inputs.size() > 1 && in_(op, 1).known ? in_(op, 1).elements() : 1;
+    if (from.known && from.rank() < 2 + axes) return "it reads a tensor that has not enough axes";
+    if (op.inputs.size() > 2 && in_(op, 2).known && in_(op, 2).elements() < 2 * axes)
+      return "its paddings are not enough";
+    if (op.inputs.size() > 1 && in_(op, 1).constant)
+      for (uint32_t i = 0; i < in_(op, 1).values.size(); ++i)
+        if (in_(op, 1).values[i] < 1) return "its block is not possible";
+    return nullptr;
   }
 
   const Record net_;

@@ -299,6 +299,9 @@ Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
   if (outside && !quan && (place[1] % 4 != 0 || place[2] % 4 != 0))
     return "its place in the file of weights is not possible";
   if (outside && !quan && place[2] / 4 < outputs) return "its bias is shorter than its outputs";
+  // Read where they are, as floats.
+  if (op.type == kDilation2D && op.record.values<float>(convolution::weight).size() != outputs * area)
+    return "its weights are not as many as its channels say";
   const int64_t count = weights_of(op);
   if (count < 1 || count > kMostElements) return "it has no weights";
   // Deconvolutions store the inputs first; the product is the same.
