@@ -409,6 +409,23 @@ def test_tensors__the_columns_and_rows_of_simcc(made):
     assert mnnlite.describe(path).one().decoder == decoders.SimCC(tensors=("x", "y"))
 
 
+@pytest.mark.parametrize(("rows", "first", "ratio"), [(72, 0.42, 0.6), (56, 160 / 720, 0.8)])
+def test_tensors__row_and_column_anchors_of_lanes(made, rows, first, ratio):
+    shapes = {
+        "loc_row": (1, 20, rows, 4),
+        "loc_col": (1, 10, 41, 4),
+        "exist_row": (1, 2, rows, 4),
+        "exist_col": (1, 2, 41, 4),
+    }
+    path = networks.convert(networks.outputs(made({"x": (1, 1)}).with_name("l.onnx"), (1, 3, 64, 160), shapes))
+    spec = mnnlite.describe(path).one()
+    assert (spec.decoder.head, spec.decoder.crop_ratio) == ("anchors", ratio)
+    assert spec.decoder.row_anchors[0] == pytest.approx(first)
+    assert (spec.image.size, spec.image.fit, spec.image.anchor) == ((160, 64), "crop", "bottom")
+    with mnnlite.Task(path) as task:
+        assert isinstance(task(np.zeros((90, 160, 3), np.uint8), "RGB"), mnnlite.results.Polylines)
+
+
 def test_tflite__boxes_of_the_exporter_are_relative(made):
     path = made({"output0": (1, 7, CELLS)}, {**YOLO, "boxes": "relative"})
     assert mnnlite.describe(path).one().decoder.units == "relative"

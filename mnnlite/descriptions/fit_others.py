@@ -29,6 +29,30 @@ def _simcc(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
         yield Fit(decoder, f"{listed(network)}: two numbers a pixel of each side", picture, "RTMPose")
 
 
+_DATA_SETS = {72: ("CULane", (0.42, 1.0), 0.6), 56: ("TuSimple", (160 / 720, 710 / 720), 0.8)}  # by how many rows
+
+
+def _anchored_lanes(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
+    """Source: cfzd/Ultra-Fast-Lane-Detection-v2, configs and utils/common.py: anchors; ImageNet's mean and deviation."""
+    shapes = {info.name: info.shape for info in network.outputs}
+    names = ("loc_row", "loc_col", "exist_row", "exist_col")
+    if set(shapes) != set(names) or any(len(shape) != 4 for shape in shapes.values()):
+        return
+    known = _DATA_SETS.get(shapes["loc_row"][2])
+    if known is None or shapes["exist_row"][1] != 2 or shapes["exist_col"][1] != 2:
+        return
+    data, anchors, ratio = known
+    picture = {"color": "RGB", "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+    picture |= {"fit": "crop", "anchor": "bottom"}
+    decoder = decoders.Lanes(head="anchors", row_anchors=anchors, crop_ratio=ratio, tensors=names)
+    yield Fit(
+        decoder,
+        f"{listed(network)}: {shapes['loc_row'][2]} rows, as of {data}",
+        picture,
+        "Ultra-Fast-Lane-Detection v2",
+    )
+
+
 def _symbols(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
     """Text by CTC: a low picture, steps, symbols."""
     found = image_input(network)
@@ -108,5 +132,5 @@ def _map(info: TensorInfo, found: tuple[TensorInfo, int, int, str], names: tuple
             yield Fit(decoders.Keypoints(), f"{where}: {channels} heat maps at stride 4")
 
 
-ALONE: tuple[Rule, ...] = (_simcc,)
+ALONE: tuple[Rule, ...] = (_simcc, _anchored_lanes)
 RULES: tuple[Rule, ...] = (_vectors, _symbols, _maps)
