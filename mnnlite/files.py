@@ -39,15 +39,23 @@ def checked_path(path: object, what: str) -> str:
     Raises
     ------
     ArgumentError
-        It is no path, or has a NUL character.
+        It is no path, or has a character that none has.
     """
     try:
         text = os.fsdecode(path)  # type: ignore[arg-type]
     except TypeError:
         raise ArgumentError(f"{what} is a {type(path).__name__}; wanted the path of a file") from None
-    if "\0" in text:
-        raise ArgumentError(f"{what} is {text!r:.80}, with a NUL character; no path has one")
+    if not _is_possible(text):
+        raise ArgumentError(f"{what} is {text!r:.80}, with a character that no path has")
     return text
+
+
+def _is_possible(path: str) -> bool:
+    """Whether the system can be asked for it: no NUL, and no half of a surrogate pair but those that stand for bytes."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -69,8 +77,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
     UnicodeDecodeError
         It is not UTF-8.
     """
-    if "\0" in os.fsdecode(path):
-        raise OSError(errno.EINVAL, "there is a NUL character in the path")
+    if not _is_possible(os.fsdecode(path)):
+        raise OSError(errno.EINVAL, "there is a character in the path that none has")
     return Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
 
 

@@ -54,14 +54,14 @@ def open_model(
     if isinstance(source, (bytes, bytearray, memoryview)):
         model: _core.ModelFile | bytes | bytearray | memoryview = source
     else:
-        model = _core.ModelFile(os.fsencode(source))
+        model = _core.ModelFile(os.fspath(source))
         if external is None:
             external = weights_beside(source)
     if wanted is not None:
         import hashlib  # OpenSSL takes four megabytes: only where it is needed
 
         _compare(hashlib.sha256(model).hexdigest(), wanted, "the model", source)
-    weights = None if external is None else _core.WeightsFile(os.fsencode(external))
+    weights = None if external is None else _core.WeightsFile(os.fspath(external))
     if wanted_weights is not None:
         if weights is None or external is None:
             raise ArgumentError("weights_sha256 is given, and the model has no file with weights; leave it out")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import mnnlite
 from helpers import models
-from mnnlite import ImageSpec, MnnliteError, TaskSpec, decoders, pipeline
+from mnnlite import ImageSpec, MnnliteError, TaskSpec, decoders, pipeline, video
 from mnnlite.decoders.options import names_from
 
 EXAMPLES = int(os.environ.get("MNNLITE_FUZZ", "60"))
@@ -307,6 +307,22 @@ def test_names_of_files_do_not_move_a_terminal(tmp_path):
     with pytest.raises(MnnliteError) as caught:
         missing_output("\x1b[31mred\x9b2J\x7f")
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", str(caught.value))
+
+
+@pytest.mark.parametrize("path", ["\ud800", "a\udfffb.mnn", "a\0b"])
+def test_a_path_that_is_none(path):
+    for call in (
+        lambda: mnnlite.Model(path),
+        lambda: mnnlite.Model(models.path("tiny"), external=path),
+        lambda: mnnlite.Task(path),
+        lambda: mnnlite.describe(path),
+        lambda: pipeline.load(path),
+        lambda: mnnlite.observe.predict(path),
+        lambda: video.write_picture(f"{path}.png", np.zeros((4, 4, 3), np.uint8)),
+        lambda: video.open_source(path),
+    ):
+        with pytest.raises(MnnliteError):
+            call()
 
 
 def test_a_path_that_is_not_utf8(tmp_path):

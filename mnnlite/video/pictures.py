@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnnlite.errors import ArgumentError, OutputError
+from mnnlite.files import checked_path
 from mnnlite.specs import ImageSpec
 from mnnlite.video import pyav
 
@@ -60,7 +61,7 @@ def write_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     MissingExtraError
         A JPEG file, and PyAV is not installed. PNG needs no further package.
     """
-    path = Path(path)
+    path = Path(checked_path(path, "the picture"))
     if path.suffix not in _ENCODERS:
         raise ArgumentError(f"{path} ends in {path.suffix!r}; wanted .png or .jpg")
     data = _ENCODERS[path.suffix](np.ascontiguousarray(rgb))
