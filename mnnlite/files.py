@@ -46,7 +46,7 @@ def checked_path(path: object, what: str) -> str:
     except TypeError:
         raise ArgumentError(f"{what} is a {type(path).__name__}; wanted the path of a file") from None
     if not _is_possible(text):
-        raise ArgumentError(f"{what} is {text!r:.80}, with a character that no path has")
+        raise ArgumentError(f"{what} is {text!r:.80}, with a NUL character or half a surrogate pair; no path has one")
     return text
 
 
@@ -78,7 +78,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         It is not UTF-8.
     """
     if not _is_possible(os.fsdecode(path)):
-        raise OSError(errno.EINVAL, "there is a character in the path that none has")
+        raise OSError(errno.EINVAL, "there is a NUL character or half a surrogate pair in the path")
     return Path(path).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
 
 
