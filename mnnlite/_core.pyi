@@ -1,7 +1,8 @@
 # The native part, as csrc/python binds it. One block a file of csrc/python; `make types` compares it with the module.
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Final, final
 
+from _typeshed import structseq
 from numpy.typing import NDArray
 
 from mnnlite.errors import MnnliteError
@@ -252,12 +253,24 @@ class GraphNode(metaclass=pybind11_type):
     def feed(self, task: Task, source: GraphNode, source_task: Task, output: str, input: str) -> None: ...
 
 @final
-class TaskOutcome(metaclass=pybind11_type):
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # always refused: comes from PendingFrame.take
+class TaskOutcome(structseq[Any], tuple[Any, ...]):
+    __match_args__: Final = (
+        "ran",
+        "left_out",
+        "begin_ns",
+        "end_ns",
+        "preprocess_ns",
+        "infer_ns",
+        "decode_ns",
+        "crops",
+        "eligible",
+        "error",
+        "results",
+        "raw",
+        "items",
+    )
     @property
     def ran(self) -> bool: ...
-    @property
-    def failed(self) -> bool: ...
     @property
     def left_out(self) -> bool: ...
     @property
@@ -284,8 +297,8 @@ class TaskOutcome(metaclass=pybind11_type):
     def items(self) -> list[tuple[Any, ...]]: ...
 
 @final
-class LaneOutcome(metaclass=pybind11_type):
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...  # always refused: comes from PendingFrame.take
+class LaneOutcome(structseq[Any], tuple[Any, ...]):
+    __match_args__: Final = ("begin_ns", "end_ns", "tasks")
     @property
     def begin_ns(self) -> int: ...
     @property

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arrays.hpp"
@@ -47,22 +49,49 @@ void feed(GraphNode& node, const NativeTask& task, std::shared_ptr<GraphNode> fr
         "create_task");
 }
 
-// What became of one due task, as Python reads it. Times of the steady clock, nanoseconds.
-struct PyTaskOutcome {
-  bool ran = false, failed = false, left_out = false;  // none of them: what it takes something from gave nothing
-  int64_t begin = 0, end = 0;
-  TaskTimes times;
-  int32_t crops = -1, eligible = -1;  // -1: the task is not one on crops
-  py::object error = py::none();      // of a failed one
-  py::list results, items;            // of a task that ran: one for each decoder; the slots of the batch
-  py::dict raw;                       // outputs without a decoder, by name
-};
+// What Python reads of outcomes is a named tuple (PyStructSequence), as os.stat's: a field of a bound class costs a look-up of
+// its type each time, and a frame reads some dozen fields a task. Times of the steady clock.
+PyStructSequence_Field kTaskFields[] = {
+    {"ran", nullptr},
+    {"left_out", "There was no time for it. Neither this, nor ran, nor an error: what it takes something from gave nothing."},
+    {"begin_ns", nullptr},
+    {"end_ns", nullptr},
+    {"preprocess_ns", nullptr},
+    {"infer_ns", nullptr},
+    {"decode_ns", nullptr},
+    {"crops", "-1: the task is not one on crops"},
+    {"eligible", nullptr},
+    {"error", "Of one that failed, or None."},
+    {"results", "Of a task that ran, one for each decoder."},
+    {"raw", "Outputs without a decoder, by name."},
+    {"items", "The slots of the batch."},
+    {nullptr, nullptr}};
+PyStructSequence_Field kLaneFields[] = {
+    {"begin_ns", nullptr}, {"end_ns", nullptr}, {"tasks", "A TaskOutcome for each due task."}, {nullptr, nullptr}};
 
-// What became of a lane's part of a frame.
-struct PyLaneOutcome {
-  int64_t begin = 0, end = 0;
-  py::list tasks;  // a PyTaskOutcome for each due task
-};
+PyTypeObject* make_type(const char* name, PyStructSequence_Field* fields, int count) {
+  PyStructSequence_Desc description{name, nullptr, fields, count};
+  PyTypeObject* const type = PyStructSequence_NewType(&description);
+  if (!type) throw py::error_already_set();
+  return type;
+}
+
+// Made with the module and never destroyed.
+PyTypeObject* task_outcome = nullptr;
+PyTypeObject* lane_outcome = nullptr;
+
+py::object value(py::object made) { return made; }
+py::object value(bool flag) { return py::bool_(flag); }
+py::object value(int64_t number) { return py::int_(number); }
+
+template <typename... Values>
+py::object make_outcome(PyTypeObject* type, Values&&... values) {
+  auto made = py::reinterpret_steal<py::object>(PyStructSequence_New(type));
+  if (!made) throw py::error_already_set();
+  Py_ssize_t field = 0;
+  (PyStructSequence_SetItem(made.ptr(), field++, value(std::forward<Values>(values)).release().ptr()), ...);
+  return made;
+}
 
 // A frame under way. Keeps the frame's pixels and the lanes until it is done.
 class PendingFrame {
@@ -95,17 +124,15 @@ class PendingFrame {
     return lanes_->wait(*job_, timeout_ns);
   }
 
-  // A PyLaneOutcome for each lane. Only once.
+  // A LaneOutcome for each lane. Only once.
   py::list take() {
     if (!done()) raise(Status::error(Code::state, "the frame is not done"));
     py::list result;
     if (!job_) return result;
     for (FrameJob::LaneJob& lane_job : job_->lanes) {
-      PyLaneOutcome lane;
-      lane.begin = lane_job.begin;
-      lane.end = lane_job.end;
-      for (size_t i = 0; i < lane_job.due.size(); ++i) lane.tasks.append(translate(lane_job.outcomes[i]));
-      result.append(std::move(lane));
+      py::list tasks;
+      for (size_t i = 0; i < lane_job.due.size(); ++i) tasks.append(translate(lane_job.outcomes[i]));
+      result.append(make_outcome(lane_outcome, lane_job.begin, lane_job.end, std::move(tasks)));
     }
     lanes_->release(std::move(job_));
     job_.reset();
@@ -114,29 +141,25 @@ class PendingFrame {
   }
 
  private:
-  static PyTaskOutcome translate(TaskOutcome& outcome) {
-    PyTaskOutcome made;
-    made.ran = outcome.state == TaskOutcome::ran;
-    made.failed = outcome.state == TaskOutcome::failed;
-    made.left_out = outcome.state == TaskOutcome::left_out;
-    made.begin = outcome.begin;
-    made.end = outcome.end;
-    made.times = outcome.times;
-    made.crops = outcome.crops;
-    made.eligible = outcome.eligible;
-    if (made.failed) made.error = error_of(outcome.status, "task");
-    if (made.ran) {
-      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks)
-        made.results.append(results_to_python(sink, false));
+  static py::object translate(TaskOutcome& outcome) {
+    const bool ran = outcome.state == TaskOutcome::ran;
+    py::object error = py::none();
+    if (outcome.state == TaskOutcome::failed) error = error_of(outcome.status, "task");
+    py::list results, items;
+    py::dict raw;
+    if (ran) {
+      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks) results.append(results_to_python(sink, false));
       for (RawOutput& each : outcome.results.raw) {
         const TensorView view = each.view;  // over memory that the array takes along
         const py::capsule owner(new Block(std::move(each.memory)),
                                 [](void* block) { delete static_cast<Block*>(block); });
-        made.raw[name_to_python(view.name)] = view_of(view, owner, true);
+        raw[name_to_python(view.name)] = view_of(view, owner, true);
       }
-      for (const mnnlite_item& item : outcome.results.items) made.items.append(item_to_python(item));
+      for (const mnnlite_item& item : outcome.results.items) items.append(item_to_python(item));
     }
-    return made;
+    return make_outcome(task_outcome, ran, outcome.state == TaskOutcome::left_out, outcome.begin, outcome.end,
+                        outcome.times.preprocess, outcome.times.infer, outcome.times.decode, int64_t{outcome.crops},
+                        int64_t{outcome.eligible}, std::move(error), std::move(results), std::move(raw), std::move(items));
   }
 
   std::shared_ptr<Lanes> lanes_;
@@ -193,26 +216,10 @@ void bind_lanes(py::module_& module) {
       .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"),
            py::arg("input"));
 
-  py::class_<PyTaskOutcome>(module, "TaskOutcome", py::is_final())
-      .def_readonly("ran", &PyTaskOutcome::ran)
-      .def_readonly("failed", &PyTaskOutcome::failed)
-      .def_readonly("left_out", &PyTaskOutcome::left_out)
-      .def_readonly("begin_ns", &PyTaskOutcome::begin)
-      .def_readonly("end_ns", &PyTaskOutcome::end)
-      .def_property_readonly("preprocess_ns", [](const PyTaskOutcome& outcome) { return outcome.times.preprocess; })
-      .def_property_readonly("infer_ns", [](const PyTaskOutcome& outcome) { return outcome.times.infer; })
-      .def_property_readonly("decode_ns", [](const PyTaskOutcome& outcome) { return outcome.times.decode; })
-      .def_readonly("crops", &PyTaskOutcome::crops)
-      .def_readonly("eligible", &PyTaskOutcome::eligible)
-      .def_readonly("error", &PyTaskOutcome::error)
-      .def_readonly("results", &PyTaskOutcome::results)
-      .def_readonly("raw", &PyTaskOutcome::raw)
-      .def_readonly("items", &PyTaskOutcome::items);
-
-  py::class_<PyLaneOutcome>(module, "LaneOutcome", py::is_final())
-      .def_readonly("begin_ns", &PyLaneOutcome::begin)
-      .def_readonly("end_ns", &PyLaneOutcome::end)
-      .def_readonly("tasks", &PyLaneOutcome::tasks);
+  task_outcome = make_type("mnnlite._core.TaskOutcome", kTaskFields, static_cast<int>(std::size(kTaskFields)) - 1);
+  lane_outcome = make_type("mnnlite._core.LaneOutcome", kLaneFields, static_cast<int>(std::size(kLaneFields)) - 1);
+  module.attr("TaskOutcome") = py::handle(reinterpret_cast<PyObject*>(task_outcome));
+  module.attr("LaneOutcome") = py::handle(reinterpret_cast<PyObject*>(lane_outcome));
 
   py::class_<PendingFrame>(module, "PendingFrame")
       .def(py::init([](const py::args&, const py::kwargs&) -> PendingFrame* {

@@ -7,13 +7,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import DecoderError, MnnliteError, OutOfMemoryError
+from mnnlite.runtime.outcome import make_result, note_run, outcomes_of
 from mnnlite.runtime.result import FrameResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mnnlite import _core
+    from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
     from mnnlite.runtime.frame_plan import FramePlan
     from mnnlite.runtime.loaded_task import LoadedTask
@@ -220,9 +221,10 @@ class Dispatcher:
     def _count_only(self, flight: InFlightFrame) -> None:
         """Nothing is decoded in Python for nobody."""
         lanes = self._take(flight)
-        for task, outcome in _outcomes(flight, lanes):
+        for task, outcome in outcomes_of(flight.due, lanes):
             if outcome.ran:
-                flight.result.timing[task.name] = {}
+                times = (outcome.preprocess_ns, outcome.infer_ns, outcome.decode_ns)
+                note_run(flight.result, task.name, times, outcome.crops, outcome.eligible)
             elif outcome.error is not None:
                 flight.result.errors[task.name] = outcome.error
         with self._registry.lock:
@@ -277,7 +279,7 @@ class Dispatcher:
             for task, outcome in zip(due, lane.tasks, strict=True):
                 name = task.name
                 if outcome.ran:
-                    took = _make_result(flight, task, outcome)
+                    took = make_result(result, task, outcome)
                     if took:
                         spent[name] = took
                 elif outcome.error is not None:
@@ -303,19 +305,21 @@ class Dispatcher:
         """Under the lock: what became of each task."""
         registry, result = self._registry, flight.result
         late: list[str] = []
-        for task, outcome in _outcomes(flight, lanes):
+        timings, crops = result.timing, result.crops
+        for task, outcome in outcomes_of(flight.due, lanes):
             stats, name = task.stats, task.name
-            if name in result.timing:
-                more = spent.get(name, 0)
-                if outcome.crops >= 0:
-                    stats.crops += outcome.crops
-                    stats.crops_left += outcome.eligible - outcome.crops
-                deadline_ns = task.schedule.deadline_ns
-                if deadline_ns is not None and outcome.end_ns + more - flight.frame_ns > deadline_ns:
-                    late.append(name)
-                    stats.late += 1
+            if (timing := timings.get(name)) is not None:
+                if crops and name in crops:
+                    stats.crops += crops[name][0]
+                    stats.crops_left += crops[name][1] - crops[name][0]
+                deadline_ms = task.schedule.deadline_ms
+                if deadline_ms is not None:
+                    end_ns = outcome.end_ns + spent.get(name, 0)
+                    if end_ns - flight.frame_ns > deadline_ms * 1e6:
+                        late.append(name)
+                        stats.late += 1
                 task.failures = 0
-                stats.ran(outcome.preprocess_ns, outcome.infer_ns, outcome.decode_ns + more)
+                stats.ran(*timing.values())
             elif name in result.errors:
                 stats.failed += 1
                 self._failed(task, result.errors[name])
@@ -365,35 +369,3 @@ class Dispatcher:
                 text = f"task {name!r} has been running for {(now - begin) / 1e9:.1f} s in lane {lane}"
                 self._registry.say(logging.ERROR, text)
         self._registry.log()
-
-
-def _outcomes(
-    flight: InFlightFrame, lanes: Sequence[_core.LaneOutcome]
-) -> Iterator[tuple[LoadedTask, _core.TaskOutcome]]:
-    """Each due task with what became of it."""
-    for lane, due in zip(lanes, flight.due, strict=True):
-        yield from zip(due, lane.tasks, strict=True)
-
-
-def _make_result(flight: InFlightFrame, task: LoadedTask, outcome: _core.TaskOutcome) -> int:
-    """The result of a task that ran, or why there is none. Returns the nanoseconds of decoders in Python."""
-    result, name, spent, raw = flight.result, task.name, 0, outcome.raw
-    if outcome.crops == 0:  # nothing to run on: what lies in the outputs is of an earlier frame
-        raw = {output: (each if each.ndim else each.reshape(1))[:0] for output, each in raw.items()}
-    try:
-        result._results[name], spent = task.task.collect(outcome.results, raw, outcome.items, flight.frame)
-    except MnnliteError as error:  # of a decoder in Python: it fails as a native one does
-        result.errors[name] = error
-        return 0
-    except MemoryError:
-        result.errors[name] = OutOfMemoryError(f"no memory for the results of task {name!r}")
-        return 0
-    except Exception as error:
-        result.errors[name] = DecoderError(f"task {name!r}: its results could not be made: {error}")
-        return 0
-    decode = outcome.decode_ns + spent
-    result.timing[name] = {"preprocess": outcome.preprocess_ns, "infer": outcome.infer_ns, "decode": decode}
-    if outcome.crops >= 0:
-        result.crops[name] = (outcome.crops, outcome.eligible)
-        result._parents[name] = str(task.schedule.after)
-    return spent

@@ -59,9 +59,8 @@ class Recorder:
         for lane, due in zip(lanes, names, strict=True):
             row += (lane.begin_ns, lane.end_ns, len(due))
             for name, each in zip(due, lane.tasks, strict=True):
-                state = 0 if each.ran else 1 if each.failed else 2 if each.left_out else 3  # as _STATES
-                row += (name, state, each.begin_ns, each.end_ns, each.preprocess_ns, each.infer_ns, each.decode_ns)
-                row += (each.crops, each.eligible)
+                state = 0 if each.ran else 1 if each.error is not None else 2 if each.left_out else 3  # as _STATES
+                row += (name, state, *each[2:9])  # begin, end, preprocess, infer, decode, crops, eligible
         self._frames.append(tuple(row))
 
     def dropped(self) -> None:
