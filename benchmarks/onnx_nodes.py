@@ -42,7 +42,7 @@ def cases(only: str, as_given: bool) -> list[Any]:
     chosen = []
     for case in found:
         model = case.model
-        if only not in case.name or len(model.graph.output) != 1 or not case.data_sets:
+        if not any(part in case.name for part in only.split(",")) or len(model.graph.output) != 1 or not case.data_sets:
             continue
         inputs, outputs = case.data_sets[0]
         if not all(isinstance(each, np.ndarray) for each in (*inputs, *outputs)):
@@ -148,7 +148,7 @@ def forked(case: Any, as_given: bool) -> tuple[str, str]:
 def main() -> int:
     """Print the table by operator; exit 1 where one is silently wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", metavar="PART", help="of the case's name")
+    parser.add_argument("--only", default="", metavar="PART,PART", help="of the case's name")
     parser.add_argument("--as-given", action="store_true", help="whole numbers stay inputs")
     parser.add_argument("--list", action="store_true", help="each case that is not right, too")
     args = parser.parse_args()
