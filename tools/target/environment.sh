@@ -59,7 +59,7 @@ unpack() {
 target_environment() {
   install_packages tools/apt-arm.txt
   unpack "$debian" "$suite" "$TARGET_ROOT" "python$TARGET_PYTHON_VERSION,libpython$TARGET_PYTHON_VERSION-dev,libc6,libstdc++6,libgomp1"
-  unpack "$debian" "$link_suite" "$TARGET_LINK_ROOT" "libc6-dev,libstdc++-10-dev,libgomp1"
+  unpack "$debian" "$link_suite" "$TARGET_LINK_ROOT" "libc6-dev,libstdc++-10-dev,libgomp1,doctest-dev"
   # Python's headers alone: beside them lies a newer C library's.
   if [ ! -e "$TARGET_HEADERS" ]; then
     mkdir -p "$TARGET_HEADERS/$triplet"
