@@ -53,7 +53,8 @@ void feed(GraphNode& node, const NativeTask& task, std::shared_ptr<GraphNode> fr
 // its type each time, and a frame reads some dozen fields a task. Times of the steady clock.
 PyStructSequence_Field kTaskFields[] = {
     {"ran", nullptr},
-    {"left_out", "There was no time for it. Neither this, nor ran, nor an error: what it takes something from gave nothing."},
+    {"left_out",
+     "There was no time for it. Neither this, nor ran, nor an error: what it takes something from gave nothing."},
     {"begin_ns", nullptr},
     {"end_ns", nullptr},
     {"preprocess_ns", nullptr},
@@ -148,7 +149,8 @@ class PendingFrame {
     py::list results, items;
     py::dict raw;
     if (ran) {
-      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks) results.append(results_to_python(sink, false));
+      for (const std::shared_ptr<SinkBuffer>& sink : outcome.results.sinks)
+        results.append(results_to_python(sink, false));
       for (RawOutput& each : outcome.results.raw) {
         const TensorView view = each.view;  // over memory that the array takes along
         const py::capsule owner(new Block(std::move(each.memory)),
@@ -159,7 +161,8 @@ class PendingFrame {
     }
     return make_outcome(task_outcome, ran, outcome.state == TaskOutcome::left_out, outcome.begin, outcome.end,
                         outcome.times.preprocess, outcome.times.infer, outcome.times.decode, int64_t{outcome.crops},
-                        int64_t{outcome.eligible}, std::move(error), std::move(results), std::move(raw), std::move(items));
+                        int64_t{outcome.eligible}, std::move(error), std::move(results), std::move(raw),
+                        std::move(items));
   }
 
   std::shared_ptr<Lanes> lanes_;

@@ -87,7 +87,8 @@ void turn_crops(const SinkBuffer& rows, const TurnRule& rule, std::vector<TaskIt
     for (int32_t r = 0; r < sink.row_count; ++r)
       if (sink.rows[r].item == item.number && (!best || sink.rows[r].score > best->score)) best = &sink.rows[r];
     if (!best || std::find(rule.classes.begin(), rule.classes.end(), best->class_id) == rule.classes.end()) continue;
-    item.region.to_frame = Mapping::compose(item.region.to_frame, Mapping::scale_shift(-1, -1, item.region.width, item.region.height));
+    item.region.to_frame =
+        Mapping::compose(item.region.to_frame, Mapping::scale_shift(-1, -1, item.region.width, item.region.height));
   }
 }
 

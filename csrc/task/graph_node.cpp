@@ -31,13 +31,18 @@ Status GraphNode::follow(std::shared_ptr<GraphNode> parent, CropRule rule) {
 Status GraphNode::turn_by(std::shared_ptr<GraphNode> other, TurnRule rule) {
   const CropRule& its = other->rule_;
   if (!parent_ || other->parent_ != parent_ || its.decoder != rule_.decoder)
-    return Status::error(Code::argument, "turn_by: that task must run on the same boxes: give both tasks the same after");
-  const bool sees_all = its.every_class || (!rule_.every_class && std::all_of(rule_.classes.begin(), rule_.classes.end(), [&](int32_t each) {
-    return std::find(its.classes.begin(), its.classes.end(), each) != its.classes.end();
-  }));
+    return Status::error(Code::argument,
+                         "turn_by: that task must run on the same boxes: give both tasks the same after");
+  const bool sees_all =
+      its.every_class ||
+      (!rule_.every_class && std::all_of(rule_.classes.begin(), rule_.classes.end(), [&](int32_t each) {
+        return std::find(its.classes.begin(), its.classes.end(), each) != its.classes.end();
+      }));
   if (!sees_all || its.max_crops < rule_.max_crops)
-    return Status::error(Code::argument, "turn_by: that task leaves out boxes that this one takes; give it the same only, and max_crops of at least %d",
-                         rule_.max_crops);
+    return Status::error(
+        Code::argument,
+        "turn_by: that task leaves out boxes that this one takes; give it the same only, and max_crops of at least %d",
+        rule_.max_crops);
   if (rule.decoder < 0 || static_cast<size_t>(rule.decoder) >= other->task().decoder_count())
     return Status::error(Code::argument, "turn_by: that task's results have no classes");
   needed_.push_back(other);

@@ -151,7 +151,8 @@ TEST_CASE("decode") {
       REQUIRE(planned.ok());
       const std::vector<mnnlite_item> items{whole_frame(each.net_width, each.net_height, 640, 480),
                                             whole_frame(each.net_width, each.net_height, 640, 480, 1)};
-      const std::string name = std::string("decode ") + isa + " " + each.family + " " + std::to_string(++number[each.family]);
+      const std::string name =
+          std::string("decode ") + isa + " " + each.family + " " + std::to_string(++number[each.family]);
       count(name, [&] { (void)decoder.decode(views, items); });
     }
     REQUIRE(force_isa(nullptr).ok());

@@ -28,7 +28,8 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
   yolo.relative = options.choice("units", kUnits, 0) == 1;
   yolo.relative_points = options.choice("point_units", kPointUnits, 0) == 0 && yolo.relative;
   if (yolo.relative && !yolo.relative_points && yolo.rotated)
-    options.fail(Status::error(Code::argument, "yolo: option \"point_units\" is of key points; turned boxes have the units of boxes"));
+    options.fail(Status::error(Code::argument,
+                               "yolo: option \"point_units\" is of key points; turned boxes have the units of boxes"));
   yolo.detection.nms.gaussian = options.choice("overlap", kOverlaps, 0) == 1;
   yolo.activation = options.choice("activation", kActivations, 0);
   yolo.transposed = options.choice("channels", kAxes, 0);

@@ -14,16 +14,16 @@ namespace mnnlite {
 struct YoloOptions {
   DetectionOptions detection;
   PointLayout points;
-  bool rotated = false;         // v8: the last channel is an angle
-  bool relative = false;        // boxes are fractions of the network's input
-  bool relative_points = false; // and so are points and corners
-  int activation = 0;           // 0: as the version's usual export; 1: none; 2: sigmoid
-  int transposed = 0;           // v8: 0: the longer axis is the candidates; 1: channels last; 2: channels first
-  std::vector<double> strides;  // yolox
-  std::vector<double> anchors;  // v3, v5 grids: width, height in network pixels, finest grid first
-  const char* columns = "";     // end2end
-  bool masks = false;           // coefficients after all else, and prototypes as the second output
-  int64_t mask_room = 0;        // bytes of masks, a slot
+  bool rotated = false;          // v8: the last channel is an angle
+  bool relative = false;         // boxes are fractions of the network's input
+  bool relative_points = false;  // and so are points and corners
+  int activation = 0;            // 0: as the version's usual export; 1: none; 2: sigmoid
+  int transposed = 0;            // v8: 0: the longer axis is the candidates; 1: channels last; 2: channels first
+  std::vector<double> strides;   // yolox
+  std::vector<double> anchors;   // v3, v5 grids: width, height in network pixels, finest grid first
+  const char* columns = "";      // end2end
+  bool masks = false;            // coefficients after all else, and prototypes as the second output
+  int64_t mask_room = 0;         // bytes of masks, a slot
 
   bool sigmoid(bool usual) const noexcept { return activation == 0 ? usual : activation == 2; }
 };

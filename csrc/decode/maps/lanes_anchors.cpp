@@ -7,10 +7,10 @@
 #include <cstring>
 #include <vector>
 
-#include "decode/maps/lanes.hpp"
 #include "decode/common/frame_box.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/maps/lanes.hpp"
 
 namespace mnnlite {
 namespace {
@@ -22,15 +22,18 @@ class AnchorLanes final : public BuiltIn {
     crop_ratio_ = options.number("crop_ratio", 1, 0.01, 1);
     read_anchors(options, "row_anchors", rows_);
     if (rows_.given.empty())
-      options.fail(Status::error(Code::argument, "lanes: head=\"anchors\" needs row_anchors, the rows as shares of the whole picture's height "
-                                                 "(first and last will do)"));
+      options.fail(
+          Status::error(Code::argument,
+                        "lanes: head=\"anchors\" needs row_anchors, the rows as shares of the whole picture's height "
+                        "(first and last will do)"));
     read_anchors(options, "column_anchors", columns_);
     if (columns_.given.empty()) columns_.given = {0, 1};
     read_lanes(options, "row_lanes", {1, 2}, rows_);
     read_lanes(options, "column_lanes", {0, 3}, columns_);
     for (const int32_t lane : rows_.lanes)
       if (std::count(columns_.lanes.begin(), columns_.lanes.end(), lane))
-        options.fail(Status::error(Code::argument, "lanes: lane %d is in row_lanes and in column_lanes; leave it in one", lane));
+        options.fail(
+            Status::error(Code::argument, "lanes: lane %d is in row_lanes and in column_lanes; leave it in one", lane));
   }
 
  private:
@@ -49,9 +52,12 @@ class AnchorLanes final : public BuiltIn {
     side.given = options.numbers(key);
     for (size_t i = 0; i < side.given.size(); ++i) {
       if (!(side.given[i] >= 0 && side.given[i] <= 1))
-        options.fail(Status::error(Code::argument, "lanes: option \"%s\" must be shares of the picture from 0 to 1, got %g", key, side.given[i]));
+        options.fail(Status::error(Code::argument,
+                                   "lanes: option \"%s\" must be shares of the picture from 0 to 1, got %g", key,
+                                   side.given[i]));
       if (i > 0 && !(side.given[i] > side.given[i - 1]))
-        options.fail(Status::error(Code::argument, "lanes: option \"%s\" must grow, got %g after %g", key, side.given[i], side.given[i - 1]));
+        options.fail(Status::error(Code::argument, "lanes: option \"%s\" must grow, got %g after %g", key,
+                                   side.given[i], side.given[i - 1]));
     }
   }
 
@@ -59,7 +65,8 @@ class AnchorLanes final : public BuiltIn {
     if (!options.has(key)) side.lanes = std::move(fallback);
     for (const double lane : options.numbers(key)) {
       if (!(lane >= 0 && lane < 256 && lane == std::floor(lane))) {
-        options.fail(Status::error(Code::argument, "lanes: option \"%s\" wants numbers of lanes from 0, got %g", key, lane));
+        options.fail(
+            Status::error(Code::argument, "lanes: option \"%s\" wants numbers of lanes from 0, got %g", key, lane));
         continue;
       }
       side.lanes.push_back(static_cast<int32_t>(lane));
@@ -90,22 +97,31 @@ class AnchorLanes final : public BuiltIn {
       if (dims[i].channels == 2 ? n_exists == 2 : n_cells == 2) return wrong(desc[i], text);
       (dims[i].channels == 2 ? exists[n_exists++] : cells[n_cells++]) = i;
     }
-    const auto columns_first = [&](const int (&pair)[2]) { return named(desc[pair[0]], "col") || named(desc[pair[1]], "row"); };
+    const auto columns_first = [&](const int (&pair)[2]) {
+      return named(desc[pair[0]], "col") || named(desc[pair[1]], "row");
+    };
     const auto fit = [&](int a, int b) { return dims[a].height == dims[b].height && dims[a].width == dims[b].width; };
     if (columns_first(cells)) std::swap(cells[0], cells[1]);
-    if (columns_first(exists) || (!fit(cells[0], exists[0]) && fit(cells[0], exists[1]))) std::swap(exists[0], exists[1]);
+    if (columns_first(exists) || (!fit(cells[0], exists[0]) && fit(cells[0], exists[1])))
+      std::swap(exists[0], exists[1]);
     for (int i = 0; i < 2; ++i)
       if (!fit(cells[i], exists[i])) return wrong(desc[exists[i]], text);
-    rows_.cells_at = cells[0], rows_.exists_at = exists[0], columns_.cells_at = cells[1], columns_.exists_at = exists[1];
+    rows_.cells_at = cells[0], rows_.exists_at = exists[0], columns_.cells_at = cells[1],
+    columns_.exists_at = exists[1];
     rows_.dims = dims[cells[0]], columns_.dims = dims[cells[1]];
     return {};
   }
 
-  static bool named(const TensorView& desc, const char* part) noexcept { return desc.name && std::strstr(desc.name, part); }
+  static bool named(const TensorView& desc, const char* part) noexcept {
+    return desc.name && std::strstr(desc.name, part);
+  }
 
   static Status wrong(const TensorView& desc, char (&text)[96]) {
-    return Status::error(Code::decoder, "lanes: output \"%s\" is %s, [N, cells, rows, lanes], [N, cells, columns, lanes], [N, 2, rows, lanes] and "
-                         "[N, 2, columns, lanes] are wanted", desc.name, describe(desc, text));
+    return Status::error(
+        Code::decoder,
+        "lanes: output \"%s\" is %s, [N, cells, rows, lanes], [N, cells, columns, lanes], [N, 2, rows, lanes] and "
+        "[N, 2, columns, lanes] are wanted",
+        desc.name, describe(desc, text));
   }
 
   Status prepare_side(const TensorView* desc, Anchors& side, const char* key, Plan& plan) {
@@ -115,14 +131,17 @@ class AnchorLanes final : public BuiltIn {
     if (side.given.size() == 2 && count > 2) {  // first and last stand for all between
       const double first = side.given[0], last = side.given[1];
       side.anchors.resize(count);
-      for (size_t i = 0; i < count; ++i) side.anchors[i] = first + (last - first) * static_cast<double>(i) / static_cast<double>(count - 1);
+      for (size_t i = 0; i < count; ++i)
+        side.anchors[i] = first + (last - first) * static_cast<double>(i) / static_cast<double>(count - 1);
     }
     if (side.anchors.size() != count)
-      return Status::error(Code::decoder, "lanes: output \"%s\" is %s, so it has %zu anchors; option \"%s\" has %zu", desc[side.cells_at].name,
-                           describe(desc[side.cells_at], text), count, key, side.anchors.size());
+      return Status::error(Code::decoder, "lanes: output \"%s\" is %s, so it has %zu anchors; option \"%s\" has %zu",
+                           desc[side.cells_at].name, describe(desc[side.cells_at], text), count, key,
+                           side.anchors.size());
     if (!side.lanes.empty() && side.lanes.back() >= side.dims.width)
-      return Status::error(Code::decoder, "lanes: output \"%s\" is %s, so it has %d lanes; lane %d is asked for", desc[side.cells_at].name,
-                           describe(desc[side.cells_at], text), side.dims.width, side.lanes.back());
+      return Status::error(Code::decoder, "lanes: output \"%s\" is %s, so it has %d lanes; lane %d is asked for",
+                           desc[side.cells_at].name, describe(desc[side.cells_at], text), side.dims.width,
+                           side.lanes.back());
     MNNLITE_TRY(side.cells.plan(name(), desc[side.cells_at], Order::chw, plan));
     return side.exists.plan(name(), desc[side.exists_at], Order::chw, plan);
   }
@@ -130,7 +149,8 @@ class AnchorLanes final : public BuiltIn {
   Status run_slot(const Call& call, int slot) const noexcept override {
     const mnnlite_item& item = call.items[slot];
     if (item.net_width < 1 || item.net_height < 1)
-      return Status::error(Code::decoder, "lanes needs the size of the network's input; give the decoder an image spec");
+      return Status::error(Code::decoder,
+                           "lanes needs the size of the network's input; give the decoder an image spec");
     const float* heads[2][2];
     const Anchors* sides[2] = {&rows_, &columns_};
     for (int s = 0; s < 2; ++s) {
@@ -144,7 +164,10 @@ class AnchorLanes final : public BuiltIn {
     int32_t written = 0;
     size_t at[2] = {0, 0};
     while (at[0] < rows_.lanes.size() || at[1] < columns_.lanes.size()) {  // in the order of the lanes
-      const int s = at[1] == columns_.lanes.size() || (at[0] < rows_.lanes.size() && rows_.lanes[at[0]] < columns_.lanes[at[1]]) ? 0 : 1;
+      const int s =
+          at[1] == columns_.lanes.size() || (at[0] < rows_.lanes.size() && rows_.lanes[at[0]] < columns_.lanes[at[1]])
+              ? 0
+              : 1;
       const int32_t lane = sides[s]->lanes[at[s]++];
       const float score = trace(call, item, to_frame, *sides[s], heads[s][0] + lane, heads[s][1] + lane);
       if (score < 0 || score < lines_.score) continue;
@@ -160,8 +183,8 @@ class AnchorLanes final : public BuiltIn {
   }
 
   // Writes one lane's points from near to far; the mean probability that it is there, or -1 if there are too few.
-  float trace(const Call& call, const mnnlite_item& item, const Mapping& to_frame, const Anchors& side, const float* cells,
-              const float* exists) const noexcept {
+  float trace(const Call& call, const mnnlite_item& item, const Mapping& to_frame, const Anchors& side,
+              const float* cells, const float* exists) const noexcept {
     const bool by_row = &side == &rows_;
     const int32_t count = side.dims.height, step = side.dims.width;
     const float* no = exists;
@@ -177,7 +200,8 @@ class AnchorLanes final : public BuiltIn {
     }
     if (points < min_points_ || !(points > count * side.share)) return -1;
     const auto point = [&](int32_t anchor) {
-      const double along = side.anchors[static_cast<size_t>(anchor)], across = locate(side, cells + int64_t{anchor} * step);
+      const double along = side.anchors[static_cast<size_t>(anchor)],
+                   across = locate(side, cells + int64_t{anchor} * step);
       const double x = by_row ? across : along, y = by_row ? along : across;
       return Point{x * item.net_width, (y - 1 + crop_ratio_) / crop_ratio_ * item.net_height};
     };
