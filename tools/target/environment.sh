@@ -58,12 +58,12 @@ unpack() {
 
 target_environment() {
   install_packages tools/apt-arm.txt
-  unpack "$debian" "$suite" "$TARGET_ROOT" "python$TARGET_PYTHON_VERSION,libpython$TARGET_PYTHON_VERSION-dev,libc6,libstdc++6,libgomp1"
-  unpack "$debian" "$link_suite" "$TARGET_LINK_ROOT" "libc6-dev,libstdc++-10-dev,libgomp1,doctest-dev"
-  # Python's headers alone: beside them lies a newer C library's.
+  unpack "$debian" "$suite" "$TARGET_ROOT" "python$TARGET_PYTHON_VERSION,libpython$TARGET_PYTHON_VERSION-dev,libc6,libstdc++6,libgomp1,doctest-dev"
+  unpack "$debian" "$link_suite" "$TARGET_LINK_ROOT" "libc6-dev,libstdc++-10-dev,libgomp1"
+  # Headers of Python and doctest alone: beside them lie those of a newer C library.
   if [ ! -e "$TARGET_HEADERS" ]; then
     mkdir -p "$TARGET_HEADERS/$triplet"
-    cp -r "$TARGET_ROOT/usr/include/python$TARGET_PYTHON_VERSION" "$TARGET_HEADERS/"
+    cp -r "$TARGET_ROOT/usr/include/python$TARGET_PYTHON_VERSION" "$TARGET_ROOT/usr/include/doctest" "$TARGET_HEADERS/"
     cp -r "$TARGET_ROOT/usr/include/$triplet/python$TARGET_PYTHON_VERSION" "$TARGET_HEADERS/$triplet/"
   fi
 
