@@ -11,10 +11,9 @@ import pytest
 
 from helpers import models
 from helpers.allocations import compile_hook, run_counting
-from helpers.child import EMULATED
 
 pytestmark = [
-    pytest.mark.skipif(EMULATED, reason="a library cannot be preloaded into the emulator's guest alone"),
+    pytest.mark.not_emulated("a library cannot be preloaded into the emulator's guest alone"),
     pytest.mark.slow,
 ]
 
