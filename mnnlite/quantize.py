@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import descriptions, pipeline
 from mnnlite.children import interpreter
-from mnnlite.descriptions import mnnfile
 from mnnlite.errors import ArgumentError, MnnliteError, UnsupportedModelError
 from mnnlite.task import ready_spec
 from mnnlite.trial import crashed
@@ -174,6 +173,8 @@ def _one(
                 _child({**request, "step": "make"}, Path(place), seconds, f"{form} of {source}")
                 if not made.exists() or not made.stat().st_size:
                     raise UnsupportedModelError(f"the engine's quantiser wrote nothing for {source}", op="quantize")
+                from mnnlite.descriptions import mnnfile  # not before: every command imports this module
+
                 said = mnnfile.read(source)
                 descriptions.embed(made, None, {**said, "quantised": {"form": form}})
             answer = _child({**request, "step": "judge"}, Path(place), seconds, f"{form} of {source}")

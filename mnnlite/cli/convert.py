@@ -11,7 +11,6 @@ from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.options import shapes_of
 from mnnlite.cli.output import printable
 from mnnlite.conversion import SECONDS
-from mnnlite.convert import convert
 from mnnlite.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
+    from mnnlite.convert import convert  # only here: no other command converts
+
     target: Path = args.output or args.source.with_suffix(".mnn")
     try:
         made = convert(

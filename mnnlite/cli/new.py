@@ -13,7 +13,6 @@ from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.networks import check_network
 from mnnlite.cli.options import shapes_of
 from mnnlite.conversion import is_foreign
-from mnnlite.convert import ready_compared
 from mnnlite.decoders.options import names_from
 from mnnlite.errors import ArgumentError, ConversionError
 from mnnlite.files import atomic_write, check_folder
@@ -88,6 +87,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
 
 def _described(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[Description, list[str]]:
     """What a network says; of another format it is converted and compared, and a comment says how that went."""
+    from mnnlite.convert import ready_compared  # only here: most commands convert nothing
+
     if not is_foreign(path):
         return descriptions.describe(path, shapes=shapes), []
     file, verdict = ready_compared(path, shapes or None)

@@ -24,6 +24,7 @@ from mnnlite import descriptions, errors
 from mnnlite.children import interpreter
 from mnnlite.conversion import rewrites
 from mnnlite.conversion.attempt import try_converted
+from mnnlite.conversion.formats import FRAMEWORKS, SECONDS
 from mnnlite.conversion.nearest import repair
 from mnnlite.conversion.onnx_source import check_onnx
 from mnnlite.conversion.tflite_source import check_tflite
@@ -40,10 +41,8 @@ from mnnlite.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["FRAMEWORKS", "SECONDS", "Converted", "converted_in", "look_through", "move"]
+__all__ = ["Converted", "converted_in", "look_through", "move"]
 
-FRAMEWORKS = {".onnx": "ONNX", ".tflite": "TFLITE"}
-SECONDS = 600.0  # that the converter may take
 _SEARCH = 60.0  # seconds to find out on which operator it crashes
 
 _CHILD = """

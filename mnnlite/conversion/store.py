@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import cache
-from mnnlite.conversion.converter import FRAMEWORKS, SECONDS, converted_in
+from mnnlite.conversion.converter import converted_in
+from mnnlite.conversion.formats import SECONDS, is_foreign
 from mnnlite.conversion.onnx_source import check_onnx
 from mnnlite.errors import ModelFormatError, ModelNotFoundError
 from mnnlite.integrity import file_hash
@@ -22,17 +23,12 @@ if TYPE_CHECKING:
 
     from mnnlite.specs import TaskSpec
 
-__all__ = ["is_foreign", "key_of", "keep", "ready", "ready_spec"]
+__all__ = ["key_of", "keep", "ready", "ready_spec"]
 
 _KIND = "converted"
 _here: dict[
     str, Path
 ] = {}  # where there is no cache, or a network is too large for it: for as long as this process lives
-
-
-def is_foreign(path: object) -> bool:
-    """Whether this is the path of a network that has to be converted first."""
-    return isinstance(path, (str, os.PathLike)) and Path(os.fspath(path)).suffix.lower() in FRAMEWORKS
 
 
 def ready(path: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Any:
