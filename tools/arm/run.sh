@@ -13,6 +13,7 @@ if [ "${1:-}" = --quick ]; then
   shift
   packages=(-c tools/constraints.txt numpy MNN pytest hypothesis psutil)
   everything="tests/smoke tests/test_decode_heads.py tests/test_demo_pack.py"
+  for slow in shipped_files_on_fresh_scenes command_prints_the_table; do everything+=" --deselect=tests/test_demo_pack.py::test_metrics__$slow"; done
   export ARM_CPUS=${ARM_CPUS:-cortex-a72} ARM_MORE_CPUS= ARM_SHARDS=1
 fi
 work=$checkout/build/arm$([ -z "$everything" ] || echo -quick)
