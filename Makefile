@@ -151,7 +151,7 @@ asan-py: build/asan-site/.installed
 	@rm -rf build/asan-suite/tests && mkdir -p build/asan-suite && cp -r pyproject.toml tests build/asan-suite/
 	cd build/asan-suite && PYTHONPATH="$(CURDIR)/build/asan-site" LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
-		"$(CURDIR)/$(BIN)/pytest" -q -k "not flat and not tasks_go and not one_after_the_other and not daemon_threads" $(or $(ARGS),$(ASAN_TESTS))
+		"$(CURDIR)/$(BIN)/pytest" -q -k "not flat and not tasks_go and not one_after_the_other" $(or $(ARGS),$(ASAN_TESTS))
 
 build/asan-site/.installed: $(SOURCES) .venv/.dependencies
 	rm -rf build/asan-site build/asan-wheel

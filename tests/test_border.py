@@ -131,7 +131,7 @@ def test_two_calls_of_a_task():
     together(call, call, task.reset_state, lambda: task.timing, seconds=0.5)
 
 
-@pytest.mark.parametrize("work", ["task(frame)", "model.run()", "mnnlite.Model(path).run()", "next(stream)"])
+@pytest.mark.parametrize("work", ["task(frame)", "model.run()", "mnnlite.Model(path).run()", "next(stream, None)"])
 def test_daemon_threads_at_the_end_of_the_process(work):
     child = run_python(
         f"""
