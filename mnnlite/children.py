@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnnlite.errors import StateError
 
-__all__ = ["interpreter"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Ended", "ask", "calling", "interpreter"]
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*[a-z]?(-[\w.-]+)?(\.exe)?", re.IGNORECASE)
 
@@ -47,3 +53,84 @@ def interpreter() -> str:
         f"this needs a child process, and {sys.executable or 'this process'!r} is an application without a Python of its own; "
         f"name one with the same packages in the environment variable MNNLITE_PYTHON, e.g. {version}"
     )
+
+
+class Ended(NamedTuple):
+    """How a child process ended.
+
+    Parameters
+    ----------
+    code : int
+        Its exit code; below 0 the signal that killed it.
+    answer : dict, optional
+        What it printed as its last line; None: nothing that can be read.
+    said : str
+        The last line of its standard error, for those who got no answer.
+    """
+
+    code: int
+    answer: dict[str, Any] | None
+    said: str
+
+
+def calling(module: str, function: str) -> str:
+    """Code for `ask` that calls a function with the request; it prints its answer, a JSON object, as the last line."""
+    return (
+        "import json, sys\n"
+        "request, sys.path[:] = json.loads(sys.stdin.read())\n"
+        f"from {module} import {function}\n"
+        f"{function}(request)\n"
+    )
+
+
+def ask(
+    code: str,
+    request: Any,
+    *,
+    seconds: float | None,
+    cwd: str | os.PathLike[str] = "/",
+    descriptors: Sequence[int] = (),
+) -> Ended:
+    """Run code in a Python process of its own, with the same packages, and wait for its answer.
+
+    Parameters
+    ----------
+    code : str
+        As `calling` gives.
+    request : object
+        What JSON can hold.
+    seconds : float, optional
+        How long it may take; it is killed then. None: as long as it wants.
+    cwd : path
+        Its current folder: never one with a source folder in it.
+    descriptors : sequence of int
+        Open files that it inherits.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        It took longer.
+    TypeError
+        JSON cannot hold the request.
+    OSError
+        There is no process to be had.
+    StateError
+        There is no Python to run.
+    """
+    done = subprocess.run(
+        [interpreter(), "-c", code],
+        input=json.dumps([request, sys.path]),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd=cwd,
+        timeout=seconds,
+        pass_fds=descriptors,
+    )
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        answer = None
+    said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+    return Ended(done.returncode, answer if isinstance(answer, dict) else None, said)

@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import cache, descriptions
-from mnnlite.children import interpreter
+from mnnlite import cache, children, descriptions
 from mnnlite.conversion import SECONDS, Converted, converted_in, key_of, move
 from mnnlite.conversion import keep as keep_converted
+from mnnlite.conversion.formats import ENGINES, FRAMEWORKS
 from mnnlite.descriptions import mnnfile
 from mnnlite.errors import ArgumentError, ConversionError
 from mnnlite.trial import crashed
@@ -28,14 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversion", "Verdict", "convert", "ready_compared"]
 
-_CHILD = """
-import json, sys
-request, sys.path[:] = json.loads(sys.stdin.read())
-from mnnlite.convert_child import run_comparison
-run_comparison(request)
-"""
-# What a file is compared with, by how it ends: packages, and how the engine in them is called.
-_REFERENCES = {".onnx": (("onnx", "onnxruntime"), "ONNX Runtime"), ".tflite": (("ai_edge_litert",), "LiteRT")}
+_CHILD = children.calling("mnnlite.convert_child", "run_comparison")
 
 
 @dataclass(frozen=True)
@@ -253,7 +244,7 @@ def _check(target: Path, weight_bits: int | None, external: bool, seconds: float
 
 
 def _not_compared(source: Path, made: Converted, compare: bool) -> Verdict | None:
-    packages, engine = _REFERENCES[source.suffix.lower()]
+    engine, packages = ENGINES[FRAMEWORKS[source.suffix.lower()]]
     if not compare:
         return Verdict(False, False, "not compared: nobody asked")
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
@@ -280,28 +271,18 @@ def _compared(
         "pictures": None if pictures is None else os.path.abspath(pictures),
     }
     try:
-        done = subprocess.run(
-            [interpreter(), "-c", _CHILD],
-            input=json.dumps([request, sys.path]),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd="/",
-            timeout=seconds,
-        )
+        ended = children.ask(_CHILD, request, seconds=seconds)
     except subprocess.TimeoutExpired:
         return Verdict(
             True, False, f"the comparison did not end within {seconds:g} s (--seconds: more; --no-compare: none)"
         )
-    if done.returncode < 0:
-        return Verdict(True, False, f"the comparison died: {crashed(str(source), -done.returncode, 'compare')}")
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        return Verdict(True, False, f"the comparison ended without an answer; it said: {said}")
-    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in answer.items()}
+    if ended.code < 0:
+        return Verdict(True, False, f"the comparison died: {crashed(str(source), -ended.code, 'compare')}")
+    if ended.answer is None:
+        return Verdict(True, False, f"the comparison ended without an answer; it said: {ended.said}")
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in ended.answer.items()
+    }
     return Verdict(**facts)
 
 

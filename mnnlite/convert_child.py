@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnnlite import descriptions, observe, video
+from mnnlite.conversion.formats import ENGINES, FRAMEWORKS
 from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.observe.compared_case import OUTPUTS
 from mnnlite.specs import ImageSpec
@@ -53,11 +54,9 @@ def judge(request: dict[str, Any]) -> dict[str, Any]:
 
 def verdict(found: Comparison, reference: str) -> dict[str, Any]:
     """What a comparison says, in the parts of a verdict."""
-    engine = {".onnx": ("ONNX Runtime", "onnxruntime"), ".tflite": ("LiteRT", "ai-edge-litert")}[
-        Path(reference).suffix.lower()
-    ]
+    engine, packages = ENGINES[FRAMEWORKS[Path(reference).suffix.lower()]]
     answer: dict[str, Any] = {"compared": True, "equal": found.equal, "inputs": [case.name for case in found.cases]}
-    answer["reference"] = f"{engine[0]} {_version(engine[1])}".strip()
+    answer["reference"] = f"{engine} {_version(packages[-1])}".strip()
     answer["warnings"] = list(found.warnings)
     name, worst = max(
         found.outputs.items(),
@@ -66,7 +65,7 @@ def verdict(found: Comparison, reference: str) -> dict[str, Any]:
     )
     if worst is not None:
         answer |= {"worst": _number(worst.relative), "worst_output": name}
-    where = f"with {engine[0]} on {len(found.cases)} inputs"
+    where = f"with {engine} on {len(found.cases)} inputs"
     if found.equal:
         answer["text"] = (
             f"equal: compared {where}, outputs differ by up to {worst.relative if worst else 0:.2g} of their largest value"

@@ -10,20 +10,19 @@ import gc
 import json
 import os
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import _core, errors
-from mnnlite.children import interpreter
+from mnnlite import _core, children, errors
 from mnnlite.errors import ArgumentError, EngineError, MnnliteError
 from mnnlite.model import Model
 from mnnlite.proc import high_water, process, reset_high_water, trim
 from mnnlite.trial import crashed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Final
 
 __all__ = ["LOADING", "STAGES", "MemoryProbe", "Reading", "Run", "measure", "model_options", "run_in_child", "run_of"]
@@ -35,6 +34,7 @@ _STAGE_OF: Final = {"deserialize": "load", "create_session": "session", "release
 # The value that separates an error of the input from one of an operator: exact in every float format in use.
 _INPUT = 0.46875
 _TIMEOUT_S = 120  # of a child that runs nothing
+_CHILD = children.calling("mnnlite.memory_probe", "answer")
 
 
 @dataclass(frozen=True)
@@ -169,28 +169,20 @@ def measure(source: str | os.PathLike[str], options: Mapping[str, Any], run: boo
 
 def run_in_child(module: str, function: str, request: Any, what: str, timeout_s: float | None) -> dict[str, Any]:
     """Call ``module.function(request)`` in a fresh Python process; give its answer, or raise what it raised."""
-    code = "import json, sys; request, path = json.load(sys.stdin); sys.path[:] = path\n"
-    code += f"from mnnlite.memory_probe import answer; from {module} import {function}; answer({function}, request)"
     try:
-        words = json.dumps([request, sys.path])
+        ended = children.ask(_CHILD, [module, function, request], seconds=timeout_s)
     except TypeError as error:
         raise ArgumentError(f"options: {error}; wanted numbers, words and sequences of them") from None
-    try:
-        done = subprocess.run(
-            [interpreter(), "-c", code], input=words, capture_output=True, text=True, check=False, timeout=timeout_s
-        )
     except subprocess.TimeoutExpired:
         raise EngineError(f"loading {what} in a child process took more than {timeout_s} s", op="cost") from None
-    if done.returncode < 0:
-        raise crashed(what, -done.returncode, "cost")
-    try:
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+    if ended.code < 0:
+        raise crashed(what, -ended.code, "cost")
+    found = ended.answer
+    if found is None:
         raise EngineError(
-            f"the child process that measures {what} ended with {done.returncode} and no answer; it said: {said}",
+            f"the child process that measures {what} ended with {ended.code} and no answer; it said: {ended.said}",
             op="cost",
-        ) from None
+        )
     if "error" in found:
         kind = getattr(errors, found["error"], MnnliteError)
         raise kind(found["text"], op=found["op"], details=found["details"])
@@ -202,10 +194,11 @@ def run_of(answer: Mapping[str, Any]) -> Run:
     return Run(**{**answer, "readings": tuple(Reading(**each) for each in answer["readings"])})
 
 
-def answer(function: Callable[[Any], dict[str, Any]], request: Any) -> None:
-    """In the child: call, and print what came of it as the last line."""
+def answer(request: Any) -> None:
+    """In the child: call what `run_in_child` was asked for, and print what came of it as the last line."""
+    module, function, asked = request
     try:
-        found = function(request)
+        found = getattr(import_module(module), function)(asked)
     except MnnliteError as error:
         found = {"error": type(error).__name__, "text": str(error), "op": error.op, "details": error.details}
     print("\n" + json.dumps(found, default=str))

@@ -6,18 +6,15 @@ what the float network finds. What loses more than is allowed is not written.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import descriptions, pipeline
-from mnnlite.children import interpreter
+from mnnlite import children, descriptions, pipeline
 from mnnlite.errors import ArgumentError, MnnliteError, UnsupportedModelError
 from mnnlite.task import ready_spec
 from mnnlite.trial import crashed
@@ -34,12 +31,7 @@ CHOICES = ("float", "int8", "weights8", "weights4")
 LOSS = 0.05  # of what is found: agreement of 0.95
 SECONDS = 600.0
 
-_CHILD = """
-import json, sys
-request, sys.path[:] = json.loads(sys.stdin.read())
-from mnnlite.quantize_child import run_quantiser
-run_quantiser(request)
-"""
+_CHILD = children.calling("mnnlite.quantize_child", "run_quantiser")
 
 
 @dataclass(frozen=True)
@@ -192,25 +184,14 @@ def _one(
 
 def _child(request: dict[str, Any], folder: Path, seconds: float, what: str) -> dict[str, Any]:
     try:
-        done = subprocess.run(
-            [interpreter(), "-c", _CHILD],
-            input=json.dumps([request, sys.path]),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd=folder,
-            timeout=seconds,
-        )
+        ended = children.ask(_CHILD, request, seconds=seconds, cwd=folder)
     except subprocess.TimeoutExpired:
         raise UnsupportedModelError(f"{what} took more than {seconds:g} s", op="quantize") from None
-    if done.returncode < 0:
-        raise crashed(what, -done.returncode, "quantize")
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise UnsupportedModelError(f"{what} ended without an answer; it said: {said}", op="quantize") from None
+    if ended.code < 0:
+        raise crashed(what, -ended.code, "quantize")
+    answer = ended.answer
+    if answer is None:
+        raise UnsupportedModelError(f"{what} ended without an answer; it said: {ended.said}", op="quantize")
     if "error" in answer:
         raise UnsupportedModelError(f"{what}: {answer['error']}", op="quantize")
     return answer

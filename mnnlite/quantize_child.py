@@ -7,12 +7,14 @@ import json
 import resource
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnnlite import observe, pipeline, video
+from mnnlite.arena import Arena
 from mnnlite.errors import ArgumentError, MnnliteError, UnsupportedModelError
 from mnnlite.specs import ImageSpec
 from mnnlite.task import Task
@@ -102,10 +104,6 @@ def _judge(request: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
     options: dict[str, Any] = {"memory_mode": "low"} if request["form"].startswith("weights") else {}
     found = observe.compare_decoded(request["made"], request["source"], task, frames, options=options)
     least = min(found.decoders, key=lambda each: each.agreement)
-    from dataclasses import replace
-
-    from mnnlite.arena import Arena
-
     with Arena(**options) as arena, Task(replace(task, model=request["made"], threads=None), arena=arena) as one:
         one(frames[0])
         spent = []

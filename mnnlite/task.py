@@ -566,11 +566,10 @@ def image_hints(spec: TaskSpec) -> list[_core.ImageHint]:
 
 def ready_spec(spec: TaskSpec) -> TaskSpec:
     """The task with an .mnn file as its model: an .onnx or .tflite file is converted, once."""
-    if not isinstance(spec.model, (str, os.PathLike)) or not os.fspath(spec.model).lower().endswith(
-        (".onnx", ".tflite")
-    ):
+    from mnnlite import conversion
+
+    if not conversion.is_foreign(spec.model):  # most are not, and the rest of that package is not loaded
         return spec
-    from mnnlite import conversion  # most tasks need none
 
     return conversion.ready_spec(spec)
 

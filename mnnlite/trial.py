@@ -10,11 +10,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import errors
-from mnnlite.children import interpreter
+from mnnlite import children, errors
 from mnnlite.errors import ArgumentError, MnnliteError, ModelFormatError, OutOfMemoryError, StateError
 
 if TYPE_CHECKING:
@@ -26,12 +24,7 @@ __all__ = ["SECONDS", "ask", "crashed", "seconds_of", "trial_options", "try_mode
 
 SECONDS = 60.0  # that a trial may take by default: a large network on a slow board
 
-_CHILD = """
-import json, sys
-request, sys.path[:] = json.loads(sys.stdin.read())
-from mnnlite.trial_child import run_trial
-run_trial(request)
-"""
+_CHILD = children.calling("mnnlite.trial_child", "run_trial")
 _passed: set[str] = set()
 
 
@@ -128,34 +121,23 @@ def ask(request: dict[str, Any], descriptors: list[int], seconds: float, what: s
         As of `try_model`.
     """
     try:
-        done = subprocess.run(
-            [interpreter(), "-c", _CHILD],
-            input=json.dumps([request, sys.path]),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd="/",
-            timeout=seconds,
-            pass_fds=descriptors,
-        )
+        ended = children.ask(_CHILD, request, seconds=seconds, descriptors=descriptors)
     except subprocess.TimeoutExpired:
         raise ModelFormatError(
             f"{what} did not load and run within {seconds:g} s when it was tried in a child process; trial= takes more seconds",
             op="trial",
+            details={"seconds": seconds},
         ) from None
     except OSError as error:
         raise StateError(f"there is no child process to try {what} in: {error}", op="trial") from None
-    if done.returncode < 0:
-        raise crashed(what, -done.returncode, "trial")
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+    if ended.code < 0:
+        raise crashed(what, -ended.code, "trial")
+    answer = ended.answer
+    if answer is None:
         raise StateError(
-            f"the child process that tries {what} ended with {done.returncode} and no answer; it said: {said}",
+            f"the child process that tries {what} ended with {ended.code} and no answer; it said: {ended.said}",
             op="trial",
-        ) from None
+        )
     if "error" in answer:
         kind = getattr(errors, answer["error"], MnnliteError)
         raise kind(answer["text"].replace(request["model"], what), op=answer["op"], details=answer["details"])
@@ -173,4 +155,5 @@ def crashed(what: str, number: int, op: str) -> MnnliteError:
         f"the engine crashed on {what} ({name}) in a child process: the file is damaged, or the engine has a fault; "
         "do not load it here",
         op=op,
+        details={"signal": name},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sys
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_errors_are_those_of_loading(tmp_path, models):
 
 
 def test_a_child_that_dies_is_an_error(models, monkeypatch):
-    monkeypatch.setattr(memory_probe.sys, "path", [])
+    monkeypatch.setattr(sys, "path", [])
     cost.forget()
     with pytest.raises(mnnlite.EngineError, match="no answer"):
         cost.of(models / "tiny.mnn")

@@ -90,7 +90,7 @@ def _failure(made: Path, source: Path, shapes: Mapping[str, tuple[int, ...]], se
     try:
         ask({"model": str(made.resolve()), "options": options}, [], seconds, what)
     except ModelFormatError as error:
-        if "crashed" in str(error) or "within" in str(error):
+        if error.details.keys() & {"signal", "seconds"}:  # it crashed, or took too long: the file is whole
             raise
         raise ModelFormatError(
             f"the converter wrote a damaged file for {source}; is the disk full? ({error})", op="convert"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["FRAMEWORKS", "SECONDS", "is_foreign"]
+__all__ = ["ENGINES", "FRAMEWORKS", "SECONDS", "is_foreign"]
 
 FRAMEWORKS = {".onnx": "ONNX", ".tflite": "TFLITE"}
+# Who computes what a converted network has to equal: how it is called, and packages; the last one's version is its own.
+ENGINES = {"ONNX": ("ONNX Runtime", ("onnx", "onnxruntime")), "TFLITE": ("LiteRT", ("ai_edge_litert",))}
 SECONDS = 600.0  # that the converter may take
 
 

@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mnnlite.descriptions.pages import Pages
+from mnnlite.conversion.source import pages_of
 from mnnlite.descriptions.protobuf import Message
-from mnnlite.errors import ModelFormatError, ModelNotFoundError, UnsupportedModelError
+from mnnlite.errors import ModelFormatError, UnsupportedModelError
 
 __all__ = ["OnnxFacts", "check_onnx"]
 
@@ -73,20 +73,8 @@ def check_onnx(path: str | os.PathLike[str]) -> OnnxFacts:
         It names a file that is not there, is too short, is no regular file, or lies outside of its folder.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = Pages(file)
-            return _Reader(path).read(Message(data, 0, len(data)))
-    except ModelFormatError as error:
-        raise ModelFormatError(
-            f"{path} is not an ONNX model, or a damaged one ({error}); fetch or export it again", op="convert"
-        ) from None
-    except ValueError:  # of no bytes
-        raise ModelFormatError(f"the model file {path} is empty", op="convert") from None
-    except OSError as error:
-        if isinstance(error, ModelNotFoundError):
-            raise
-        raise ModelNotFoundError(f"cannot open the model file {path}: {error.strerror}", op="convert") from None
+    with pages_of(path, "an ONNX") as data:
+        return _Reader(path).read(Message(data, 0, len(data)))
 
 
 class _Reader:

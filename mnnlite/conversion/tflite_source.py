@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnnlite.conversion.source import pages_of
 from mnnlite.descriptions.flat import Table, root
-from mnnlite.descriptions.pages import Pages
-from mnnlite.errors import ModelFormatError, ModelNotFoundError
+from mnnlite.errors import ModelFormatError
 
 if TYPE_CHECKING:
     import os
@@ -55,22 +55,10 @@ def check_tflite(path: str | os.PathLike[str]) -> TfliteFacts:
         It is empty, cut, or no TFLite file; or an index in it leads nowhere.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = Pages(file)
-            if len(data) < 8 or data[4:8] != b"TFL3":
-                raise ModelFormatError("its first bytes are others")
-            return _read(root(data), len(data))
-    except ModelFormatError as error:
-        raise ModelFormatError(
-            f"{path} is not a TFLite model, or a damaged one ({error}); fetch or export it again", op="convert"
-        ) from None
-    except ValueError:  # of no bytes
-        raise ModelFormatError(f"the model file {path} is empty", op="convert") from None
-    except OSError as error:
-        if isinstance(error, ModelNotFoundError):
-            raise
-        raise ModelNotFoundError(f"cannot open the model file {path}: {error.strerror}", op="convert") from None
+    with pages_of(path, "a TFLite") as data:
+        if len(data) < 8 or data[4:8] != b"TFL3":
+            raise ModelFormatError("its first bytes are others")
+        return _read(root(data), len(data))
 
 
 def _read(model: Table, size: int) -> TfliteFacts:
