@@ -30,18 +30,17 @@ _OWN_CLOCK_NS = 60_000_000_000  # a timestamp this near is of time.monotonic_ns
 class InFlightFrame:
     """A frame on its way."""
 
-    __slots__ = ("admitted_ns", "due", "frame", "frame_ns", "pending", "result")
+    __slots__ = ("admitted_ns", "due", "frame_ns", "pending", "result")
 
     def __init__(
         self,
-        frame: Frame,
         admitted_ns: int,
         frame_ns: int,
         result: FrameResult,
         due: list[list[LoadedTask]],
         pending: _core.PendingFrame,
     ) -> None:
-        self.frame, self.admitted_ns, self.frame_ns, self.result = frame, admitted_ns, frame_ns, result
+        self.admitted_ns, self.frame_ns, self.result = admitted_ns, frame_ns, result
         self.due, self.pending = due, pending
 
 
@@ -139,7 +138,7 @@ class Dispatcher:
                     task.in_flight += 1
                     task.used = self.frames
             self.frames += 1
-        return InFlightFrame(frame, now, stamp, result, due, pending)
+        return InFlightFrame(now, stamp, result, due, pending)
 
     def _leave_out_absent(self, plan: FramePlan, result: FrameResult, now_ns: int) -> None:
         """Tasks that are due and not loaded: the frame goes without them, and they are loaded for later ones."""

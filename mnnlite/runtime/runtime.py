@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import time
 import weakref
-from contextlib import suppress
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mnnlite.arena import memory_options
 from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
-from mnnlite.runtime.lane import join_stopped
+from mnnlite.runtime.exit import open_runtimes
 from mnnlite.runtime.parts import RuntimeParts
 from mnnlite.runtime.prometheus import prometheus
 from mnnlite.runtime.schedule import Schedule
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Runtime"]
 
 T = TypeVar("T")
-
-_open: weakref.WeakSet[Runtime] = weakref.WeakSet()
 
 
 class Runtime:
@@ -134,7 +130,7 @@ class Runtime:
         self._parts, self._registry, self._dispatcher = parts, parts.registry, parts.dispatcher
         self._trace: Trace | None = None
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
-        _open.add(self)
+        open_runtimes.add(self)
 
     # ---- tasks
 
@@ -373,11 +369,11 @@ class Runtime:
         if self._registry.closed:
             return
         if self._registry.is_forked:  # the lanes are the parent's
-            _open.discard(self)
+            open_runtimes.discard(self)
             return
         self._registry.check_may_wait("close()")
         if self._parts.close(list(self._streams)):
-            _open.discard(self)
+            open_runtimes.discard(self)
             if self._trace is not None:
                 self._trace.close()
 
@@ -400,12 +396,3 @@ class Runtime:
 def _check_frame(frame: object) -> None:
     if not isinstance(frame, Frame):
         raise ArgumentError(f"got a {type(frame).__name__}, wanted a mnnlite.Frame: Frame(array, 'BGR')")
-
-
-@atexit.register
-def _close_all() -> None:
-    """Before the interpreter goes: lanes must not come back to it afterwards."""
-    for runtime in list(_open):
-        with suppress(Exception):  # the others are still to be closed
-            runtime.close()
-    join_stopped()

@@ -19,7 +19,7 @@ trap 'rm -rf "$build"' EXIT
 cd "$build"
 
 # Debian's source of trixie, by the mirror that this machine's own packages come from, in an apt of its own.
-mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | awk '$2 !~ /-/ { print $1; exit }')
+mirror=$(debian_mirror)
 mkdir -p apt/lists/partial apt/archives/partial
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >apt/sources.list
 own=(-qq -o "Dir::Etc::sourcelist=$build/apt/sources.list" -o "Dir::Etc::sourceparts=-" -o "Dir::State::lists=$build/apt/lists"

@@ -40,11 +40,16 @@ install_packages() {
   say "host packages of $1"
 }
 
+# debian_mirror: the one that this machine's own packages come from.
+debian_mirror() {
+  apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | awk '$2 !~ /-/ { print $1; exit }'
+}
+
 # unpack ARCHITECTURE SUITE FOLDER PACKAGES: no maintainer script runs, so nothing needs emulation.
 unpack() {
   [ ! -e "$3.done" ] || return 0
   local mirror
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' | awk '$2 !~ /-/ { print $1; exit }')
+  mirror=$(debian_mirror)
   rm -rf "$3"
   # A mirror may stand still: signatures are checked, the day until which a suite's list is to be believed is not.
   mmdebstrap -q --variant=extract --aptopt='Acquire::Check-Valid-Until "false"' --architectures="$1" --include="$4" "$2" "$3" "deb $mirror $2 main"
