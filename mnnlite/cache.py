@@ -7,15 +7,17 @@ empty. What was not used for longest goes first where there is more than ``MNNLI
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
-import tempfile
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnnlite.errors import ArgumentError, OutputError
+from mnnlite.files import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Entry", "clear", "entries", "folder", "limit", "load", "load_file", "store", "store_file"]
 
@@ -112,7 +114,7 @@ def store(kind: str, key: str, value: Any) -> bool:
         Whether it was kept: a full disk, or a system that cannot be written to, is no error.
     """
     path, data = _path(kind, key), json.dumps({"key": key, "value": value}).encode()
-    return path is not None and len(data) <= limit() and _put(path, io.BytesIO(data))
+    return path is not None and len(data) <= limit() and _put(path, lambda made: made.write_bytes(data))
 
 
 def load_file(kind: str, key: str) -> Path | None:
@@ -137,25 +139,17 @@ def store_file(kind: str, key: str, source: Path) -> Path | None:
     try:
         if path is None or source.stat().st_size > limit():
             return None
-        with source.open("rb") as stream:
-            return path if _put(path, stream) else None
     except OSError:
         return None
+    return path if _put(path, lambda made: shutil.copyfile(source, made)) else None
 
 
-def _put(path: Path, content: IO[bytes]) -> bool:
+def _put(path: Path, write: Callable[[Path], object]) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-        try:
-            with open(handle, "wb") as stream:
-                shutil.copyfileobj(content, stream)
-            os.replace(part, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
-    except OSError:
+        with atomic_write(path) as made:
+            write(made)
+    except (OSError, OutputError):
         return False
     _fit(keep=path)
     return True

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mnnlite.decoders import Decoder
     from mnnlite.specs import TensorInfo
 
-__all__ = ["YOLO", "YOLO_CELLS", "Fit", "Rule", "cells", "image_input", "listed", "pairs"]
+__all__ = ["YOLO", "YOLO_CELLS", "Fit", "Rule", "cells", "image_input", "pairs"]
 
 # What the YOLO families' publishers feed.
 YOLO = {"fit": "letterbox", "color": "RGB", "std": 255.0, "pad": 114.0}
@@ -59,11 +59,6 @@ def cells(network: Network, *strides: int) -> int:
     if found is None or min(found[1:3]) < 1:
         return -1
     return sum((found[1] // stride) * (found[2] // stride) for stride in strides)
-
-
-def listed(network: Network) -> str:
-    """The outputs as texts show them."""
-    return network.listed()
 
 
 def pairs(network: Network) -> list[tuple[int, int]]:

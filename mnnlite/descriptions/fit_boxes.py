@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mnnlite import decoders
-from mnnlite.descriptions.fit import YOLO, Fit, Rule, cells, image_input, listed, pairs
+from mnnlite.descriptions.fit import YOLO, Fit, Rule, cells, image_input, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,13 +43,13 @@ def _faces(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
     if len(numbers) == 3 and numbers[0] in ([1, 4], [1, 4, 10]) and numbers[1:] == numbers[:2]:
         picture = {"fit": "letterbox", "anchor": "top_left", "color": "RGB", "mean": 127.5, "std": 128.0}
         yield Fit(
-            decoders.Scrfd(), f"{listed(network)}: scores, boxes and points at strides 8, 16, 32", picture, "SCRFD"
+            decoders.Scrfd(), f"{network.listed()}: scores, boxes and points at strides 8, 16, 32", picture, "SCRFD"
         )
     numbers = list(once.values()) if once else []
     if len(numbers) == 3 and numbers[0] == [1, 1, 4, 10] and numbers[1:] == numbers[:2]:
         picture = {"color": "BGR"}
         yield Fit(
-            decoders.YuNet(), f"{listed(network)}: class, object, box, points at strides 8, 16, 32", picture, "YuNet"
+            decoders.YuNet(), f"{network.listed()}: class, object, box, points at strides 8, 16, 32", picture, "YuNet"
         )
     shapes = pairs(network)
     if sorted(shape[1] for shape in shapes) == [2, 4, 10] and {shape[0] for shape in shapes} == {
@@ -59,7 +59,7 @@ def _faces(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
         activation = "none" if "Softmax" in network.makers.values() else None
         for chosen in ("none", "softmax") if activation is None else (activation,):
             decoder = decoders.RetinaFace(activation=chosen)
-            yield Fit(decoder, f"{listed(network)}: boxes, scores, points of 2 priors a cell", picture, "RetinaFace")
+            yield Fit(decoder, f"{network.listed()}: boxes, scores, points of 2 priors a cell", picture, "RetinaFace")
 
 
 def _strides(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
@@ -73,7 +73,7 @@ def _strides(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         one = one[1:]
     if len(one) != 2 or (names and len(names) not in one):
         return
-    where = f"{listed(network)}: {one[0]} and {one[1]} numbers at strides 8, 16, 32"
+    where = f"{network.listed()}: {one[0]} and {one[1]} numbers at strides 8, 16, 32"
     if 64 in one:
         yield Fit(decoders.Yolo("split", classes=names or None), where, YOLO, "YOLOv8 and later")
     elif 4 in one:
@@ -101,10 +101,10 @@ def _detr(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     tensors = (others[0], boxes[0])
     if not names or len(names) == count:
         decoder = decoders.Detr(classes=names or None, tensors=tensors)
-        yield Fit(decoder, f"{listed(network)}: {queries} queries, {count} classes")
+        yield Fit(decoder, f"{network.listed()}: {queries} queries, {count} classes")
     if not names or len(names) == count - 1:
         decoder = decoders.Detr(activation="softmax", background="last", classes=names or None, tensors=tensors)
-        yield Fit(decoder, f"{listed(network)}: {queries} queries, {count - 1} classes and none")
+        yield Fit(decoder, f"{network.listed()}: {queries} queries, {count - 1} classes and none")
 
 
 def _mediapipe_face(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
@@ -112,7 +112,7 @@ def _mediapipe_face(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
     found = image_input(network)
     if found is not None and found[1:3] == (128, 128) and sorted(pairs(network)) == [(896, 1), (896, 16)]:
         picture = {"fit": "letterbox", "color": "RGB", "mean": 127.5, "std": 127.5}
-        yield Fit(decoders.Ssd.mediapipe_face(), f"{listed(network)}: 896 anchors", picture, "MediaPipe")
+        yield Fit(decoders.Ssd.mediapipe_face(), f"{network.listed()}: 896 anchors", picture, "MediaPipe")
 
 
 def _ssd(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
@@ -121,7 +121,7 @@ def _ssd(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     if len(shapes) != 2 or shapes[0][0] != shapes[1][0] or 4 not in (shapes[0][1], shapes[1][1]):
         return
     for boxes in ("corners", "centers"):
-        yield Fit(decoders.Ssd(boxes=boxes, classes=names or None), f"{listed(network)}: scores and boxes")
+        yield Fit(decoders.Ssd(boxes=boxes, classes=names or None), f"{network.listed()}: scores and boxes")
 
 
 def _nanodet(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
@@ -133,7 +133,7 @@ def _nanodet(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         if rows == cells(network, *strides) and numbers > 32 and (not names or numbers == 32 + len(names)):
             decoder = decoders.NanoDet(strides=tuple(map(float, strides)), classes=names or None)
             picture = {"color": "BGR", "mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}
-            yield Fit(decoder, f"{listed(network)}: {numbers - 32} classes + 4 x 8 for each cell", picture, "NanoDet")
+            yield Fit(decoder, f"{network.listed()}: {numbers - 32} classes + 4 x 8 for each cell", picture, "NanoDet")
 
 
 def _centerface(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
@@ -149,7 +149,7 @@ def _centerface(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
     ):
         yield Fit(
             decoders.CenterFace(),
-            f"{listed(network)}: heat map, size, offset, landmarks",
+            f"{network.listed()}: heat map, size, offset, landmarks",
             {"color": "RGB"},
             "CenterFace",
         )
@@ -165,7 +165,7 @@ def _fastestdet(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         decoder = decoders.FastestDet(classes=names or None)
         yield Fit(
             decoder,
-            f"{listed(network)}: 5 + {numbers - 5} numbers at stride 16",
+            f"{network.listed()}: 5 + {numbers - 5} numbers at stride 16",
             {"color": "BGR", "std": 255.0},
             "FastestDet",
         )
@@ -186,7 +186,7 @@ def _yolofastestv2(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         decoder = decoders.YoloFastestV2(classes=names or None)
         yield Fit(
             decoder,
-            f"{listed(network)}: 3 x 5 + {sides[0][2] - 15} numbers",
+            f"{network.listed()}: 3 x 5 + {sides[0][2] - 15} numbers",
             {"color": "BGR", "std": 255.0},
             "Yolo-FastestV2",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnnlite import decoders
 from mnnlite.descriptions.description import Network, dims
-from mnnlite.descriptions.fit import Fit, Rule, image_input, listed, pairs
+from mnnlite.descriptions.fit import Fit, Rule, image_input, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def _simcc(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
         by_side = {info.shape[-1]: info.name for info in network.outputs}
         picture = {"color": "RGB", "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
         decoder = decoders.SimCC(tensors=(by_side[2 * found[1]], by_side[2 * found[2]]))
-        yield Fit(decoder, f"{listed(network)}: two numbers a pixel of each side", picture, "RTMPose")
+        yield Fit(decoder, f"{network.listed()}: two numbers a pixel of each side", picture, "RTMPose")
 
 
 _DATA_SETS = {72: ("CULane", (0.42, 1.0), 0.6), 56: ("TuSimple", (160 / 720, 710 / 720), 0.8)}  # by how many rows
@@ -47,7 +47,7 @@ def _anchored_lanes(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
     decoder = decoders.Lanes(head="anchors", row_anchors=anchors, crop_ratio=ratio, tensors=names)
     yield Fit(
         decoder,
-        f"{listed(network)}: {shapes['loc_row'][2]} rows, as of {data}",
+        f"{network.listed()}: {shapes['loc_row'][2]} rows, as of {data}",
         picture,
         "Ultra-Fast-Lane-Detection v2",
     )
@@ -60,7 +60,7 @@ def _symbols(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
         return
     steps, symbols = network.outputs[0].shape[1:]
     if symbols > 10 and found[1] // 16 <= steps <= found[1] // 2 and found[1] > found[2]:
-        why = f"{listed(network)}: {steps} steps, {symbols} symbols"
+        why = f"{network.listed()}: {steps} steps, {symbols} symbols"
         yield Fit(decoders.Ctc(), f"{why}; which symbols, keys= says")
 
 
@@ -71,24 +71,24 @@ def _vectors(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     if len(network.outputs) != 1 or len(shape) != 2:
         return
     if shape[1] == 1:
-        yield Fit(decoders.Regression(), f"{listed(network)}: a number")
+        yield Fit(decoders.Regression(), f"{network.listed()}: a number")
         return
     count: int = shape[1]
     if names and len(names) != count:
         return
     if network.makers.get(info.name) == "Softmax":
         yield Fit(
-            decoders.Classification(activation="none", classes=names or None), f"{listed(network)}, made by Softmax"
+            decoders.Classification(activation="none", classes=names or None), f"{network.listed()}, made by Softmax"
         )
         return
-    yield Fit(decoders.Classification(classes=names or None), f"{listed(network)}: scores of {count} classes")
+    yield Fit(decoders.Classification(classes=names or None), f"{network.listed()}: scores of {count} classes")
     if names:
         return
-    yield Fit(decoders.Embedding(), f"{listed(network)}: a vector")
+    yield Fit(decoders.Embedding(), f"{network.listed()}: a vector")
     for values in (2, 3):
         if count % values == 0 and count >= 4 * values:
             decoder = decoders.Keypoints(mode="regressed", values=values)
-            yield Fit(decoder, f"{listed(network)}: {count // values} points of {values}")
+            yield Fit(decoder, f"{network.listed()}: {count // values} points of {values}")
 
 
 def _maps(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import decoders
-from mnnlite.descriptions.fit import YOLO, YOLO_CELLS, Fit, Rule, cells, image_input, listed
+from mnnlite.descriptions.fit import YOLO, YOLO_CELLS, Fit, Rule, cells, image_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,19 +48,19 @@ def _yolo(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
                 yield from _planes(network, numbers, len(names), masks, {**side, **options})
         left = last - 5 - masks
         if first == 3 * count and left > 0 and (not names or left == len(names)):
-            why = f"{listed(network)}: 3 anchors for each of {count} cells, {left} classes"
+            why = f"{network.listed()}: 3 anchors for each of {count} cells, {left} classes"
             yield Fit(decoders.Yolo("v5", **options), why, YOLO, "YOLOv5")
         if first == count and left > 0 and not masks and (not names or left == len(names)):
-            why = f"{listed(network)}: a row for each of {count} cells, {left} classes"
+            why = f"{network.listed()}: a row for each of {count} cells, {left} classes"
             picture = {"fit": "letterbox", "anchor": "top_left", "color": "BGR", "pad": 114.0}
             yield Fit(decoders.Yolo("yolox", **options), why, picture, "YOLOX")
         if first == count and last > 64 and not masks and (not names or last == 64 + len(names)):
-            why = f"{listed(network)}: 4 x 16 + {last - 64} classes for each cell"
+            why = f"{network.listed()}: 4 x 16 + {last - 64} classes for each cell"
             yield Fit(decoders.Yolo("split", **options), why, YOLO, "YOLOv8 and later")
 
 
 def _planes(network: Network, numbers: int, count: int, masks: int, options: dict[str, Any]) -> Iterator[Fit]:
-    where = f"{listed(network)}: {numbers} numbers for each cell"
+    where = f"{network.listed()}: {numbers} numbers for each cell"
     left = numbers - 4 - masks
     coefficients = f" + {masks} coefficients" if masks else ""
     if left > 0 and (not count or left == count):
@@ -105,7 +105,7 @@ def _end2end(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         return
     yield Fit(
         decoders.Yolo("end2end", **options),
-        f"{listed(network)}: rows of 6 + {more} numbers",
+        f"{network.listed()}: rows of 6 + {more} numbers",
         YOLO,
         "YOLOv10 and later",
     )
@@ -129,7 +129,7 @@ def _yolo_grids(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         if names and count != 5 + len(names):
             return
         for version in ("v5", "v3"):
-            why = f"{listed(network)}: grids of 3 x {count} numbers at strides 8, 16, 32"
+            why = f"{network.listed()}: grids of 3 x {count} numbers at strides 8, 16, 32"
             yield Fit(decoders.Yolo(version, classes=names or None), why, YOLO, "YOLOv5")
 
 
