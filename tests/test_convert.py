@@ -27,6 +27,7 @@ def outputs_of(path: Path, x: np.ndarray) -> dict[str, np.ndarray]:
         return model.run({"image": x})
 
 
+@pytest.mark.slow  # each form is compared, in child processes
 @pytest.mark.parametrize(
     ("options", "tolerance"),
     [({}, 1e-5), ({"fp16": True}, 1e-2), ({"weight_bits": 8}, 0.1), ({"external": True}, 1e-5)],
@@ -140,6 +141,7 @@ def test_a_name_with_spaces_and_dashes(network: Path, tmp_path: Path) -> None:
     assert convert(odd, tmp_path / "-the net.mnn", compare=False).path.exists()
 
 
+@pytest.mark.slow  # child processes
 def test_the_command(network: Path, tmp_path: Path) -> None:
     ran = cli("convert", network, "-o", tmp_path / "net.mnn", "--external", "--json")
     (said,) = ran.lines
