@@ -55,6 +55,8 @@ def judge(request: dict[str, Any]) -> dict[str, Any]:
 def verdict(found: Comparison, reference: str) -> dict[str, Any]:
     """What a comparison says, in the parts of a verdict."""
     engine, packages = ENGINES[FRAMEWORKS[Path(reference).suffix.lower()]]
+    if found.fallbacks:
+        engine, packages = "ONNX's own definition", packages[:1]
     answer: dict[str, Any] = {"compared": True, "equal": found.equal, "inputs": [case.name for case in found.cases]}
     answer["reference"] = f"{engine} {_version(packages[-1])}".strip()
     answer["warnings"] = list(found.warnings)

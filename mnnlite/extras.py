@@ -33,7 +33,7 @@ def need(what: str, extra: str, *modules: str) -> ModuleType:
     Raises
     ------
     MissingExtraError
-        One is not installed; or it is, and its import fails, with what it says.
+        One is not installed; or it is, and its import fails, with what it says: then ``details`` has ``broken``, its name.
     """
     found = [_import(what, extra, name) for name in modules]
     return found[0]
@@ -50,4 +50,6 @@ def _import(what: str, extra: str, name: str) -> ModuleType:
 
 def _broken(what: str, name: str, error: BaseException) -> MissingExtraError:
     said = " ".join(str(error).split()) or type(error).__name__
-    return MissingExtraError(f"{what}, which is installed, but importing {name} fails: {said}")
+    return MissingExtraError(
+        f"{what}, which is installed, but importing {name} fails: {said}", details={"broken": name}
+    )

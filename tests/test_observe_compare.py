@@ -296,6 +296,46 @@ def test_onnx__without_onnxruntime_names_the_extra(monkeypatch, tmp_path):
         observe.compare(models.path("tiny"), tmp_path / "x.onnx")
 
 
+@pytest.fixture
+def broken_onnxruntime(monkeypatch, tmp_path):
+    """It is installed, and its import fails."""
+    import sys
+
+    package = tmp_path / "packages" / "onnxruntime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('libgomp.so.1: cannot allocate memory')\n")
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.syspath_prepend(package.parent)
+
+
+def test_onnx__an_onnxruntime_that_cannot_be_imported_leaves_onnx_itself(clean, broken_onnxruntime):
+    found = observe.compare(clean.with_suffix(".mnn"), clean)
+    assert found.equal
+    assert any(
+        "importing onnxruntime fails: libgomp.so.1" in text and "own definition" in text for text in found.warnings
+    )
+
+
+def test_onnx__onnx_itself_finds_the_same_operator(clean, broken_onnxruntime, tmp_path):
+    def change(nodes, weights):
+        weights["conv2.w"] = weights["conv2.w"] * np.float32(1.1)
+
+    found = observe.compare(clean.with_suffix(".mnn"), network(tmp_path, change=change))
+    assert not found.equal
+    assert found.first_deviation.op == "conv2"
+    assert found.fallbacks
+
+
+def test_command__says_which_engine_computed_and_why(clean, tmp_path):
+    package = tmp_path / "onnxruntime"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('cannot allocate memory in static TLS block')\n")
+    ran = command("compare", clean.with_suffix(".mnn"), clean, env={"PYTHONPATH": str(tmp_path)})
+    assert ran.code == 0, ran.err
+    assert "warning: comparing with an ONNX file needs onnxruntime, which is installed" in ran.out
+    assert "cannot allocate memory in static TLS block; ONNX's own definition computes instead" in ran.out
+
+
 # Inputs ---------------------------------------------------------------------------------------------------------
 
 

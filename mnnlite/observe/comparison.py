@@ -35,6 +35,8 @@ class Comparison:
     tolerance : float
     input : InputFinding, optional
         The input tensors themselves, where a picture was given.
+    fallbacks : tuple of str
+        Of sides that another engine computed than the usual one: which, and why.
     """
 
     a: str
@@ -42,6 +44,7 @@ class Comparison:
     cases: tuple[CaseResult, ...]
     tolerance: float
     input: InputFinding | None = None
+    fallbacks: tuple[str, ...] = ()
 
     @property
     def first_deviation(self) -> Deviation | None:
@@ -73,7 +76,8 @@ class Comparison:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is no fault and should be known."""
-        return tuple(f"with the {case.name} input {text}" for case in self.cases for text in case.warnings)
+        found = (f"with the {case.name} input {text}" for case in self.cases for text in case.warnings)
+        return (*self.fallbacks, *found)
 
     @property
     def equal(self) -> bool:
@@ -176,7 +180,8 @@ def compare(
             compare_case(case, tested, wanted, values, tolerance)
             for case, values in cases_for(tested, wanted, input, seed, signed, more or {}).items()
         )
-        return Comparison(tested.name, wanted.name, cases, tolerance, input_finding)
+        fallbacks = tuple(dict.fromkeys(side.fallback for side in (tested, wanted) if side.fallback))
+        return Comparison(tested.name, wanted.name, cases, tolerance, input_finding, fallbacks)
 
 
 def _finite(value: Any) -> Any:

@@ -129,6 +129,8 @@ class DumpedModel:
     ModelNotFoundError, ModelFormatError
     """
 
+    fallback = ""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         import numpy as np
 

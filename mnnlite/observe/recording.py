@@ -64,6 +64,7 @@ class ComparedModel(Protocol):
     """One of the two that are compared."""
 
     name: str
+    fallback: str  # why another engine computes than the usual one, and which; mostly empty
 
     def cases(self) -> list[str] | None:
         """Names of the inputs it has results for; None if it can run on any."""
@@ -84,6 +85,8 @@ class MnnModel:
         Stays the caller's.
     name : str
     """
+
+    fallback = ""
 
     def __init__(self, model: Model, name: str) -> None:
         self.model, self.name = model, name

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.errors import ModelFormatError, ModelNotFoundError, UnsupportedModelError
+from mnnlite.errors import MissingExtraError, ModelFormatError, ModelNotFoundError, UnsupportedModelError
 from mnnlite.extras import need
 from mnnlite.observe.recording import Recording, TensorRecord
 
@@ -26,7 +26,10 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 class OnnxModel:
-    """An ONNX file on ONNX Runtime's CPU provider, without its optimisations; by ONNX's own definition where that cannot load it.
+    """An ONNX file on ONNX Runtime's CPU provider, without its optimisations.
+
+    Where that cannot load the file, or cannot be imported although it is installed, ONNX's own definition in Python computes,
+    slowly, and `fallback` says why.
 
     Parameters
     ----------
@@ -43,7 +46,8 @@ class OnnxModel:
 
     def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
         onnx = need("comparing with an ONNX file needs onnx", "compare", "onnx")
-        onnxruntime = need("comparing with an ONNX file needs onnxruntime", "compare", "onnxruntime")
+        onnxruntime, broken = _runtime()
+        self.fallback = ""
         self.name = os.fspath(path)
         try:
             self._model = onnx.load(os.fspath(_existing(path)))
@@ -65,11 +69,14 @@ class OnnxModel:
                 graph.output.extend(
                     onnx.ValueInfoProto(name=name) for name in node.output if name and name not in known
                 )
+        self._names = [value.name for value in graph.output]
+        self._run: Callable[[list[str], dict[str, NDArray[Any]]], list[Any]]
+        if onnxruntime is None:
+            self._run = self._evaluator(broken)
+            return
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._names = [value.name for value in graph.output]
-        self._run: Callable[[list[str], dict[str, NDArray[Any]]], list[Any]]
         try:
             session = onnxruntime.InferenceSession(
                 self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
@@ -77,17 +84,28 @@ class OnnxModel:
             self._run = session.run
             self._names = [each.name for each in session.get_outputs()]
         except Exception as error:  # its errors have no common base
-            self._run = self._evaluator(error)
+            self._run = self._evaluator(f"ONNX Runtime cannot load {self.name}: {_short(error)}")
 
-    def _evaluator(self, reason: Exception) -> Callable[[list[str], dict[str, NDArray[Any]]], list[Any]]:
-        """ONNX's own definition in Python, for operators that ONNX Runtime has not: slow."""
+    def _evaluator(self, reason: str) -> Callable[[list[str], dict[str, NDArray[Any]]], list[Any]]:
+        """ONNX's own definition in Python: slow."""
         try:
             from onnx.reference import ReferenceEvaluator
 
-            evaluator = ReferenceEvaluator(self._model)
+            opset = max(
+                (each.version for each in self._model.opset_import if each.domain in ("", "ai.onnx")), default=0
+            )
+            evaluator = ReferenceEvaluator(self._model, new_ops=[_inferring_norm()] if opset < 14 else None)
         except Exception:  # its errors have no common base either
-            raise UnsupportedModelError(f"ONNX Runtime cannot load {self.name}: {reason}") from None
-        return lambda names, inputs: list(evaluator.run(names, inputs))
+            raise UnsupportedModelError(reason) from None
+        self.fallback = f"{reason}; ONNX's own definition computes instead, slowly"
+
+        def run(names: list[str], inputs: dict[str, NDArray[Any]]) -> list[Any]:
+            import numpy as np
+
+            with np.errstate(all="ignore"):  # exp of a large number, on the way to a sigmoid
+                return list(evaluator.run(names, inputs))
+
+        return run
 
     def cases(self) -> None:
         """Any."""
@@ -102,16 +120,46 @@ class OnnxModel:
         try:
             values = dict(zip(names, self._run(names, dict(inputs)), strict=True))
         except Exception as error:
-            raise UnsupportedModelError(f"ONNX Runtime cannot run {self.name}: {error}") from None
+            engine = "ONNX's own definition" if self.fallback else "ONNX Runtime"
+            raise UnsupportedModelError(f"{engine} cannot run {self.name}: {error}") from None
+        by = "onnx" if self.fallback else "onnxruntime"
         tensors = [
-            TensorRecord(
-                name, node.op_type, "onnxruntime", values[name], tuple(node.input), siblings=tuple(node.output)
-            )
+            TensorRecord(name, node.op_type, by, values[name], tuple(node.input), siblings=tuple(node.output))
             for node in self._model.graph.node
             for name in node.output
             if name in values and hasattr(values[name], "shape")
         ]
         return Recording(dict(inputs), {name: values[name] for name in self.outputs}, tuple(tensors))
+
+
+def _runtime() -> tuple[Any, str]:
+    """ONNX Runtime, or None and why it cannot be imported although it is there."""
+    try:
+        return need("comparing with an ONNX file needs onnxruntime", "compare", "onnxruntime"), ""
+    except MissingExtraError as error:
+        if "broken" not in error.details:
+            raise
+        return None, str(error)
+
+
+def _inferring_norm() -> Any:
+    """BatchNormalization before opset 14, which onnx's own evaluator takes for one that is still trained."""
+    import numpy as np
+    from onnx.reference.op_run import OpRun
+
+    class BatchNormalization(OpRun):
+        op_domain = ""
+
+        def _run(self, x: Any, scale: Any, bias: Any, mean: Any, var: Any, epsilon: Any = 1e-5, **_: Any) -> Any:
+            each = (-1, *(1,) * (x.ndim - 2))
+            scale, bias, mean, var = (value.reshape(each) for value in (scale, bias, mean, var))
+            return ((scale * (x - mean) / np.sqrt(var + np.float32(epsilon)) + bias).astype(x.dtype),)
+
+    return BatchNormalization
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _open_shape(value: Any, given: tuple[int, ...] | None) -> tuple[tuple[int, ...], str]:
@@ -153,6 +201,8 @@ class TfliteModel:
         ai-edge-litert is not installed.
     ModelNotFoundError, ModelFormatError
     """
+
+    fallback = ""
 
     def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, tuple[int, ...]] | None = None) -> None:
         litert = need("comparing with a TFLite file needs ai-edge-litert", "compare", "ai_edge_litert.interpreter")
