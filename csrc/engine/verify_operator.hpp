@@ -31,7 +31,11 @@ struct Operator {
 // Null, or what is wrong. All are plain texts, made to follow "operator 3 "name" (Type): ".
 using Fault = const char*;
 
-Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept;    // verify_rules.cpp
+Fault check_attribute(const Operator& op, ExternalBytes& external) noexcept;  // verify_rules.cpp
+Fault check_pool(const Record& pool) noexcept;                                // verify_kernels.cpp
+Fault check_pool_3d(const Record& pool) noexcept;
+Fault check_convolution_3d(const Record& convolution) noexcept;
+Fault check_tf_convolution(const Record& record) noexcept;
 Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept;  // verify_weights.cpp
 Fault check_constant(const Record& blob, bool is_operator, ExternalBytes& external) noexcept;
 
