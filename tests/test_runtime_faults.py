@@ -470,7 +470,7 @@ def test_a_placement_that_fails_at_the_first_frame_costs_the_tasks_it_moved(larg
         with runtime._parts.turn:
             runtime._parts.residency.unload(group)
             runtime._parts.rebalancer._load_anew([group], runtime._parts.lanes[1 - group.lane.index])
-        runtime._parts.rebalancer._settled = True
+        runtime._parts.rebalancer.settled = True
         result = runtime.process(FRAME)
         assert set(result) == {"t1", "t2"}
         assert isinstance(result.errors["t0"], mnnlite.ModelNotFoundError)

@@ -22,6 +22,9 @@ def task(name: str, used: int, **more):
     return SimpleNamespace(name=name, used=used, schedule=SimpleNamespace(evictable=True), **{**values, **more})
 
 
+LANE = SimpleNamespace(call_soon=lambda work, note: Future())
+
+
 def residency(tasks, limit: int, monkeypatch):
     """A budget that has room for `limit` models of the same size."""
     closed: list[str] = []
@@ -37,7 +40,7 @@ def residency(tasks, limit: int, monkeypatch):
         absent={each.name for each in tasks if each.absence},
         lock=threading.RLock(),
         close_soon=close_soon,
-        on_lane_soon=lambda lane, work: Future(),
+        stood_still=None,
     )
     monkeypatch.setattr("mnnlite.runtime.residency.most", lambda demands, new: len(demands) + 1)
     budget = SimpleNamespace(limit=limit, unknown=lambda demands: 0)
@@ -46,7 +49,7 @@ def residency(tasks, limit: int, monkeypatch):
 
 def test_the_least_recently_used_models_leave_and_no_more_than_needed(monkeypatch):
     there = [task("a", 7), task("b", 3), task("c", 9), task("d", 5)]
-    absent = task("e", -1, absence=Absence("evicted"), lane=None)
+    absent = task("e", -1, absence=Absence("evicted"), lane=LANE)
     parts, registry, closed = residency([*there, absent], 3, monkeypatch)
     assert parts.bring_back(absent, set(), 0) == "loading"
     assert closed == ["b", "d"]  # of four models two leave: three are there with the new one
@@ -57,7 +60,7 @@ def test_what_the_frame_needs_what_works_and_what_has_not_run_yet_stays(monkeypa
     there = [task("kept", 1), task("working", 2, in_flight=1), task("fresh", -1), task("free", 8)]
     pinned = task("pinned", 0)
     pinned.schedule.evictable = False
-    absent = task("e", -1, absence=Absence("evicted"), lane=None)
+    absent = task("e", -1, absence=Absence("evicted"), lane=LANE)
     parts, _, closed = residency([*there, pinned, absent], 5, monkeypatch)
     assert parts.bring_back(absent, {"kept"}, 0) == "loading"
     assert closed == ["free"]
@@ -100,7 +103,7 @@ class Dispatching:
     def is_stale(self, frame, now) -> bool:
         return False
 
-    def admit(self, frame, now, latest):
+    def try_admit(self, frame, now, latest):
         self.admitted.append(frame.meta)
         return SimpleNamespace(meta=frame.meta, pending=SimpleNamespace(done=len(self.admitted) > 1))
 
@@ -125,8 +128,8 @@ def test_a_frame_that_would_only_wait_in_a_lane_makes_room_for_a_fresher_one(lat
         dispatcher.idle = True  # the lane is through with its frame only now
         more.wait(5)
 
-    registry = SimpleNamespace(check_process=lambda: None, is_forked=False)
-    stream = Stream(registry, dispatcher, lambda: None, source(), latest)
+    registry = SimpleNamespace(check_process=lambda: None, check_may_wait=lambda what: None, is_forked=False)
+    stream = Stream(registry, dispatcher, SimpleNamespace(settled=True), source(), latest)
     reading = threading.Thread(target=lambda: next(stream, None), daemon=True)
     reading.start()
     limit = time.monotonic() + 5

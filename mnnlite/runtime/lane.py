@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +20,7 @@ from mnnlite.errors import OutOfMemoryError, StateError
 from mnnlite.proc import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from mnnlite.runtime.sharing import SessionKey, SharedModel
 
@@ -28,7 +30,8 @@ T = TypeVar("T")
 _EXIT_S = 10  # how long the end of the process waits for a run to end
 _stopped: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _Arenas = dict[tuple[str, int], Arena]
-_Calls = deque[tuple["Future[Any]", "Callable[[], Any]", bool]]
+_Note = Callable[[int, int, int], None]  # lane, begin, end
+_Calls = deque[tuple["Future[Any]", "Callable[[], Any]", "_Note | None", bool]]
 
 
 class Lane:
@@ -98,8 +101,14 @@ class Lane:
         """Whether there is a thread, to be stopped and joined."""
         return self._started
 
-    def call(self, function: Callable[[], T]) -> T:
+    def call(self, function: Callable[[], T], note: _Note | None = None) -> T:
         """Call `function` on the lane's thread, after all frames submitted so far and before all later ones.
+
+        Parameters
+        ----------
+        function : callable
+        note : callable, optional
+            Is told the lane's index and when its frames stood still for the call, begin and end, by `time.monotonic_ns`.
 
         Raises
         ------
@@ -108,13 +117,13 @@ class Lane:
         Exception
             What the function raises.
         """
-        return self.call_soon(function).result()
+        return self.call_soon(function, note).result()
 
-    def call_soon(self, function: Callable[[], T], *, always: bool = False) -> Future[T]:
+    def call_soon(self, function: Callable[[], T], note: _Note | None = None, *, always: bool = False) -> Future[T]:
         """As `call`, without waiting. With `always` also where the system gives no thread: what closes a model must run."""
         future: Future[T] = Future()
         with self._posting:  # the order of calls is that of their turns
-            self._calls.append((future, function, always))
+            self._calls.append((future, function, note, always))
             try:
                 self._lanes.call(self.index)
             except OutOfMemoryError:
@@ -185,24 +194,23 @@ def _serve(
     if cores is not None:
         os.sched_setaffinity(0, cores)  # of this thread alone, and of those that it starts
     while lanes.serve(index):
-        future, function, always = calls.popleft()
+        future, function, note, always = calls.popleft()
         outcome: list[tuple[Any, BaseException | None]] = []
         # In a thread that ends: glibc keeps small blocks that a thread freed in a cache of that thread, out of reach of
         # malloc_trim, and each holds its page. What loading leaves there would be a megabyte for good.
-        call = threading.Thread(
-            target=_call, args=(function, outcome, arenas, callers), name=f"mnnlite-lane-{index}-call", daemon=True
-        )
+        work = (function, outcome, arenas, callers, note, index)
+        call = threading.Thread(target=_call, args=work, name=f"mnnlite-lane-{index}-call", daemon=True)
         try:
             call.start()
         except RuntimeError as error:
             if always:
-                _call(function, outcome, arenas, callers)
+                _call(*work)
             else:
                 text = f"lane {index} needs a thread to load or close a task, and the system gives none: {error}"
                 outcome.append((None, StateError(text)))
         else:
             call.join()
-        del call, function
+        del call, work, function, note
         trim()
         result, failure = outcome.pop()
         if failure is None:
@@ -217,8 +225,10 @@ def _call(
     outcome: list[tuple[Any, BaseException | None]],
     arenas: _Arenas,
     callers: set[int],
+    note: _Note | None,
+    index: int,
 ) -> None:
-    me = threading.get_ident()
+    me, begin = threading.get_ident(), time.monotonic_ns()
     try:
         callers.add(me)
         for arena in arenas.values():
@@ -228,3 +238,5 @@ def _call(
         outcome.append((None, error))
     finally:
         callers.discard(me)
+        if note is not None:
+            note(index, begin, time.monotonic_ns())

@@ -65,7 +65,7 @@ class Rebalancer:
         self._registry, self._residency, self._dispatcher = registry, residency, dispatcher
         self._lanes, self._turn, self._speeds = lanes, turn, speeds
         self._measuring: list[Future[None]] = []
-        self._settled = True
+        self.settled = True  # no better placement is to be looked for before the next frame
         self._replanner = Replanner(speeds)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -82,7 +82,7 @@ class Rebalancer:
         """A task is new in its lane: measure it there while others are loaded elsewhere."""
         if len(self._lanes) == 1:
             return  # nothing is to be placed
-        self._settled = self._settled and self._dispatcher.frames > 0
+        self.settled = self.settled and self._dispatcher.frames > 0
         self._measuring = [each for each in self._measuring if not each.done()]
         self._measuring.append(task.lane.call_soon(lambda: self._measure(task)))
 
@@ -128,11 +128,6 @@ class Rebalancer:
 
     # ---- before the first frame
 
-    @property
-    def settled(self) -> bool:
-        """No better placement is to be looked for before the next frame."""
-        return self._settled
-
     def settle(self) -> None:
         """Before the first frame: with the cost of all tasks known, another placement may be better."""
         with self._turn:
@@ -140,9 +135,9 @@ class Rebalancer:
             for measured in self._measuring:
                 measured.exception()  # what could not be measured is guessed
             self._measuring.clear()
-            if not self._settled and self._dispatcher.frames == 0:
+            if not self.settled and self._dispatcher.frames == 0:
                 self._place_anew()
-            self._settled = True
+            self.settled = True
         self._registry.log()
 
     def _place_anew(self) -> None:

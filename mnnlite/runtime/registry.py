@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.recorder import Recorder
     from mnnlite.task import Task
@@ -49,16 +48,11 @@ class TaskRegistry:
         self.lane_counters = [LaneCounters(time.monotonic_ns()) for _ in range(lanes)]
         self.recorder: Recorder | None = None
         self._callers = callers
-        self._closed = False
+        self.closed = False  # `close` was called
         self._pid = os.getpid()
-        self._messages: deque[tuple[int, str]] = deque()
+        self.messages: deque[tuple[int, str]] = deque()
 
     # ---- who may call
-
-    @property
-    def closed(self) -> bool:
-        """`close` was called."""
-        return self._closed
 
     @property
     def is_forked(self) -> bool:
@@ -78,7 +72,7 @@ class TaskRegistry:
     def check_open(self) -> None:
         """Raise `StateError` after a fork, `ClosedError` after `close`."""
         self.check_process()
-        if self._closed:
+        if self.closed:
             raise ClosedError("the runtime is closed; make a new one")
 
     def check_may_wait(self, what: str) -> None:
@@ -89,35 +83,32 @@ class TaskRegistry:
         what : str
             What the caller would wait for, e.g. ``"process()"``.
         """
-        self.check_open()
-        if self.is_in_call:
+        # Each frame asks this, so what is fine calls nothing.
+        if self.closed or os.getpid() != self._pid:
+            self.check_open()
+        if self._callers and threading.get_ident() in self._callers:
             raise StateError(
                 f"{what} would wait for a lane that stands still until the function given to on_lane() returns; "
                 "call it afterwards, or in another thread without waiting for it"
             )
 
-    @property
-    def is_in_call(self) -> bool:
-        """The caller is the function given to `on_lane`, or whatever else a lane waits for."""
-        return bool(self._callers) and threading.get_ident() in self._callers
-
     def close(self) -> bool:
         """From now on no frame is admitted and no task loaded. False if it was closed before."""
         with self.lock:
-            was_open, self._closed = not self._closed, True
+            was_open, self.closed = not self.closed, True
             return was_open
 
     # ---- messages
 
     def say(self, level: int, text: str) -> None:
         """Log `text` once nobody holds the lock: handlers are users' code."""
-        self._messages.append((level, text))
+        self.messages.append((level, text))
 
     def log(self) -> None:
         """Write what is to be said. Without the lock."""
-        while self._messages:
+        while self.messages:
             try:
-                level, text = self._messages.popleft()
+                level, text = self.messages.popleft()
             except IndexError:  # another thread was quicker
                 return
             _log.log(level, "%s", text)
@@ -209,13 +200,12 @@ class TaskRegistry:
 
     # ---- on the lanes
 
-    def on_lane(self, lane: Lane, function: Callable[[], T]) -> T:
-        """Call on the lane's thread and wait; counts how long the lane stood still for it."""
-        return lane.call(self._counted(lane, function))
-
-    def on_lane_soon(self, lane: Lane, function: Callable[[], T], *, always: bool = False) -> Future[T]:
-        """As `on_lane`, without waiting. With `always` also where the system gives no thread."""
-        return lane.call_soon(self._counted(lane, function), always=always)
+    def stood_still(self, lane: int, begin_ns: int, end_ns: int) -> None:
+        """A lane did no frames, for a call of this runtime: see `Lane.call`."""
+        with self.lock:
+            self.lane_counters[lane].stopped(end_ns - begin_ns)
+            if self.recorder is not None:
+                self.recorder.stopped(lane, begin_ns, end_ns)
 
     def call(self, name: str, function: Callable[[Task], T]) -> T:
         """As `Runtime.on_lane`."""
@@ -226,7 +216,7 @@ class TaskRegistry:
                 raise ArgumentError(f"task {name!r} is not loaded at the moment")
             return function(loaded.task)
 
-        return self.on_lane(loaded.lane, call)
+        return loaded.lane.call(call, self.stood_still)
 
     def close_soon(self, task: LoadedTask) -> Future[None]:
         """Close a task's model on its lane. What goes wrong is logged: whoever waits has nothing to do about it."""
@@ -238,18 +228,4 @@ class TaskRegistry:
                 self.say(logging.ERROR, f"task {task.name!r} could not be closed: {error}")
                 self.log()
 
-        return self.on_lane_soon(task.lane, close, always=True)
-
-    def _counted(self, lane: Lane, function: Callable[[], T]) -> Callable[[], T]:
-        def counted() -> T:
-            begin = time.monotonic_ns()
-            try:
-                return function()
-            finally:
-                end = time.monotonic_ns()
-                with self.lock:
-                    self.lane_counters[lane.index].stopped(end - begin)
-                    if self.recorder is not None:
-                        self.recorder.stopped(lane.index, begin, end)
-
-        return counted
+        return task.lane.call_soon(close, self.stood_still, always=True)

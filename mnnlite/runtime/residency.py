@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mnnlite.errors import EngineError, MnnliteError
@@ -89,7 +90,8 @@ class ModelResidency:
             for each in leaving:
                 each.result()
         try:
-            return self._registry.on_lane(lane, lambda: self._load(name, spec, schedule, lane, others, demand))
+            loading = partial(self._load, name, spec, schedule, lane, others, demand)
+            return lane.call(loading, self._registry.stood_still)
         finally:
             if demand is not None:
                 with self._registry.lock:
@@ -197,7 +199,7 @@ class ModelResidency:
                     registry.say(logging.WARNING, f"task {task.name!r} is loaded again")
             registry.log()
 
-        registry.on_lane_soon(task.lane, work).add_done_callback(done)
+        task.lane.call_soon(work, registry.stood_still).add_done_callback(done)
 
     def _failed(self, task: LoadedTask, error: BaseException) -> None:
         """It could not be loaded: not before a pause is it tried again, and frames say why."""

@@ -155,7 +155,10 @@ class FrameResult:
         """
         from mnnlite.runtime.result_json import plain, rounded
 
-        meta = dict(self.meta) if isinstance(self.meta, dict) else {} if self.meta is None else {"meta": self.meta}
+        frame = self.frame
+        meta: dict[str, Any] = {}
+        if frame.meta is not None:
+            meta = dict(frame.meta) if isinstance(frame.meta, dict) else {"meta": frame.meta}
         wall = datetime.fromtimestamp(self.wall_ns / 1e9, timezone.utc)
         line: dict[str, Any] = {
             "frame": meta.pop("frame", self.index),
@@ -163,8 +166,8 @@ class FrameResult:
             "wall_time": wall.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "monotonic_ns": self.taken_ns,
         }
-        if self.timestamp_ns is not None:
-            line["timestamp_ns"] = self.timestamp_ns
+        if frame.timestamp_ns is not None:
+            line["timestamp_ns"] = frame.timestamp_ns
         line |= {str(key): plain(value) for key, value in meta.items()}
         line["results"] = {name: plain(found) for name, found in self._results.items()}
         line["timing_ms"] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from mnnlite.results import Results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 __all__ = ["is_raw", "plain", "rounded"]
@@ -35,7 +38,7 @@ def plain(result: Any) -> Any:
     if isinstance(result, np.generic):
         return plain(result.item())
     if isinstance(result, float):
-        return result if np.isfinite(result) else None
+        return result if isfinite(result) else None
     return result if result is None or isinstance(result, (bool, int, str)) else repr(result)
 
 
@@ -48,14 +51,13 @@ def _summary(name: str, array: NDArray[Any]) -> dict[str, Any]:
     """A raw output in short: it may have millions of values."""
     summary: dict[str, Any] = {"output": name, "shape": list(array.shape), "dtype": str(array.dtype)}
     if array.size:
-        for key, value in (("min", array.min()), ("max", array.max()), ("mean", array.mean(dtype=np.float64))):
-            summary[key] = _number(value)
+        measures = (array.min().item(), array.max().item(), array.mean(dtype=np.float64).item())
+        summary |= zip(("min", "max", "mean"), _numbers(measures), strict=True)
     if array.size <= _FEW:
-        summary["values"] = [_number(value) for value in array.ravel()]
+        summary["values"] = _numbers(array.ravel().tolist())
     return summary
 
 
-def _number(value: Any) -> float | int | None:
+def _numbers(values: Iterable[float]) -> list[float | None]:
     """JSON has no NaN and no infinities."""
-    number = value.item()
-    return number if np.isfinite(number) else None
+    return [value if isfinite(value) else None for value in values]

@@ -307,11 +307,11 @@ class Runtime:
             Errors of the source are raised after the last result.
         """
         self._registry.check_open()
-        stream = Stream(self._registry, self._dispatcher, self._begin, source, latest)
+        stream = Stream(self._registry, self._dispatcher, self._parts.rebalancer, source, latest, owner=self)
         self._streams.add(stream)
         return stream
 
-    def _begin(self, what: str = "the next result of a stream") -> None:
+    def _begin(self, what: str) -> None:
         """Before a frame: the first one settles where tasks are."""
         self._registry.check_may_wait(what)
         if not self._parts.rebalancer.settled:

@@ -6,18 +6,19 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnnlite.errors import ArgumentError, StateError
 from mnnlite.frame import Frame
 from mnnlite.runtime.dispatcher import SLICE_NS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from typing_extensions import Self
 
     from mnnlite.runtime.dispatcher import Dispatcher, InFlightFrame
+    from mnnlite.runtime.rebalancer import Rebalancer
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.result import FrameResult
 
@@ -33,7 +34,7 @@ class _Reader:
         self._dispatcher, self._latest = dispatcher, latest
         self._stop_source = getattr(source, "stop", None)
         self._changed = threading.Condition()
-        self._waiting: tuple[Frame, int] | None = None
+        self.waiting: tuple[Frame, int] | None = None
         self._stopping = False
         self.ended = False
         self.dropped = 0
@@ -66,12 +67,12 @@ class _Reader:
         if self._latest:
             self._dispatcher.offered(frame, now)
         with self._changed:
-            is_dropped = self._latest and self._waiting is not None
-            while not self._latest and self._waiting is not None and not self._stopping:
+            is_dropped = self._latest and self.waiting is not None
+            while not self._latest and self.waiting is not None and not self._stopping:
                 self._changed.wait()
             if self._stopping:
                 return False
-            self._waiting = (frame, now)
+            self.waiting = (frame, now)
         if is_dropped:
             self.drop()
         self._dispatcher.native.kick()
@@ -81,12 +82,9 @@ class _Reader:
         self.dropped += 1
         self._dispatcher.drop()
 
-    def has(self) -> bool:
-        return self._waiting is not None
-
     def take(self) -> tuple[Frame, int] | None:
         with self._changed:
-            taken, self._waiting = self._waiting, None
+            taken, self.waiting = self.waiting, None
             self._changed.notify()
             return taken
 
@@ -94,7 +92,7 @@ class _Reader:
         """Do not wait: the source may be waiting for a camera."""
         with self._changed:
             self._stopping = True
-            self._waiting = None
+            self.waiting = None
             self._changed.notify()
         if callable(self._stop_source):  # a `mnnlite.video.Source` wakes who waits for its next frame
             self._stop_source()
@@ -112,14 +110,16 @@ class Stream:
         self,
         registry: TaskRegistry,
         dispatcher: Dispatcher,
-        begin: Callable[[], Any],
+        rebalancer: Rebalancer,
         source: Iterable[Frame],
         latest: bool,
+        owner: object = None,
     ) -> None:
         if not hasattr(source, "__iter__"):
             raise ArgumentError(f"the source is a {type(source).__name__}; pass an iterable of mnnlite.Frame")
         self._registry, self._dispatcher = registry, dispatcher
-        self._begin, self._source, self._latest = begin, source, latest  # `begin` keeps the runtime
+        self._rebalancer, self._source, self._latest = rebalancer, source, latest
+        self._owner = owner  # a runtime is not dropped while one of its streams is there
         self._reader: _Reader | None = None
         self._in_flight: deque[InFlightFrame] = deque()
         self._closed = False
@@ -134,11 +134,13 @@ class Stream:
 
     def __next__(self) -> FrameResult:
         """Wait for the next result."""
-        self._registry.check_process()
         if self._closed:
+            self._registry.check_process()
             raise StopIteration
+        self._registry.check_may_wait("the next result of a stream")
+        if not self._rebalancer.settled:
+            self._rebalancer.settle()
         dispatcher = self._dispatcher
-        self._begin()
         if self._reader is None:
             self._reader = _Reader(dispatcher, self._source, self._latest)
         reader = self._reader
@@ -150,7 +152,7 @@ class Stream:
                 raise StopIteration
             if (flight := self._first_done()) is not None:
                 return dispatcher.finish(flight)
-            if not self._in_flight and ended and not reader.has():
+            if not self._in_flight and ended and reader.waiting is None:
                 self.close()
                 if reader.error is not None:
                     raise reader.error
@@ -171,7 +173,7 @@ class Stream:
     def _admit(self, reader: _Reader) -> None:
         """Hand waiting frames to the lanes while there is room."""
         dispatcher = self._dispatcher
-        while reader.has() and not self._closed:
+        while reader.waiting is not None and not self._closed:
             # A frame that only waits in a lane's queue grows old; a fresher one may come before the lane is free.
             if self._latest and self._in_flight and not dispatcher.any_idle():
                 return
@@ -184,7 +186,9 @@ class Stream:
             if self._latest and dispatcher.is_stale(frame, now):
                 reader.drop()
                 continue
-            self._in_flight.append(dispatcher.admit(frame, now, self._latest))
+            while (flight := dispatcher.try_admit(frame, now, self._latest)) is None:
+                dispatcher.wait_for_room()  # another thread's frame took it
+            self._in_flight.append(flight)
 
     def __aiter__(self) -> AsyncIterator[FrameResult]:
         return self

@@ -66,8 +66,10 @@ def pictures_of(av: ModuleType, file: Path) -> Iterator[tuple[Any, float | None]
         start = stream.start_time or 0
         count, last = 0, None
 
+        has_times = not pyav.is_picture(file)
+
         def timed(picture: Any) -> float | None:
-            if pyav.is_picture(file) or picture.pts is None:
+            if not has_times or picture.pts is None:
                 return None
             return float((picture.pts - start) * stream.time_base * 1000)
 
@@ -80,8 +82,9 @@ def pictures_of(av: ModuleType, file: Path) -> Iterator[tuple[Any, float | None]
                 for picture in (*change.before(packet), *packet.decode()):
                     if picture.is_corrupt:
                         raise _Broken
-                    yield picture, timed(picture)
-                    count, last = count + 1, timed(picture)
+                    last = timed(picture)
+                    yield picture, last
+                    count += 1
         except (OSError, ValueError, EOFError, av.error.FFmpegError, _Broken) as error:
             for picture in _still_good(av, stream, packet):
                 yield picture, timed(picture)
