@@ -403,31 +403,55 @@ def test_a_task_that_can_never_come_back_is_said_once_and_in_the_summary(large, 
         until(lambda: "a" in runtime.process(FRAME))
 
 
-def test_what_an_evicted_task_held_is_free_whatever_heaps_the_process_had(large):
-    """glibc keeps the free end of a thread's heap, the more of it the larger a block the process once freed."""
+@pytest.mark.parametrize("seed", range(3))
+def test_what_an_evicted_task_held_is_free_whatever_heaps_the_process_had(large, seed):
+    """Tasks are loaded and closed in threads whose heaps are other ones each time, after a large block was freed.
+
+    glibc keeps the free end of a thread's heap, the more of it the larger a block the process once freed.
+    """
     code = """
-    import sys, threading
+    import random, sys, threading
     import numpy as np, mnnlite
     from mnnlite.runtime import Runtime
-    thread = threading.Thread(target=lambda: [bytes(1000) for _ in range(100)])  # a heap besides the main one
-    thread.start()
-    thread.join()
+    choice = random.Random(int(sys.argv[1]))
+    all_there, holding = threading.Barrier(8), []
+    def use_a_heap():
+        some = [bytes(1000) for _ in range(100)]
+        all_there.wait()
+    threads = [threading.Thread(target=use_a_heap) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
     block = np.ones(20 << 20, np.uint8)
     del block
+    def change_who_holds_a_heap():
+        for _ in range(choice.randrange(4)):
+            end = threading.Event()
+            thread = threading.Thread(target=lambda: [bytes(2000), end.wait()])
+            thread.start()
+            holding.append((thread, end))
+        choice.shuffle(holding)
+        while len(holding) > 5 or (holding and choice.random() < 0.4):
+            thread, end = holding.pop()
+            end.set()
+            thread.join()
     frame = mnnlite.Frame(np.zeros((40, 40, 3), np.uint8), "BGR")
     with Runtime(memory="100 MiB") as runtime:
         runtime.process(frame)
         for _ in range(3):
-            for path in sys.argv[1:]:
+            for path in sys.argv[2:]:
+                change_who_holds_a_heap()
                 runtime.add(path.replace(".", ""), mnnlite.TaskSpec(path, mnnlite.ImageSpec()))
             runtime.process(frame)
             held = runtime.memory().budget.grown
             for name in runtime.tasks:
+                change_who_holds_a_heap()
                 runtime.remove(name)
             left = runtime.memory().budget.grown
             assert left < 0.05 * held, (left, held)
+    while holding:
+        change_who_holds_a_heap()
     """
-    run_python(code, *[str(spec.model) for spec in large.values()], timeout=SECONDS)
+    run_python(code, str(seed), *[str(spec.model) for spec in large.values()], timeout=SECONDS)
 
 
 def test_what_would_fit_is_looked_for_while_others_change_tasks(large, small, monkeypatch):

@@ -69,7 +69,7 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
   const InEngine inside;
   if (options.weights == Weights::mapped) {
     MNNLITE_TRY(check_weights_folder(options.weights_folder.c_str()));
-    if (!lead_allocations(engine_path()))
+    if (!lead_allocations())
       return Status::error(
           Code::engine,
           "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "

@@ -53,7 +53,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
 
   std::unique_ptr<MnnSession> session(new MnnSession(std::move(net), std::move(arena)));
   const bool filed = shared.options().weights == Weights::mapped;
-  const WeightBlocks::Collect collect(filed ? &session->weights_ : nullptr);
+  const WeightBlocks::Collect collect(session->weights_, shared.options().weights);
   MNN::ScheduleConfig config;
   config.type = MNN_FORWARD_CPU;
   switch (shared.options().backend) {
@@ -582,7 +582,7 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   for (const Input& input : inputs_)
     before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
   const bool filed = arena_->options().weights == Weights::mapped;
-  const WeightBlocks::Collect collect(filed ? &weights_ : nullptr);
+  const WeightBlocks::Collect collect(weights_, arena_->options().weights);
   ++generation_;
   Status status = replan(shapes);
   if (status.ok() && filed) status = file_weights();

@@ -12,6 +12,7 @@
 #include "engine/library.hpp"
 #include "engine/log_capture.hpp"
 #include "engine/verify.hpp"
+#include "engine/weights.hpp"
 
 namespace mnnlite {
 namespace {
@@ -48,6 +49,7 @@ Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std:
 
   const LogCapture log;
   Net net;
+  const WeightBlocks::Collect collect({}, Weights::heap);  // its copy of the file
   net.interpreter_.reset(MNN::Interpreter::createFromBuffer(bytes, size));
   if (!net.interpreter_ && std::strstr(log.text(), "Memory not enough"))
     return Status::error(Code::out_of_memory, "no memory for a model of %zu bytes", size);

@@ -19,13 +19,22 @@
 #include <new>
 
 #include "engine/got_hook.hpp"
+#include "engine/library.hpp"
 
 namespace mnnlite {
 namespace {
 
-// Blocks from this many pages on get mappings of their own: what rounding up to pages wastes is an eighth of such a
-// block, on average.
-constexpr size_t kLeastPages = 4;
+// Blocks from this many pages on go to the file: what rounding up to pages wastes is an eighth of such a block, on
+// average.
+constexpr size_t kLeastFiledPages = 4;
+// Where nothing goes to a file: the size from which glibc gives a block a mapping, until the process frees a larger one
+// (M_MMAP_THRESHOLD). Such a block would lie in the heap of whatever thread loaded the network, and what is free at a
+// heap's end stays with the process (core/heap.cpp). A sanitizer is to see the engine's blocks itself.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kLeastBytes = SIZE_MAX;
+#else
+constexpr size_t kLeastBytes = size_t{128} << 10;
+#endif
 // So many pages of nothing but zeros are not written: memory that was not used yet, such as outputs.
 constexpr size_t kGapPages = 16;
 
@@ -47,14 +56,21 @@ struct Registry {
   std::map<uintptr_t, MappedBlock> blocks;
 };
 
-// The child of a fork has a registry of its own: the lock of the parent's may be held for ever, and blocks that were made
-// there are never freed here, as sessions are not.
-Registry* instance = new Registry;
-[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, [] { instance = new Registry; });
+Registry& registry() {
+  static Registry* const instance = new Registry;
+  return *instance;
+}
 
-Registry& registry() { return *instance; }
+// The child of a fork frees blocks of its parent: the registry is whole there, and its lock is free.
+[[maybe_unused]] const int registered = ::pthread_atfork(
+    [] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); }, [] { registry().mutex.unlock(); });
 
-thread_local WeightBlocks* collecting = nullptr;
+struct Collecting {
+  uint64_t owner = 0;
+  size_t least = SIZE_MAX;  // bytes
+};
+
+thread_local Collecting collecting;
 
 void* map_block(size_t size, uint64_t owner) noexcept {
   const size_t whole = (size + page_size() - 1) / page_size() * page_size();
@@ -86,8 +102,8 @@ size_t find_block(void* memory, bool take) noexcept {
 }
 
 void* engine_malloc(size_t size) {
-  if (collecting && size >= kLeastPages * page_size())
-    if (void* const memory = map_block(size, collecting->owner())) return memory;
+  if (size >= collecting.least && size <= SIZE_MAX - page_size())
+    if (void* const memory = map_block(size, collecting.owner)) return memory;
   return std::malloc(size);
 }
 
@@ -186,8 +202,8 @@ void find_runs(uint8_t* block, size_t size, std::vector<Run>& runs) {
 
 }  // namespace
 
-bool lead_allocations(const char* path) noexcept {
-  static const bool done = install_got_hooks(path, kAllocations, std::size(kAllocations)) >= 2;
+bool lead_allocations() noexcept {
+  static const bool done = install_got_hooks(engine_path(), kAllocations, std::size(kAllocations)) >= 2;
   return done;
 }
 
@@ -211,11 +227,13 @@ WeightBlocks::WeightBlocks() noexcept {
   owner_ = ++made;
 }
 
-WeightBlocks::Collect::Collect(WeightBlocks* blocks) noexcept : outer_(collecting) {
-  if (blocks) collecting = blocks;
+WeightBlocks::Collect::Collect(const WeightBlocks& blocks, Weights kind) noexcept
+    : owner_(collecting.owner), least_(collecting.least) {
+  if (!lead_allocations()) return;
+  collecting = {blocks.owner(), kind == Weights::mapped ? kLeastFiledPages * page_size() : kLeastBytes};
 }
 
-WeightBlocks::Collect::~Collect() { collecting = outer_; }
+WeightBlocks::Collect::~Collect() { collecting = {owner_, least_}; }
 
 Status WeightBlocks::move_to_file(const char* folder) noexcept try {
   // The caller lets nothing else use these blocks meanwhile; the lock is for blocks of others that come and go.

@@ -1,3 +1,6 @@
+// The large blocks of memory that the engine takes for a network are mappings of their own, so that the process has them
+// back when the network goes, whatever became of its heaps.
+//
 // Weights in a file instead of in anonymous memory: the kernel may drop their pages when memory is short and reads them
 // again when they are used. The engine has such a mode of its own, but it writes through a shared, sparse, named file:
 // a full disk kills the process, two runtimes in one folder or a file that stayed spoil each other's weights, and sessions
@@ -9,12 +12,13 @@
 #include <vector>
 
 #include "core/status.hpp"
+#include "engine/options.hpp"
 
 namespace mnnlite {
 
-// Lead the engine's allocations (its imports of malloc and its kin, in the library at `path`) through here. Once is
-// enough; until a WeightBlocks lives, nothing else changes. False if they were not found.
-bool lead_allocations(const char* path) noexcept;
+// Lead the engine's allocations (its imports of malloc and its kin) through here. Once is enough; but where a Collect
+// lives nothing else changes. False if they were not found.
+bool lead_allocations() noexcept;
 
 // Whether a file of weights can be made in `folder`: it is there and writable, and lies on a disk and not in memory.
 Status check_weights_folder(const char* folder) noexcept;
@@ -25,16 +29,18 @@ class WeightBlocks {
   WeightBlocks() noexcept;
 
   // While one lives, large blocks that the engine allocates on this thread are mappings of their own and belong to
-  // `blocks`. They live until the engine frees them, whatever becomes of `blocks`.
+  // `blocks`; if they are to go to a file, smaller ones as well. They live until the engine frees them, whatever becomes
+  // of `blocks`.
   class Collect {
    public:
-    explicit Collect(WeightBlocks* blocks) noexcept;  // null: nothing is collected
+    Collect(const WeightBlocks& blocks, Weights kind) noexcept;
     ~Collect();
     Collect(const Collect&) = delete;
     Collect& operator=(const Collect&) = delete;
 
    private:
-    WeightBlocks* outer_;
+    uint64_t owner_;  // of what was collected outside
+    size_t least_;
   };
 
   // What the blocks hold goes to a new file in `folder` and is mapped from there, at the same addresses: pages that are
