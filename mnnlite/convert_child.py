@@ -46,8 +46,8 @@ def judge(request: dict[str, Any]) -> dict[str, Any]:
     found = observe.compare(made, reference, shapes=shapes, signed=True, more=more)
     answer = verdict(found, reference)
     if request["smaller"]:
-        loss = observe.compare(request["smaller"], reference, shapes=shapes, more=more).outputs
-        answer["loss"] = _number(max((each.relative for each in loss.values()), default=0.0))
+        loss = observe.compare(request["smaller"], reference, shapes=shapes, more=more).worst_outputs
+        answer["loss"] = _number(max(loss.values(), default=0.0))
         answer["text"] += f"; smaller weights move outputs by up to {answer['loss']:.2g} of their largest value"
     return answer
 
@@ -60,19 +60,15 @@ def verdict(found: Comparison, reference: str) -> dict[str, Any]:
     answer: dict[str, Any] = {"compared": True, "equal": found.equal, "inputs": [case.name for case in found.cases]}
     answer["reference"] = f"{engine} {_version(packages[-1])}".strip()
     answer["warnings"] = list(found.warnings)
-    name, worst = max(
-        found.outputs.items(),
-        key=lambda item: item[1].relative if item[1].relative == item[1].relative else np.inf,
-        default=("", None),
-    )
+    by_output = {name: value if value == value else np.inf for name, value in found.worst_outputs.items()}
+    name = max(by_output, key=lambda each: (not found.outputs_ok[each], by_output[each]), default="")
+    worst = by_output.get(name)
     if worst is not None:
-        answer |= {"worst": _number(worst.relative), "worst_output": name}
+        answer |= {"worst": _number(worst), "worst_output": name}
     where = f"with {engine} on {len(found.cases)} inputs"
     if found.equal:
-        answer["text"] = (
-            f"equal: compared {where}, outputs differ by up to {worst.relative if worst else 0:.2g} of their largest value"
-        )
-        if worst is not None and worst.relative > OUTPUTS * found.tolerance:
+        answer["text"] = f"equal: compared {where}, outputs differ by up to {worst or 0:.2g} of their largest value"
+        if worst is not None and worst > OUTPUTS * found.tolerance:
             answer["text"] += ", as those of the source do when its input moves by a hundred-thousandth"
         return answer
     first = found.first_deviation
@@ -87,7 +83,7 @@ def verdict(found: Comparison, reference: str) -> dict[str, Any]:
         answer["text"] = f"DEVIATES: compared {where}, no output could be found again: their names and sizes differ"
     else:
         answer["text"] = (
-            f"DEVIATES: compared {where}, output {name} is off by {worst.relative:.2g} of its largest value"
+            f"DEVIATES: compared {where}, output {name} is off by {found.outputs[name].relative:.2g} of its largest value"
         )
     return answer
 

@@ -280,6 +280,43 @@ def test_dump__damaged_or_missing(dumped, tmp_path):
 # TFLite ---------------------------------------------------------------------------------------------------------
 
 
+def test_onnx__a_norm_written_out_is_not_what_its_last_step_reads(tmp_path):
+    """The engine copies the input of the norm, and the norm has the name of its last step, which adds a constant."""
+    make = helper.make_node
+    nodes = [
+        make("Reshape", ["image", "shape"], ["flat"]),
+        make("Transpose", ["flat"], ["rows"], perm=[0, 2, 1]),
+        make("ReduceMean", ["rows"], ["mean"], axes=[-1]),
+        make("Sub", ["rows", "mean"], ["centred"]),
+        make("Pow", ["centred", "two"], ["squares"]),
+        make("ReduceMean", ["squares"], ["variance"], axes=[-1]),
+        make("Add", ["variance", "small"], ["safe"]),
+        make("Sqrt", ["safe"], ["deviation"]),
+        make("Div", ["centred", "deviation"], ["normal"]),
+        make("Mul", ["normal", "gamma"], ["scaled"]),
+        make("Add", ["scaled", "beta"], ["out"]),
+    ]
+    rng = np.random.default_rng(6)
+    constants = {"two": np.float32(2), "small": np.float32(1e-5)}
+    constants |= {name: rng.uniform(0.5, 1, 12).astype(np.float32) for name in ("gamma", "beta")}
+    constants["shape"] = np.int64([1, 12, 20])
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    source = networks.save(tmp_path, "norm", nodes, weights, {"image": [1, 12, 5, 4]}, {"out": [1, 20, 12]})
+    found = observe.compare(networks.convert(source), source, signed=True)
+    assert found.equal, found.first_deviation
+
+
+def test_outputs__one_that_is_next_to_nothing_on_one_input_is_measured_by_the_others(clean):
+    found = observe.compare(clean.with_suffix(".mnn"), clean)
+    worst = found.worst_outputs["out"]
+    assert 0 < worst < 2e-3
+    nothing = difference(np.float32([1e-9]), np.float32([0]))
+    assert nothing.relative > 1e10
+    fine = difference(np.float32([1]), np.float32([1.001]))
+    cases = [observe.CaseResult(name, (), {"out": each}, (), None) for name, each in (("a", nothing), ("b", fine))]
+    assert observe.Comparison("a", "b", tuple(cases), 2e-3).worst_outputs["out"] == pytest.approx(1e-3, rel=1e-2)
+
+
 def test_tflite__without_litert_names_the_extra(monkeypatch, tmp_path):
     import sys
 

@@ -69,6 +69,21 @@ class Comparison:
         return worst
 
     @property
+    def worst_outputs(self) -> dict[str, float]:
+        """The largest difference of each output over its largest value, both over all inputs.
+
+        An output that is next to nothing on one of them, such as the scores for a plain picture, has no size of its own there.
+        """
+        worst = {}
+        for name in self.outputs:
+            found = [case.outputs[name] for case in self.cases if name in case.outputs]
+            most, largest = (
+                max(values) for values in zip(*((each.max_abs, each.largest) for each in found), strict=True)
+            )
+            worst[name] = most / largest if largest else found[0].relative
+        return worst
+
+    @property
     def outputs_ok(self) -> dict[str, bool]:
         """Whether each output is, on all inputs, within five times an operator's tolerance, or what rounding makes."""
         return {name: all(case.outputs_ok.get(name, True) for case in self.cases) for name in self.outputs}

@@ -22,6 +22,10 @@ _FOLDED = {
     *("BatchNormalization", "Relu", "Clip", "LeakyRelu", "Add", "Mul", "Sub", "Div", "Identity", "Dropout", "Cast"),
     *("RELU", "RELU6", "MUL", "ADD"),
 }
+# Operators of the engine that the converter makes of several, a norm or an activation written out, under the name of the last:
+# what they read is not what that last step reads.
+_MADE_OF_SEVERAL = {"LayerNorm", "GroupNorm", "UnaryOp", "Attention"}
+_STEPS = {"Add", "Mul", "Sub", "Div", "Pow", "MatMul"}
 _RASTER = re.compile(r"_raster_\d+$")  # an operator of the engine that moves data for the one it is named after
 _ADDED = re.compile(r"__[A-Za-z]\w*$")  # what the converter appends: __before_tr, __matmul_converted
 _CLOSE = 1e-4  # of the largest value: near enough to be called the same tensor where the name is lost
@@ -161,6 +165,8 @@ def _by_place(
     for each in matches:
         read = [source for source in by_name[each.covers[0]].sources if source in by_name]
         if each.by != "name" or len(read) != 1 or read[0] in taken or len(each.tensor.source_ids) != 1:
+            continue
+        if each.tensor.type in _MADE_OF_SEVERAL and by_name[each.covers[0]].type in _STEPS:
             continue
         tensor, partner = copies.get(each.tensor.source_ids[0]), by_name[read[0]]
         if tensor is not None and tensor.value.shape == partner.value.shape:

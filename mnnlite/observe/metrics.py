@@ -32,6 +32,8 @@ class Difference:
         The values there and up to two elements to either side on the last axis.
     not_finite, not_finite_reference : int
         Elements that are NaN or infinite. One that is so on one side alone is an infinite difference.
+    largest : float
+        The reference's largest absolute value.
     """
 
     max_abs: float
@@ -42,6 +44,7 @@ class Difference:
     around_reference: tuple[float, ...]
     not_finite: int
     not_finite_reference: int
+    largest: float = 0.0
 
 
 def difference(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
@@ -75,4 +78,5 @@ def difference(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
         tuple(float(value) for value in row_b),
         int((~finite_a).sum()),
         int((~finite_b).sum()),
+        scale,
     )
