@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import cache, children, descriptions
 from mnnlite.conversion import SECONDS, Converted, converted_in, key_of, move
 from mnnlite.conversion import keep as keep_converted
+from mnnlite.conversion.attempt import example
 from mnnlite.conversion.formats import ENGINES, FRAMEWORKS
 from mnnlite.descriptions import mnnfile
 from mnnlite.errors import ArgumentError, ConversionError
@@ -254,7 +255,7 @@ def _not_compared(source: Path, made: Converted, compare: bool) -> Verdict | Non
         )
     if made.shapes is None:
         return Verdict(
-            False, False, "not compared, nor tried: shapes of inputs are open; say them with --shape (shapes=)"
+            False, False, f"not compared, nor tried: shapes of inputs are open; say them, such as {example(source)}"
         )
     return None
 

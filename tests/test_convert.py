@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import mnnlite
 from mnnlite.convert import convert
@@ -150,3 +150,45 @@ def test_the_command(network: Path, tmp_path: Path) -> None:
     assert said["files"] == {str(path): path.stat().st_size for path in sorted(tmp_path.iterdir())}
     (tmp_path / "copy.onnx").write_bytes(network.read_bytes())
     assert f"wrote {tmp_path / 'copy.mnn'}" in cli("convert", tmp_path / "copy.onnx", "--weight-bits", 8).out
+
+
+def line_reader(folder: Path, height: int) -> Path:
+    """Lines of text of one height, open in height and width, as recognisers are exported."""
+    weight = np.random.default_rng(2).standard_normal((4, 3, height, 3)).astype(np.float32)
+    return networks.save(
+        folder,
+        f"lines_{height}",
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], pads=[0, 1, 0, 1]),
+            helper.make_node("Reshape", ["c", "shape"], ["y"]),  # fits one height alone
+        ],
+        [numpy_helper.from_array(weight, "w"), numpy_helper.from_array(np.int64([1, 4, -1, 320]), "shape")],
+        {"x": ["n", 3, "h", "w_"]},
+        {"y": [1, 4, "rows", 320]},
+    )
+
+
+@pytest.mark.parametrize("height", [48, 32])
+def test_an_open_line_of_text_is_tried_in_its_usual_heights(tmp_path: Path, height: int) -> None:
+    from mnnlite.conversion import converted_in
+
+    with converted_in(tmp_path, line_reader(tmp_path, height)) as made:
+        assert made.shapes is not None
+        assert made.shapes["x"][0] == 1
+        assert made.shapes["x"][2] >= height
+
+
+def test_open_shapes_that_nothing_fits_say_what_to_type(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"])]
+    source = networks.save(
+        tmp_path,
+        "odd",
+        nodes,
+        [numpy_helper.from_array(np.int64([1, 3, 7, 11]), "shape")],
+        {"x": ["n", 3, "h", "w"]},
+        {"y": [1, 3, 7, 11]},
+    )
+    ran = cli("convert", source, "-o", tmp_path / "odd.mnn")
+    assert ran.code == 2
+    assert "--shape x=1x3x320x320" in ran.error()
+    assert cli("convert", source, "-o", tmp_path / "odd.mnn", "--shape", "x=1x3x7x11").code == 0

@@ -52,7 +52,7 @@ from mnnlite.conversion.worker import run_worker
 run_worker(request)
 """
 _CHATTER = re.compile(
-    r"^(.* has empty input, the index is \d+$|The device supports|Start to |\[[\d:]+\] :\d+: ONNX Model |inputTensors|outputTensors|Converted Success|"
+    r"^(.* has empty input, the index is \d+$|The device supports|FuseLayerNorm as |Start to |\[[\d:]+\] :\d+: ONNX Model |inputTensors|outputTensors|Converted Success|"
     r"\[[\d:]+\] :\d+: (Start|ONNX|TFLITE|Converted)|The Convert Model|MNN Converter|$)"
 )
 

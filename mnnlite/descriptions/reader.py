@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mnnlite.descriptions.fit import Fit
     from mnnlite.specs import TaskSpec
 
-__all__ = ["SelfDescription", "carry", "describe", "embed", "network_of", "read_file"]
+__all__ = ["SelfDescription", "carry", "describe", "embed", "network_of", "read_file", "size_of"]
 
 _OTHER_FILES = {".onnx": "an ONNX", ".tflite": "a TFLite"}
 
@@ -54,11 +54,7 @@ class SelfDescription:
 
     def image_sizes(self) -> list[_core.ImageHint]:
         """Sizes of inputs that the file leaves open, as `Model` takes them."""
-        size: tuple[int, ...] | None = None
-        if yolo.said_by_yolo(self.said):
-            size = yolo.size_of(self.said)
-        elif texts.said_by_text_exporter(self.said):
-            size = texts.size_of(self.said)
+        size = size_of(self.said)
         if size is None:
             return []
         width, height, channels, batch = size
@@ -78,6 +74,13 @@ class SelfDescription:
             parts = [part for part in own.PARTS if part in self.said[own.KEY]]
             return Description(self.path, spec, dict.fromkeys(parts, where))
         return _read(network_of(self.path, model), self.said)
+
+
+def size_of(said: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
+    """Width, height, channels and batch of the picture that a file asks for, where its exporter says so, or is known."""
+    if yolo.said_by_yolo(said):
+        return yolo.size_of(said)
+    return texts.size_of(said) if texts.said_by_text_exporter(said) else None
 
 
 def network_of(path: str, model: Model) -> Network:
