@@ -421,19 +421,19 @@ def test_standard_output_on_a_full_disk(folder: Path) -> None:
 
 
 def test_a_reader_that_has_had_enough(folder: Path) -> None:
-    child = subprocess.Popen(
+    with subprocess.Popen(
         command("run", folder / "p.toml", "-", "--raw", "GRAY:64x48", "--json", "--quiet"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    child.stdin.write(bytes(64 * 48))
-    child.stdin.flush()
-    assert json.loads(child.stdout.readline())["frame"] == 0
-    child.stdout.close()
-    child.stdin.write(bytes(3 * 64 * 48))
-    child.stdin.close()
-    assert (child.wait(60), child.stderr.read()) == (0, b"")
+    ) as child:
+        child.stdin.write(bytes(64 * 48))
+        child.stdin.flush()
+        assert json.loads(child.stdout.readline())["frame"] == 0
+        child.stdout.close()
+        child.stdin.write(bytes(3 * 64 * 48))
+        child.stdin.close()
+        assert (child.wait(60), child.stderr.read()) == (0, b"")
 
 
 def test_interrupted_it_ends_with_a_summary(folder: Path, tmp_path: Path) -> None:

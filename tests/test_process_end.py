@@ -26,35 +26,21 @@ image = {{ size = [16, 16] }}
 """
 
 
-def start(folder, *words, **streams):
-    (folder / "p.toml").write_text(PIPELINE)
-    command = [sys.executable, "-m", "mnnlite", *map(str, words)]
-    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=False, **streams)
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_a_camera_is_quiet(number, code, tmp_path):
     out = tmp_path / "o.jsonl"
-    child = start(
-        tmp_path,
-        "run",
-        "p.toml",
-        "-",
-        "--raw",
-        "RGB:32x24",
-        "--out",
-        out,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    child.stdin.write(bytes(2 * 32 * 24 * 3))  # two frames, and then none
-    child.stdin.flush()
-    end = time.monotonic() + 30
-    while time.monotonic() < end and not (out.exists() and out.read_bytes().count(b"\n") == 2):
-        time.sleep(0.01)
-    child.send_signal(number)
-    said = child.stderr.read().decode()
-    assert child.wait(30) == code, said
+    (tmp_path / "p.toml").write_text(PIPELINE)
+    command = [sys.executable, "-m", "mnnlite", "run", "p.toml", "-", "--raw", "RGB:32x24", "--out", str(out)]
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, **piped) as child:
+        child.stdin.write(bytes(2 * 32 * 24 * 3))  # two frames, and then none
+        child.stdin.flush()
+        end = time.monotonic() + 30
+        while time.monotonic() < end and not (out.exists() and out.read_bytes().count(b"\n") == 2):
+            time.sleep(0.01)
+        child.send_signal(number)
+        said = child.stderr.read().decode()
+        assert child.wait(30) == code, said
     assert "2 frames in" in said
     assert "Traceback" not in said
     assert [json.loads(line)["frame"] for line in out.read_text().splitlines()] == [0, 1]

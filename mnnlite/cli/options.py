@@ -97,11 +97,11 @@ def read_inputs(path: Path) -> dict[str, NDArray[Any]]:
     import numpy as np
 
     try:
-        with np.load(path) as archive:
+        with open(path, "rb") as file, np.load(file) as archive:  # NumPy leaves a damaged one open
             if isinstance(archive, np.lib.npyio.NpzFile):
                 return dict(archive)
     except OSError as error:
         raise ArgumentError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
         pass
     raise ArgumentError(f"{path} is not an .npz file of arrays by name; numpy.savez(path, name=array) writes one")

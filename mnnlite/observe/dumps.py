@@ -138,7 +138,7 @@ class DumpedModel:
         if not Path(path).is_file():
             raise ModelNotFoundError(f"there is no dump {self.name}")
         try:
-            with np.load(path) as archive:
+            with open(path, "rb") as file, np.load(file) as archive:  # NumPy leaves a damaged one open
                 self._values = {name: archive[name] for name in archive.files if name != "meta.json"}
             with zipfile.ZipFile(path) as plain:
                 meta = json.loads(plain.read("meta.json")) if "meta.json" in plain.namelist() else None
