@@ -537,7 +537,7 @@ def _by_path(path: str | os.PathLike[str], arena: Arena | None) -> tuple[TaskSpe
     """The task that a file describes, and the model where it had to be loaded to tell."""
     from mnnlite import conversion, descriptions  # only a task that is given by its path needs them
 
-    said = descriptions.SelfDescription(conversion.ready(path))
+    said = descriptions.SelfDescription(conversion.ready(path), path)
     spec = said.task_spec()
     if spec is not None:
         return spec, None

@@ -175,3 +175,24 @@ def test_runtime__takes_a_path(folder: Path) -> None:
         )
         with pytest.raises(package.ArgumentError, match=r"silent\.mnn: it does not say"):
             runtime.add("others", folder / "silent.mnn")
+
+
+@pytest.mark.slow  # converts in child processes
+def test_other_formats_are_called_as_their_user_calls_them(folder: Path, tmp_path: Path) -> None:
+    import re
+
+    import onnx
+
+    source = tmp_path / "cars.onnx"
+    model = onnx.load(folder / "yolo.onnx")
+    for key, value in YOLO.items():
+        model.metadata_props.add(key=key, value=str(value))
+    onnx.save(model, source)
+    env = {"MNNLITE_CACHE": str(tmp_path / "cache")}
+    said = [mnnlite("new", source, env=env), mnnlite("inspect", source, env=env)]
+    said += [mnnlite("run", source, folder / "v.mp4", env=env), mnnlite("new", folder / "silent.onnx", env=env)]
+    assert [ran.code for ran in said] == [0, 0, 0, 1]
+    for ran in said:
+        assert not re.search("[0-9a-f]{32}", ran.out + ran.err)
+    for ran in said[:3]:
+        assert "what cars.onnx says of itself" in ran.out + ran.err

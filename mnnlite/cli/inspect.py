@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         return _show_decoders(args.decoders, args.json, output)
     shapes = shapes_of(args.shape)
     file = network_file(args.model, shapes)
-    said = descriptions.SelfDescription(file)
+    said = descriptions.SelfDescription(file, args.model)
     sizes = [] if shapes else said.image_sizes()
     options = {"precision": args.precision, "trial": args.trial}
     with Model(file, outputs=args.output, shapes=shapes, _images=sizes, **options) as model:

@@ -73,7 +73,7 @@ def pipeline_of(
         if shapes:
             raise ArgumentError(f"--shape is for a network; {path} is a pipeline: say shapes = {{ ... }} in its task")
         return pipeline.load(path, code=code), None
-    found = descriptions.describe(network_file(path, shapes), shapes=shapes)
+    found = descriptions.describe(network_file(path, shapes), shapes=shapes, source=path)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).stem) or "task"
     if found.task_spec is None:
         raise ArgumentError(f"{path}: {found.question} (mnnlite new {path} -o {name}.toml writes one to go on from)")

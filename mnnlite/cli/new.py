@@ -92,11 +92,10 @@ def _described(path: Path, shapes: dict[str, tuple[int, ...]]) -> tuple[Descript
     if not is_foreign(path):
         return descriptions.describe(path, shapes=shapes), []
     file, verdict = ready_compared(path, shapes or None)
-    found = descriptions.describe(file, shapes=shapes)
+    found = descriptions.describe(file, shapes=shapes, source=path)
     spec = None if found.task_spec is None else replace(found.task_spec, model=str(path))
     candidates = tuple(replace(each, task_spec=replace(each.task_spec, model=str(path))) for each in found.candidates)
-    question = found.question.replace(str(file), str(path))
-    return replace(found, path=str(path), task_spec=spec, candidates=candidates, question=question), [
+    return replace(found, task_spec=spec, candidates=candidates), [
         f"# converted when it is loaded, once; {verdict.text}"
     ]
 

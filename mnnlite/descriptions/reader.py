@@ -32,14 +32,17 @@ class SelfDescription:
     Parameters
     ----------
     path : path
+    source : path, optional
+        What it was converted from, where users know that and not `path`.
 
     Raises
     ------
     ModelNotFoundError, ModelFormatError
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], source: str | os.PathLike[str] | None = None) -> None:
         self.path = os.fspath(path)
+        self.called = self.path if source is None else os.fspath(source)
         self.said = {**beside.read(self.path), **mnnfile.read(path)}
 
     def task_spec(self) -> TaskSpec | None:
@@ -50,7 +53,7 @@ class SelfDescription:
         ArgumentError
             It cannot be used.
         """
-        return own.task_spec(self.path, self.said[own.KEY]) if own.KEY in self.said else None
+        return own.task_spec(self.called, self.said[own.KEY]) if own.KEY in self.said else None
 
     def image_sizes(self) -> list[_core.ImageHint]:
         """Sizes of inputs that the file leaves open, as `Model` takes them."""
@@ -70,10 +73,11 @@ class SelfDescription:
         """
         spec = self.task_spec()
         if spec is not None:
-            where = f"mnnlite's description in {Path(self.path).name}"
+            name = Path(self.called).name
+            where = f"mnnlite's description in {name}" if self.called == self.path else f"what {name} says of itself"
             parts = [part for part in own.PARTS if part in self.said[own.KEY]]
-            return Description(self.path, spec, dict.fromkeys(parts, where))
-        return _read(network_of(self.path, model), self.said)
+            return Description(self.called, spec, dict.fromkeys(parts, where))
+        return _read(network_of(self.called, model), self.said)
 
 
 def size_of(said: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
@@ -156,7 +160,12 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Network]:
     return {**beside.read(network.path), **said}, network
 
 
-def describe(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int]] | None = None) -> Description:
+def describe(
+    path: str | os.PathLike[str],
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    source: str | os.PathLike[str] | None = None,
+) -> Description:
     """Say how a network is used, with nothing but its file.
 
     Parameters
@@ -165,6 +174,8 @@ def describe(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int]
         An ``.mnn``, ``.onnx`` or ``.tflite`` file. What is described of the latter two is how the converted network is used.
     shapes : dict of str to tuple of int, optional
         Shapes of inputs that an .mnn file leaves open and does not describe.
+    source : path, optional
+        What an .mnn file was converted from: it is called so.
 
     Returns
     -------
@@ -187,7 +198,7 @@ def describe(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int]
     if Path(path).suffix.lower() in _OTHER_FILES:
         said, network = read_file(path)
         return _read(network, said)
-    found = SelfDescription(path)
+    found = SelfDescription(path, source)
     with Model(found.path, shapes=shapes, _images=() if shapes else found.image_sizes()) as model:
         return found.read(model)
 

@@ -40,7 +40,7 @@ def check_spec(name: object, spec: object) -> tuple[str, TaskSpec]:
         from mnnlite.conversion import ready
         from mnnlite.descriptions import describe
 
-        spec = describe(ready(spec)).one()
+        spec = describe(ready(spec), source=spec).one()
     if not isinstance(spec, TaskSpec):
         raise ArgumentError(f"the task is a {type(spec).__name__}; pass a mnnlite.TaskSpec, or the path of a network")
     return name, ready_spec(spec)
