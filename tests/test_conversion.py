@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,8 +142,8 @@ def suppressing():
 def test_suppression__is_cut_off() -> None:
     model = suppressing()
     (note,) = rewrites.meaning(model)
-    assert "the outputs are boxes, scores, no longer y" in note
-    assert [value.name for value in model.graph.output] == ["boxes", "scores"]
+    assert "the outputs are boxes, m, no longer y" in note  # m: the scores of each box, before they were turned
+    assert [value.name for value in model.graph.output] == ["boxes", "m"]
     assert "NonMaxSuppression" not in [each.op_type for each in model.graph.node]
     onnx.checker.check_model(model)
 
@@ -245,7 +246,57 @@ def test_a_rewritten_network_is_equal_and_says_so(tmp_path: Path) -> None:
     cut = conversions.convert(tmp_path / "s.onnx", tmp_path / "s.mnn")
     assert cut.verdict.equal
     with mnnlite.Model(tmp_path / "s.mnn") as model:
-        assert set(model.outputs) == {"boxes", "scores"}
+        assert set(model.outputs) == {"boxes", "m"}
+
+
+@pytest.mark.slow  # child processes
+@pytest.mark.parametrize("turned", [True, False], ids=["scores were turned", "scores by class"])
+def test_suppression__a_decoder_takes_its_place(tmp_path: Path, turned: bool) -> None:
+    """What is found is what NonMaxSuppression would have kept."""
+    nodes = [
+        node("Conv", ["x", "w"], ["c"]),
+        node("Reshape", ["c", "flat"], ["rows"]),
+        node("Split", ["rows", "parts"], ["at", "side", "raw"], axis=1),
+        node("Sigmoid", ["at"], ["unit"]),
+        node("Mul", ["unit", "wide"], ["first"]),
+        node("Sigmoid", ["side"], ["short"]),
+        node("Mul", ["short", "large"], ["size"]),
+        node("Add", ["first", "size"], ["second"]),
+        node("Concat", ["first", "second"], ["corners"], axis=1),
+        node("Transpose", ["corners"], ["boxes"], perm=[0, 2, 1]),
+        node("Sigmoid", ["raw"], ["by_class"]),
+        node("Transpose", ["by_class"], ["by_box"], perm=[0, 2, 1]),
+        node("Transpose", ["by_box"], ["scores"], perm=[0, 2, 1]),
+        node("NonMaxSuppression", ["boxes", "scores" if turned else "by_class", "most", "iou", "least"], ["kept"]),
+        node("Cast", ["kept"], ["y"], to=1),
+    ]
+    constants = {
+        "w": RNG.standard_normal((7, 3, 1, 1)).astype(np.float32),
+        "flat": np.int64([1, 7, -1]),
+        "parts": np.int64([2, 2, 3]),
+        "wide": np.float32(18),
+        "large": np.float32(12),
+        "most": np.int64([6]),
+        "iou": np.float32([0.4]),
+        "least": np.float32([0.5]),
+    }
+    model = network(nodes, {"x": (1, 3, 32, 32)}, {"y": (None, 3), "boxes": (1, 1024, 4)}, constants)
+    model.producer_name = "pytorch"
+    onnx.save(model, tmp_path / "s.onnx")
+    made = conversions.convert(tmp_path / "s.onnx", tmp_path / "s.mnn", compare=False)
+    said = mnnlite.describe(made)
+    assert [reading.task_spec.decoder.units for reading in said.candidates] == ["pixels", "relative"]
+    assert "NonMaxSuppression" in said.candidates[0].sources["decoder"]
+    picture = RNG.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    spec = replace(said.candidates[0].task_spec, image=mnnlite.ImageSpec(color="RGB", std=(255, 255, 255)))
+    with mnnlite.Task(spec) as task:
+        found = task(picture, "RGB")
+    kept, boxes = run(model, x=np.float32(picture.transpose(2, 0, 1)[None] / 255))
+    wanted = {(int(kind), *(round(float(each), 2) for each in boxes[0, int(row)])) for _, kind, row in kept}
+    assert len(wanted) > 5
+    rows = found.rows
+    got = {(int(row["class_id"]), *(round(float(each), 2) for each in row["box"])) for row in rows}
+    assert got == wanted
 
 
 @pytest.mark.slow  # child processes

@@ -72,6 +72,8 @@ class Converted:
         With which it was tried; None: not at all, for its shapes are open and nobody says them.
     notes : list of str
         What was rewritten, and what the converter complained about.
+    described : dict
+        What its description is to say of it besides what the source says.
     """
 
     path: Path
@@ -79,6 +81,7 @@ class Converted:
     reference: Path
     shapes: dict[str, tuple[int, ...]] | None = None
     notes: list[str] = field(default_factory=list)
+    described: dict[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -114,6 +117,8 @@ def converted_in(
                 made.weights = made.path.with_name(made.path.name + ".weight")
                 made.weights = made.weights if made.weights.exists() else None
             made.shapes = try_converted(made.path, source, shapes, seconds)
+            if made.described:
+                descriptions.embed(made.path, None, made.described)
             descriptions.carry(source, made.path)
             if made.notes:
                 descriptions.embed(made.path, None, {"conversion": {"notes": made.notes}})
@@ -176,7 +181,8 @@ def _convert(source: Path, folder: Path, rewrite: bool, options: list[str], seco
         repaired = repair(made) if request["framework"] == "TFLITE" else 0
         told = [f"{repaired} nearest upsampling: their rule for coordinates is TFLite's again"] if repaired else []
         notes = [*said["notes"], *told, *(f"the converter said: {line}" for line in words)]
-        return Converted(made, None, Path(said["reference"]) if said["notes"] else source, None, notes)
+        reference = Path(said["reference"]) if said["notes"] else source
+        return Converted(made, None, reference, None, notes, said["described"])
     spoken = f"; it said: {' | '.join(words[-4:])[:400]}" if words else ""
     if code < 0:
         where = _crashes_on(request, folder, min(until, time.monotonic() + _SEARCH))
@@ -213,7 +219,7 @@ def _child(request: dict[str, Any], folder: Path, seconds: float) -> tuple[int |
     try:
         said = json.loads(noted.read_text())
     except (OSError, ValueError):
-        said = {"notes": [], "reference": request["source"]}
+        said = {"notes": [], "reference": request["source"], "described": {}}
     return process.returncode, words, said
 
 

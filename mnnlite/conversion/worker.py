@@ -41,9 +41,11 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``source``: what to convert; ``reference``: what it has to equal; ``notes``; or ``error`` and ``text``.
+        ``source``: what to convert; ``reference``: what it has to equal; ``notes``; ``described``: what the description of the new file is
+        to say; or ``error`` and ``text``.
     """
     said: dict[str, Any] = {"source": request["source"], "reference": request["source"], "notes": []}
+    said["described"] = {}
     first = request.get("first")
     try:
         if request["framework"] == "ONNX" and (request["rewrite"] or first is not None):
@@ -66,7 +68,7 @@ def _prepare_onnx(request: dict[str, Any], said: dict[str, Any], first: int | No
         model = onnx.load(request["source"])
     except Exception as error:  # protobuf's errors have no common base
         raise ModelFormatError(f"onnx cannot read it: {' '.join(str(error).split())[:200]}", op="convert") from None
-    changed = rewrites.meaning(model)
+    changed = rewrites.meaning(model, said["described"])
     if changed:
         said["reference"] = _saved(onnx, model, "reference.onnx")
     changed += rewrites.for_the_converter(model)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
-from mnnlite.descriptions import beside, mnnfile, onnxfile, own, texts, tflitefile, yolo
+from mnnlite.descriptions import beside, cut, mnnfile, onnxfile, own, texts, tflitefile, yolo
 from mnnlite.descriptions.description import Description, Network, Reading
 from mnnlite.descriptions.fits import NOT_SAID, fits, reading
 from mnnlite.descriptions.published import Published, published
@@ -100,11 +100,13 @@ def _read(network: Network, said: Mapping[str, Any]) -> Description:
         return Description.of(network, [yolo.yolo(network, said, "the exporter's description")])
     if texts.said_by_text_exporter(said):
         return Description.of(network, [texts.recognition(network, said, "the exporter's description")])
-    return _by_tensors(network, published(said, network.path))
+    known = published(said, network.path)
+    return _by_tensors(
+        network, known, list(cut.fits(network, said.get(cut.KEY), known.names)) or fits(network, known.names)
+    )
 
 
-def _by_tensors(network: Network, known: Published) -> Description:
-    found = fits(network, known.names)
+def _by_tensors(network: Network, known: Published, found: list[Fit]) -> Description:
     if known.families:
         found = [fit for fit in found if isinstance(fit.decoder, known.families)]
         if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnnlite.conversion.rewrites import others, padding, quantized, reductions, resize, softmax, suppression
 from mnnlite.conversion.rewrites.graph import Graph
@@ -46,8 +46,8 @@ def _usual(words: set[str]) -> bool:
     return not any(word.startswith(unusual) or word in flags for word in words)
 
 
-def meaning(model: onnx.ModelProto) -> list[str]:
-    """Change a model into one that the engine can be; say what was changed.
+def meaning(model: onnx.ModelProto, said: dict[str, Any] | None = None) -> list[str]:
+    """Change a model into one that the engine can be; say what was changed, and to `said` what the new file's description says.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def meaning(model: onnx.ModelProto) -> list[str]:
 
     if model.functions:
         model.CopyFrom(onnx.inliner.inline_local_functions(model))
-    return _apply(model, _MEANING)
+    return _apply(model, _MEANING, said)
 
 
 def for_the_converter(model: onnx.ModelProto) -> list[str]:
@@ -72,10 +72,12 @@ def for_the_converter(model: onnx.ModelProto) -> list[str]:
     return _apply(model, _DIALECT)
 
 
-def _apply(model: onnx.ModelProto, rewrites: tuple) -> list[str]:  # type: ignore[type-arg]
+def _apply(model: onnx.ModelProto, rewrites: tuple, said: dict[str, Any] | None = None) -> list[str]:  # type: ignore[type-arg]
     notes = []
     for rewrite in rewrites:
         graph = Graph(model)
         rewrite(graph)
         notes += graph.notes
+        if said is not None:
+            said |= graph.said
     return notes

@@ -46,6 +46,7 @@ class Graph:
 
         self.model = model
         self.notes: list[str] = []
+        self.said: dict[str, Any] = {}  # what the description of the new file is to say
         self.opset = max(
             (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")),
             default=1,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mnnlite.conversion.rewrites.graph import refuse
+from mnnlite.conversion.rewrites.graph import attribute, refuse
 
 if TYPE_CHECKING:
+    import onnx
+
     from mnnlite.conversion.rewrites.graph import Graph
 
 __all__ = ["KINDS", "rewrite"]
@@ -33,9 +35,15 @@ def rewrite(graph: Graph) -> None:
             "how many boxes it gives depends on the content, which the engine cannot, and before it is no network that could be "
             "converted",
         )
+    scores = {name: _by_box(graph, name) for name in dict.fromkeys(node.input[1] for node in found)}
+    ends = [scores.get(name, name) for name in ends]
+    if len(found) == 1:
+        graph.said["suppression"] = _facts(graph, found[0], scores[found[0].input[1]])
     kept = [value for value in graph.graph.output if value.name not in behind]
     cut = [value.name for value in graph.graph.output if value.name in behind]
-    outputs = [*kept, *(onnx.helper.make_tensor_value_info(name, 1, graph.shape(name)) for name in ends)]
+    made_already = {value.name for value in kept}
+    new = [name for name in dict.fromkeys(ends) if name not in made_already]
+    outputs = [*kept, *(onnx.helper.make_tensor_value_info(name, 1, graph.shape(name)) for name in new)]
     del graph.graph.output[:]
     graph.graph.output.extend(outputs)
     graph.drop_unused()
@@ -43,3 +51,26 @@ def rewrite(graph: Graph) -> None:
         f"cut off before NonMaxSuppression: the outputs are {', '.join(value.name for value in outputs)}, no longer "
         f"{', '.join(cut)}; a decoder that suppresses takes them"
     )
+
+
+def _by_box(graph: Graph, name: str) -> str:
+    """Scores of each box one after the other, (N, boxes, classes), as decoders read them; NonMaxSuppression has them by class."""
+    import onnx
+
+    for node in graph.nodes("Transpose"):
+        if name in node.output and list(attribute(node, "perm", ())) == [0, 2, 1]:
+            return str(node.input[0])
+    target = f"{name}_by_box"
+    graph.graph.node.append(onnx.helper.make_node("Transpose", [name], [target], name=target, perm=[0, 2, 1]))
+    return target
+
+
+def _facts(graph: Graph, node: onnx.NodeProto, scores: str) -> dict[str, Any]:
+    """What the operator was told, for the decoder that takes its place."""
+    facts: dict[str, Any] = {"boxes": node.input[0], "scores": scores, "maker": graph.model.producer_name[:40]}
+    facts["centers"] = bool(attribute(node, "center_point_box", 0))
+    for name, place in (("most", 2), ("iou", 3), ("score", 4)):
+        value = graph.constant(node.input[place]) if len(node.input) > place and node.input[place] else None
+        if value is not None and value.size == 1:
+            facts[name] = value.ravel()[0].item()
+    return facts
