@@ -315,7 +315,7 @@ def test_other_formats_are_converted_once(tmp_path: Path, monkeypatch: pytest.Mo
     source = tmp_path / "n.onnx"
     onnx.save(model, source)
     spec = mnnlite.TaskSpec(str(source), mnnlite.ImageSpec(color="RGB", std=(255, 255, 255)), "raw")
-    picture = rng.integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    picture = RNG.integers(0, 255, (8, 8, 3)).astype(np.uint8)
     with mnnlite.Task(spec) as task:
         found = task(picture, "RGB")["y"]
     (wanted,) = run(model, x=np.float32(picture.transpose(2, 0, 1)[None] / 255))
