@@ -16,6 +16,7 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
+from mnnlite.runtime.flight import OfferedFrame
 from mnnlite.runtime.stats import percentiles
 from mnnlite.video import to_rgb
 
@@ -636,7 +637,8 @@ def test_a_run_that_hangs_is_reported(family, caplog):
         runtime.add("a", family["n96"])
         dispatcher = runtime._dispatcher
         for _ in range(200):  # until a look falls into a run
-            flight = dispatcher.admit(Frame(picture(), "BGR"), time.monotonic_ns(), dropping=False)
+            offered = OfferedFrame(Frame(picture(), "BGR"), time.monotonic_ns())
+            flight = dispatcher.admit(offered, dropping=False)
             while not flight.pending.wait(10_000):
                 dispatcher.watch()
             dispatcher.finish(flight)

@@ -103,9 +103,14 @@ class Dispatching:
     def is_stale(self, frame, now) -> bool:
         return False
 
-    def try_admit(self, frame, now, latest):
-        self.admitted.append(frame.meta)
-        return SimpleNamespace(meta=frame.meta, pending=SimpleNamespace(done=len(self.admitted) > 1))
+    def has_urgent_room(self, in_flight: int) -> bool:
+        return False
+
+    def try_admit(self, offered, latest):
+        meta = offered.frame.meta
+        self.admitted.append(meta)
+        done = SimpleNamespace(done=len(self.admitted) > 1)
+        return SimpleNamespace(meta=meta, pending=done, urgent=None, is_urgent=False, is_nothing=False)
 
     def finish(self, flight):
         return flight.meta

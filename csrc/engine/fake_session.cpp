@@ -6,6 +6,8 @@
 #include <limits>
 #include <thread>
 
+#include "engine/preemption.hpp"
+
 namespace mnnlite {
 
 Status FakeArena::claim(size_t bytes, float** buffer) noexcept {
@@ -75,7 +77,6 @@ TensorView FakeSession::output(int index) const noexcept {
 Status FakeSession::run(OutputMask wanted) noexcept {
   const int32_t run = runs_++;
   wanted_ = wanted;
-  if (options_.latency_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(options_.latency_us));
   if (run == options_.fail_at_run) {
     Status status = Status::error(Code::engine, "the fake engine failed at run %d as asked", run);
     status.engine_code = 3;
@@ -85,10 +86,19 @@ Status FakeSession::run(OutputMask wanted) noexcept {
   float* shared = nullptr;
   MNNLITE_TRY(arena_->claim(std::max(options_.dynamic_bytes, elements * sizeof(float)), &shared));
   const float* x = static_cast<const float*>(input(0).data);
+  PreemptionPoint* const point = PreemptionPoint::current();
+  const auto operators = static_cast<size_t>(options_.operators);
+  for (size_t op = 0; op < operators; ++op) {
+    if (point) point->pass();
+    if (options_.latency_us > 0)
+      std::this_thread::sleep_for(std::chrono::microseconds(options_.latency_us / options_.operators));
+    const size_t begin = elements * op / operators, end = elements * (op + 1) / operators;
+    std::copy(x + begin, x + end, shared + begin);
+  }
   for (size_t k = 0; k < outputs_.size(); ++k) {
     if (!wants(wanted, k)) continue;
-    for (size_t i = 0; i < elements; ++i) shared[i] = x[i] * static_cast<float>(k + 1);
-    std::memcpy(outputs_[k].data(), shared, elements * sizeof(float));
+    float* const y = static_cast<float*>(outputs_[k].data());
+    for (size_t i = 0; i < elements; ++i) y[i] = shared[i] * static_cast<float>(k + 1);
   }
   if (options_.poison_after_run) arena_->poison();
   return {};

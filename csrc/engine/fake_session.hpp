@@ -33,6 +33,7 @@ struct FakeOptions {
   int32_t outputs = 1;           // output k is x * (k + 1), computed through the shared buffer
   size_t dynamic_bytes = 4096;   // at least one output's size is used
   int64_t latency_us = 0;        // of each run, slept
+  int32_t operators = 1;         // of a run: before each it may be interrupted, and each computes its part
   int32_t fail_at_run = -1;      // the run (from 0) that returns an engine error
   bool poison_after_run = true;  // spoil the shared buffer, as another network's run would
 };

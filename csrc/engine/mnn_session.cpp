@@ -11,6 +11,7 @@
 #include "engine/branches.hpp"
 #include "engine/log_capture.hpp"
 #include "engine/mnn_status.hpp"
+#include "engine/preemption.hpp"
 #include "engine/suggest.hpp"
 #include "engine/tensors.hpp"
 #include "engine/tracer.hpp"
@@ -461,15 +462,19 @@ MNN::ErrorCode MnnSession::execute(bool partial, Trace* trace) {
     const MNN::ErrorCode code = tracer.run();
     return tracer.out_of_memory() ? MNN::OUT_OF_MEMORY : code;
   }
-  if (!partial) return net_.interpreter().runSession(session_);
+  PreemptionPoint* const point = PreemptionPoint::current();
+  if (!partial && !point) return net_.interpreter().runSession(session_);
   struct Position {
-    const std::vector<uint8_t>& selected;
+    const std::vector<uint8_t>* selected;  // null: all
+    PreemptionPoint* point;
     size_t next;
-  } position{selected_, 0};
+  } position{partial ? &selected_ : nullptr, point, 0};
   // One pointer is captured, so that std::function allocates nothing.
   const MNN::TensorCallBackWithInfo before = [&position](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
+    if (position.point) position.point->pass();
+    if (!position.selected) return true;
     const size_t op = position.next++;
-    return op >= position.selected.size() || position.selected[op] != 0;
+    return op >= position.selected->size() || (*position.selected)[op] != 0;
   };
   const MNN::TensorCallBackWithInfo after = [](const std::vector<MNN::Tensor*>&, const MNN::OperatorInfo*) {
     return true;

@@ -66,9 +66,12 @@ PyStructSequence_Field kTaskFields[] = {
     {"results", "Of a task that ran, one for each decoder."},
     {"raw", "Outputs without a decoder, by name."},
     {"items", "The slots of the batch."},
+    {"preemptions", "How often it gave way to urgent work."},
+    {"given_ns", "For how long: between begin_ns and end_ns, and not in infer_ns."},
     {nullptr, nullptr}};
 PyStructSequence_Field kLaneFields[] = {
-    {"begin_ns", nullptr}, {"end_ns", nullptr}, {"tasks", "A TaskOutcome for each due task."}, {nullptr, nullptr}};
+    {"begin_ns", nullptr}, {"end_ns", nullptr}, {"tasks", "A TaskOutcome for each due task."},
+    {"preemptions", "As TaskOutcome, of all of the lane's work on the frame."}, {"given_ns", nullptr}, {nullptr, nullptr}};
 
 PyTypeObject* make_type(const char* name, PyStructSequence_Field* fields, int count) {
   PyStructSequence_Desc description{name, nullptr, fields, count};
@@ -133,7 +136,8 @@ class PendingFrame {
     for (FrameJob::LaneJob& lane_job : job_->lanes) {
       py::list tasks;
       for (size_t i = 0; i < lane_job.due.size(); ++i) tasks.append(translate(lane_job.outcomes[i]));
-      result.append(make_outcome(lane_outcome, lane_job.begin, lane_job.end, std::move(tasks)));
+      result.append(make_outcome(lane_outcome, lane_job.begin, lane_job.end, std::move(tasks),
+                                 int64_t{lane_job.preemptions}, lane_job.given_ns));
     }
     lanes_->release(std::move(job_));
     job_.reset();
@@ -162,7 +166,7 @@ class PendingFrame {
     return make_outcome(task_outcome, ran, outcome.state == TaskOutcome::left_out, outcome.begin, outcome.end,
                         outcome.times.preprocess, outcome.times.infer, outcome.times.decode, int64_t{outcome.crops},
                         int64_t{outcome.eligible}, std::move(error), std::move(results), std::move(raw),
-                        std::move(items));
+                        std::move(items), int64_t{outcome.preemptions}, outcome.given_ns);
   }
 
   std::shared_ptr<Lanes> lanes_;
@@ -172,7 +176,7 @@ class PendingFrame {
 };
 
 // due: for each lane (node, not_after_ns or None).
-PendingFrame submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame, const py::list& due) {
+PendingFrame submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame, const py::list& due, bool urgent) {
   const auto& handle = py::cast<const FrameHandle&>(frame);
   std::shared_ptr<FrameJob> job = lanes->new_job();
   job->frame = TaskItem{};
@@ -184,6 +188,7 @@ PendingFrame submit(const std::shared_ptr<Lanes>& lanes, const py::object& frame
       job->lanes[lane].due.push_back(
           {py::cast<std::shared_ptr<GraphNode>>(pair[0]), pair[1].is_none() ? kNoLimit : py::cast<int64_t>(pair[1])});
     }
+  job->urgent = urgent;
   lanes->submit(job);
   return {lanes, std::move(job), frame};
 }
@@ -237,12 +242,14 @@ void bind_lanes(py::module_& module) {
       .def(
           "serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Turn::call; }, py::arg("lane"),
           py::call_guard<GilReleaseToWait>())
-      .def("submit", &submit, py::arg("frame"), py::arg("due"))
+      .def("submit", &submit, py::arg("frame"), py::arg("due"), py::arg("urgent") = false)
+      .def("allow_preemption", &Lanes::allow_preemption, py::arg("lane"), py::arg("allowed"))
       .def("call", &Lanes::call, py::arg("lane"))
       .def("stop", &Lanes::stop, py::arg("lane"))
       .def("kick", &Lanes::kick)
       .def("is_idle", &Lanes::is_idle, py::arg("lane"))
-      .def_property_readonly("in_flight", &Lanes::in_flight)
+      .def_property_readonly("in_flight", [](const Lanes& lanes) { return lanes.in_flight(false); })
+      .def_property_readonly("urgent_in_flight", [](const Lanes& lanes) { return lanes.in_flight(true); })
       .def(
           "wait",
           [](Lanes& lanes, uint64_t seen, int64_t timeout_ns) {

@@ -8,6 +8,7 @@ void bind_core(pybind11::module_& module);
 void bind_gil(pybind11::module_& module);
 void bind_engine(pybind11::module_& module);
 void bind_files(pybind11::module_& module);
+void bind_preemption(pybind11::module_& module);
 void bind_trace(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_decode(pybind11::module_& module);
@@ -23,6 +24,7 @@ PYBIND11_MODULE(_core, module) {
   mnnlite::python::bind_files(module);
   mnnlite::python::bind_gil(module);
   mnnlite::python::bind_engine(module);
+  mnnlite::python::bind_preemption(module);
   mnnlite::python::bind_trace(module);
   mnnlite::python::bind_image(module);
   mnnlite::python::bind_decode(module);

@@ -13,7 +13,7 @@ constexpr size_t kRoom = 64;  // for what waits in a lane, so that it can be tol
 
 Lanes::Lanes(size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    lanes_.push_back(std::make_unique<Lane>());
+    lanes_.push_back(std::make_unique<Lane>(*this, i));
     lanes_.back()->queue.reserve(kRoom);
   }
 }
@@ -39,6 +39,7 @@ void Lanes::release(std::shared_ptr<FrameJob> job) noexcept try {
       lane_job.due[i].node->recycle(lane_job.outcomes[i].results);
     lane_job.due.clear();
   }
+  job->urgent = false;
   const std::lock_guard<std::mutex> guard(mutex_);
   free_.push_back(std::move(job));
 } catch (const std::bad_alloc&) {
@@ -55,15 +56,31 @@ void Lanes::submit(const std::shared_ptr<FrameJob>& job) {
   for (FrameJob::LaneJob& lane_job : job->lanes)
     lane_job.outcomes.resize(std::max(lane_job.outcomes.size(), lane_job.due.size()));
   const std::lock_guard<std::mutex> guard(mutex_);
-  for (const std::unique_ptr<Lane>& lane : lanes_)
-    lane->queue.reserve(lane->queue.size() + 1);  // either all get it or none
+  for (const std::unique_ptr<Lane>& lane : lanes_) {  // either all get it or none
+    if (job->urgent)
+      lane->urgent.reserve(lane->urgent.size() + 1);
+    else
+      lane->queue.reserve(lane->queue.size() + 1);
+  }
   job->pending_ = 0;
-  for (size_t lane = 0; lane < lanes_.size(); ++lane)
-    if (!job->lanes[lane].due.empty()) {
-      ++job->pending_;
+  for (size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (job->lanes[lane].due.empty()) continue;
+    ++job->pending_;
+    if (!job->urgent) {
       push(lane, {job, false});
+      continue;
     }
-  if (job->pending_ > 0) ++in_flight_;
+    Lane& target = *lanes_[lane];
+    target.urgent.push_back(job);
+    target.set_wanted(true);
+    target.wake.notify_one();
+  }
+  if (job->pending_ > 0) ++in_flight_[job->urgent];
+}
+
+void Lanes::allow_preemption(size_t lane, bool allowed) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  lanes_[lane]->preemptible = allowed;
 }
 
 void Lanes::call(size_t lane) {
@@ -80,24 +97,61 @@ Lanes::Turn Lanes::serve(size_t lane) noexcept {
   Lane& mine = *lanes_[lane];
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    mine.wake.wait(lock, [&] { return !mine.queue.empty(); });
+    mine.wake.wait(lock, [&] { return !mine.queue.empty() || !mine.urgent.empty(); });
+    if (!mine.urgent.empty()) {
+      serve_urgent(mine, lock);
+      continue;
+    }
     if (!mine.queue.front().job) {
       const bool stop = mine.queue.front().stop;
       mine.queue.erase(mine.queue.begin());
       return stop ? Turn::stop : Turn::call;
     }
     const std::shared_ptr<FrameJob> job = mine.queue.front().job;
-    FrameJob::LaneJob& lane_job = job->lanes[lane];
+    const bool preemptible = mine.preemptible;
     lock.unlock();
-    lane_job.begin = steady_ns();
-    run_all(lane_job.due, job->frame, lane_job.outcomes, mine.running);
-    lane_job.end = steady_ns();
+    {
+      const PreemptionScope scope(preemptible ? &mine : nullptr);
+      work(mine, *job, mine.running);
+    }
     lock.lock();
     mine.queue.erase(mine.queue.begin());
-    if (--job->pending_ == 0) --in_flight_;
-    ++changes_;
-    changed_.notify_all();
+    end(*job);
   }
+}
+
+void Lanes::serve_urgent(Lane& lane, std::unique_lock<std::mutex>& lock) noexcept {
+  while (!lane.urgent.empty()) {
+    const std::shared_ptr<FrameJob> job = lane.urgent.front();
+    lock.unlock();
+    work(lane, *job, lane.running_urgent);
+    lock.lock();
+    lane.urgent.erase(lane.urgent.begin());
+    end(*job);
+  }
+  lane.set_wanted(false);
+}
+
+void Lanes::Lane::run_urgent() noexcept {
+  std::unique_lock<std::mutex> lock(owner.mutex_);
+  owner.serve_urgent(*this, lock);
+}
+
+void Lanes::work(Lane& lane, FrameJob& job, Running& running) noexcept {
+  FrameJob::LaneJob& lane_job = job.lanes[lane.number];
+  const int32_t times = lane.times();
+  const int64_t given = lane.given_ns();
+  lane_job.begin = steady_ns();
+  run_all(lane_job.due, job.frame, lane_job.outcomes, running);
+  lane_job.end = steady_ns();
+  lane_job.preemptions = lane.times() - times;
+  lane_job.given_ns = lane.given_ns() - given;
+}
+
+void Lanes::end(FrameJob& job) noexcept {
+  if (--job.pending_ == 0) --in_flight_[job.urgent];
+  ++changes_;
+  changed_.notify_all();
 }
 
 bool Lanes::is_done(const FrameJob& job) const noexcept {
@@ -127,18 +181,24 @@ bool Lanes::is_idle(size_t lane) const noexcept {
   return lanes_[lane]->queue.empty();
 }
 
-size_t Lanes::in_flight() const noexcept {
+size_t Lanes::in_flight(bool urgent) const noexcept {
   const std::lock_guard<std::mutex> guard(mutex_);
-  return in_flight_;
+  return in_flight_[urgent];
 }
 
 int64_t Lanes::running(size_t lane, std::shared_ptr<GraphNode>& node) const noexcept {
   const std::lock_guard<std::mutex> guard(mutex_);
   const Lane& each = *lanes_[lane];
-  const int64_t begin = each.running.begin.load(std::memory_order_acquire);
-  if (begin == 0 || each.queue.empty() || !each.queue.front().job) return 0;
-  const std::vector<ScheduledTask>& due = each.queue.front().job->lanes[lane].due;
-  const auto index = static_cast<size_t>(each.running.index.load(std::memory_order_relaxed));
+  // An urgent frame that is at work stands before the one that it interrupted.
+  const int64_t urgent = each.running_urgent.begin.load(std::memory_order_acquire);
+  const Running& running = urgent != 0 ? each.running_urgent : each.running;
+  const int64_t begin = urgent != 0 ? urgent : each.running.begin.load(std::memory_order_acquire);
+  const FrameJob* job = nullptr;
+  if (urgent != 0 && !each.urgent.empty()) job = each.urgent.front().get();
+  if (urgent == 0 && !each.queue.empty()) job = each.queue.front().job.get();
+  if (begin == 0 || !job) return 0;
+  const std::vector<ScheduledTask>& due = job->lanes[lane].due;
+  const auto index = static_cast<size_t>(running.index.load(std::memory_order_relaxed));
   if (index >= due.size()) return 0;
   node = due[index].node;
   return begin;

@@ -1,6 +1,9 @@
 #include "task/run_all.hpp"
 
+#include <algorithm>
 #include <chrono>
+
+#include "engine/preemption.hpp"
 
 namespace mnnlite {
 
@@ -13,13 +16,17 @@ void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::
              Running& running) noexcept {
   for (const ScheduledTask& each : due) each.node->task().begin_frame();
   for (const ScheduledTask& each : due) each.node->task().announce();
+  PreemptionPoint* const point = PreemptionPoint::current();
   for (size_t i = 0; i < due.size(); ++i) {
+    if (point) point->pass();
     GraphNode& node = *due[i].node;
     TaskOutcome& outcome = outcomes[i];
     outcome.begin = outcome.end = steady_ns();
     outcome.status = Status{};
     outcome.times = TaskTimes{};
     outcome.crops = outcome.eligible = -1;
+    outcome.preemptions = 0;
+    outcome.given_ns = 0;
     if (!node.is_ready()) {
       outcome.state = TaskOutcome::not_ready;
       continue;
@@ -30,8 +37,15 @@ void run_all(const std::vector<ScheduledTask>& due, const TaskItem& frame, std::
     }
     running.index.store(static_cast<int32_t>(i), std::memory_order_relaxed);
     running.begin.store(outcome.begin, std::memory_order_release);
+    const int32_t times = point ? point->times() : 0;
+    const int64_t given = point ? point->given_ns() : 0;
     outcome.status = node.run(frame, outcome.crops, outcome.eligible);
     outcome.times = node.task().times();
+    if (point) {  // only networks are interrupted
+      outcome.preemptions = point->times() - times;
+      outcome.given_ns = point->given_ns() - given;
+      outcome.times.infer = std::max(int64_t{0}, outcome.times.infer - outcome.given_ns);
+    }
     outcome.state = outcome.status.ok() ? TaskOutcome::ran : TaskOutcome::failed;
     node.set_ran(outcome.status.ok());
     outcome.end = steady_ns();

@@ -25,6 +25,8 @@ struct TaskOutcome {
   Status status;  // of a failed one
   TaskTimes times;
   int64_t begin = 0, end = 0;  // steady clock, nanoseconds
+  int32_t preemptions = 0;     // how often it gave way to urgent work
+  int64_t given_ns = 0;        // for how long: within begin and end, and in none of `times`
   int32_t crops = -1, eligible = -1;
   Results results;
 };

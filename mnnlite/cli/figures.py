@@ -56,7 +56,7 @@ class Figures:
             said = f"task {task!r}" in str(error)
             self._errors[str(error) if said else f"task {task!r}: {error}"] += 1
         self._late += len(result.late)
-        self.frames += 1
+        self.frames += result.part != "rest"  # of a frame that was counted
 
     def percentiles(self) -> list[tuple[str, str, float, float]]:
         """Task, stage, and its median and 90th percentile in milliseconds."""

@@ -17,7 +17,7 @@ __all__ = ["describe"]
 def describe(result: FrameResult) -> str:
     """One line for people: how many of what."""
     meta: dict[str, Any] = result.meta if isinstance(result.meta, dict) else {}
-    head = f"frame {meta.get('frame', result.index)}"
+    head = f"frame {meta.get('frame', result.index)}" + ("" if result.part == "whole" else f", {result.part}")
     if meta.get("file"):
         head += f" {meta['file']}"
     if meta.get("time_ms") is not None:

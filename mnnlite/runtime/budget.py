@@ -66,6 +66,7 @@ class MemoryDemand:
     lane: int
     arena: tuple[str, int]
     shares_input: bool
+    preempts: bool = False  # in an arena, and with a picture, of these tasks
 
 
 def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, Any], outputs: Iterable[str] | None = None) -> Cost:
@@ -90,19 +91,20 @@ def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, Any], outputs: I
 def held(demands: Iterable[MemoryDemand]) -> int:
     """Bytes that tasks hold together while they run."""
     total = 0
-    dynamic: dict[tuple[int, tuple[str, int]], int] = {}
-    inputs: dict[int, int] = {}
+    dynamic: dict[tuple[int, tuple[str, int], bool], int] = {}
+    inputs: dict[tuple[int, bool], int] = {}
     for each in demands:
         found = each.cost
         # Outputs twice: results travel while the next frame is worked on.
         total += found.static + found.overhead + found.outputs + _A_TASK
-        arena = (each.lane, each.arena)
+        arena = (each.lane, each.arena, each.preempts)
         dynamic[arena] = max(dynamic.get(arena, 0), found.dynamic)
         if each.shares_input:
-            inputs[each.lane] = max(inputs.get(each.lane, 0), found.inputs)
+            pool = (each.lane, each.preempts)
+            inputs[pool] = max(inputs.get(pool, 0), found.inputs)
         else:
             total += found.inputs + found.staging
-    lanes = {lane for lane, _ in dynamic}
+    lanes = {lane for lane, _, _ in dynamic}
     return total + sum(dynamic.values()) + sum(inputs.values()) + len(lanes) * _A_LANE
 
 
@@ -149,11 +151,13 @@ class Budget:
         """Bytes of anonymous memory more than at the beginning."""
         return anonymous() - self._before
 
-    def demand_of(self, name: str, spec: TaskSpec, lane: int, outputs: Iterable[str] | None = None) -> MemoryDemand:
+    def demand_of(
+        self, name: str, spec: TaskSpec, lane: int, outputs: Iterable[str] | None = None, *, preempts: bool = False
+    ) -> MemoryDemand:
         """What a task of this spec would hold in a lane."""
         found = cost_of(spec, self.threads, self.options, outputs)
         shares = spec.image is not None and not isinstance(spec.image, Mapping)
-        return MemoryDemand(name, spec, found, lane, (spec.precision, spec.threads or self.threads), shares)
+        return MemoryDemand(name, spec, found, lane, (spec.precision, spec.threads or self.threads), shares, preempts)
 
     def needed(self, demands: list[MemoryDemand], new: MemoryDemand, freed: Iterable[MemoryDemand] = ()) -> int:
         """The most bytes that will be held while `new` is loaded beside the others, or runs with them.

@@ -62,7 +62,9 @@ class TaskChanges:
         name, spec = check_spec(name, spec)
         spec = absolute(spec)
         self._try(spec)
-        self._residency.demand_of(name, spec, 0)  # found before the turn: it may take a child process
+        self._residency.demand_of(
+            name, spec, 0, schedule.preempts
+        )  # found before the turn: it may take a child process
         with self._change():
             tasks = self._registry.snapshot()
             if name in tasks:
@@ -112,7 +114,7 @@ class TaskChanges:
         _, spec = check_spec(name, spec)
         spec = absolute(spec)
         self._try(spec)
-        self._residency.demand_of(name, spec, 0)  # found before the turn: it may take a child process
+        self._residency.demand_of(name, spec, 0, False)  # found before the turn: it may take a child process
         with self._change():
             old = self._unneeded(name)
             if needs_of(spec, old.schedule) != old.needs:

@@ -1,16 +1,18 @@
-"""The thread behind `Runtime.submit`: it waits for frames in order and completes their futures."""
+"""The threads behind `Runtime.submit`: they wait for frames in order and complete their futures."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mnnlite.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mnnlite.runtime.flight import InFlightFrame
 
 __all__ = ["CompletionThread"]
 
@@ -39,7 +41,7 @@ class _FrameFuture(Future[T]):
 
 
 class CompletionThread:
-    """Completes futures in the order in which frames were given.
+    """Completes futures in the order in which frames were given; those of the tasks that preempt in a thread of their own.
 
     Parameters
     ----------
@@ -55,21 +57,33 @@ class CompletionThread:
     """
 
     def __init__(self, finish: Callable[[Any], Any], limit: int) -> None:
-        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()  # (frame, its future, room was taken); None: end
-        self._room = threading.Semaphore(limit)
+        self._finish, self._room = finish, threading.Semaphore(limit)
+        self._usual = self._start("mnnlite-completion")
+        self._urgent: _Line | None = None
+
+    def _start(self, name: str) -> _Line:
         # The thread holds the queue and what it finishes frames with, and nothing that holds the runtime.
-        self._thread = threading.Thread(
-            target=_complete, args=(self._queue, self._room, finish), name="mnnlite-completion", daemon=True
-        )
+        waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()  # (frame, its future, room was taken); None: end
+        thread = threading.Thread(target=_complete, args=(waiting, self._room, self._finish), name=name, daemon=True)
         try:
-            self._thread.start()
+            thread.start()
         except RuntimeError as error:
             raise StateError(f"submit() needs a thread, and the system gives none: {error}") from None
+        return _Line(waiting, thread)
+
+    def expect_urgent(self) -> None:
+        """Before the first frame with a part that does not wait. Twice is fine. `StateError` as for the first thread."""
+        if self._urgent is None:
+            self._urgent = self._start("mnnlite-completion-urgent")
 
     @property
     def is_current(self) -> bool:
-        """The caller is this thread: a decoder in Python, or a callback of a future."""
-        return threading.current_thread() is self._thread
+        """The caller is one of these threads: a decoder in Python, or a callback of a future."""
+        return any(threading.current_thread() is each.thread for each in self._lines)
+
+    @property
+    def _lines(self) -> list[_Line]:
+        return [self._usual] if self._urgent is None else [self._usual, self._urgent]
 
     def take_room(self, timeout_s: float) -> bool:
         """Wait until one frame less is to be completed. Not on the thread itself, which would wait for its own work."""
@@ -80,19 +94,35 @@ class CompletionThread:
         if not self.is_current:
             self._room.release()
 
-    def complete(self, flight: Any) -> Future[Any]:
-        """Give the future of a frame that is on its way, for which room was taken."""
-        future: _FrameFuture[Any] = _FrameFuture()
-        future._completer = self._thread
-        future.set_running_or_notify_cancel()  # a frame on its way cannot be called back
-        self._queue.put((flight, future, not self.is_current))
-        return future
+    def complete(self, flight: InFlightFrame) -> Future[Any]:
+        """Give the future of a frame that is on its way, for which room was taken; that of its urgent part if it has one."""
+        has_room = not self.is_current
+        given: Future[Any] | None = None
+        parts = flight.parts
+        flight.urgent = None
+        for part in reversed(parts):
+            line = self._urgent if part.is_urgent and self._urgent is not None else self._usual
+            future: _FrameFuture[Any] = _FrameFuture()
+            future._completer = line.thread
+            future.set_running_or_notify_cancel()  # a frame on its way cannot be called back
+            part.result.rest = given
+            line.waiting.put((part, future, has_room))
+            given, has_room = future, False
+        assert given is not None
+        return given
 
     def close(self, wait: bool = True) -> None:
         """Complete what was given, then end."""
-        self._queue.put(None)
+        for line in self._lines:
+            line.waiting.put(None)
         if wait and not self.is_current:
-            self._thread.join()
+            for line in self._lines:
+                line.thread.join()
+
+
+class _Line(NamedTuple):
+    waiting: queue.SimpleQueue[Any]
+    thread: threading.Thread
 
 
 def _complete(work: queue.SimpleQueue[Any], room: threading.Semaphore, finish: Callable[[Any], Any]) -> None:

@@ -7,7 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mnnlite.runtime.outcome import make_result
+from mnnlite.runtime.flight import InFlightFrame
+from mnnlite.runtime.outcome import make_results
 from mnnlite.runtime.result import FrameResult
 
 if TYPE_CHECKING:
@@ -16,32 +17,16 @@ if TYPE_CHECKING:
     from mnnlite import _core
     from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
+    from mnnlite.runtime.flight import OfferedFrame
     from mnnlite.runtime.frame_plan import FramePlan
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.residency import ModelResidency
 
-__all__ = ["SLICE_NS", "Dispatcher", "InFlightFrame"]
+__all__ = ["SLICE_NS", "Dispatcher"]
 
 SLICE_NS = 100_000_000  # how long a wait goes without looking for Ctrl-C
 _OWN_CLOCK_NS = 60_000_000_000  # a timestamp this near is of time.monotonic_ns
-
-
-class InFlightFrame:
-    """A frame on its way."""
-
-    __slots__ = ("admitted_ns", "due", "frame_ns", "pending", "result")
-
-    def __init__(
-        self,
-        admitted_ns: int,
-        frame_ns: int,
-        result: FrameResult,
-        due: list[list[LoadedTask]],
-        pending: _core.PendingFrame,
-    ) -> None:
-        self.admitted_ns, self.frame_ns, self.result = admitted_ns, frame_ns, result
-        self.due, self.pending = due, pending
 
 
 class Dispatcher:
@@ -84,12 +69,12 @@ class Dispatcher:
         stamp = frame.timestamp_ns
         return stamp if stamp is not None and 0 <= now_ns - stamp < _OWN_CLOCK_NS else now_ns
 
-    def admit(self, frame: Frame, taken_ns: int, dropping: bool) -> InFlightFrame:
+    def admit(self, offered: OfferedFrame, dropping: bool) -> InFlightFrame:
         """Plan a frame and hand it to the lanes; waits while they have one frame more than there are lanes.
 
         Lanes end a frame by themselves, so this waits for no thread of Python.
         """
-        while (flight := self.try_admit(frame, taken_ns, dropping)) is None:
+        while (flight := self.try_admit(offered, dropping)) is None:
             self.wait_for_room()
         if self._registry.messages:
             self._registry.log()
@@ -98,7 +83,8 @@ class Dispatcher:
     def wait_for_room(self) -> None:
         """Wait until the lanes have room for one more frame, or for a moment."""
         seen = self.native.wait(0, 0)
-        if self.native.in_flight > self._lanes and self.native.wait(seen, SLICE_NS) == seen:
+        full = self.native.in_flight > self._lanes or self.native.urgent_in_flight > self._lanes
+        if full and self.native.wait(seen, SLICE_NS) == seen:
             self.watch()
 
     def has_room(self, waiting: int) -> bool:
@@ -107,7 +93,12 @@ class Dispatcher:
             self.reap()
         return waiting <= self._lanes and self.native.in_flight <= self._lanes
 
-    def try_admit(self, frame: Frame, taken_ns: int, dropping: bool) -> InFlightFrame | None:
+    def has_urgent_room(self, waiting: int) -> bool:
+        """As `has_room`, for the tasks that preempt. False if there are none."""
+        is_wanted = self._registry.scheduler.has_urgent and waiting <= self._lanes
+        return is_wanted and self.native.urgent_in_flight <= self._lanes
+
+    def try_admit(self, offered: OfferedFrame, dropping: bool) -> InFlightFrame | None:
         """As `admit`; None where it would wait. What there is to say, the caller logs."""
         registry = self._registry
         if self._abandoned:
@@ -115,32 +106,73 @@ class Dispatcher:
         with registry.lock:
             if registry.closed:
                 registry.check_open()
-            if self.native.in_flight > self._lanes:
+            urgent = registry.scheduler.has_urgent and not offered.is_begun
+            if self.native.in_flight > self._lanes or (urgent and self.native.urgent_in_flight > self._lanes):
                 return None
             now = time.monotonic_ns()
-            stamp = self.frame_ns(frame, taken_ns)
+            stamp = self.frame_ns(offered.frame, offered.taken_ns)
             if not dropping:
                 registry.scheduler.offered(stamp)
-            plan = registry.scheduler.plan(now, stamp, dropping)
-            result = FrameResult(self.frames, frame, stamp, time.time_ns() - (now - stamp))
-            result.skipped = plan.skipped
-            if registry.absent:
-                self._leave_out_absent(plan, result, now)
-            tasks = registry.tasks
-            due = [[tasks[planned.name] for planned in lane] for lane in plan.lanes]
-            jobs = [
-                [(task.node, planned.not_after_ns) for task, planned in zip(lane, slots, strict=True)]
-                for lane, slots in zip(due, plan.lanes, strict=True)
-            ]
-            pending = self.native.submit(frame._handle, jobs)
-            for name in plan.skipped.keys() - plan.not_due:
-                tasks[name].stats.skipped += 1
-            for lane in due:
-                for task in lane:
-                    task.in_flight += 1
-                    task.used = self.frames
+            if urgent:
+                return self._admit_both(offered, now, stamp, dropping)
+            has_result = offered.index is not None
+            flight = self._admit_part(offered, now, stamp, dropping, False)
+            if has_result:
+                flight.result.part = "rest"
+            return flight
+
+    def _admit_both(self, offered: OfferedFrame, now: int, stamp: int, dropping: bool) -> InFlightFrame:
+        """Two parts, if there is something to do in both."""
+        urgent = self._admit_part(offered, now, stamp, dropping, True)
+        rest = self._admit_part(offered, now, stamp, dropping, False)
+        for part, other in ((rest, urgent), (urgent, rest)):
+            if not any(part.due):
+                other.result.join(part.result)
+                return other
+        urgent.result.part, rest.result.part, rest.urgent = "urgent", "rest", urgent
+        return rest
+
+    def admit_urgent(self, offered: OfferedFrame) -> InFlightFrame | None:
+        """Hand only the tasks that preempt to the lanes, which have room for them. None if none of them is due."""
+        registry = self._registry
+        with registry.lock:
+            registry.check_open()
+            now = time.monotonic_ns()
+            flight = self._admit_part(offered, now, self.frame_ns(offered.frame, offered.taken_ns), False, True)
+            flight.result.part = "urgent"
+        registry.log()
+        return flight if any(flight.due) else None
+
+    def _admit_part(
+        self, offered: OfferedFrame, now: int, stamp: int, dropping: bool, is_urgent: bool
+    ) -> InFlightFrame:
+        """Under the lock: plan the tasks that preempt, or the others, and hand them to the lanes."""
+        registry = self._registry
+        plan = registry.scheduler.plan(now, stamp, dropping, is_urgent)
+        index = self.frames if offered.index is None else offered.index
+        result = FrameResult(index, offered.frame, stamp, time.time_ns() - (now - stamp))
+        result.skipped = plan.skipped
+        if registry.absent:
+            self._leave_out_absent(plan, result, now)
+        tasks = registry.tasks
+        due = [[tasks[planned.name] for planned in lane] for lane in plan.lanes]
+        jobs = [
+            [(task.node, planned.not_after_ns) for task, planned in zip(lane, slots, strict=True)]
+            for lane, slots in zip(due, plan.lanes, strict=True)
+        ]
+        pending = self.native.submit(offered.frame._handle, jobs, is_urgent)
+        for name in plan.skipped.keys() - plan.not_due:
+            tasks[name].stats.skipped += 1
+        for lane in due:
+            for task in lane:
+                task.in_flight += 1
+                task.used = index
+        if is_urgent:
+            offered.is_begun = True
+        if offered.index is None and (not is_urgent or any(due)):
+            offered.index = index
             self.frames += 1
-        return InFlightFrame(now, stamp, result, due, pending)
+        return InFlightFrame(now, stamp, result, due, pending, is_urgent)
 
     def _leave_out_absent(self, plan: FramePlan, result: FrameResult, now_ns: int) -> None:
         """Tasks that are due and not loaded: the frame goes without them, and they are loaded for later ones."""
@@ -182,7 +214,9 @@ class Dispatcher:
     # ---- out
 
     def finish(self, flight: InFlightFrame) -> FrameResult:
-        """Wait for a frame and collect what came of it. One release of the GIL."""
+        """Wait for a frame and collect what came of it: one result. One release of the GIL a part."""
+        if flight.urgent is not None:
+            return self._finish_both(flight, flight.urgent)
         try:
             while not flight.pending.wait(SLICE_NS):
                 self.watch()
@@ -191,22 +225,33 @@ class Dispatcher:
             raise
         lanes = self._take(flight)
         skipped: list[LoadedTask] = []
-        spent = self._make_results(flight, lanes, skipped)
+        spent = make_results(flight, lanes, skipped)
         with self._registry.lock:
             self._count(flight, lanes, spent, skipped)
         if self._registry.messages:
             self._registry.log()
         return flight.result
 
+    def _finish_both(self, flight: InFlightFrame, urgent: InFlightFrame) -> FrameResult:
+        flight.urgent = None
+        try:
+            result = self.finish(urgent)
+        except BaseException:
+            self.abandon([flight])
+            raise
+        result.join(self.finish(flight))
+        return result
+
     def abandon(self, flights: Iterable[InFlightFrame]) -> None:
         """Nobody waits for these frames any more. Takes no lock: finalisers call it."""
-        self._abandoned.extend(flights)
+        self._abandoned.extend(part for flight in flights for part in flight.parts)
 
     def discard(self, flight: InFlightFrame) -> None:
         """Wait for the lanes to be through with a frame whose results nobody wants."""
-        while not flight.pending.wait(SLICE_NS):
-            self.watch()
-        self._count_only(flight)
+        for part in flight.parts:
+            while not part.pending.wait(SLICE_NS):
+                self.watch()
+            self._count_only(part)
 
     def reap(self) -> None:
         """Let go of abandoned frames that are done."""
@@ -246,54 +291,19 @@ class Dispatcher:
                             for task, outcome in zip(due, lane.tasks, strict=True)
                             if outcome.ran and not task.closing
                         }
-                        registry.scheduler.ended(index, lane.end_ns, took)
+                        registry.scheduler.ended(index, lane.end_ns, took, flight.is_urgent)
                         counters = registry.lane_counters[index]
                         counters.frames += 1
-                        counters.busy_ns += lane.end_ns - lane.begin_ns
+                        counters.busy_ns += lane.end_ns - lane.begin_ns - lane.given_ns
+                        if lane.preemptions:
+                            counters.preemptions += lane.preemptions
+                            counters.preempted_ns += lane.given_ns
                 for due in flight.due:
                     for task in due:
                         task.in_flight -= 1
                         if task.closing and task.in_flight == 0 and not registry.closed:
                             registry.close_soon(task)
         return lanes
-
-    def _make_results(
-        self, flight: InFlightFrame, lanes: list[_core.LaneOutcome], skipped: list[LoadedTask]
-    ) -> dict[str, int]:
-        """Fill the result, users' decoders included. Without the lock.
-
-        Returns
-        -------
-        dict of str to int
-            Nanoseconds that decoders in Python took, where there are any.
-        """
-        result = flight.result
-        spent: dict[str, int] = {}
-        last = flight.admitted_ns
-        lane_ns: list[int] = []
-        for lane, due in zip(lanes, flight.due, strict=True):
-            lane_ns.append(lane.end_ns - lane.begin_ns if due else 0)
-            if not due:
-                continue
-            last = max(last, lane.end_ns)
-            for task, outcome in zip(due, lane.tasks, strict=True):
-                name = task.name
-                if outcome.ran:
-                    took = make_result(result, task, outcome)
-                    if took:
-                        spent[name] = took
-                elif outcome.error is not None:
-                    result.errors[name] = outcome.error
-                elif outcome.left_out:
-                    result.skipped[name] = "no time: it could not be started early enough"
-                    skipped.append(task)
-                else:
-                    missing = next((each for each in task.needs if each not in result._results), "?")
-                    result.skipped[name] = f"comes after {missing!r}, which gave no result on this frame"
-                    skipped.append(task)
-        result.elapsed_ns = last - flight.admitted_ns
-        result.lane_ns = tuple(lane_ns)
-        return spent
 
     def _count(
         self,
@@ -326,6 +336,9 @@ class Dispatcher:
                         stats.late += 1
                     task.failures = 0
                     stats.ran(preprocess, infer, decode)
+                    if outcome.preemptions:
+                        stats.preemptions += outcome.preemptions
+                        stats.given_ns += outcome.given_ns
                 elif outcome.left_out:
                     stats.shed += 1
                     registry.scheduler.shed(name)
@@ -347,11 +360,14 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Wait until the lanes are through with all frames. Whoever waits for their results gets them still."""
-        while self.native.in_flight:
+        while self._is_busy():
             seen = self.native.wait(0, 0)
-            if self.native.in_flight:
+            if self._is_busy():
                 self.native.wait(seen, SLICE_NS)
         self.reap()
+
+    def _is_busy(self) -> bool:
+        return bool(self.native.in_flight or self.native.urgent_in_flight)
 
     # ---- the watchdog
 

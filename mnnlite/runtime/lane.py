@@ -29,7 +29,7 @@ __all__ = ["Lane", "join_stopped"]
 T = TypeVar("T")
 _EXIT_S = 10  # how long the end of the process waits for a run to end
 _stopped: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-_Arenas = dict[tuple[str, int], Arena]
+_Arenas = dict[tuple[str, int, bool], Arena]
 _Note = Callable[[int, int, int], None]  # lane, begin, end
 _Calls = deque[tuple["Future[Any]", "Callable[[], Any]", "_Note | None", bool]]
 
@@ -63,7 +63,8 @@ class Lane:
         self.options = options
         self.arenas: _Arenas = {}
         self.models: dict[SessionKey, SharedModel] = {}  # that several tasks may use
-        self.inputs = _core.InputPool()  # one memory for all its tasks' pictures
+        # One memory for all its tasks' pictures, and another for those of tasks that run while one of these is at work.
+        self.inputs, self.urgent_inputs = _core.InputPool(), _core.InputPool()
         self._lanes = lanes
         self._calls: _Calls = deque()
         self._posting = threading.Lock()
@@ -131,9 +132,9 @@ class Lane:
                 raise
         return future
 
-    def arena(self, precision: str, threads: int) -> Arena:
-        """The lane's arena of these options; on the lane's thread."""
-        key = (precision, threads)
+    def arena(self, precision: str, threads: int, urgent: bool = False) -> Arena:
+        """The lane's arena of these options, for tasks that preempt or for the others; on the lane's thread."""
+        key = (precision, threads, urgent)
         if key not in self.arenas:
             self.arenas[key] = Arena(precision=precision, threads=threads, **self.options)
         return self.arenas[key]
@@ -143,6 +144,10 @@ class Lane:
         usual = {"backend": "cpu", "memory_mode": "normal", "power": "normal", "winograd": "large"}
         return {**usual, "precision": precision, "threads": threads, **self.options}
 
+    def allow_preemption(self, allowed: bool) -> None:
+        """Whether networks give way, from the next frame on. Where none has to they run without callbacks."""
+        self._lanes.allow_preemption(self.index, allowed)
+
     def shrink(self) -> None:
         """On the lane's thread: give the feature maps back, until the next run."""
         for arena in self.arenas.values():
@@ -151,6 +156,7 @@ class Lane:
     def tidy(self) -> None:
         """On the lane's thread, after a task went: what only it needed goes back to the system."""
         self.inputs.fit()
+        self.urgent_inputs.fit()
         for key, arena in list(self.arenas.items()):
             if all(model.closed for model in arena._models):
                 del self.arenas[key]

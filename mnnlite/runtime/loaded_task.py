@@ -69,6 +69,7 @@ class LoadedTask:
     decoders: Mapping[str, Decoder]
     needs: tuple[str, ...] = ()
     cost_ns: int = 0  # of one run, as measured once it was loaded
+    blocking_ns: int = 0  # the longest that it lets a task wait that preempts: an operator
     mflops: float = 0.0  # of one run, as the engine counts them
     dynamic: int = 0  # bytes of feature maps
     failures: int = 0  # in a row
@@ -89,6 +90,14 @@ class LoadedTask:
         with suppress(MnnliteError):
             self.task.model.run(borrow=True)
             self.cost_ns = self.task.model.timing["infer"]
+
+    def measure_blocking(self) -> None:
+        """On the lane's thread: run twice, for how long its longest operator takes."""
+        if self.schedule.preempts or self.blocking_ns or self.absence is not None:
+            return
+        with suppress(MnnliteError):
+            runs = [_core.run_interrupted(self.task.model.native)[0] for _ in range(2)]
+            self.blocking_ns = max(map(min, *runs))
 
     def close(self) -> None:
         """On the lane's thread: the network goes, and its arena gives back what it no longer needs."""
@@ -143,7 +152,8 @@ def load(
             f"{spec.threads or threads} threads in a lane that is bound to cores: not yet, the engine's own threads belong to "
             "the process; use threads=1 and more lanes, or no cores"
         )
-    arena = lane.arena(spec.precision, spec.threads or threads)
+    _check_preempts(spec, schedule, others)
+    arena = lane.arena(spec.precision, spec.threads or threads, schedule.preempts)
     bare = replace(spec, threads=None, feed={})
     shared = None
     try:
@@ -174,7 +184,7 @@ def load(
             _turn(made, schedule, others)
         if shared is not None:
             node.share_run(shared.run)
-        node.share_input(lane.inputs)
+        node.share_input(lane.urgent_inputs if schedule.preempts else lane.inputs)
     except BaseException:
         task.close()
         if shared is not None:
@@ -182,6 +192,22 @@ def load(
         lane.tidy()
         raise
     return made
+
+
+def _check_preempts(spec: TaskSpec, schedule: Schedule, others: Mapping[str, LoadedTask]) -> None:
+    """A task that preempts stands alone: what it would take is being made, and what it gives is made anew meanwhile."""
+    needs = needs_of(spec, schedule)
+    if schedule.preempts and needs:
+        raise ArgumentError(
+            f"preempts: the task takes something from {needs[0]!r} on the same frame, so it has to wait for that one; "
+            "take its feed or preempts away"
+        )
+    urgent = next((name for name in needs if name in others and others[name].schedule.preempts), None)
+    if urgent is not None:
+        raise ArgumentError(
+            f"task {urgent!r} preempts, so it may run again before a task that takes something from it has; take from another "
+            f"task, or let {urgent!r} not preempt"
+        )
 
 
 def _shared(

@@ -8,13 +8,51 @@ from mnnlite.errors import DecoderError, MnnliteError, OutOfMemoryError
 
 if TYPE_CHECKING:
     from mnnlite import _core
+    from mnnlite.runtime.flight import InFlightFrame
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.result import FrameResult
 
-__all__ = ["make_result"]
+__all__ = ["make_results"]
 
 
-def make_result(result: FrameResult, task: LoadedTask, outcome: _core.TaskOutcome) -> int:
+def make_results(flight: InFlightFrame, lanes: list[_core.LaneOutcome], skipped: list[LoadedTask]) -> dict[str, int]:
+    """Fill the result, users' decoders included. Without the lock.
+
+    Returns
+    -------
+    dict of str to int
+        Nanoseconds that decoders in Python took, where there are any.
+    """
+    result = flight.result
+    spent: dict[str, int] = {}
+    last = flight.admitted_ns
+    lane_ns: list[int] = []
+    for lane, due in zip(lanes, flight.due, strict=True):
+        lane_ns.append(lane.end_ns - lane.begin_ns if due else 0)
+        if not due:
+            continue
+        last = max(last, lane.end_ns)
+        for task, outcome in zip(due, lane.tasks, strict=True):
+            name = task.name
+            if outcome.ran:
+                took = _make_result(result, task, outcome)
+                if took:
+                    spent[name] = took
+            elif outcome.error is not None:
+                result.errors[name] = outcome.error
+            elif outcome.left_out:
+                result.skipped[name] = "no time: it could not be started early enough"
+                skipped.append(task)
+            else:
+                missing = next((each for each in task.needs if each not in result._results), "?")
+                result.skipped[name] = f"comes after {missing!r}, which gave no result on this frame"
+                skipped.append(task)
+    result.elapsed_ns = last - flight.admitted_ns
+    result.lane_ns = tuple(lane_ns)
+    return spent
+
+
+def _make_result(result: FrameResult, task: LoadedTask, outcome: _core.TaskOutcome) -> int:
     """Enter the result of a task that ran, or why there is none.
 
     Returns
@@ -23,7 +61,7 @@ def make_result(result: FrameResult, task: LoadedTask, outcome: _core.TaskOutcom
         Nanoseconds that decoders in Python took.
     """
     name = task.name
-    found, raw, items = outcome[10:]  # faster than one by one
+    found, raw, items = outcome[10:13]  # faster than one by one
     if outcome.crops == 0:  # nothing to run on: what lies in the outputs is of an earlier frame
         raw = {output: (each if each.ndim else each.reshape(1))[:0] for output, each in raw.items()}
     try:

@@ -13,6 +13,7 @@ from mnnlite.runtime.changes import TaskChanges
 from mnnlite.runtime.completion import CompletionThread
 from mnnlite.runtime.cores import assign, read_cores, speeds_of
 from mnnlite.runtime.dispatcher import SLICE_NS, Dispatcher
+from mnnlite.runtime.flight import OfferedFrame
 from mnnlite.runtime.lane import Lane
 from mnnlite.runtime.rebalancer import Rebalancer
 from mnnlite.runtime.registry import TaskRegistry
@@ -125,9 +126,12 @@ class RuntimeParts:
             registry.check_open()
             self.dispatcher.watch()
         try:
+            if registry.scheduler.has_urgent:
+                completion.expect_urgent()
+            offered = OfferedFrame(frame, time.monotonic_ns())
             while True:
                 with registry.lock:  # futures are completed in the order of admission
-                    flight = self.dispatcher.try_admit(frame, time.monotonic_ns(), dropping=False)
+                    flight = self.dispatcher.try_admit(offered, dropping=False)
                     future = None if flight is None else completion.complete(flight)
                 registry.log()
                 if future is not None:

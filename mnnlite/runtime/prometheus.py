@@ -27,6 +27,7 @@ def prometheus(stats: RuntimeStats) -> str:
         ("failed", "Runs that failed."),
         ("skipped", "Frames on which a task was due and did not run."),
         ("shed", "Frames on which a task was left out for want of time."),
+        ("preemptions", "Times that a task gave way to those that preempt."),
     ):
         samples = [(f"{{{label}}}", float(getattr(task, key))) for label, task in tasks.items()]
         metric(f"task_{key}_total", "counter", text, samples)

@@ -55,12 +55,14 @@ class Recorder:
         lanes : list of LaneOutcome
         """
         # One flat tuple of numbers and names a frame: the garbage collector need not look into it.
-        row: list[Any] = [result.index, *times, tuple(result.skipped.items()) or None, tuple(result.late) or None]
+        facts = (tuple(result.skipped.items()) or None, tuple(result.late) or None)
+        row: list[Any] = [result.index, result.part, *times, *facts]
         for lane, due in zip(lanes, names, strict=True):
             row += (lane.begin_ns, lane.end_ns, len(due))
             for name, each in zip(due, lane.tasks, strict=True):
                 state = 0 if each.ran else 1 if each.error is not None else 2 if each.left_out else 3  # as _STATES
-                row += (name, state, *each[2:9])  # begin, end, preprocess, infer, decode, crops, eligible
+                # Begin, end, preprocess, infer, decode, crops, eligible.
+                row += (name, state, *each[2:9], each.given_ns)
         self._frames.append(tuple(row))
 
     def dropped(self) -> None:
@@ -82,15 +84,16 @@ class Recorder:
         writer = TraceWriter()
         for lane in range(self._lanes):
             writer.track(f"lane {lane}")
-        for index, taken, admitted, end, skipped, late, *rest in self._frames:
+        for index, part, taken, admitted, end, skipped, late, *rest in self._frames:
             facts = {"waited_ms": (admitted - taken) / 1e6, "skipped": dict(skipped or ()), "late": list(late or ())}
-            writer.async_span("frames", f"frame {index}", index, taken, end, facts)
+            frame = f"frame {index}" if part == "whole" else f"frame {index}, {part}"
+            writer.async_span("frames", frame, index, taken, end, facts)
             row = iter(rest)
             for lane, (begin, stop, count) in enumerate(zip(row, row, row, strict=False)):
                 if count:
-                    writer.span(f"lane {lane}", f"frame {index}", begin, stop, {"frame": index}, "frame")
+                    writer.span(f"lane {lane}", frame, begin, stop, {"frame": index}, "frame")
                 for _ in range(count):
-                    _task(writer, f"lane {lane}", index, tuple(itertools.islice(row, 9)), late or ())
+                    _task(writer, f"lane {lane}", index, tuple(itertools.islice(row, 10)), late or ())
         for at in self._drops:
             writer.mark("source", "frame dropped", at)
         for lane, begin, end, what in self._stops:
@@ -99,7 +102,7 @@ class Recorder:
 
 
 def _task(writer: TraceWriter, track: str, frame: int, task: tuple[Any, ...], late: Sequence[str]) -> None:
-    name, state, begin, end, *times, crops, eligible = task
+    name, state, begin, end, *times, crops, eligible, given = task
     facts: dict[str, Any] = {"frame": frame}
     if crops >= 0:
         facts |= {"crops": crops, "boxes": eligible}
@@ -110,6 +113,9 @@ def _task(writer: TraceWriter, track: str, frame: int, task: tuple[Any, ...], la
         facts["failed"] = True
     if name in late:
         facts["late"] = True
+    if given:
+        facts["gave_ms"] = given / 1e6
+        times[_STAGES.index("infer")] += given  # what it gave away stands in it
     writer.span(track, name, begin, end, facts, "task")
     at = begin
     for stage, spent in zip(_STAGES, times, strict=True):

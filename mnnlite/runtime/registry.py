@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
+    from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.recorder import Recorder
     from mnnlite.task import Task
@@ -158,6 +159,7 @@ class TaskRegistry:
         with self.lock:
             self.scheduler.add(task.name, task.schedule, task.needs, task.lane.index)
             self.tasks[task.name] = task
+            self._allow_preemption(task, task.lane)
 
     def leave(self, task: LoadedTask, successor: LoadedTask | None = None) -> bool:
         """From the next frame on the task takes no part, and `successor` may take its place.
@@ -172,6 +174,7 @@ class TaskRegistry:
             if successor is None:
                 del self.tasks[task.name]
                 self.scheduler.remove(task.name)
+                self._allow_preemption(task, task.lane)
             else:
                 self.tasks[task.name] = successor
                 self.scheduler.latency.forget(task.name)
@@ -192,7 +195,13 @@ class TaskRegistry:
                 self.tasks[old.name] = made[old.name]
                 self.absent.discard(old.name)
                 self.scheduler.move(old.name, lane)
+                for each in (old.lane, made[old.name].lane):
+                    self._allow_preemption(old, each)
             return [old for old in reversed(group) if self._retire(old)]
+
+    def _allow_preemption(self, changed: LoadedTask, lane: Lane) -> None:
+        if changed.schedule.preempts:
+            lane.allow_preemption(any(each.schedule.preempts and each.lane is lane for each in self.tasks.values()))
 
     def _retire(self, task: LoadedTask) -> bool:
         task.closing = True

@@ -64,12 +64,13 @@ class RuntimeReport:
             load = self._rebalancer.loads()
             for lane in self._lanes:
                 where = "" if lane.cores is None else f", cores {shown(lane.cores)}"
+                tasks = {name: task for name, task in self._registry.tasks.items() if task.lane is lane}
                 lines.append(
                     f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {self._threads}{where}"
+                    f"{_blocking(list(tasks.values()))}"
                 )
-                for name, task in self._registry.tasks.items():
-                    if task.lane is lane:
-                        lines.append(f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name)))}")
+                for name, task in tasks.items():
+                    lines.append(f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name)))}")
         return "\n".join(lines)
 
     def memory(self) -> RuntimeMemory:
@@ -122,13 +123,13 @@ class RuntimeReport:
         return LaneMemory(
             static=sum(tasks[each.name].static for each in mine),
             dynamic=sum(dynamic.values()),
-            inputs=sum(tasks[each.name].inputs for each in mine) + lane.inputs.bytes,
+            inputs=sum(tasks[each.name].inputs for each in mine) + lane.inputs.bytes + lane.urgent_inputs.bytes,
             mapped=sum(tasks[each.name].mapped for each in mine),
         )
 
     def _memory_report(self, tasks: dict[str, Task]) -> dict[str, Any]:
         """What each task holds, and the process beside it; the former alone where the kernel does not say."""
-        shared = sum(lane.inputs.bytes for lane in self._lanes)
+        shared = sum(lane.inputs.bytes + lane.urgent_inputs.bytes for lane in self._lanes)
         if self._since is None:
             models = [{**asdict(each), "total": each.total} for each in models_memory(tasks)]
             return {"models": models, "shared_inputs": shared}
@@ -156,6 +157,16 @@ class RuntimeReport:
         return RuntimeStats(frames, dropped, found, lanes, replans, hung)
 
 
+def _blocking(tasks: Sequence[LoadedTask]) -> str:
+    """How long tasks that preempt wait in a lane."""
+    if not any(task.schedule.preempts for task in tasks):
+        return ""
+    longest = max((task for task in tasks if task.blocking_ns), key=lambda task: task.blocking_ns, default=None)
+    if longest is None:
+        return ""
+    return f"; what preempts waits {longest.blocking_ns / 1e6:.1f} ms at most, for an operator of {longest.name}"
+
+
 def _parts(task: LoadedTask, cost_ns: int) -> Iterator[str]:
     schedule = task.schedule
     yield f"{cost_ns / 1e6:.1f} ms"
@@ -169,6 +180,8 @@ def _parts(task: LoadedTask, cost_ns: int) -> Iterator[str]:
         yield f"deadline {schedule.deadline_ms:g} ms"
     if schedule.optional:
         yield "optional"
+    if schedule.preempts:
+        yield "preempts"
     if task.needs:
         yield f"after {', '.join(task.needs)}"
     if task.absence is not None:

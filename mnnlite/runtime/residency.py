@@ -49,11 +49,11 @@ class ModelResidency:
 
     # ---- because somebody asks for it
 
-    def demand_of(self, name: str, spec: TaskSpec, lane: int) -> MemoryDemand | None:
+    def demand_of(self, name: str, spec: TaskSpec, lane: int, preempts: bool) -> MemoryDemand | None:
         """What a task would hold. May start a child process: hold nothing meanwhile. None without a budget."""
         if self.budget is None:
             return None
-        demand = self.budget.demand_of(name, spec, lane)
+        demand = self.budget.demand_of(name, spec, lane, preempts=preempts)
         trim()  # what finding it left free would count as grown
         return demand
 
@@ -77,7 +77,7 @@ class ModelResidency:
         NoRoomError
             There is no room, even with all evictable tasks gone that are not at work.
         """
-        demand = self.demand_of(name, spec, lane.index)  # known by now
+        demand = self.demand_of(name, spec, lane.index, schedule.preempts)  # known by now
         if demand is not None:
             with self._registry.lock:
                 victims = self._victims(demand, {name})
@@ -113,6 +113,10 @@ class ModelResidency:
         # Under a budget each task has its memory for itself, so that what it gives back is known.
         made = load(name, spec, schedule, lane, self._threads, others, sharing=self.budget is None)
         made.demand = demand
+        together = [made, *(each for each in others.values() if each.lane is lane and each.name != name)]
+        if any(each.schedule.preempts for each in together):
+            for each in together:
+                each.measure_blocking()
         return made
 
     # ---- because a frame wants it

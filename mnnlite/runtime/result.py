@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
@@ -45,6 +46,11 @@ class FrameResult:
         From the frame's admission to its last result.
     lane_ns : tuple of int
         How long each lane worked on the frame.
+    part : {"whole", "urgent", "rest"}
+        With tasks that preempt a frame may have two results, of the same `index`: one of these tasks, which does not wait, and
+        one of the others.
+    rest : Future of FrameResult, optional
+        Of an ``"urgent"`` result of `Runtime.submit`: the other one.
     """
 
     __slots__ = (
@@ -57,6 +63,8 @@ class FrameResult:
         "index",
         "lane_ns",
         "late",
+        "part",
+        "rest",
         "skipped",
         "taken_ns",
         "timing",
@@ -76,6 +84,8 @@ class FrameResult:
         self.crops: dict[str, tuple[int, int]] = {}
         self.elapsed_ns = 0
         self.lane_ns: tuple[int, ...] = ()
+        self.part = "whole"
+        self.rest: Future[FrameResult] | None = None
 
     @property
     def timestamp_ns(self) -> int | None:
@@ -104,7 +114,23 @@ class FrameResult:
             return f"task {name!r} failed: {self.errors[name]}"
         if name in self.skipped:
             return f"task {name!r} was skipped: {self.skipped[name]}"
+        if self.part != "whole":
+            return f"task {name!r} is in the other result of frame {self.index}, if it ran on it; this is its part {self.part!r}"
         return f"there is no task {name!r}; there are {', '.join(map(repr, self.names))}"
+
+    def join(self, other: FrameResult) -> None:
+        """Take over what another part of the same frame came to. This one is the whole then."""
+        self._results |= other._results
+        self._parents |= other._parents
+        self.skipped |= other.skipped
+        self.errors |= other.errors
+        self.timing |= other.timing
+        self.crops |= other.crops
+        self.late |= other.late
+        self.elapsed_ns = max(self.elapsed_ns, other.elapsed_ns)
+        longer, shorter = sorted((self.lane_ns, other.lane_ns), key=len, reverse=True)
+        self.lane_ns = tuple(map(sum, zip(longer, (*shorter, *[0] * (len(longer) - len(shorter))), strict=True)))
+        self.part = "whole"
 
     @property
     def names(self) -> list[str]:
@@ -150,7 +176,7 @@ class FrameResult:
             ``frame`` (of the source, from 0; without a source `index`), ``time_ms`` (presentation time, or None),
             ``wall_time`` (UTC, ISO 8601) and ``monotonic_ns`` (when it was taken, by both clocks), ``results`` (a list a
             task; for a task with several decoders a dict of lists), ``timing_ms``; where there are any ``timestamp_ns``,
-            what the source says in ``meta`` (``file``), ``skipped`` and ``errors`` (why a task has no results), ``late``,
+            ``part`` (of a frame with two results), what the source says in ``meta`` (``file``), ``skipped`` and ``errors`` (why a task has no results), ``late``,
             ``crops`` (how many were looked at, and how many there were).
         """
         from mnnlite.runtime.result_json import plain, rounded
@@ -166,6 +192,8 @@ class FrameResult:
             "wall_time": wall.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "monotonic_ns": self.taken_ns,
         }
+        if self.part != "whole":
+            line["part"] = self.part
         if frame.timestamp_ns is not None:
             line["timestamp_ns"] = frame.timestamp_ns
         line |= {str(key): plain(value) for key, value in meta.items()}

@@ -11,6 +11,7 @@ from mnnlite.arena import memory_options
 from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
 from mnnlite.runtime.exit import open_runtimes
+from mnnlite.runtime.flight import OfferedFrame
 from mnnlite.runtime.parts import RuntimeParts
 from mnnlite.runtime.prometheus import prometheus
 from mnnlite.runtime.schedule import Schedule
@@ -80,8 +81,8 @@ class Runtime:
 
     Notes
     -----
-    Threads: any may call; frames are worked on in the order of their admission and results come in that order. Lanes
-    are native and hold no GIL while they work; a frame costs the calling thread one release of it.
+    Threads: any may call; frames are worked on in the order of their admission and results come in that order, but for tasks
+    that preempt. Lanes are native and hold no GIL while they work; a frame costs the calling thread one release of it.
 
     Decoders in Python and callbacks of futures may call everything; waiting for a future of `submit` on the thread that
     completes it is `StateError`. A function given to `on_lane` gets that for what would wait for its own lane.
@@ -269,7 +270,7 @@ class Runtime:
         _check_frame(frame)
         self._begin("process()")
         dispatcher = self._dispatcher
-        return dispatcher.finish(dispatcher.admit(frame, time.monotonic_ns(), dropping=False))
+        return dispatcher.finish(dispatcher.admit(OfferedFrame(frame, time.monotonic_ns()), dropping=False))
 
     def submit(self, frame: Frame) -> Future[FrameResult]:
         """Work on one frame without waiting for it. Waits while ``lanes + 1`` frames are on their way.
@@ -282,7 +283,7 @@ class Runtime:
         Returns
         -------
         concurrent.futures.Future
-            Of a `FrameResult`. Futures are done in the order of submission. They cannot be cancelled.
+            Of a `FrameResult`, done in the order of submission; where tasks preempt, of these, with the `rest`. Never cancelled.
 
         """
         _check_frame(frame)
@@ -298,7 +299,8 @@ class Runtime:
             Read in a thread of its own.
         latest : bool
             False: the source waits, nothing is dropped. True: the source never waits; of the frames that come while the
-            lanes are busy only the newest is kept, the others are dropped and counted.
+            lanes are busy only the newest is kept, the others are dropped and counted; but tasks that preempt have every frame, and
+            results of their own (`FrameResult.part`).
 
         Returns
         -------

@@ -45,6 +45,10 @@ class Schedule:
     evictable : bool
         With a memory budget: may be unloaded to make room for others, the least recently used first. It is loaded again, in
         its lane between two frames, when it is due and there is room. Nothing may come after it.
+    preempts : bool
+        Does not wait for the lane's other tasks: it begins before the next operator of the network at work, and its results come
+        in a `FrameResult` of their own, see `Runtime`. It has a session, and with those like it an arena, of its own. It neither
+        takes from other tasks nor gives to them, and always runs when it is due.
 
     Raises
     ------
@@ -64,6 +68,7 @@ class Schedule:
     turn_by: str | None = None
     turn_if: Any = None  # as `only`
     evictable: bool = False
+    preempts: bool = False
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -75,6 +80,8 @@ class Schedule:
         put(self, "padding", _number("padding", self.padding, above=None))
         if self.rate_hz is not None and self.every != 1:
             raise ArgumentError("every and rate_hz both say how often the task runs; give one of them")
+        if self.preempts:
+            self._check_preempts()
         if self.after is None:
             for name, usual in (("only", None), ("max_crops", None), ("padding", 0.0), ("turn_by", None)):
                 if getattr(self, name) != usual:
@@ -92,6 +99,15 @@ class Schedule:
         for name in ("only", "turn_if"):
             if getattr(self, name) is not None:
                 put(self, name, _classes(name, getattr(self, name)))
+
+    def _check_preempts(self) -> None:
+        for name, why in (
+            ("after", "runs on boxes that another task finds on the same frame, so it has to wait for that one"),
+            ("optional", "is left out where time is short, and one that preempts is there for that"),
+            ("evictable", "may not be loaded when it is due, and one that preempts must not wait for that"),
+        ):
+            if getattr(self, name):
+                raise ArgumentError(f"preempts excludes {name}: such a task {why}; give one of them")
 
     @property
     def deadline_ns(self) -> int | None:

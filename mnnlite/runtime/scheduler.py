@@ -1,7 +1,8 @@
 """Which task runs on which frame: pure policy. No threads, no clock of its own, nothing native.
 
 Time is whole nanoseconds of one steady clock that the caller reads. A frame is planned when it is admitted: for each
-lane, the tasks to run, in order. A run cannot be interrupted, so what is already on its way is counted first.
+lane, the tasks to run, in order. A run cannot be interrupted, so what is already on its way is counted first. Tasks that
+preempt are planned apart: they wait for nothing that is on its way.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Scheduler:
         self.patience = patience
         self._states: dict[str, TaskState] = {}
         self._order: list[list[TaskState]] = [[] for _ in range(lanes)]
+        self._urgent: list[list[TaskState]] = [[] for _ in range(lanes)]  # of those that preempt
+        self.has_urgent = False  # there are some
         self._backlogs = [LaneBacklog() for _ in range(lanes)]
         self._last_ns: int | None = None
         self._period_ns: float | None = None
@@ -114,7 +117,9 @@ class Scheduler:
                 here = {state.name for state in members}  # a group that is being moved may be elsewhere in part
                 at = next(i for i, state in enumerate(members) if here.isdisjoint(state.needs))
                 ordered.append(members.pop(at))
-            self._order[lane] = ordered
+            self._order[lane] = [state for state in ordered if not state.schedule.preempts]
+            self._urgent[lane] = [state for state in ordered if state.schedule.preempts]
+        self.has_urgent = any(self._urgent)
 
     def _rank(self, state: TaskState, position: int) -> tuple[float, ...]:
         """The smaller, the earlier in its lane."""
@@ -148,7 +153,7 @@ class Scheduler:
                     chosen = (state.priority, backlog.free_ns(now_ns) - frame_ns, deadline - spent)
         return chosen is not None and chosen[2] >= 0 and chosen[1] > chosen[2]
 
-    def plan(self, now_ns: int, frame_ns: int, dropping: bool = False) -> FramePlan:
+    def plan(self, now_ns: int, frame_ns: int, dropping: bool = False, urgent: bool = False) -> FramePlan:
         """Admit a frame.
 
         Parameters
@@ -159,13 +164,15 @@ class Scheduler:
         dropping : bool
             The source does not wait: what comes while the lanes are busy is dropped, so optional work must leave room
             for the next frame.
+        urgent : bool
+            Plan the tasks that preempt, instead of the others.
 
         Returns
         -------
         FramePlan
         """
         plan = FramePlan([])
-        for lane, order in enumerate(self._order):
+        for lane, order in enumerate(self._urgent if urgent else self._order):
             due = [state for state in order if self._is_due(state, frame_ns, plan)]
             if any(state.optional for state in due):
                 due, latest = self._fit(due, self._window(lane, now_ns, frame_ns, dropping), plan)
@@ -175,7 +182,7 @@ class Scheduler:
             plan.lanes.append([PlannedTask(state.name, limit) for state, limit in zip(due, latest, strict=True)])
             for state in due:
                 self._took(state, frame_ns)
-            if due:
+            if due and not urgent:
                 backlog = self._backlogs[lane]
                 if not backlog.expected:
                     backlog.since_ns = now_ns
@@ -226,7 +233,7 @@ class Scheduler:
         following = frame_ns if state.next_ns is None else state.next_ns
         state.next_ns = following + interval if following + interval > frame_ns else frame_ns + interval
 
-    def ended(self, lane: int, end_ns: int, took: Mapping[str, int]) -> None:
+    def ended(self, lane: int, end_ns: int, took: Mapping[str, int], urgent: bool = False) -> None:
         """A lane is through with the oldest frame it was given.
 
         Parameters
@@ -234,11 +241,15 @@ class Scheduler:
         lane : int
         end_ns : int
         took : dict of str to int
-            Nanoseconds of each task that ran.
+            Nanoseconds of each task that ran, with what it gave away: that goes into what it will take.
+        urgent : bool
+            Of the tasks that preempt.
         """
         for name, ns in took.items():
             if name in self._states:
                 self.latency.saw(name, ns)
+        if urgent:
+            return
         backlog = self._backlogs[lane]
         if backlog.expected:
             del backlog.expected[0]

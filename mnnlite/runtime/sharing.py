@@ -72,7 +72,8 @@ def key_of(spec: TaskSpec, schedule: Schedule) -> SessionKey | None:
     which = (os.path.abspath(spec.model), file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns)
     external = None if spec.external is None else os.fspath(spec.external)
     hashes = (spec.sha256, spec.weights_sha256)
-    return (*which, external, *hashes, shapes, images, spec.batch, spec.precision, spec.threads)
+    # One that preempts has another arena than those that it interrupts.
+    return (*which, external, *hashes, shapes, images, spec.batch, spec.precision, spec.threads, schedule.preempts)
 
 
 def outputs_of(key: SessionKey, spec: TaskSpec, others: Iterable[tuple[TaskSpec, Schedule]]) -> list[str] | None:

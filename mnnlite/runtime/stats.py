@@ -55,6 +55,10 @@ class TaskStats:
         Of a cascade: boxes that it ran on, and boxes beyond ``max_crops``.
     reloads : int
         After evictions.
+    preemptions : int
+        Times that its network gave way to tasks that preempt.
+    given_ns : int
+        How long that took, in none of `stages`.
     loading : dict of str to int
         Nanoseconds of each stage of loading.
     stages : dict of str to StageTimes
@@ -74,6 +78,8 @@ class TaskStats:
     crops: int
     crops_left: int
     reloads: int
+    preemptions: int
+    given_ns: int
     loading: dict[str, int]
     stages: dict[str, StageTimes]
     quarantined: str | None
@@ -95,6 +101,10 @@ class LaneStats:
         Times that it stood still for tasks to be loaded or closed, or for `Runtime.on_lane`.
     stopped_ns, longest_stop_ns : int
         How long that took, together and the longest.
+    preemptions : int
+        Times that frames at work gave way to tasks that preempt.
+    preempted_ns : int
+        How long these took then, with going there and back.
     """
 
     frames: int
@@ -103,6 +113,8 @@ class LaneStats:
     loads: int
     stopped_ns: int
     longest_stop_ns: int
+    preemptions: int = 0
+    preempted_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,7 +197,7 @@ class TaskCounters:
 
     def __init__(self) -> None:
         self.runs = self.late = self.failed = self.skipped = self.shed = self.crops = self.crops_left = 0
-        self.reloads = 0
+        self.reloads = self.preemptions = self.given_ns = 0
         self.loading: dict[str, int] = {}
         # Of each run its stages and their sum: written once a run, read seldom.
         self._recent: deque[tuple[int, int, int, int]] = deque(maxlen=_WINDOW)
@@ -231,6 +243,8 @@ class TaskCounters:
             self.crops,
             self.crops_left,
             self.reloads,
+            self.preemptions,
+            self.given_ns,
             dict(self.loading),
             self.times(),
             quarantined,
@@ -244,6 +258,7 @@ class LaneCounters:
     def __init__(self, since_ns: int) -> None:
         self.since_ns = since_ns
         self.busy_ns = self.frames = self.loads = self.stopped_ns = self.longest_stop_ns = 0
+        self.preemptions = self.preempted_ns = 0
 
     def stopped(self, ns: int) -> None:
         """The lane stood still for one load or removal."""
@@ -254,4 +269,13 @@ class LaneCounters:
     def stats(self, now_ns: int) -> LaneStats:
         """As they are now."""
         utilisation = min(1.0, self.busy_ns / max(1, now_ns - self.since_ns))
-        return LaneStats(self.frames, self.busy_ns, utilisation, self.loads, self.stopped_ns, self.longest_stop_ns)
+        return LaneStats(
+            self.frames,
+            self.busy_ns,
+            utilisation,
+            self.loads,
+            self.stopped_ns,
+            self.longest_stop_ns,
+            self.preemptions,
+            self.preempted_ns,
+        )

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from mnnlite.errors import ArgumentError, StateError
 from mnnlite.frame import Frame
 from mnnlite.runtime.dispatcher import SLICE_NS
+from mnnlite.runtime.flight import OfferedFrame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
     from typing_extensions import Self
 
-    from mnnlite.runtime.dispatcher import Dispatcher, InFlightFrame
+    from mnnlite.runtime.dispatcher import Dispatcher
+    from mnnlite.runtime.flight import InFlightFrame
     from mnnlite.runtime.rebalancer import Rebalancer
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.result import FrameResult
@@ -34,7 +36,7 @@ class _Reader:
         self._dispatcher, self._latest = dispatcher, latest
         self._stop_source = getattr(source, "stop", None)
         self._changed = threading.Condition()
-        self.waiting: tuple[Frame, int] | None = None
+        self.waiting: OfferedFrame | None = None
         self._stopping = False
         self.ended = False
         self.dropped = 0
@@ -67,12 +69,12 @@ class _Reader:
         if self._latest:
             self._dispatcher.offered(frame, now)
         with self._changed:
-            is_dropped = self._latest and self.waiting is not None
+            is_dropped = self._latest and self.waiting is not None and not self.waiting.is_claimed
             while not self._latest and self.waiting is not None and not self._stopping:
                 self._changed.wait()
             if self._stopping:
                 return False
-            self.waiting = (frame, now)
+            self.waiting = OfferedFrame(frame, now)
         if is_dropped:
             self.drop()
         self._dispatcher.native.kick()
@@ -82,11 +84,27 @@ class _Reader:
         self.dropped += 1
         self._dispatcher.drop()
 
-    def take(self) -> tuple[Frame, int] | None:
+    def claim(self, offered: OfferedFrame) -> bool:
+        """A part of the frame will be worked on, whatever comes of the rest. False if a fresher one has taken its place."""
         with self._changed:
-            taken, self.waiting = self.waiting, None
+            offered.is_claimed = self.waiting is offered
+            return offered.is_claimed
+
+    def give_up(self, offered: OfferedFrame) -> None:
+        """There was no such part."""
+        with self._changed:
+            offered.is_claimed, is_dropped = False, self.waiting is not offered
+        if is_dropped:
+            self.drop()
+
+    def take(self, offered: OfferedFrame) -> bool:
+        """False if a fresher one has taken its place."""
+        with self._changed:
+            if self.waiting is not offered:
+                return False
+            self.waiting = None
             self._changed.notify()
-            return taken
+            return True
 
     def stop(self) -> None:
         """Do not wait: the source may be waiting for a camera."""
@@ -122,6 +140,7 @@ class Stream:
         self._owner = owner  # a runtime is not dropped while one of its streams is there
         self._reader: _Reader | None = None
         self._in_flight: deque[InFlightFrame] = deque()
+        self._urgent: deque[InFlightFrame] = deque()  # with `latest`: parts that do not wait for those
         self._closed = False
 
     @property
@@ -152,7 +171,7 @@ class Stream:
                 raise StopIteration
             if (flight := self._first_done()) is not None:
                 return dispatcher.finish(flight)
-            if not self._in_flight and ended and reader.waiting is None:
+            if not self._in_flight and not self._urgent and ended and reader.waiting is None:
                 self.close()
                 if reader.error is not None:
                     raise reader.error
@@ -161,34 +180,50 @@ class Stream:
                 dispatcher.watch()
 
     def _first_done(self) -> InFlightFrame | None:
-        try:  # another thread may close the stream meanwhile
-            flight = self._in_flight.popleft()
-        except IndexError:
-            return None
-        if flight.pending.done:
-            return flight
-        self._in_flight.appendleft(flight)
+        for flights in (self._urgent, self._in_flight) if self._latest else (self._in_flight,):
+            try:  # another thread may close the stream meanwhile
+                flight = flights.popleft()
+            except IndexError:
+                continue
+            if flight.pending.done and (flight.urgent is None or flight.urgent.pending.done):
+                return flight
+            flights.appendleft(flight)
         return None
 
     def _admit(self, reader: _Reader) -> None:
         """Hand waiting frames to the lanes while there is room."""
         dispatcher = self._dispatcher
-        while reader.waiting is not None and not self._closed:
+        while (offered := reader.waiting) is not None and not self._closed:
             # A frame that only waits in a lane's queue grows old; a fresher one may come before the lane is free.
-            if self._latest and self._in_flight and not dispatcher.any_idle():
+            grows_old = self._latest and self._in_flight and not dispatcher.any_idle()
+            if grows_old or not dispatcher.has_room(len(self._in_flight)):
+                if self._latest:
+                    self._admit_urgent(reader, offered)
                 return
-            if not dispatcher.has_room(len(self._in_flight)):
-                return
-            taken = reader.take()
-            if taken is None:
-                return
-            frame, now = taken
-            if self._latest and dispatcher.is_stale(frame, now):
-                reader.drop()
+            if self._latest and dispatcher.is_stale(offered.frame, offered.taken_ns):
+                self._admit_urgent(reader, offered)
+                if reader.take(offered) and offered.index is None:
+                    reader.drop()
                 continue
-            while (flight := dispatcher.try_admit(frame, now, self._latest)) is None:
+            if not reader.take(offered):
+                continue
+            while (flight := dispatcher.try_admit(offered, self._latest)) is None:
                 dispatcher.wait_for_room()  # another thread's frame took it
-            self._in_flight.append(flight)
+            if self._latest and flight.urgent is not None:
+                self._urgent.append(flight.urgent)
+                flight.urgent = None
+            if not flight.is_nothing:
+                (self._urgent if self._latest and flight.is_urgent else self._in_flight).append(flight)
+
+    def _admit_urgent(self, reader: _Reader, offered: OfferedFrame) -> None:
+        """The lanes have no room for a whole frame, but its tasks that preempt do not wait for that."""
+        if offered.is_begun or not self._dispatcher.has_urgent_room(len(self._urgent)) or not reader.claim(offered):
+            return
+        flight = self._dispatcher.admit_urgent(offered)
+        if flight is not None:
+            self._urgent.append(flight)
+        else:
+            reader.give_up(offered)
 
     def __aiter__(self) -> AsyncIterator[FrameResult]:
         return self
@@ -213,8 +248,8 @@ class Stream:
         if self._reader is not None:
             self._reader.stop()
         with suppress(IndexError):  # another thread took the last one
-            while self._in_flight:
-                self._dispatcher.discard(self._in_flight.popleft())
+            while self._in_flight or self._urgent:
+                self._dispatcher.discard((self._urgent or self._in_flight).popleft())
         if self._reader is not None:
             self._reader.join()
 
@@ -230,4 +265,4 @@ class Stream:
             return
         if self._reader is not None:
             self._reader.stop()
-        self._dispatcher.abandon(self._in_flight)
+        self._dispatcher.abandon([*self._in_flight, *self._urgent])

@@ -101,6 +101,20 @@ def two_branches(folder: Path, size: int = 32, width: int = 8, dynamic: bool = F
     )
 
 
+def deep(folder: Path, layers: int = 24, size: int = 64, width: int = 24) -> Path:
+    """`image` (1, 3, size, size) -> many operators that take equally long -> `heat` (1, 1, size, size)."""
+    rng = np.random.default_rng(5)
+    parts = [convolution("first", "image", "0", 3, width, rng)]
+    for layer in range(layers):
+        parts.append(convolution(f"c{layer}", str(layer), f"y{layer}", width, width, rng))
+        parts.append((helper.make_node("Tanh", [f"y{layer}"], [str(layer + 1)], name=f"t{layer}"), None))
+    parts.append(convolution("last", str(layers), "heat", width, 1, rng))
+    weights = [weight for _, weight in parts if weight is not None]
+    nodes = [node for node, _ in parts]
+    shapes = {"image": [1, 3, size, size]}, {"heat": [1, 1, size, size]}
+    return save(folder, f"deep_{layers}_{size}_{width}", nodes, weights, *shapes)
+
+
 def poison(folder: Path, size: int = 128) -> Path:
     """With NaN in `image` every feature map is spoiled: NaN or, where MNN clamps it, the largest float."""
     rng = np.random.default_rng(4)
