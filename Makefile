@@ -20,7 +20,7 @@ help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
 	@echo "make cpp | tsan   only the C++ rooms, under ASan and UBSan | under TSan"
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
-	@echo "make gate         instructions of kernels, decoders and tasks against tools/counts.json (baseline: renew that)"
+	@echo "make gate         instructions of kernels, decoders and tasks against tools/counts.json (baseline: renew that; TIMES=10)"
 	@echo "make mutants      put known mistakes into the sources, one at a time, and show that a test finds each"
 	@echo "make coverage     the Python suite, and which lines it ran"
 	@echo "make editable     build/editable/bin/python, which compiles what was edited when mnnlite is imported"
@@ -60,7 +60,7 @@ ifeq ($(shell uname -m),x86_64)
 	cmake -S . -B build/counted -DMNNLITE_PYTHON=OFF -DMNNLITE_TESTS=ON -DMNNLITE_COUNTED=ON -DCMAKE_BUILD_TYPE=Release \
 		-DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" --log-level=WARNING
 	cmake --build build/counted --target counted
-	$(PYTHON) tools/counts.py $(if $(filter baseline,$@),--renew) build/counted/tests/cpp/counted
+	$(PYTHON) tools/counts.py $(if $(filter baseline,$@),--renew) $(if $(TIMES),--times $(TIMES)) build/counted/tests/cpp/counted
 else
 	@echo "instructions are counted on x86-64"
 endif

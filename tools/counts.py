@@ -1,6 +1,6 @@
 """Count the instructions of kernels, decoders and tasks with callgrind, and compare them with the committed baseline.
 
-    python tools/counts.py build/counted/tests/cpp/counted [--renew] [--most 3]
+    python tools/counts.py build/counted/tests/cpp/counted [--renew] [--most 3] [--times 10]
 
 Counts do not depend on how busy the machine is: the instruction set is forced, addresses are not randomised, the
 environment is empty, and only mnnlite's own functions count (what libc and the fake engine do is not ours). They do
@@ -76,8 +76,18 @@ def main() -> int:
     parser.add_argument("program", type=Path)
     parser.add_argument("--renew", action="store_true", help="write the baseline of this compiler")
     parser.add_argument("--most", type=float, default=3.0, help="per cent above the baseline that pass")
+    parser.add_argument("--times", type=int, default=1, help="count so often; all must pass, and the load is shown")
     args = parser.parse_args()
+    for _ in range(args.times):
+        if args.times > 1:
+            print(f"load {os.getloadavg()[0]:.1f}: ", end="", flush=True)
+        if code := check(args):
+            return code
+    return 0
 
+
+def check(args: argparse.Namespace) -> int:
+    """Count once, and compare with the baseline or renew it."""
     counts, key = count(args.program), compiler()
     every = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     if args.renew:
