@@ -110,28 +110,6 @@ def test_scene_network__one_branch_alone_gives_the_same() -> None:
         assert np.array_equal(chosen["lanes"], both["lanes"])
 
 
-# ---- the measurement itself
-
-
-def scene_object(kind: str, box: tuple[int, int, int, int], clear: bool = True) -> demo.SceneObject:
-    return demo.SceneObject(1, kind, demo.OBJECTS.index(kind), box, (0.0, 10.0), 1.0, clear, "", "")
-
-
-def test_average_precision__known_values() -> None:
-    """Two of two found, one false between them: precision 1 up to recall 1/2, then 2/3."""
-    assert metrics.average_precision([(0.9, True), (0.8, False), (0.7, True)], 2) == pytest.approx(0.5 + 0.5 * 2 / 3)
-    assert metrics.average_precision([(0.9, True)], 4) == pytest.approx(0.25)
-    assert metrics.average_precision([], 3) == 0
-    assert metrics.average_precision([(0.5, False)], 3) == 0
-
-
-def test_match__a_thing_is_found_once_and_unclear_ones_do_not_count() -> None:
-    objects = [scene_object("sign", (10, 10, 30, 30)), scene_object("sign", (100, 10, 104, 14), clear=False)]
-    boxes = np.array([(11, 10, 30, 30), (10, 10, 30, 29), (100, 10, 104, 14), (200, 10, 220, 30)], np.float32)
-    hits = metrics.match(boxes, np.array([0.6, 0.9, 0.8, 0.7], np.float32), objects)
-    assert hits == [(pytest.approx(0.9), True), (pytest.approx(0.7), False), (pytest.approx(0.6), False)]
-
-
 def test_metrics__command_prints_the_table(capsys: Any) -> None:
     assert metrics.main(["--scenes", "2"]) in (0, 1)
     lines = capsys.readouterr().out.splitlines()

@@ -417,40 +417,7 @@ def test_input__equal(frame):
         observe.compare_inputs(right[0], right)
 
 
-# Measures and names ---------------------------------------------------------------------------------------------
-
-
-def test_difference__by_hand():
-    found = difference(np.array([[1, 2, 3, 4], [5, 6, 7.5, 8]]), np.array([[1, 2, 3, 4], [5, 6, 7, 8.0]]))
-    assert (found.max_abs, found.relative, found.worst) == (0.5, 0.5 / 8, (1, 2))
-    assert found.around == (5, 6, 7.5, 8)
-    assert found.around_reference == (5, 6, 7, 8)
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "relative"),
-    [
-        ([np.nan, 1], [np.nan, 1], 0),
-        ([np.inf, 1], [np.inf, 1], 0),
-        ([np.inf, 1], [-np.inf, 1], np.inf),
-        ([np.nan, 1], [0, 1], np.inf),
-        ([0, 0], [0, 0], 0),
-        ([1e-41, 0], [2e-41, 0], 0),
-    ],
-)
-def test_difference__of_special_values(a, b, relative):
-    found = difference(np.array(a, np.float32), np.array(b, np.float32))
-    assert found.relative == pytest.approx(relative, abs=1e-15)
-
-
-def test_difference__of_whole_numbers_is_by_value():
-    """One lost among a thousand is one that is lost."""
-    top = np.zeros(1001, np.uint8)
-    top[17] = 255
-    assert difference(np.zeros(1001, np.uint8), top).relative == 1
-    assert difference(np.arange(10), np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 0])).relative == 9 / 8
-    assert difference(np.zeros((0, 3)), np.zeros((0, 3))).relative == 0
-    assert difference(np.float32(2), np.float32(1)).max_abs == 1
+# Names ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_a_placement_pays_from_a_tenth_of_time_or_a_fifth_of_memory_on():
     assert not pays([50, 25, 25, 48], [1, 1], flat, [0, 0, 1, 1], [0, 1, 1, 0])  # 75 becomes 98
     assert not pays([50, 26, 25, 47], [1, 1], flat, [0, 1, 0, 1], [0, 0, 1, 1])  # by a little
     assert not pays([10, 10], [1, 1], [9, 9], [0, 1], [1, 0])
+    assert not pays([9, 1], [1, 1], flat[:2], [0, 0], [0, 1])  # a tenth, and no more
     assert pays([5, 5, 5, 5], [1, 1], [9, 1, 9, 1], [0, 0, 1, 1], [0, 1, 0, 1])  # 18 becomes 10
     assert not pays([5, 5, 5, 5], [1, 1], [9, 8, 9, 8], [0, 0, 1, 1], [0, 1, 0, 1])  # 18 becomes 17
 
@@ -72,6 +73,104 @@ def test_a_slow_lane_gets_less():
 def test_nothing_to_place():
     assert place([], [1, 1]) == []
     assert place([], [1, 1], [], []) == []
+
+
+def placements(seed):
+    """Costs, speeds, memory, where tasks are and which may move: whatever can be."""
+    rng = random.Random(seed)
+    count, lanes = rng.randint(4, 9), rng.randint(2, 3)
+    costs = [rng.uniform(1, 20) if seed % 3 else float(rng.randint(1, 6)) for _ in range(count)]
+    speeds = [1.0] * lanes if seed % 2 else [rng.choice([0.3, 0.5, 1.0]) for _ in range(lanes)]
+    memory = [float(rng.randint(1, 9)) for _ in range(count)]
+    now = [rng.randrange(lanes) for _ in range(count)]
+    movable = [seed % 4 == 0 or rng.random() < 0.7 for _ in range(count)]
+    return costs, speeds, memory, now, movable
+
+
+def longest_first(costs, speeds, free=None, now=None):
+    """Graham's rule as the paper has it: the longest task next, to the lane that is through with it first."""
+    lanes = list(now or costs)
+    free = range(len(costs)) if free is None else free
+    load = [0.0] * len(speeds)
+    for task in set(range(len(costs))) - set(free):
+        load[lanes[task]] += costs[task] / speeds[lanes[task]]
+    for task in sorted(free, key=lambda task: -costs[task]):
+        ends = [load[lane] + costs[task] / speeds[lane] for lane in range(len(speeds))]
+        lanes[task] = ends.index(min(ends))
+        load[lanes[task]] = min(ends)
+    return lanes
+
+
+def beside(lanes, count, free):
+    """Placements that one move or one swap makes."""
+    for task in free:
+        for lane in range(count):
+            yield [*lanes[:task], lane, *lanes[task + 1 :]]
+        for other in free:
+            swapped = list(lanes)
+            swapped[task], swapped[other] = lanes[other], lanes[task]
+            yield swapped
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_no_move_and_no_swap_makes_a_placement_better_and_it_is_never_worse_than_the_rule(seed):
+    costs, speeds, memory, now, movable = placements(seed)
+    everything = range(len(costs))
+
+    def times(lanes):
+        return sorted(load_of(costs, lanes, speeds), reverse=True)
+
+    found = place(costs, speeds)
+    assert times(found) <= times(longest_first(costs, speeds))
+    assert all(times(found) <= times(other) for other in beside(found, len(speeds), everything))
+
+    # With memory, and with tasks that may stay where they are: as short as before, within 2 %.
+    for sizes, there, free in (
+        (memory, None, everything),
+        (memory, now, everything),
+        (None, now, [task for task in everything if movable[task]]),
+        (memory, now, [task for task in everything if movable[task]]),
+    ):
+        may = [task in free for task in everything]
+        rule = longest_first(costs, speeds, free, there)
+        found = place(costs, speeds, sizes, there, None if there is None else may)
+        assert all(may[task] or found[task] == now[task] for task in everything)
+        assert times(found)[0] <= 1.02 * times(rule)[0]
+
+        limit = times(found)[0]
+
+        def worth(lanes, sizes=sizes, there=there, limit=limit):
+            """Longer than this one is worse; then memory, moves, times."""
+            held = memory_of(sizes, lanes, len(speeds)) if sizes else 0
+            moved = sum(a != b for a, b in zip(there, lanes, strict=True)) if there else 0
+            return max(times(lanes)[0], limit), held, moved, times(lanes)
+
+        assert all(worth(found)[:3] <= worth(other)[:3] for other in beside(found, len(speeds), free))
+        if there and times(there)[0] <= times(found)[0]:
+            assert worth(found)[:3] <= worth(there)[:3]
+
+
+def test_memory_may_cost_two_hundredths_of_the_time_and_no_more():
+    for more, together in ((1.5, True), (3.0, False)):  # 103 instead of 101.5, 106 instead of 103
+        lanes = place([50 + more, 50, 50 + more, 50], [1, 1], memory=[10, 1, 10, 1])
+        assert (lanes[0] == lanes[2]) == together
+    # Of the longest lane, not of another one: 203 instead of 200.
+    assert place([200, 3, 100], [1, 1], memory=[9, 9, 1]) == [0, 0, 1]
+
+
+def test_lanes_of_other_speeds_or_with_tasks_that_stay_are_not_renamed():
+    assert place([10, 1, 1], [1.0, 0.1], now=[1, 0, 0]) == [0, 1, 0]
+    assert place([4, 3, 2, 1], [1, 1], None, [0, 1, 1, 0], [True, True, True, False]) == [0, 1, 1, 0]
+    assert place([1, 5, 7], [1, 1], now=[0, 0, 0]) == [0, 0, 1]
+    assert place([5, 1, 8], [1, 1], now=[1, 1, 1]) == [1, 1, 0]
+    assert place([8, 3, 4], [1, 1], None, [0, 0, 0], [False, True, True]) == [0, 1, 1]
+    # Five lanes have too many orders to try: what is as short and moves few is found from where tasks are.
+    assert place([5, 4, 3, 2, 1], [1] * 5, now=[4, 3, 2, 1, 0]) == [4, 3, 2, 1, 0]
+    assert place([5, 4, 3, 2], [1] * 4, now=[3, 2, 1, 0]) == [3, 2, 1, 0]
+
+
+def test_memory_of_a_lane_without_tasks_is_none():
+    assert memory_of([0.25, 0.5], [0, 0], 2) == 0.5
 
 
 # ---- moving while it runs

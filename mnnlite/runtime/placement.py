@@ -61,6 +61,8 @@ def place(
         Longest processing time first (Graham, SIAM J. Appl. Math. 17(2), 1969: at most 4/3 of the best), then single
         moves and swaps as long as one makes it better.
     """
+    if not costs:
+        return []
     count = len(speeds)
     free = [i for i in range(len(costs)) if now is None or movable is None or movable[i]]
     lanes = [0] * len(costs) if now is None else list(now)
@@ -76,7 +78,7 @@ def place(
     if memory is None and now is None:
         return best
     sizes = memory if memory is not None else [0.0] * len(costs)
-    limit = by_time(best)[0] * (1 + _SLACK) if costs else 0.0
+    limit = by_time(best)[0] * (1 + _SLACK)
 
     def by_all(lanes: Sequence[int]) -> tuple[Any, ...]:
         times = by_time(lanes)
