@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from mnnlite.pipeline import Pipeline
     from mnnlite.specs import TaskSpec
 
-__all__ = ["CHOICES", "LOSS", "Quantised", "choose", "quantize"]
+__all__ = ["CHOICES", "LOSS", "METHODS", "Quantised", "choose", "quantize"]
 
+METHODS = ("ADMM", "EMA", "KL")
 CHOICES = ("float", "int8", "weights8", "weights4")
 LOSS = 0.05  # of what is found: agreement of 0.95
 SECONDS = 600.0
@@ -57,6 +58,8 @@ class Quantised:
         That were held out.
     refused : str
         Why there is none; "" if there is.
+    method : str
+        Of the quantiser, where it had one.
     """
 
     task: str
@@ -71,6 +74,7 @@ class Quantised:
     ms: float = 0.0
     pictures: int = 0
     refused: str = ""
+    method: str = ""
 
 
 def quantize(
@@ -80,7 +84,7 @@ def quantize(
     *,
     loss: float = LOSS,
     most: int = 64,
-    method: str = "KL",
+    method: str | None = None,
     seconds: float = SECONDS,
 ) -> list[Quantised]:
     """Quantise the network of each task, and judge each form by what it finds.
@@ -98,8 +102,9 @@ def quantize(
         Most that may be lost: 1 less the agreement.
     most : int
         Pictures that are taken.
-    method : {"KL", "EMA", "ADMM"}
-        Of the engine's quantiser, for the range of feature maps.
+    method : {"ADMM", "EMA", "KL"}, optional
+        Of the engine's quantiser, for the range of feature maps. All are tried otherwise, and the one that loses least is taken:
+        each ruins networks that another one keeps.
     seconds : float
         That each step may take.
 
@@ -117,8 +122,8 @@ def quantize(
     """
     if not 0 <= loss <= 1:
         raise ArgumentError(f"loss is {loss!r}; wanted a number from 0 to 1")
-    if method not in ("EMA", "KL", "ADMM"):
-        raise ArgumentError(f"method is {method!r}; wanted EMA, KL or ADMM")
+    if method is not None and method not in METHODS:
+        raise ArgumentError(f"method is {method!r}; wanted {', '.join(METHODS)}, or none for the best of them")
     if most < 2:
         raise ArgumentError(f"most is {most!r}; wanted at least 2 pictures, one of them held out")
     folder = Path(folder).absolute()
@@ -141,45 +146,60 @@ def _one(
     folder: Path,
     loss: float,
     most: int,
-    method: str,
+    method: str | None,
     seconds: float,
 ) -> Quantised:
+    """A form of a network: made in each way there is, judged, and the best kept."""
     source = Path(os.path.abspath(os.fspath(spec.model)))
+    ways = ("",) if form != "int8" else METHODS if method is None else (method,)
     with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as place:
-        made = Path(place) / "made.mnn"
-        request: dict[str, Any] = {
-            "form": form,
-            "source": str(source),
-            "made": str(made),
-            "task": pipeline.dumps(
-                pipeline.Pipeline({name: replace(spec, model=str(source), trial=False)}), Path(place)
-            ),
-            "pictures": os.path.abspath(pictures) if os.path.exists(pictures) else pictures,
-            "most": most,
-            "method": method,
-        }
-        try:
-            if form == "float":
-                shutil.copyfile(source, made)
-            else:
-                _child({**request, "step": "make"}, Path(place), seconds, f"{form} of {source}")
-                if not made.exists() or not made.stat().st_size:
-                    raise UnsupportedModelError(f"the engine's quantiser wrote nothing for {source}", op="quantize")
-                from mnnlite.descriptions import mnnfile  # not before: every command imports this module
-
-                said = mnnfile.read(source)
-                descriptions.embed(made, None, {**said, "quantised": {"form": form}})
-            answer = _child({**request, "step": "judge"}, Path(place), seconds, f"{form} of {source}")
-        except MnnliteError as error:
-            if form == "float":
-                raise
-            return Quantised(name, form, None, refused=str(error))
-        result = Quantised(name, form, None, file_bytes=made.stat().st_size, **answer)
-        if 1 - result.agreement > loss:
-            return replace(result, refused=f"loses {1 - result.agreement:.3f}, allowed is {loss:g}")
+        found = []
+        for way in ways:
+            within = Path(place) / (way or form)
+            within.mkdir()
+            request: dict[str, Any] = {
+                "form": form,
+                "source": str(source),
+                "made": str(within / "made.mnn"),
+                "task": pipeline.dumps(
+                    pipeline.Pipeline({name: replace(spec, model=str(source), trial=False)}), within
+                ),
+                "pictures": os.path.abspath(pictures) if os.path.exists(pictures) else pictures,
+                "most": most,
+                "method": way,
+            }
+            try:
+                found.append(_judged(name, source, request, within, seconds))
+            except MnnliteError as error:
+                if form == "float":
+                    raise
+                found.append(Quantised(name, form, None, refused=str(error), method=way))
+        best = min(found, key=lambda each: (bool(each.refused), -each.agreement, each.ms))
+        if best.refused:
+            return best
+        if 1 - best.agreement > loss:
+            return replace(best, path=None, refused=f"loses {1 - best.agreement:.3f}, allowed is {loss:g}")
+        assert best.path is not None
         target = folder / f"{name}.{form}.mnn"
-        os.replace(made, target)
-        return replace(result, path=target)
+        os.replace(best.path, target)
+        return replace(best, path=target)
+
+
+def _judged(name: str, source: Path, request: dict[str, Any], folder: Path, seconds: float) -> Quantised:
+    """Make a form in one way, and judge it."""
+    form, made = request["form"], Path(request["made"])
+    if form == "float":
+        shutil.copyfile(source, made)
+    else:
+        _child({**request, "step": "make"}, folder, seconds, f"{form} of {source}")
+        if not made.exists() or not made.stat().st_size:
+            raise UnsupportedModelError(f"the engine's quantiser wrote nothing for {source}", op="quantize")
+        from mnnlite.descriptions import mnnfile  # not before: every command imports this module
+
+        way = {"method": request["method"]} if request["method"] else {}
+        descriptions.embed(made, None, {**mnnfile.read(source), "quantised": {"form": form, **way}})
+    answer = _child({**request, "step": "judge"}, folder, seconds, f"{form} of {source}")
+    return Quantised(name, form, made, file_bytes=made.stat().st_size, method=request["method"], **answer)
 
 
 def _child(request: dict[str, Any], folder: Path, seconds: float, what: str) -> dict[str, Any]:

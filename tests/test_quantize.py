@@ -55,6 +55,7 @@ def test_quantize__every_form_is_judged_and_the_chosen_one_written(folder: Path)
     forms = {each["form"]: each for each in said["forms"]}
     assert tuple(forms) == quantize.CHOICES
     assert forms["float"]["agreement"] == 1
+    assert [each["method"] in quantize.METHODS for each in forms.values()] == [False, True, False, False]
     assert all(each["pictures"] == 4 and each["ms"] > 0 and each["memory_bytes"] > 0 for each in forms.values())
     chosen = pipeline.load(folder / "made" / "p.toml").tasks["what"]
     assert Path(str(chosen.model)).name == "what.weights8.mnn"
@@ -73,6 +74,29 @@ def test_quantize__what_loses_too_much_is_refused(folder: Path, monkeypatch: pyt
     assert found.refused.startswith("loses")
     assert quantize.choose(tasks, [found], "weights4").tasks == tasks.tasks
     assert not list(folder.glob("*.weights4.mnn"))
+
+
+def test_quantize__the_best_of_the_methods_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {"ADMM": 0.7, "EMA": 0.97, "KL": None}
+
+    def judged(name, source, request, within, seconds):
+        if made[request["method"]] is None:
+            raise mnnlite.UnsupportedModelError("it wrote nothing")
+        Path(request["made"]).write_text(request["method"])
+        made_by = request["method"]
+        return quantize.Quantised(name, "int8", Path(request["made"]), agreement=made[made_by], method=made_by)
+
+    monkeypatch.setattr(quantize, "_judged", judged)
+    spec = pipeline.load(folder / "p.toml").tasks["what"]
+
+    def found(method, loss=0.05):
+        return quantize._one("what", spec, "int8", "pictures", folder, loss, 8, method, 60.0)
+
+    assert (found(None).method, found(None).refused) == ("EMA", "")
+    assert (folder / "what.int8.mnn").read_text() == "EMA"
+    assert found("ADMM").refused.startswith("loses 0.300")
+    assert found("KL").refused == "it wrote nothing"
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_quantize__what_was_asked_for_in_vain(folder: Path) -> None:

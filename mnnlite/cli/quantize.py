@@ -11,7 +11,7 @@ from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.networks import pipeline_of
 from mnnlite.cli.output import columns
 from mnnlite.files import atomic_write
-from mnnlite.quantize import CHOICES, LOSS, SECONDS, choose, quantize
+from mnnlite.quantize import CHOICES, LOSS, METHODS, SECONDS, choose, quantize
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--loss", type=float, default=LOSS, metavar="X", help=f"most that may be lost; {LOSS:g}")
     parser.add_argument("--frames", type=int, default=64, metavar="N", help="pictures that are taken at most; 64")
-    parser.add_argument("--method", choices=("KL", "EMA", "ADMM"), default="KL", help="of the engine's quantiser")
+    parser.add_argument(
+        "--method", choices=METHODS, help="of the engine's quantiser; all are tried by default, and the best is taken"
+    )
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="N", help=f"that each step may take; {SECONDS:g}"
     )
@@ -74,7 +76,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     table = [
         (
             each.task,
-            each.form,
+            f"{each.form} {each.method}".rstrip(),
             f"{each.agreement:.4f}",
             f"{each.worst:.4f}",
             f"{each.iou:.4f}",
