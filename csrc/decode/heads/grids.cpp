@@ -250,12 +250,14 @@ class Grids final : public Detector {
     const TensorView& tensor = call.tensors[score.tensor];
     float* best = call.at<float>(best_);
     int32_t *index = call.at<int32_t>(index_), *hits = call.at<int32_t>(hits_);
-    if (score.number != 1 && rules_.per_cell == 1) {
+    // Where the scores of a class lie side by side for all anchors, many are looked at together.
+    if (score.cell == rules_.per_cell && (rules_.per_cell == 1 || score.anchor == 1)) {
+      const int64_t scores = classes_ == 1 ? where.anchors : int64_t{classes_} * score.number;
       for (int32_t start = 0; start < where.anchors; start += kBlock) {
         const int32_t n = std::min(kBlock, where.anchors - start);
         const float* plane = at(call, slot, score, where, start);
         if (!channel_argmax(plane, classes_, score.number, n, best, index))
-          return not_finite(tensor, slot, plane - start, int64_t{classes_} * score.number);
+          return not_finite(tensor, slot, plane - start, scores);
         const int32_t n_hits = above(best, n, cut_, hits);
         for (int32_t k = 0; k < n_hits; ++k)
           MNNLITE_TRY(add(call, slot, s, where, start + hits[k], best[hits[k]], index[hits[k]], found, count));
