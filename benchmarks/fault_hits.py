@@ -31,7 +31,7 @@ def judged(fault: dict[str, Any], found: observe.Deviation | None) -> bool:
     """Whether the operator found is the one with the fault: by its own name, or by that of what it was fused into."""
     if found is None or not found.born_here:
         return False
-    return found.op in (fault["node"], fault["carrier"]) or fault["node"] == found.tensor
+    return found.op in (fault["node"], fault["carrier"]) or fault["node"] in (found.tensor, *found.detail.covers)
 
 
 def main() -> int:

@@ -306,6 +306,34 @@ def test_onnx__a_norm_written_out_is_not_what_its_last_step_reads(tmp_path):
     assert found.equal, found.first_deviation
 
 
+def test_fused__a_product_is_named_by_its_bias_and_covers_both(tmp_path):
+    """The engine has one operator of the two, under the name of the second."""
+    rng = np.random.default_rng(7)
+
+    def save(name, scale):
+        weight = (rng.standard_normal((6, 5)) if name == "right" else numpy_helper.to_array(weights[0])) * scale
+        return networks.save(
+            tmp_path,
+            name,
+            [
+                helper.make_node("MatMul", ["image", "w"], ["product"]),
+                helper.make_node("Add", ["product", "b"], ["out"]),
+            ],
+            [
+                numpy_helper.from_array(weight.astype(np.float32), "w"),
+                numpy_helper.from_array(np.ones(5, np.float32), "b"),
+            ],
+            {"image": [1, 6]},
+            {"out": [1, 5]},
+        )
+
+    source = save("right", 1)
+    weights = onnx.load(source).graph.initializer
+    found = observe.compare(networks.convert(save("wrong", 1.1)), source)
+    assert found.first_deviation.op == "out"
+    assert found.first_deviation.detail.covers == ("product", "out")
+
+
 def test_outputs__one_that_is_next_to_nothing_on_one_input_is_measured_by_the_others(clean):
     found = observe.compare(clean.with_suffix(".mnn"), clean)
     worst = found.worst_outputs["out"]
@@ -371,6 +399,38 @@ def test_command__says_which_engine_computed_and_why(clean, tmp_path):
     assert ran.code == 0, ran.err
     assert "warning: comparing with an ONNX file needs onnxruntime, which is installed" in ran.out
     assert "cannot allocate memory in static TLS block; ONNX's own definition computes instead" in ran.out
+
+
+def test_tflite__mediapipes_transposed_convolution_is_one_of_litert(tmp_path):
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    from mnnlite.observe.references import TfliteModel
+
+    rng = np.random.default_rng(9)
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs, model.buffers = 3, [graph], [schema.BufferT()]
+    graph.tensors, graph.inputs, graph.outputs = [], [0], [3]
+    values = [None, rng.standard_normal((2, 2, 2, 3)).astype(np.float32), np.float32([0.25, -1]), None]
+    for name, shape, value in zip("xwby", ((1, 4, 5, 3), (2, 2, 2, 3), (2,), (1, 8, 10, 2)), values, strict=True):
+        tensor, buffer = schema.TensorT(), schema.BufferT()
+        if value is not None:
+            buffer.data = np.frombuffer(value.tobytes(), np.uint8)
+        model.buffers.append(buffer)
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, np.int32(shape), 0, len(model.buffers) - 1
+        graph.tensors.append(tensor)
+    code, operator = schema.OperatorCodeT(), schema.OperatorT()
+    code.builtinCode, code.deprecatedBuiltinCode, code.customCode = 32, 32, b"Convolution2DTransposeBias"
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, np.int32([0, 1, 2]), np.int32([3])
+    operator.customOptions = np.frombuffer(np.asarray([1, 2, 2], "<i4").tobytes(), np.uint8)
+    model.operatorCodes, graph.operators = [code], [operator]
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "up.tflite").write_bytes(bytes(builder.Output()))
+    x = rng.standard_normal((1, 4, 5, 3)).astype(np.float32)
+    (found,) = TfliteModel(tmp_path / "up.tflite").record("", {"x": x}).outputs.values()
+    wanted = np.einsum("nhwi,oabi->nhawbo", x, values[1]).reshape(1, 8, 10, 2) + values[2]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 # Inputs ---------------------------------------------------------------------------------------------------------

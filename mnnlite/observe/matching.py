@@ -26,6 +26,7 @@ _FOLDED = {
 # what they read is not what that last step reads.
 _MADE_OF_SEVERAL = {"LayerNorm", "GroupNorm", "UnaryOp", "Attention"}
 _STEPS = {"Add", "Mul", "Sub", "Div", "Pow", "MatMul"}
+_PRODUCTS = {"MatMul", "Gemm", "Conv", "ConvTranspose"}
 _RASTER = re.compile(r"_raster_\d+$")  # an operator of the engine that moves data for the one it is named after
 _ADDED = re.compile(r"__[A-Za-z]\w*$")  # what the converter appends: __before_tr, __matmul_converted
 _CLOSE = 1e-4  # of the largest value: near enough to be called the same tensor where the name is lost
@@ -175,11 +176,15 @@ def _by_place(
 
 
 def _chains(found: Recording, reference: Recording) -> dict[str, tuple[str, ...]]:
-    """For each of the reference's tensors: it, and those after it that were folded into its operator."""
+    """For each of the reference's tensors: it, those after it that were folded into its operator, and a product before it.
+
+    A product with a bias has the bias's name where the two were apart.
+    """
     known = {name for tensor in found.tensors for name in (tensor.name, base_name(tensor.name))} | set(found.outputs)
     produced = {tensor.name for tensor in reference.tensors}
     uses = Counter(source for tensor in reference.tensors for source in tensor.sources)
     users = {source: tensor for tensor in reference.tensors for source in tensor.sources}
+    makers = {tensor.name: tensor for tensor in reference.tensors}
     chains = {}
     for tensor in reference.tensors:
         chain = [tensor.name]
@@ -189,8 +194,21 @@ def _chains(found: Recording, reference: Recording) -> dict[str, tuple[str, ...]
             if user.type not in _FOLDED or user.name in known or variable or user.value.shape != tensor.value.shape:
                 break
             chain.append(user.name)
+        read = [makers[source] for source in tensor.sources if source in produced]
+        if tensor.type == "Add" and len(read) == 1 and _is_its_product(read[0], tensor, known, uses):
+            chain.insert(0, read[0].name)
         chains[tensor.name] = tuple(chain)
     return chains if uses else _chains_by_order(reference, known)
+
+
+def _is_its_product(product: TensorRecord, bias: TensorRecord, known: set[str], uses: Counter[str]) -> bool:
+    """Whether a product is read by this bias alone, and is nowhere in the other network."""
+    return (
+        product.type in _PRODUCTS
+        and product.name not in known
+        and uses[product.name] == 1
+        and product.value.shape == bias.value.shape
+    )
 
 
 def _chains_by_order(reference: Recording, known: set[str]) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import MissingExtraError, ModelFormatError, ModelNotFoundError, UnsupportedModelError
 from mnnlite.extras import need
+from mnnlite.observe.litert_files import of_builtins
 from mnnlite.observe.recording import Recording, TensorRecord
 
 if TYPE_CHECKING:
@@ -209,9 +210,11 @@ class TfliteModel:
         self.name = os.fspath(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that keeping every tensor takes memory is what is wanted
+            content = of_builtins(_existing(path))
+            file = {"model_path": self.name} if content is None else {"model_content": content}
             try:
                 self._interpreter = litert.Interpreter(
-                    model_path=os.fspath(_existing(path)),
+                    **file,
                     experimental_preserve_all_tensors=True,
                     experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
                 )
