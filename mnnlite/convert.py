@@ -18,6 +18,7 @@ from mnnlite.conversion import SECONDS, Converted, converted_in, key_of, move
 from mnnlite.conversion import keep as keep_converted
 from mnnlite.conversion.attempt import example
 from mnnlite.conversion.formats import ENGINES, FRAMEWORKS
+from mnnlite.conversion.rewrites import SLIM
 from mnnlite.descriptions import mnnfile
 from mnnlite.errors import ArgumentError, ConversionError
 from mnnlite.trial import crashed
@@ -105,6 +106,7 @@ def convert(
     shapes: Mapping[str, Sequence[int]] | None = None,
     compare: bool = True,
     pictures: str | os.PathLike[str] | None = None,
+    slim: bool | Sequence[str] = False,
     keep: bool = False,
     seconds: float = SECONDS,
 ) -> Conversion:
@@ -131,6 +133,10 @@ def convert(
     pictures : path, optional
         Pictures to compare on too, besides a constant and random inputs: a file, a folder, a video. They become inputs by the
         network's own description, or as RGB from 0 to 1.
+    slim : bool or sequence of str
+        Lower the peak of feature maps of an ONNX network by rewrites that compute the same numbers: ``"slopes"`` (PRelu as the
+        engine's own operator instead of seven), ``"attention"`` (self-attention in blocks of query rows, where it holds the
+        peak), or both. Notes say what was done, or why nothing was.
     keep : bool
         Write the file also if it deviates.
     seconds : float
@@ -163,16 +169,17 @@ def convert(
     """
     source, target = Path(source), Path(target)
     _check(target, weight_bits, external, seconds)
+    chosen = _chosen(slim)
     options = ["--fp16"] if fp16 else []
     options += ["--weightQuantBits", str(weight_bits)] if weight_bits is not None else []
     smaller = bool(options)
     options += ["--saveExternalData"] if external else []
     with converted_in(
-        target.parent, source, options=options, external=external, shapes=shapes, seconds=seconds
+        target.parent, source, options=options, external=external, shapes=shapes, slim=chosen, seconds=seconds
     ) as made:
         verdict = _not_compared(source, made, compare)
         if verdict is None and smaller:
-            with converted_in(target.parent, source, shapes=shapes, seconds=seconds) as plain:
+            with converted_in(target.parent, source, shapes=shapes, slim=chosen, seconds=seconds) as plain:
                 verdict = _compared(source, plain, made, pictures, seconds)
         elif verdict is None:
             verdict = _compared(source, made, None, pictures, seconds)
@@ -226,6 +233,14 @@ def ready_compared(
     with tempfile.TemporaryDirectory(prefix="mnnlite-") as folder:
         made = convert(source, Path(folder) / "converted.mnn", shapes=shapes, seconds=seconds)
         return keep_converted(key, made.path), made.verdict
+
+
+def _chosen(slim: bool | Sequence[str]) -> tuple[str, ...]:
+    chosen = tuple(SLIM) if slim is True else tuple(slim or ())
+    for name in chosen:
+        if name not in SLIM:
+            raise ArgumentError(f"slim is {name!r}; it must be True or some of {', '.join(map(repr, SLIM))}")
+    return chosen
 
 
 def _check(target: Path, weight_bits: int | None, external: bool, seconds: float) -> None:

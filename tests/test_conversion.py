@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 import mnnlite
+from helpers.graphs import network, run
 from mnnlite import convert as conversions
 from mnnlite.conversion import rewrites
 from mnnlite.conversion.onnx_source import check_onnx
@@ -20,20 +20,6 @@ from mnnlite.conversion.tflite_source import check_tflite
 
 node = helper.make_node
 RNG = np.random.default_rng(0)
-
-
-def network(nodes, inputs, outputs, constants=None, opset=17):
-    def infos(tensors):
-        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in tensors.items()]
-
-    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
-    graph = helper.make_graph(nodes, "g", infos(inputs), infos(outputs), weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-
-
-def run(model, **inputs):
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, inputs)
 
 
 def pool(auto_pad, shape, **options):

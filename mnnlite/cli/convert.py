@@ -47,6 +47,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--no-compare", dest="compare", action="store_false", help="do not compare it with its source")
     parser.add_argument("--pictures", metavar="SOURCE", help="compare on these too: a picture, a folder, a video")
+    parser.add_argument(
+        "--slim",
+        nargs="?",
+        const="slopes,attention",
+        default="",
+        metavar="slopes,attention",
+        help="rewrite an ONNX network so that its feature maps peak lower, with the same numbers; without a value: both",
+    )
     parser.add_argument("--keep", action="store_true", help="write the file even if it deviates")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="N", help=f"that each step may take; {SECONDS:g}"
@@ -69,6 +77,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             shapes=shapes_of(args.shape) or None,
             compare=args.compare,
             pictures=args.pictures,
+            slim=[name.strip() for name in args.slim.split(",") if name.strip()],
             keep=args.keep,
             seconds=args.seconds,
         )

@@ -92,6 +92,7 @@ def converted_in(
     options: Sequence[str] = (),
     external: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    slim: Sequence[str] = (),
     seconds: float = SECONDS,
 ) -> Iterator[Converted]:
     """Check, rewrite, convert and try a network. The new file is there inside the block, in a folder inside `folder`.
@@ -109,10 +110,10 @@ def converted_in(
     OutputError
         The folder cannot be written to.
     """
-    rewrite = look_through(source)
+    rewrite = look_through(source, slim)
     try:
         with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as place:
-            made = _convert(source, Path(place), rewrite, list(options), seconds)
+            made = _convert(source, Path(place), rewrite, list(slim), list(options), seconds)
             if external:
                 made.weights = made.path.with_name(made.path.name + ".weight")
                 made.weights = made.weights if made.weights.exists() else None
@@ -136,8 +137,8 @@ def move(made: Converted, target: Path) -> None:
     os.replace(made.path, target)
 
 
-def look_through(source: Path) -> bool:
-    """Look through a file; whether it has to be rewritten."""
+def look_through(source: Path, slim: Sequence[str] = ()) -> bool:
+    """Look through a file; whether it has to be rewritten. With `slim` it will be in any case."""
     if not source.is_file():
         raise ModelNotFoundError(f"there is no model file {source}")
     framework = FRAMEWORKS.get(source.suffix.lower())
@@ -145,9 +146,17 @@ def look_through(source: Path) -> bool:
         raise ArgumentError(f"{source} ends in {source.suffix!r}; wanted {' or '.join(FRAMEWORKS)}")
     if importlib.util.find_spec("_tools") is None:
         raise EngineNotFoundError('the converter is not installed; install it with: pip install "MNN>=3.0.0,<4"')
+    if slim and framework != "ONNX":
+        raise ArgumentError(
+            f"{source} cannot be made slim: only ONNX graphs are rewritten for that; give the .onnx file"
+        )
     if framework == "ONNX":
         kinds = rewrites.suspects(check_onnx(source))
         need: tuple[str, ...] = ("onnx",)
+        if slim and importlib.util.find_spec("onnx") is None:
+            raise MissingExtraError(
+                'to make a network slim needs onnx; install it with: pip install "mnnlite[compare]"'
+            )
     else:
         facts = check_tflite(source)
         kinds = [word for word in ("quantised", "nearest") if getattr(facts, word)]
@@ -162,11 +171,14 @@ def look_through(source: Path) -> bool:
     return bool(kinds)
 
 
-def _convert(source: Path, folder: Path, rewrite: bool, options: list[str], seconds: float) -> Converted:
+def _convert(
+    source: Path, folder: Path, rewrite: bool, slim: list[str], options: list[str], seconds: float
+) -> Converted:
     request = {
         "source": _readable(source.resolve(), folder),
         "framework": FRAMEWORKS[source.suffix.lower()],
         "rewrite": rewrite,
+        "slim": slim,
         "options": options,
     }
     until = time.monotonic() + seconds

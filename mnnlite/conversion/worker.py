@@ -48,7 +48,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
     said["described"] = {}
     first = request.get("first")
     try:
-        if request["framework"] == "ONNX" and (request["rewrite"] or first is not None):
+        if request["framework"] == "ONNX" and (request["rewrite"] or request["slim"] or first is not None):
             _prepare_onnx(request, said, first)
         elif request["framework"] == "TFLITE" and (request["rewrite"] or first is not None):
             from mnnlite.conversion import tflite_floats
@@ -71,6 +71,8 @@ def _prepare_onnx(request: dict[str, Any], said: dict[str, Any], first: int | No
     changed = rewrites.meaning(model, said["described"])
     if changed:
         said["reference"] = _saved(onnx, model, "reference.onnx")
+    if request["slim"]:
+        changed += rewrites.slim(model, request["slim"])
     changed += rewrites.for_the_converter(model)
     if first is not None:
         said["operator"] = _cut(onnx, model, first)

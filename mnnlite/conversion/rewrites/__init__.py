@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.conversion.rewrites import others, padding, quantized, reductions, resize, softmax, suppression
+from mnnlite.conversion.rewrites import (
+    attention,
+    others,
+    padding,
+    quantized,
+    reductions,
+    resize,
+    slopes,
+    softmax,
+    suppression,
+)
 from mnnlite.conversion.rewrites.graph import Graph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import onnx
 
     from mnnlite.conversion.onnx_source import OnnxFacts
 
-__all__ = ["Graph", "for_the_converter", "meaning", "suspects"]
+__all__ = ["SLIM", "Graph", "for_the_converter", "meaning", "slim", "suspects"]
 
 # What the network is afterwards is another one, which is what is compared with.
 _MEANING = (suppression.rewrite, quantized.rewrite)
 # The same network, as the converter reads it.
 _DIALECT = (others.rewrite, reductions.rewrite, padding.rewrite, softmax.rewrite, resize.rewrite)
+# The same network with less memory, by the words that choose them.
+SLIM = {"slopes": slopes.rewrite, "attention": attention.rewrite}
 
 
 def suspects(facts: OnnxFacts) -> list[str]:
@@ -70,6 +84,12 @@ def for_the_converter(model: onnx.ModelProto) -> list[str]:
         It cannot be written so.
     """
     return _apply(model, _DIALECT)
+
+
+def slim(model: onnx.ModelProto, chosen: Sequence[str]) -> list[str]:
+    """Lower the peak of feature maps by the rewrites of these names in `SLIM`; say what was changed, or why nothing was."""
+    notes = _apply(model, tuple(SLIM[name] for name in chosen))
+    return notes or [f"nothing to make slimmer: no {' nor '.join(chosen)} that would lower the peak of feature maps"]
 
 
 def _apply(model: onnx.ModelProto, rewrites: tuple, said: dict[str, Any] | None = None) -> list[str]:  # type: ignore[type-arg]

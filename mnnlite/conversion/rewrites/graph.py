@@ -137,6 +137,10 @@ class Graph:
             shapes[tensor.name] = tuple(tensor.dims)
         return shapes
 
+    def forget(self) -> None:
+        """Find shapes and constants anew, of the graph as it is now."""
+        self._shapes = self._constants = None
+
     def users(self, name: str) -> list[onnx.NodeProto]:
         """Operators that read a tensor."""
         return [node for node in self.graph.node if name in node.input]
