@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.residency import ModelResidency
     from mnnlite.runtime.schedule import Schedule
     from mnnlite.runtime.turn import Turn
+    from mnnlite.runtime.urgency import Urgency
     from mnnlite.specs import ImageSpec, TaskSpec
 
 __all__ = ["TaskChanges"]
@@ -36,6 +37,7 @@ class TaskChanges:
     registry : TaskRegistry
     residency : ModelResidency
     rebalancer : Rebalancer
+    urgency : Urgency
     lanes : list of Lane
     turn : Turn
     threads : int
@@ -49,12 +51,14 @@ class TaskChanges:
         registry: TaskRegistry,
         residency: ModelResidency,
         rebalancer: Rebalancer,
+        urgency: Urgency,
         lanes: Sequence[Lane],
         turn: Turn,
         threads: int,
         trial: float | None,
     ) -> None:
         self._registry, self._residency, self._rebalancer = registry, residency, rebalancer
+        self._urgency = urgency
         self._lanes, self._turn, self._threads, self._trial = lanes, turn, threads, trial
 
     def add(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> None:
@@ -62,9 +66,11 @@ class TaskChanges:
         name, spec = check_spec(name, spec)
         spec = absolute(spec)
         self._try(spec)
-        self._residency.demand_of(
-            name, spec, 0, schedule.preempts
-        )  # found before the turn: it may take a child process
+        is_automatic = schedule.preempts == "auto"
+        if is_automatic:
+            schedule = replace(schedule, preempts=False)  # until it is known what there is
+        # Found before the turn: it may take a child process.
+        self._residency.demand_of(name, spec, 0, schedule.preempts)
         with self._change():
             tasks = self._registry.snapshot()
             if name in tasks:
@@ -75,10 +81,13 @@ class TaskChanges:
                     raise ArgumentError(
                         f"task {name!r} comes after {each.name!r}, which is evictable; make that one stay"
                     )
+            self._urgency.release(needed)
             made = self._residency.load(name, spec, schedule, self._lane_for(name, needed))
+            made.is_automatic = is_automatic
             self._registry.enter(made)
             self._join(made)
             self._rebalancer.added(made)
+            self._urgency.reconsider()
 
     def _lane_for(self, name: str, needed: Sequence[LoadedTask]) -> Lane:
         if len({task.lane.index for task in needed}) > 1:
@@ -108,6 +117,7 @@ class TaskChanges:
             task = self._unneeded(name)
             if self._registry.leave(task):
                 self._registry.close_soon(task).result()
+            self._urgency.reconsider()
 
     def replace(self, name: str, spec: TaskSpec | str | os.PathLike[str]) -> None:
         """As `Runtime.replace`."""
@@ -120,6 +130,7 @@ class TaskChanges:
             if needs_of(spec, old.schedule) != old.needs:
                 raise ArgumentError(f"task {name!r} takes tensors of other tasks now; remove it and add it anew")
             self._swap(old, self._residency.load(name, spec, old.schedule, old.lane))
+            self._urgency.reconsider()
 
     def _try(self, spec: TaskSpec) -> None:
         """In a child process, where that is wanted; before the turn, so that nobody waits for it."""
@@ -144,6 +155,7 @@ class TaskChanges:
         self.replace(name, replace(spec, **changed))
 
     def _swap(self, old: LoadedTask, new: LoadedTask) -> None:
+        new.is_automatic = old.is_automatic
         if self._registry.leave(old, new):
             self._registry.close_soon(old).result()
 

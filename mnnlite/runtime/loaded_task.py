@@ -74,6 +74,7 @@ class LoadedTask:
     dynamic: int = 0  # bytes of feature maps
     failures: int = 0  # in a row
     in_flight: int = 0  # frames on their way that it takes part in
+    is_automatic: bool = False  # it preempts where it needs to, and the schedule says whether it does now
     closing: bool = False  # it takes part in no further ones
     shared: SharedModel | None = None  # the model, where other tasks may use it too
     demand: MemoryDemand | None = None  # of the memory budget, if there is one
@@ -84,6 +85,7 @@ class LoadedTask:
     def take_over(self, other: LoadedTask) -> None:
         """Be the same task as `other`, loaded anew."""
         self.stats, self.cost_ns, self.failures = other.stats, other.cost_ns, other.failures
+        self.is_automatic = other.is_automatic
 
     def measure(self) -> None:
         """On the lane's thread: run once, for the time it takes. What is wrong with it shows on the first frame."""

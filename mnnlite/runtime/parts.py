@@ -20,6 +20,7 @@ from mnnlite.runtime.registry import TaskRegistry
 from mnnlite.runtime.report import RuntimeReport
 from mnnlite.runtime.residency import ModelResidency
 from mnnlite.runtime.turn import Turn
+from mnnlite.runtime.urgency import Urgency
 from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
@@ -92,15 +93,16 @@ class RuntimeParts:
             for index in range(lanes):
                 self.lanes.append(Lane(native, index, options, callers, None if bound is None else bound[index]))
             speeds = speeds_of(there, lanes, bound)
+            urgency = Urgency(self.registry, self.residency, self.lanes)
             self.rebalancer = Rebalancer(
-                self.registry, self.residency, self.dispatcher, self.lanes, self.turn, speeds, replan
+                self.registry, self.residency, self.dispatcher, self.lanes, self.turn, urgency, speeds, replan
             )
         except BaseException:
             for lane in self.lanes:
                 lane.stop()
             raise
         self.changes = TaskChanges(
-            self.registry, self.residency, self.rebalancer, self.lanes, self.turn, threads, trial_s
+            self.registry, self.residency, self.rebalancer, urgency, self.lanes, self.turn, threads, trial_s
         )
         self.report = RuntimeReport(
             self.registry, self.residency, self.dispatcher, self.rebalancer, self.lanes, threads

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.residency import ModelResidency
     from mnnlite.runtime.turn import Turn
+    from mnnlite.runtime.urgency import Urgency
 
 __all__ = ["Rebalancer"]
 
@@ -40,6 +41,8 @@ class Rebalancer:
     lanes : list of Lane
     turn : Turn
         Of changes.
+    urgency : Urgency
+        Told where tasks are.
     speeds : list of float
         Of the lanes.
     replan : bool
@@ -58,12 +61,14 @@ class Rebalancer:
         dispatcher: Dispatcher,
         lanes: Sequence[Lane],
         turn: Turn,
+        urgency: Urgency,
         speeds: Sequence[float],
         replan: bool,
     ) -> None:
         self.replans: list[Replan] = []
         self._registry, self._residency, self._dispatcher = registry, residency, dispatcher
         self._lanes, self._turn, self._speeds = lanes, turn, speeds
+        self._urgency = urgency
         self._measuring: list[Future[None]] = []
         self.settled = True  # no better placement is to be looked for before the next frame
         self._replanner = Replanner(speeds)
@@ -105,6 +110,8 @@ class Rebalancer:
         """Nanoseconds a frame on average, in a lane of speed 1: as seen, as measured at loading, or by its operations."""
         scheduler = self._registry.scheduler
         seen = scheduler.latency.mean(task.name) or task.cost_ns
+        if task.stats.given_ns:  # that is other tasks' work
+            seen = max(1, seen - task.stats.given_ns // task.stats.runs)
         cost = float(seen) * self._speeds[task.lane.index] if seen else self._guess(task)
         period = scheduler.period_ns
         if task.schedule.rate_hz and period:
@@ -137,6 +144,7 @@ class Rebalancer:
             self._measuring.clear()
             if not self.settled and self._dispatcher.frames == 0:
                 self._place_anew()
+                self._urgency.reconsider()
             self.settled = True
         self._registry.log()
 
@@ -251,6 +259,7 @@ class Rebalancer:
         made = self._load_group(group, lane)
         for old in self._registry.exchange(group, made, lane.index):
             self._registry.close_soon(old)
+        self._urgency.reconsider()
         took = (time.monotonic_ns() - begin) / 1e6
         names = ", ".join(map(repr, made))
         self._registry.say(logging.INFO, f"moved {names} to lane {lane.index} in {took:.1f} ms")

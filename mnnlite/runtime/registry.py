@@ -181,6 +181,21 @@ class TaskRegistry:
                 self.scheduler.quarantine(task.name, None)
             return self._retire(task)
 
+    def reschedule(self, task: LoadedTask, successor: LoadedTask) -> bool:
+        """From the next frame on the task runs as `successor`, which preempts where it did not, or the other way round.
+
+        Returns
+        -------
+        bool
+            As `leave`.
+        """
+        with self.lock:
+            successor.take_over(task)
+            self.tasks[task.name] = successor
+            self.scheduler.add(task.name, successor.schedule, successor.needs, successor.lane.index)
+            self._allow_preemption(successor if successor.schedule.preempts else task, task.lane)
+            return self._retire(task)
+
     def exchange(self, group: Sequence[LoadedTask], made: Mapping[str, LoadedTask], lane: int) -> list[LoadedTask]:
         """From the next frame on tasks run where they were loaded anew.
 

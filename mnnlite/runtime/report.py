@@ -67,10 +67,15 @@ class RuntimeReport:
                 tasks = {name: task for name, task in self._registry.tasks.items() if task.lane is lane}
                 lines.append(
                     f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {self._threads}{where}"
-                    f"{_blocking(list(tasks.values()))}"
                 )
+                longest = _longest(list(tasks.values()))
+                waits_ns = 0 if longest is None else longest.blocking_ns
+                if longest is not None:
+                    lines[-1] += (
+                        f"; what preempts waits {waits_ns / 1e6:.1f} ms at most, for an operator of {longest.name}"
+                    )
                 for name, task in tasks.items():
-                    lines.append(f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name)))}")
+                    lines.append(f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name), waits_ns))}")
         return "\n".join(lines)
 
     def memory(self) -> RuntimeMemory:
@@ -157,17 +162,14 @@ class RuntimeReport:
         return RuntimeStats(frames, dropped, found, lanes, replans, hung)
 
 
-def _blocking(tasks: Sequence[LoadedTask]) -> str:
-    """How long tasks that preempt wait in a lane."""
+def _longest(tasks: Sequence[LoadedTask]) -> LoadedTask | None:
+    """The task for whose operator those of the lane that preempt may wait longest, if there are such tasks."""
     if not any(task.schedule.preempts for task in tasks):
-        return ""
-    longest = max((task for task in tasks if task.blocking_ns), key=lambda task: task.blocking_ns, default=None)
-    if longest is None:
-        return ""
-    return f"; what preempts waits {longest.blocking_ns / 1e6:.1f} ms at most, for an operator of {longest.name}"
+        return None
+    return max((task for task in tasks if task.blocking_ns), key=lambda task: task.blocking_ns, default=None)
 
 
-def _parts(task: LoadedTask, cost_ns: int) -> Iterator[str]:
+def _parts(task: LoadedTask, cost_ns: int, waits_ns: int) -> Iterator[str]:
     schedule = task.schedule
     yield f"{cost_ns / 1e6:.1f} ms"
     if schedule.every > 1:
@@ -182,6 +184,8 @@ def _parts(task: LoadedTask, cost_ns: int) -> Iterator[str]:
         yield "optional"
     if schedule.preempts:
         yield "preempts"
+        if schedule.deadline_ns is not None and waits_ns + cost_ns > schedule.deadline_ns:
+            yield f"late where it waits those {waits_ns / 1e6:.1f} ms"
     if task.needs:
         yield f"after {', '.join(task.needs)}"
     if task.absence is not None:

@@ -45,10 +45,12 @@ class Schedule:
     evictable : bool
         With a memory budget: may be unloaded to make room for others, the least recently used first. It is loaded again, in
         its lane between two frames, when it is due and there is room. Nothing may come after it.
-    preempts : bool
+    preempts : bool or "auto"
         Does not wait for the lane's other tasks: it begins before the next operator of the network at work, and its results come
         in a `FrameResult` of their own, see `Runtime`. It has a session, and with those like it an arena, of its own. It neither
-        takes from other tasks nor gives to them, and always runs when it is due.
+        takes from other tasks nor gives to them, and always runs when it is due. With
+        ``"auto"`` it does so as long as less important tasks of its lane take so long that it could miss its deadline, by measured
+        cost, whenever tasks come, go or move; one with a ``state``, or that others take from, does not.
 
     Raises
     ------
@@ -68,7 +70,7 @@ class Schedule:
     turn_by: str | None = None
     turn_if: Any = None  # as `only`
     evictable: bool = False
-    preempts: bool = False
+    preempts: Any = False  # or True, or "auto"; of a loaded task one of the first two
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -80,6 +82,8 @@ class Schedule:
         put(self, "padding", _number("padding", self.padding, above=None))
         if self.rate_hz is not None and self.every != 1:
             raise ArgumentError("every and rate_hz both say how often the task runs; give one of them")
+        if self.preempts not in (True, False, "auto"):
+            raise ArgumentError(f"preempts is {self.preempts!r}; it must be true, false or 'auto'")
         if self.preempts:
             self._check_preempts()
         if self.after is None:
