@@ -92,15 +92,17 @@ class Arena:
         if fallback not in (None, "cpu"):
             raise ArgumentError(f"fallback is {fallback!r}; it must be None or 'cpu'")
         self.threads = _threads(threads)
-        words = {"precision": precision, "memory_mode": memory_mode, "power": power, "winograd": winograd}
         self.weights_dir = _weights_folder(weights, weights_dir)
         options = _core.ArenaOptions(
             threads=self.threads,
             fallback_to_cpu=fallback == "cpu",
             weights_folder=self.weights_dir or "",
             backend=backend,
+            precision=precision,
+            memory_mode=memory_mode,
+            power=power,
+            winograd=winograd,
             weights=weights,
-            **words,
         )
         self.precision, self.memory_mode, self.power = precision, memory_mode, power
         self.winograd, self.weights = winograd, weights
@@ -129,8 +131,8 @@ class Arena:
     def options(self) -> dict[str, Any]:
         """What it was made with, as plain data: arguments of another one like it."""
         weights = {} if self.weights == "heap" else {"weights": self.weights, "weights_dir": self.weights_dir}
-        names = ("backend", "precision", "memory_mode", "power", "threads", "winograd")
-        return {**{name: getattr(self, name) for name in names}, **weights}
+        names = [name for name in _core.ArenaOptions.names() if name != "weights"]
+        return {**{name: getattr(self, name) for name in names}, "threads": self.threads, **weights}
 
     def shrink(self) -> None:
         """Give the shared buffer and the weights of closed models back to the system.

@@ -124,7 +124,7 @@ def of(
     images : sequence of ImageHint
         Pictures that fill in the axes a file leaves open, as a `Task` derives them from its image specs.
     **arena_options
-        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``winograd``, ``weights``, ``weights_dir`` as for `Arena`.
+        The parameters of `Arena`, by name.
 
     Returns
     -------

@@ -55,9 +55,7 @@ class Model:
     fallback : {None, "cpu"}
         See `Arena`.
     **arena_options
-        ``backend``, ``precision``, ``memory_mode``, ``power``, ``threads``, ``winograd``, ``weights``, ``weights_dir`` as in
-        `Arena`.
-        With `arena` they must be what the arena has.
+        The parameters of `Arena`, by name. With `arena` they must be what the arena has.
 
     Raises
     ------

@@ -141,7 +141,7 @@ class Lane:
 
     def arena_options(self, precision: str, threads: int) -> dict[str, Any]:
         """What `Arena.options` of such an arena would be."""
-        usual = {"backend": "cpu", "memory_mode": "normal", "power": "normal", "winograd": "large"}
+        usual = {name: _core.ArenaOptions.words(name)[0] for name in _core.ArenaOptions.names() if name != "weights"}
         return {**usual, "precision": precision, "threads": threads, **self.options}
 
     def allow_preemption(self, allowed: bool) -> None:
