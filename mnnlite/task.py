@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, TypeVar
 
     from mnnlite.arena import Arena
+    from mnnlite.decoders.base import Detector
 
     R = TypeVar("R", default=Any)
     Path: TypeAlias = "str | os.PathLike[str]"
@@ -79,16 +80,7 @@ class Task(Generic[R]):
         spec: Path | Model,
         *,
         image: Images = ...,
-        decoder: decoders.Ssd
-        | decoders.FastestDet
-        | decoders.YoloFastestV2
-        | decoders.NanoDet
-        | decoders.CenterFace
-        | decoders.Scrfd
-        | decoders.YuNet
-        | decoders.RetinaFace
-        | decoders.RtmDet
-        | decoders.Detr,
+        decoder: Detector,
         arena: Arena | None = ...,
     ) -> None: ...
     @overload
