@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: coverage editable gate baseline mutants help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
+.PHONY: coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -22,6 +22,7 @@ help:
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
 	@echo "make gate         instructions of kernels, decoders and tasks against tools/counts.json (baseline: renew that; TIMES=10)"
 	@echo "make mutants      put known mistakes into the sources, one at a time, and show that a test finds each"
+	@echo "make mutation-run  every small change of the pure modules; those that no test finds, without a reason"
 	@echo "make coverage     the Python suite, and which lines it ran"
 	@echo "make editable     build/editable/bin/python, which compiles what was edited when mnnlite is imported"
 	@echo "make asan-py      part of the suite with the extension itself under ASan and UBSan"
@@ -68,6 +69,11 @@ endif
 # Known mistakes, one at a time; each must be found. Takes some minutes and is not part of test.
 mutants: prerequisites .venv/.wheel
 	$(BIN)/python tools/kill_mutants.py $(ARGS)
+
+# Every small change that mutmut knows, of the modules that are pure: long, for a quiet machine.
+mutation-run: .venv/.wheel
+	$(PIP) install mutmut
+	$(BIN)/python tools/mutation_run.py $(ARGS)
 
 # The wheel ------------------------------------------------------------------------------------------------------
 .venv/.created: | prerequisites

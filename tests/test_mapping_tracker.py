@@ -184,6 +184,55 @@ def test_tracker__false_sightings_alone_are_nothing() -> None:
     assert [track for track in found if track.confidence > 0.3] == []
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_triangulate__is_where_its_definition_is_least(seed: int) -> None:
+    """Angles' sines over their sigmas, and the size once; with exact angles the covariance is the Fisher information's."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(3, 9))
+    truth = rng.normal(0, 1, 3) + np.array((0, 0, 20.0 if seed % 3 else 3.0))
+    origins = rng.normal(0, 0.5, (count, 3)) + np.linspace(0, 0.8 * truth[2], count)[:, None] * (0, 0, 1.0)
+    sigmas = rng.uniform(0.001, 0.01, count)
+    off = truth - origins
+    distance = np.linalg.norm(off, axis=1)
+    exact = off / distance[:, None]
+
+    place, covariance = triangulate(origins, exact, sigmas, distance)
+    np.testing.assert_allclose(place, truth, atol=1e-6)
+    across = [
+        (np.eye(3) - np.outer(ray, ray)) / (far * sigma) ** 2
+        for ray, far, sigma in zip(exact, distance, sigmas, strict=True)
+    ]
+    slope = (off / distance[:, None] ** 2).mean(axis=0)
+    np.testing.assert_allclose(
+        covariance, np.linalg.inv(sum(across) + np.outer(slope, slope) / 0.2**2), rtol=1e-4, atol=1e-12
+    )
+
+    rays = exact + rng.normal(0, 1, exact.shape) * sigmas[:, None]
+    rays /= np.linalg.norm(rays, axis=1)[:, None]
+    ranges = distance * 1.2
+    place, _ = triangulate(origins, rays, sigmas, ranges, doubt=0.3)
+
+    def cost(at: np.ndarray) -> float:
+        off = at - origins
+        far = np.linalg.norm(off, axis=1)
+        seen = off / far[:, None]
+        sines = np.linalg.norm(seen - (seen * rays).sum(axis=1, keepdims=True) * rays, axis=1)
+        return float(((sines / sigmas) ** 2).sum() + (np.log(far / ranges).mean() / 0.3) ** 2)
+
+    least = cost(place)
+    for axis in np.eye(3):
+        assert least <= cost(place + 1e-3 * axis)
+        assert least <= cost(place - 1e-3 * axis)
+
+
+def test_triangulate__something_half_a_metre_from_a_camera() -> None:
+    origins = np.array([[0.0, 0, 0], [0.2, 0, 0], [0.4, 0, 0]])
+    off = np.array([0.2, 0.1, 0.5]) - origins
+    distance = np.linalg.norm(off, axis=1)
+    place, _ = triangulate(origins, off / distance[:, None], np.full(3, 0.002), distance)
+    np.testing.assert_allclose(place, (0.2, 0.1, 0.5), atol=1e-6)
+
+
 def test_tracker__a_gap_is_bridged_and_counted() -> None:
     obj = SceneObject("sign", (4.0, 40.0, 2.0))
     tracker = Tracker(end=12)

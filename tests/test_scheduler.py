@@ -28,6 +28,29 @@ def taught(costs: dict[str, float], **options) -> Scheduler:
     return scheduler
 
 
+def test_latency__is_reckoned_as_a_round_trip():
+    """RFC 6298: a mean that moves by 1/8 of each difference, a deviation by 1/4; the worst of late forgets a tenth a run."""
+    seen = LatencyEstimator()
+    assert (seen.mean("a"), seen.expect("a"), seen.worst("a")) == (0, 0, 0)
+    seen.guess("a", 800)
+    assert (seen.mean("a"), seen.expect("a"), seen.worst("a")) == (800, 1000, 800)
+    seen.saw("a", 1600)  # 800 more: mean 900, deviation 100 + 700 / 4
+    assert (seen.mean("a"), seen.expect("a"), seen.worst("a")) == (900, 1450, 1600)
+    seen.saw("a", 100)  # 800 less: mean 800, deviation 275 + 525 / 4
+    assert (seen.mean("a"), seen.expect("a"), seen.worst("a")) == (800, 1612, 1440)
+    seen.guess("a", 5)  # it has run
+    seen.saw("b", 7)
+    assert (seen.mean("a"), seen.mean("b")) == (800, 7)
+    for _ in range(20):
+        seen.saw("a", 800)
+    assert seen.worst("a") == 800
+    seen.forget("a")
+    seen.forget("never seen")
+    assert (seen.mean("a"), seen.expect("a"), seen.worst("a"), seen.mean("b")) == (0, 0, 0, 7)
+    seen.guess("a", 8)
+    assert seen.mean("a") == 8
+
+
 def test_costs_follow_what_is_seen():
     costs = LatencyEstimator()
     assert costs.expect("a") == costs.mean("a") == costs.worst("a") == 0
