@@ -100,6 +100,7 @@ enum class Format : int32_t {
   yuyv,
   uyvy,
 };
+constexpr int kFormatCount = static_cast<int>(Format::uyvy) + 1;  // the last one
 
 enum class Matrix : int32_t { bt601, bt709 };
 enum class Range : int32_t { limited, full };

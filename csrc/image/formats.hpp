@@ -26,10 +26,8 @@ struct FormatInfo {
   Component component[4];
 };
 
-const FormatInfo& info_of(Format format) noexcept;
-
 // The table has a row for each Format, in order; this is the only place where a format's name is read.
-constexpr int kFormatCount = static_cast<int>(Format::uyvy) + 1;
+const FormatInfo& info_of(Format format) noexcept;
 // By name, of samples of 1 or 2 bytes; false if there is none.
 bool find_format(const char* name, int sample_bytes, Format& format) noexcept;
 

@@ -43,7 +43,7 @@ int itemsize_of(const char* format) {
 // 'BGR', 'RGB', ...: the names of the formats that are YUV, or not, or both.
 std::string names_of(bool packed, bool yuv) {
   std::string text;
-  for (int i = 0; i < image::kFormatCount; ++i) {
+  for (int i = 0; i < kFormatCount; ++i) {
     const image::FormatInfo& info = image::info_of(static_cast<Format>(i));
     if (info.sample_bytes != 1 || !(info.family == image::Family::yuv ? yuv : packed)) continue;
     text += (text.empty() ? "'" : ", '") + std::string(info.name) + "'";

@@ -18,7 +18,7 @@ namespace {
 
 const std::vector<Format> kFormats = [] {
   std::vector<Format> all;
-  for (int i = 0; i < image::kFormatCount; ++i) all.push_back(static_cast<Format>(i));
+  for (int i = 0; i < kFormatCount; ++i) all.push_back(static_cast<Format>(i));
   return all;
 }();
 constexpr int kSizes[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97};
