@@ -1,6 +1,6 @@
 """What takes long to find out and stays true, kept between runs: the one place where mnnlite writes such things.
 
-The place is ``$XDG_CACHE_HOME/mnnlite``, usually ``~/.cache/mnnlite``; ``MNNLITE_CACHE`` names another folder, or none if it is
+The folder is ``$XDG_CACHE_HOME/mnnlite``, usually ``~/.cache/mnnlite``; ``MNNLITE_CACHE`` names another folder, or none if it is
 empty. What was not used for longest goes first where there is more than ``MNNLITE_CACHE_MIB`` (64). ``mnnlite cache`` shows it.
 """
 
@@ -66,8 +66,8 @@ def limit() -> int:
 def _path(kind: str, key: str, suffix: str = ".json") -> Path | None:
     import hashlib  # OpenSSL takes four megabytes: only where it is needed
 
-    place = folder()
-    return None if place is None else place / kind / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
+    root = folder()
+    return None if root is None else root / kind / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
 
 
 def load(kind: str, key: str) -> Any:
@@ -157,8 +157,8 @@ def _put(path: Path, write: Callable[[Path], object]) -> bool:
 
 def entries() -> list[Entry]:
     """All that is kept, what was used last first."""
-    place, found = folder(), []
-    for path in place.glob("*/[!.]*") if place is not None else ():
+    root, found = folder(), []
+    for path in root.glob("*/[!.]*") if root is not None else ():
         if path.suffix not in (".json", _FILES):
             continue
         with contextlib.suppress(OSError):  # another process let go of it

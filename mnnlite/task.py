@@ -314,7 +314,7 @@ class Task(Generic[R]):
         self,
         found: Sequence[Any],
         raw: dict[str, Any],
-        placed: Sequence[tuple[Any, ...]],
+        slots: Sequence[tuple[Any, ...]],
         frame: Frame | None,
         out: Mapping[str, results.Results | None] | None = None,
     ) -> tuple[Any, int]:
@@ -326,7 +326,7 @@ class Task(Generic[R]):
             For each native decoder what `mnnlite.results.from_native` takes.
         raw : dict of str to ndarray
             The outputs that no native decoder reads.
-        placed : list of tuple
+        slots : list of tuple
             Where the slots of the batch lie, as the native task tells it.
         frame : Frame, optional
             Whose size, timestamp and meta the results get.
@@ -354,16 +354,16 @@ class Task(Generic[R]):
                 result.timestamp_ns, result.meta = frame.timestamp_ns, frame.meta
         spent = 0
         if self._functions:
-            spent = self._call_functions(made, raw, placed, frame)
+            spent = self._call_functions(made, raw, slots, frame)
             made = {name: made[name] for name in self._order}
         return made[""] if self._single else made, spent
 
     def _call_functions(
-        self, made: dict[str, Any], raw: dict[str, Any], placed: Sequence[tuple[Any, ...]], frame: Frame | None
+        self, made: dict[str, Any], raw: dict[str, Any], slots: Sequence[tuple[Any, ...]], frame: Frame | None
     ) -> int:
         """Let the decoders in Python add their results. Returns nanoseconds."""
         begin = time.perf_counter_ns()
-        items = [BatchItem(each[0], each[1:3], each[3:5], each[5], each[6]) for each in placed]
+        items = [BatchItem(each[0], each[1:3], each[3:5], each[5], each[6]) for each in slots]
         for name, (function, chosen) in self._functions.items():
             # Without a slot nothing has run, and the outputs are of another frame.
             arrays = {output: raw[output] if items else raw[output][:0] for output in chosen}
@@ -430,10 +430,10 @@ class Task(Generic[R]):
                 buffers = [None if kept[name] is None else results.buffer_of(kept[name]) for name in self._decoders]
             else:
                 arrays = out
-        found, raw, placed = native.run([each._handle for each in frames], borrow, buffers, arrays)
+        found, raw, slots = native.run([each._handle for each in frames], borrow, buffers, arrays)
         self._python_ns = 0
         result: R
-        result, self._python_ns = self.collect(found, raw, placed, frames[0] if frames else None, kept)
+        result, self._python_ns = self.collect(found, raw, slots, frames[0] if frames else None, kept)
         return result
 
     def _kept(self, out: Any) -> dict[str, Any]:

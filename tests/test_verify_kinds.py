@@ -31,11 +31,11 @@ class Editor:
         return next(each for each in self.operators if each.whole(_TYPE) == kind)
 
     def set_number(self, table: Table, field: int, value: int) -> None:
-        assert table.place(field), "the field has its default and no place"
-        struct.pack_into("<i", self.content, table.place(field), value)
+        assert table.offset(field), "the field has its default and no place"
+        struct.pack_into("<i", self.content, table.offset(field), value)
 
     def set_element(self, table: Table, field: int, index: int, value: int) -> None:
-        place = table.place(field)
+        place = table.offset(field)
         vector = place + struct.unpack_from("<I", self.content, place)[0]
         struct.pack_into("<i", self.content, vector + 4 + 4 * index, value)
 
@@ -94,7 +94,7 @@ def test_inputs_of_one_name__are_refused(sums: Editor) -> None:
     """The engine finds one of them; the other one has no memory."""
     content = bytes(sums.content)
     net = root(content)
-    place = net.place(_NAMES)
+    place = net.offset(_NAMES)
     vector = place + struct.unpack_from("<I", content, place)[0]
     one, other = (
         each.wholes(_OUTPUTS)[0] for each in sums.operators if each.whole(_TYPE) == _INPUT
@@ -119,8 +119,8 @@ def test_operator_of_three_axes__on_a_shape__is_refused(tmp_path: Path) -> None:
     with mnnlite.Model(bytes(editor.content), shapes={"x": (2, 3)}) as model:
         assert model.run()["y"].tolist() == [2, 3]
     last = editor.operators[-1]
-    if last.place(1):
-        editor.content[last.place(1)] = 0
+    if last.offset(1):
+        editor.content[last.offset(1)] = 0
     editor.set_number(last, _TYPE, _SPLIT_GELU)
     with pytest.raises(mnnlite.UnsupportedModelError, match="not three axes"):
         mnnlite.Model(bytes(editor.content), shapes={"x": (2, 3)})
@@ -143,7 +143,7 @@ def test_model_file__cut_while_it_is_described__is_damage(sums: Editor, tmp_path
 
 def test_scattered_elements_without_an_operation__are_refused(elements: Editor) -> None:
     gather = elements.first(_GATHER_ELEMENTS)
-    assert not gather.place(_ATTRIBUTE)
+    assert not gather.offset(_ATTRIBUTE)
     elements.set_number(gather, _TYPE, _SCATTER_ELEMENTS)
     elements.refused("its attribute is missing")
 
@@ -165,7 +165,7 @@ def test_part__without_ends_of_its_kind__is_refused(part: Editor) -> None:
     found = part.first(_STRIDED_SLICE)
     attribute = found.table(_ATTRIBUTE)
     assert attribute is not None
-    place = found.place(_INPUTS)
+    place = found.offset(_INPUTS)
     struct.pack_into("<I", part.content, place + struct.unpack_from("<I", part.content, place)[0], 3)
     part.set_number(attribute, 7, 0)  # TensorFlow's, which has all of them
     part.refused("wrong number of inputs")
@@ -201,7 +201,7 @@ def test_function_of_bytes__is_refused(models: Path) -> None:
 
 def test_squeeze__without_what_it_squeezes__is_refused(elements: Editor) -> None:
     gather = elements.first(_GATHER_ELEMENTS)
-    place = gather.place(_INPUTS)
+    place = gather.offset(_INPUTS)
     struct.pack_into("<I", elements.content, place + struct.unpack_from("<I", elements.content, place)[0], 1)
     elements.set_number(gather, _TYPE, _SQUEEZE)
     elements.refused("its attribute is missing")

@@ -1,7 +1,7 @@
 """Nearest upsampling of TFLite: the converter writes another rule for coordinates than TFLite has.
 
 Sources: TFLite's resize_nearest_neighbor.h, where half pixel centers are ``floor((i + 0.5) * scale)``, which MNN calls
-TensorflowHalfPixels; schema/default/CaffeOp.fbs and MNN.fbs of MNN for the places of fields.
+TensorflowHalfPixels; schema/default/CaffeOp.fbs and MNN.fbs of MNN for the numbers of fields.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ def repair(path: Path) -> int:
         How many operators were corrected.
     """
     content = bytearray(path.read_bytes())
-    places = []
+    offsets = []
     for operator in root(bytes(content)).tables(_OPERATORS):
         interp = operator.table(_MAIN) if operator.whole(_KIND, "<B") == _INTERP else None
         if interp is None or interp.whole(_TYPE) != _NEAREST:
             continue
-        place = interp.place(_RULE)
-        if place and content[place] == _HALF_PIXELS:
-            places.append(place)
-    for place in places:
-        content[place] = _TENSORFLOW_HALF_PIXELS
-    if places:
+        offset = interp.offset(_RULE)
+        if offset and content[offset] == _HALF_PIXELS:
+            offsets.append(offset)
+    for offset in offsets:
+        content[offset] = _TENSORFLOW_HALF_PIXELS
+    if offsets:
         path.write_bytes(content)
-    return len(places)
+    return len(offsets)

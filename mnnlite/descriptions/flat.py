@@ -29,7 +29,7 @@ def _unpacked(form: str, part: bytes | memoryview) -> tuple[Any, ...]:
 
 
 class Table:
-    """A table of a flatbuffer; fields by their place in the schema, from 0."""
+    """A table of a flatbuffer; fields by their number in the schema, from 0."""
 
     def __init__(self, data: bytes | memoryview | Pages, at: int) -> None:
         self._data, self._at = data, at
@@ -41,7 +41,7 @@ class Table:
             raise ModelFormatError(f"damaged: an offset leads to byte {at} of {len(self._data)}")
         return int(_unpacked(form, self._data[at : at + struct.calcsize(form)])[0])
 
-    def place(self, field: int) -> int:
+    def offset(self, field: int) -> int:
         """Where a field is in the file; 0 if it is not there."""
         offset = self._number("<H", self._vtable + 4 + 2 * field) if field < self._fields else 0
         return self._at + offset if offset else 0
@@ -50,7 +50,7 @@ class Table:
         return at + self._number("<I", at)
 
     def _vector(self, field: int, size: int) -> tuple[int, int]:
-        at = self.place(field)
+        at = self.offset(field)
         if not at:
             return 0, 0
         begin = self._target(at)
@@ -61,7 +61,7 @@ class Table:
 
     def extent(self, field: int) -> int:
         """How many bytes a vector of bytes has, as long as they may be; 0 if it is not there."""
-        at = self.place(field)
+        at = self.offset(field)
         if not at:
             return 0
         begin = self._target(at)
@@ -81,7 +81,7 @@ class Table:
 
     def whole(self, field: int, form: str = "<i", default: int = 0) -> int:
         """A number."""
-        at = self.place(field)
+        at = self.offset(field)
         return self._number(form, at) if at else default
 
     def floats(self, field: int) -> tuple[float, ...]:
@@ -96,7 +96,7 @@ class Table:
 
     def table(self, field: int) -> Table | None:
         """Another table."""
-        at = self.place(field)
+        at = self.offset(field)
         return Table(self._data, self._target(at)) if at else None
 
     def tables(self, field: int) -> Iterator[Table]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "write"]
 
-_BIZ_CODE = 0  # the field's place in MNN's schema, schema/default/MNN.fbs: table Net
+_BIZ_CODE = 0  # the field's number in MNN's schema, schema/default/MNN.fbs: table Net
 
 
 def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> dict[str, Any]:
@@ -80,11 +80,11 @@ def write(path: str | os.PathLike[str], said: dict[str, Any]) -> None:
         content = path.read_bytes()
     except OSError as error:
         raise ModelNotFoundError(f"cannot open the model file {path}: {error.strerror}") from None
-    place = root(content).place(_BIZ_CODE)
-    if not place:
+    offset = root(content).offset(_BIZ_CODE)
+    if not offset:
         raise ArgumentError(f"{path} has no room for a description: convert it anew with mnnlite convert")
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
     at = len(content) + -len(content) % 4
     with atomic_write(path) as made, made.open("wb") as file:
-        file.write(content[:place] + struct.pack("<I", at - place) + content[place + 4 :])
+        file.write(content[:offset] + struct.pack("<I", at - offset) + content[offset + 4 :])
         file.write(bytes(at - len(content)) + struct.pack("<I", len(text)) + text + bytes(4 - len(text) % 4))

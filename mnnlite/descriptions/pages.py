@@ -41,16 +41,16 @@ class Pages:
         return self._size
 
     @overload
-    def __getitem__(self, place: int) -> int: ...
+    def __getitem__(self, index: int) -> int: ...
     @overload
-    def __getitem__(self, place: slice) -> bytes: ...
-    def __getitem__(self, place: int | slice) -> int | bytes:
-        if isinstance(place, int):
-            part = self._read(place, 1)
+    def __getitem__(self, index: slice) -> bytes: ...
+    def __getitem__(self, index: int | slice) -> int | bytes:
+        if isinstance(index, int):
+            part = self._read(index, 1)
             if not part:
                 raise ModelFormatError("damaged: the file became shorter while it was read")
             return part[0]
-        begin, end, step = place.indices(self._size)
+        begin, end, step = index.indices(self._size)
         return self._read(begin, max(0, end - begin))[::step]
 
     def _read(self, begin: int, count: int) -> bytes:

@@ -292,7 +292,7 @@ def _first(
     tolerance: float,
 ) -> Deviation | None:
     inherited = None
-    for place, each in enumerate(operators):
+    for index, each in enumerate(operators):
         if not each.beyond(tolerance):
             continue
         # Everything matched before it is fine or was cleared as inherited, so without a fed run it is born here too.
@@ -311,7 +311,7 @@ def _first(
                 case=case,
                 detail=each,
                 source=source_of(each.type, each.backend),
-                unmatched_before=_between(matches, place, live),
+                unmatched_before=_between(matches, index, live),
             )
             if born:
                 return deviation
@@ -345,12 +345,12 @@ def _why_unmatched(tensor: TensorRecord, other: Recording) -> str:
     return "made by the converter, under names that the reference does not have"
 
 
-def _between(matches: Sequence[Match], place: int, live: Recording) -> tuple[str, ...]:
+def _between(matches: Sequence[Match], index: int, live: Recording) -> tuple[str, ...]:
     """Operators without a partner that lead from matched tensors to this one."""
     producers = {tensor.tensor_id: tensor for tensor in live.tensors if tensor.tensor_id >= 0}
     matched = {id(each.tensor) for each in matches}
     seen: dict[str, None] = {}
-    waiting = list(matches[place].tensor.source_ids)
+    waiting = list(matches[index].tensor.source_ids)
     visited = set(waiting)
     while waiting:
         tensor = producers.get(waiting.pop())

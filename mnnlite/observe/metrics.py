@@ -79,7 +79,7 @@ def difference(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
         max_abs,
         float(relative),
         min(1.0, cosine),
-        tuple(int(place) for place in worst),
+        tuple(int(index) for index in worst),
         tuple(float(value) for value in row_a),
         tuple(float(value) for value in row_b),
         int((~finite_a).sum()),

@@ -69,11 +69,11 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     budget = Budget(1, threads, count, memory_options(**said))
     shares = {name: budget.demand_of(name, task, 0) for name, task in spec.tasks.items()}
     lanes = _lanes(spec, shares, count)
-    placed = [budget.demand_of(name, task, lanes[name]) for name, task in spec.tasks.items()]
-    loading = max(most(placed[:number], each) for number, each in enumerate(placed))
-    tasks = {each.name: prediction_of(each.cost) for each in placed}
-    alone = sum(each.cost.upper_estimate for each in placed) / MIB + HEAP_AND_STACK_MIB
-    return PipelinePrediction(tasks, lanes, loading / MIB, held(placed) / MIB, loading / MIB, alone)
+    demands = [budget.demand_of(name, task, lanes[name]) for name, task in spec.tasks.items()]
+    loading = max(most(demands[:number], each) for number, each in enumerate(demands))
+    tasks = {each.name: prediction_of(each.cost) for each in demands}
+    alone = sum(each.cost.upper_estimate for each in demands) / MIB + HEAP_AND_STACK_MIB
+    return PipelinePrediction(tasks, lanes, loading / MIB, held(demands) / MIB, loading / MIB, alone)
 
 
 def _lanes(spec: Pipeline, shares: dict[str, MemoryDemand], count: int) -> dict[str, int]:

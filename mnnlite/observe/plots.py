@@ -59,14 +59,14 @@ def plot_curves(
         levels = [stage.anonymous_mib for stage in curve.stages]
         axes.plot(range(len(levels)), levels, "o-", color=color, label=name)
         before = [0.0, *levels]
-        for place, stage in enumerate(curve.stages):
-            if stage.peak_mib > max(before[place], stage.anonymous_mib) + 0.05:  # a moment that no stage ends with
-                axes.plot(place - 0.5, stage.peak_mib, "^", color=color, alpha=0.6, label=moment)
+        for index, stage in enumerate(curve.stages):
+            if stage.peak_mib > max(before[index], stage.anonymous_mib) + 0.05:  # a moment that no stage ends with
+                axes.plot(index - 0.5, stage.peak_mib, "^", color=color, alpha=0.6, label=moment)
                 moment = None  # one line of the legend is enough
         if len(curves) == 1:
-            for place, level in enumerate(levels):
+            for index, level in enumerate(levels):
                 axes.annotate(
-                    f"{level:.1f}", (place, level), (0, 7), textcoords="offset points", ha="center", fontsize=8
+                    f"{level:.1f}", (index, level), (0, 7), textcoords="offset points", ha="center", fontsize=8
                 )
         if prediction is not None:
             text = f"predicted peak {prediction.peak_mib:.1f} MiB" if len(curves) == 1 else None
@@ -121,8 +121,8 @@ def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathL
     spans = [event for event in spans if event["ts"] < stop and event["ts"] + event["dur"] > start]
     names = sorted({event["name"] for event in spans if event["cat"] == "task"})
     figure, axes = _figure(1.6 + 0.75 * (len(lanes) + 1))
-    colours = {name: f"C{place % 10}" if len(names) <= 10 else _twenty(place) for place, name in enumerate(names)}
-    rows = {number: place for place, number in enumerate(lanes)}
+    colours = {name: f"C{index % 10}" if len(names) <= 10 else _twenty(index) for index, name in enumerate(names)}
+    rows = {number: index for index, number in enumerate(lanes)}
     shade = {"preprocess": 0.35, "infer": 0.0, "decode": 0.6}  # of white over the task's colour
     for event in spans:
         box = [((event["ts"] - start) / 1e3, event["dur"] / 1e3)]
@@ -135,8 +135,8 @@ def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathL
             axes.broken_barh(box, (row - 0.36, 0.72), facecolors="white", alpha=shade[event["name"]])
         elif event["cat"] == "change":
             axes.broken_barh(box, (row - 0.45, 0.9), facecolors="none", edgecolors="red", hatch="//")
-    for place, event in enumerate(shown):
-        height = -1 - 0.16 * (place % 3 - 1)
+    for index, event in enumerate(shown):
+        height = -1 - 0.16 * (index % 3 - 1)
         begin, end = ((at - start) / 1e3 for at in (event["ts"], done[event["id"]]))
         axes.plot([begin, end], [height, height], "|-", color="0.25", linewidth=1.2, markersize=6)
         axes.annotate(str(event["id"]), (begin, height), (2, 2), textcoords="offset points", fontsize=7)
@@ -185,10 +185,10 @@ def _events(trace: TraceWriter | str | os.PathLike[str]) -> list[dict[str, Any]]
     return found
 
 
-def _twenty(place: int) -> Any:
+def _twenty(index: int) -> Any:
     from matplotlib import colormaps
 
-    return colormaps["tab20"](place % 20)
+    return colormaps["tab20"](index % 20)
 
 
 def _figure(height: float = 5) -> tuple[Any, Any]:

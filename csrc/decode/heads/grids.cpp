@@ -186,36 +186,36 @@ class Grids final : public Detector {
   }
 
   // The grid of a stride in the slot at hand.
-  struct Place {
+  struct SlotGrid {
     int32_t rows, columns, first, anchors;
     int64_t skip;  // anchors of finer strides in a joined output
     float step_x, step_y;
   };
 
-  Status places(const mnnlite_item& item, Place (&places)[kMostStrides]) const noexcept {
+  Status grids_of(const mnnlite_item& item, SlotGrid (&made)[kMostStrides]) const noexcept {
     int64_t skip = 0;
     for (int s = 0; s < n_; ++s) {
       const Grid& grid = grids_[s];
-      Place& place = places[s];
-      place = {grid.rows, grid.columns, grid.first, grid.anchors, 0, 0, 0};
+      SlotGrid& slot_grid = made[s];
+      slot_grid = {grid.rows, grid.columns, grid.first, grid.anchors, 0, 0, 0};
       const double stride = rules_.strides[static_cast<size_t>(s)];
-      if (place.rows == 0) {
-        place.rows = static_cast<int32_t>(std::ceil(item.net_height / stride));
-        place.columns = static_cast<int32_t>(std::ceil(item.net_width / stride));
+      if (slot_grid.rows == 0) {
+        slot_grid.rows = static_cast<int32_t>(std::ceil(item.net_height / stride));
+        slot_grid.columns = static_cast<int32_t>(std::ceil(item.net_width / stride));
       }
-      const int64_t anchors = int64_t{place.rows} * place.columns * rules_.per_cell;
+      const int64_t anchors = int64_t{slot_grid.rows} * slot_grid.columns * rules_.per_cell;
       if (joined_) {
-        place.first = static_cast<int32_t>(std::min<int64_t>(skip, INT32_MAX));
-        place.anchors = static_cast<int32_t>(std::min<int64_t>(anchors, INT32_MAX));
-        place.skip = skip;
+        slot_grid.first = static_cast<int32_t>(std::min<int64_t>(skip, INT32_MAX));
+        slot_grid.anchors = static_cast<int32_t>(std::min<int64_t>(anchors, INT32_MAX));
+        slot_grid.skip = skip;
       } else if (anchors != grid.anchors) {
         return wrong_size(item, anchors, grid.anchors);
       }
       skip += anchors;
-      place.step_x = grid.rows > 0 ? static_cast<float>(item.net_width) / static_cast<float>(place.columns)
-                                   : static_cast<float>(stride);
-      place.step_y = grid.rows > 0 ? static_cast<float>(item.net_height) / static_cast<float>(place.rows)
-                                   : static_cast<float>(stride);
+      slot_grid.step_x = grid.rows > 0 ? static_cast<float>(item.net_width) / static_cast<float>(slot_grid.columns)
+                                       : static_cast<float>(stride);
+      slot_grid.step_y = grid.rows > 0 ? static_cast<float>(item.net_height) / static_cast<float>(slot_grid.rows)
+                                       : static_cast<float>(stride);
     }
     return joined_ && skip != total_ ? wrong_size(item, skip, total_) : Status{};
   }
@@ -230,8 +230,8 @@ class Grids final : public Detector {
   Status run_slot(const Call& call, int slot) const noexcept override {
     const mnnlite_item& item = call.items[slot];
     MNNLITE_TRY(need_net_size(item));
-    Place where[kMostStrides] = {};
-    MNNLITE_TRY(places(item, where));
+    SlotGrid where[kMostStrides] = {};
+    MNNLITE_TRY(grids_of(item, where));
     Candidate* found = candidates(call);
     int32_t count = 0;
     for (int i = 0; i < call.n; ++i) readers_[i].read(call, call.tensors[i], slot);
@@ -239,13 +239,14 @@ class Grids final : public Detector {
     return emit(call, slot, call.tensors[grids_[0].part[kBox].tensor], count);
   }
 
-  const float* at(const Call& call, int slot, const Lie& lie, const Place& where, int32_t anchor) const noexcept {
+  const float* at(const Call& call, int slot, const Lie& lie, const SlotGrid& where, int32_t anchor) const noexcept {
     const float* data = readers_[lie.tensor].again(call, call.tensors[lie.tensor], slot);
     const int64_t index = anchor + where.skip;
     return data + lie.first + index / rules_.per_cell * lie.cell + index % rules_.per_cell * lie.anchor;
   }
 
-  Status scan(const Call& call, int slot, int s, const Place& where, Candidate* found, int32_t& count) const noexcept {
+  Status scan(const Call& call, int slot, int s, const SlotGrid& where, Candidate* found,
+              int32_t& count) const noexcept {
     const Lie& score = grids_[s].part[kScore];
     const TensorView& tensor = call.tensors[score.tensor];
     float* best = call.at<float>(best_);
@@ -285,7 +286,7 @@ class Grids final : public Detector {
     return {};
   }
 
-  Status add(const Call& call, int slot, int s, const Place& where, int32_t i, float value, int32_t class_id,
+  Status add(const Call& call, int slot, int s, const SlotGrid& where, int32_t i, float value, int32_t class_id,
              Candidate* found, int32_t& count) const noexcept {
     float score = rules_.sigmoid ? sigmoid_f32(value) : value;
     if (rules_.objectness) {
@@ -304,13 +305,13 @@ class Grids final : public Detector {
     return {};
   }
 
-  void point_of(const Place& where, int32_t i, float& x, float& y) const noexcept {
+  void point_of(const SlotGrid& where, int32_t i, float& x, float& y) const noexcept {
     const int32_t cell = i / rules_.per_cell;
     x = (static_cast<float>(cell % where.columns) + rules_.offset) * where.step_x;
     y = (static_cast<float>(cell / where.columns) + rules_.offset) * where.step_y;
   }
 
-  void box_of(const Call& call, int slot, int s, const Place& where, int32_t i, float* box) const noexcept {
+  void box_of(const Call& call, int slot, int s, const SlotGrid& where, int32_t i, float* box) const noexcept {
     const Lie& lie = grids_[s].part[kBox];
     const float* raw = at(call, slot, lie, where, i);
     const float unit_x = rules_.pixels ? 1.0f : where.step_x, unit_y = rules_.pixels ? 1.0f : where.step_y;
@@ -345,8 +346,8 @@ class Grids final : public Detector {
   }
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
-    Place where[kMostStrides] = {};
-    if (!places(call.items[slot], where).ok()) return;
+    SlotGrid where[kMostStrides] = {};
+    if (!grids_of(call.items[slot], where).ok()) return;
     int s = n_ - 1;
     while (s > 0 && candidate.index < where[s].first) --s;
     const Lie& lie = grids_[s].part[kPoints];

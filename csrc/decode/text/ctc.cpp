@@ -163,14 +163,14 @@ class Ctc final : public BuiltIn {
     sink.char_count += static_cast<int32_t>(text.size());
   }
 
-  // The text's place is the picture in the network's input, without the bars of a letterbox: of a crop, its corners in the
-  // frame.
+  // The text's quadrilateral is the picture in the network's input, without the bars of a letterbox: of a crop, its corners
+  // in the frame.
   static bool quad_in_frame(const mnnlite_item& item, float* corners, float* box) noexcept {
     const Mapping mapping = mapping_of(item);
-    int32_t place[4] = {0, 0, item.net_width, item.net_height};
+    int32_t picture[4] = {0, 0, item.net_width, item.net_height};
     if (item.picture[2] > item.picture[0] && item.picture[3] > item.picture[1])
-      std::memcpy(place, item.picture, sizeof place);
-    const double left = place[0], top = place[1], right = place[2], bottom = place[3];
+      std::memcpy(picture, item.picture, sizeof picture);
+    const double left = picture[0], top = picture[1], right = picture[2], bottom = picture[3];
     const double x[4] = {left, right, right, left}, y[4] = {top, top, bottom, bottom};
     for (int i = 0; i < 4; ++i) {
       double u, v;

@@ -40,15 +40,15 @@ def rewrite(graph: Graph) -> None:
 def _right(node: onnx.NodeProto, graph: Graph) -> bool:
     """Whether the engine computes it as ONNX says."""
     mode = attribute(node, "mode", "nearest")
-    place = attribute(node, "coordinate_transformation_mode", "half_pixel" if graph.opset > 10 else "asymmetric")
+    coordinates = attribute(node, "coordinate_transformation_mode", "half_pixel" if graph.opset > 10 else "asymmetric")
     if attribute(node, "antialias", 0) or attribute(node, "axes") or attribute(node, "exclude_outside", 0):
         return False
     if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
         return False
     if mode == "nearest":
         rounding = attribute(node, "nearest_mode", "round_prefer_floor" if graph.opset > 10 else "floor")
-        return (place, rounding) in {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor")}
-    return mode == "linear" and place in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
+        return (coordinates, rounding) in {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor")}
+    return mode == "linear" and coordinates in ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel")
 
 
 def _products(graph: Graph, node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -77,7 +77,7 @@ def _products(graph: Graph, node: onnx.NodeProto) -> list[onnx.NodeProto]:
             jobs.append((axis, matrix.astype(np.float32)))
     for number, (axis, matrix) in enumerate(jobs):
         target = y if number == len(jobs) - 1 else graph.fresh(y)
-        order = [*(place for place in range(rank) if place != axis), axis]
+        order = [*(other for other in range(rank) if other != axis), axis]
         turned, product = current, target
         if axis != rank - 1:
             turned, product = graph.fresh(y), graph.fresh(y)
@@ -86,7 +86,7 @@ def _products(graph: Graph, node: onnx.NodeProto) -> list[onnx.NodeProto]:
             onnx.helper.make_node("MatMul", [turned, graph.add_constant(matrix.T, y)], [product], name=node.name)
         )
         if axis != rank - 1:
-            back = [order.index(place) for place in range(rank)]
+            back = [order.index(other) for other in range(rank)]
             made.append(onnx.helper.make_node("Transpose", [product], [target], perm=back))
         current, current_shape[axis] = target, len(matrix)
     return made or [onnx.helper.make_node("Identity", [x], [y])]
@@ -128,11 +128,11 @@ def _matrix(
     """Rows are outputs, columns inputs."""
     import numpy as np
 
-    place = attribute(node, "coordinate_transformation_mode", "half_pixel" if opset > 10 else "asymmetric")
+    coordinates = attribute(node, "coordinate_transformation_mode", "half_pixel" if opset > 10 else "asymmetric")
     mode = attribute(node, "mode", "nearest")
     matrix = np.zeros((size, extent))
     for row in range(size):
-        at = _coordinate(place, row, extent, size, scale, region)
+        at = _coordinate(coordinates, row, extent, size, scale, region)
         if region is not None and not 0 <= at <= extent - 1:
             raise refuse(node, "it reads outside of the picture (extrapolation_value)")
         for column, weight in _taps(node, opset, mode, at, extent, scale):
@@ -141,23 +141,23 @@ def _matrix(
 
 
 def _coordinate(
-    place: str, row: int, extent: int, size: int, scale: float, region: tuple[float, float] | None
+    coordinates: str, row: int, extent: int, size: int, scale: float, region: tuple[float, float] | None
 ) -> float:
-    if place == "align_corners":
+    if coordinates == "align_corners":
         return 0.0 if size == 1 else row * (extent - 1) / (size - 1)
-    if place == "asymmetric":
+    if coordinates == "asymmetric":
         return row / scale
-    if place == "tf_crop_and_resize" and region is not None:
+    if coordinates == "tf_crop_and_resize" and region is not None:
         start, end = region
         if size == 1:
             return (end - start) * (extent - 1) / 2
         return row * (end - start) * (extent - 1) / (size - 1) + start * (extent - 1)
-    if place == "pytorch_half_pixel":
+    if coordinates == "pytorch_half_pixel":
         return -0.5 if size == 1 else (row + 0.5) / scale - 0.5
-    if place == "half_pixel_symmetric":
+    if coordinates == "half_pixel_symmetric":
         adjustment = size / (scale * extent)
         return extent / 2 * (1 - adjustment) + (row + 0.5) / scale - 0.5
-    if place == "tf_half_pixel_for_nn":
+    if coordinates == "tf_half_pixel_for_nn":
         return (row + 0.5) / scale
     return (row + 0.5) / scale - 0.5
 
