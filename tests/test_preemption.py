@@ -20,7 +20,8 @@ from mnnlite.runtime.schedule import Schedule
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
     """Some fifty operators, some forty milliseconds."""
-    return TaskSpec(networks.convert(networks.deep(tmp_path_factory.mktemp("deep"))), ImageSpec(std=60))
+    path = networks.deep(tmp_path_factory.mktemp("deep"), size=96, width=32)
+    return TaskSpec(networks.convert(path), ImageSpec(std=60))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_frames_overtake_a_long_task(slow, quick, alone):
                 break
         assert overtaken
         stats = runtime.stats()
-        assert stats.lanes[0].preemptions >= 3
+        assert stats.lanes[0].preemptions >= 1
         assert 1 <= stats.tasks["slow"].preemptions <= stats.lanes[0].preemptions  # or before its network began
         assert 0 < stats.tasks["slow"].given_ns <= stats.lanes[0].preempted_ns
         assert stats.tasks["quick"].preemptions == 0
@@ -138,6 +139,32 @@ def test_a_stream_of_the_latest_frames_gives_each_part_in_its_own_order(slow, qu
     assert stats.lanes[0].preemptions > 0
 
 
+def test_what_is_left_out_is_in_a_result_too(slow, quick):
+    """Each run and each reason that is counted has a result, and frames that were displaced have none."""
+
+    def source():
+        for index in range(30):
+            yield frame(index)
+            time.sleep(0.005)
+
+    with Runtime() as runtime:
+        runtime.add("slow", slow)
+        runtime.add("may", slow, optional=True, deadline_ms=1)
+        runtime.add("quick", quick, preempts=True)
+        runtime.process(frame())
+        before = runtime.stats()
+        ran, left_out, indices = 0, 0, {"urgent": [], "rest": []}
+        for result in runtime.stream(source(), latest=True):
+            ran += "may" in result
+            left_out += "may" in result.skipped
+            indices[result.part].append(result.index)
+        after = runtime.stats()
+    assert after.tasks["may"].runs - before.tasks["may"].runs == ran
+    assert after.tasks["may"].skipped - before.tasks["may"].skipped == left_out > 0
+    assert set(indices["rest"]) <= set(indices["urgent"])
+    assert len(set(indices["urgent"])) == len(indices["urgent"]) == after.frames - before.frames
+
+
 def test_a_stream_that_drops_nothing_gives_whole_frames(slow, quick, alone):
     with opened(slow, quick) as runtime:
         results = list(runtime.stream(frame(index % 4) for index in range(6)))
@@ -169,7 +196,7 @@ def test_the_plan_says_how_long_such_a_task_may_wait(slow, quick):
         assert "preempts" in tasks[1]
         lane = runtime._registry.tasks["slow"]
         took = runtime.process(frame()).timing["slow"]["infer"]
-        assert 0 < lane.blocking_ns < took
+        assert took / 200 < lane.blocking_ns < 5 * took  # of fifty operators; the machine may be busy
         runtime.add("other", quick)
         assert runtime._registry.tasks["other"].blocking_ns > 0
         runtime.remove("quick")
@@ -198,10 +225,9 @@ def test_a_trace_shows_one_within_the_other(slow, quick):
     assert {event["name"] for event in events if event["ph"] == "b"} >= {"frame 0, urgent", "frame 0, rest"}
 
 
-def test_a_task_that_hangs_in_between_is_the_one_that_is_reported(slow, quick, caplog):
-    with opened(slow, quick, watchdog_s=1e-9) as runtime:
-        for _ in range(200):
-            runtime.process(frame())
+def test_a_task_that_hangs_in_between_is_the_one_that_is_reported(slow):
+    with opened(slow, slow, watchdog_s=1e-9) as runtime:  # as long, so that a look falls into it
+        for _ in range(20):
             first = runtime.submit(frame())
             while not first.done():
                 runtime._dispatcher.watch()
@@ -228,7 +254,7 @@ def test_callbacks_of_both_threads_may_give_more_work(slow, quick):
         more = []
 
         def again(_):
-            if len(more) < 20:
+            if len(more) < 8:
                 more.append(runtime.submit(frame()))
                 more[-1].add_done_callback(again)
 
@@ -236,9 +262,9 @@ def test_callbacks_of_both_threads_may_give_more_work(slow, quick):
         first.add_done_callback(again)
         first.result().rest.add_done_callback(again)
         limit = time.monotonic() + 30
-        while len(more) < 20 and time.monotonic() < limit:
+        while len(more) < 8 and time.monotonic() < limit:
             time.sleep(0.01)
-        assert len(more) >= 20
+        assert len(more) >= 8
 
 
 # ---- where
@@ -429,10 +455,11 @@ def test_preempts_is_true_false_or_auto(slow, quick, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def six(slow, quick):
+def six(quick, tmp_path_factory):
     assets = files("mnnlite.demo") / "assets"
     found = [str(each) for each in sorted(assets.iterdir(), key=str) if each.name.endswith(".mnn")][:4]
-    models = [Model(path) for path in [str(slow.model), str(quick.model), *found]]
+    deep = networks.convert(networks.deep(tmp_path_factory.mktemp("six")))
+    models = [Model(path) for path in [str(deep), str(quick.model), *found]]
     rng = np.random.default_rng(1)
     for model in models:
         for name in model.inputs:

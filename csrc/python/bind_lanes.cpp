@@ -69,9 +69,12 @@ PyStructSequence_Field kTaskFields[] = {
     {"preemptions", "How often it gave way to urgent work."},
     {"given_ns", "For how long: between begin_ns and end_ns, and not in infer_ns."},
     {nullptr, nullptr}};
-PyStructSequence_Field kLaneFields[] = {
-    {"begin_ns", nullptr}, {"end_ns", nullptr}, {"tasks", "A TaskOutcome for each due task."},
-    {"preemptions", "As TaskOutcome, of all of the lane's work on the frame."}, {"given_ns", nullptr}, {nullptr, nullptr}};
+PyStructSequence_Field kLaneFields[] = {{"begin_ns", nullptr},
+                                        {"end_ns", nullptr},
+                                        {"tasks", "A TaskOutcome for each due task."},
+                                        {"preemptions", "As TaskOutcome, of all of the lane's work on the frame."},
+                                        {"given_ns", nullptr},
+                                        {nullptr, nullptr}};
 
 PyTypeObject* make_type(const char* name, PyStructSequence_Field* fields, int count) {
   PyStructSequence_Desc description{name, nullptr, fields, count};

@@ -25,7 +25,7 @@ class FrameJob {
 
   TaskItem frame;  // whoever submits it keeps the pixels alive until the job is done
   std::vector<LaneJob> lanes;
-  bool urgent = false;  // does not wait for frames that are not, not even for the end of a network, where that is allowed
+  bool urgent = false;  // does not wait for frames that are not
 
  private:
   friend class Lanes;
@@ -49,7 +49,7 @@ class Lanes {
   // Whether urgent frames begin in the middle of networks, from the lane's next frame on. Their tasks must then have
   // arenas and input memory that no other tasks of the lane use.
   void allow_preemption(size_t lane, bool allowed);
-  void call(size_t lane);                                // serve() returns to its caller, who does the rest
+  void call(size_t lane);  // serve() returns to its caller, who does the rest
   void stop(size_t lane);
   bool is_done(const FrameJob& job) const noexcept;
   bool wait(const FrameJob& job, int64_t timeout_ns) noexcept;  // false: not done yet

@@ -141,7 +141,7 @@ class Dispatcher:
             flight = self._admit_part(offered, now, self.frame_ns(offered.frame, offered.taken_ns), False, True)
             flight.result.part = "urgent"
         registry.log()
-        return flight if any(flight.due) else None
+        return None if flight.is_empty else flight
 
     def _admit_part(
         self, offered: OfferedFrame, now: int, stamp: int, dropping: bool, is_urgent: bool
@@ -161,7 +161,8 @@ class Dispatcher:
             for lane, slots in zip(due, plan.lanes, strict=True)
         ]
         pending = self.native.submit(offered.frame._handle, jobs, is_urgent)
-        for name in plan.skipped.keys() - plan.not_due:
+        missing = plan.skipped.keys() - plan.not_due
+        for name in missing:
             tasks[name].stats.skipped += 1
         for lane in due:
             for task in lane:
@@ -169,10 +170,11 @@ class Dispatcher:
                 task.used = index
         if is_urgent:
             offered.is_begun = True
-        if offered.index is None and (not is_urgent or any(due)):
+        is_empty = not (missing or result.errors or any(due))
+        if offered.index is None and not (is_urgent and is_empty):
             offered.index = index
             self.frames += 1
-        return InFlightFrame(now, stamp, result, due, pending, is_urgent)
+        return InFlightFrame(now, stamp, result, due, pending, is_urgent, is_empty)
 
     def _leave_out_absent(self, plan: FramePlan, result: FrameResult, now_ns: int) -> None:
         """Tasks that are due and not loaded: the frame goes without them, and they are loaded for later ones."""

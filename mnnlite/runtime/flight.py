@@ -39,9 +39,11 @@ class InFlightFrame:
     ----------
     is_urgent : bool
         It is of the tasks that preempt.
+    is_empty : bool
+        None of its tasks was to run.
     """
 
-    __slots__ = ("admitted_ns", "due", "frame_ns", "is_urgent", "pending", "result", "urgent")
+    __slots__ = ("admitted_ns", "due", "frame_ns", "is_empty", "is_urgent", "pending", "result", "urgent")
 
     def __init__(
         self,
@@ -51,9 +53,10 @@ class InFlightFrame:
         due: list[list[LoadedTask]],
         pending: _core.PendingFrame,
         is_urgent: bool,
+        is_empty: bool,
     ) -> None:
         self.admitted_ns, self.frame_ns, self.result = admitted_ns, frame_ns, result
-        self.due, self.pending, self.is_urgent = due, pending, is_urgent
+        self.due, self.pending, self.is_urgent, self.is_empty = due, pending, is_urgent, is_empty
         self.urgent: InFlightFrame | None = None  # the part that does not wait for this one
 
     @property
@@ -64,4 +67,4 @@ class InFlightFrame:
     @property
     def is_nothing(self) -> bool:
         """The rest of a frame on which nothing else is due."""
-        return self.result.part == "rest" and not any(self.due) and not self.result.errors
+        return self.is_empty and self.result.part == "rest"
