@@ -125,6 +125,23 @@ def suppressing():
     return network(nodes, {"x": (1, 3, 5, 5)}, {"y": (None, 3)}, constants)
 
 
+def test_scalars__a_constant_of_one_element_loses_its_axes() -> None:
+    model = network(
+        [node("Conv", ["x", "w"], ["c"]), node("Add", ["one", "c"], ["d"]), node("Mul", ["d", "one"], ["y"])],
+        {"x": (1, 3, 9)},
+        {"y": (1, 4, 7)},
+        {"w": RNG.standard_normal((4, 3, 3)).astype(np.float32), "one": np.ones((1, 1, 1), np.float32)},
+    )
+    x = RNG.standard_normal((1, 3, 9)).astype(np.float32)
+    (wanted,) = run(model, x=x)
+    (note,) = rewrites.for_the_converter(model)
+    assert note.startswith("2 constants of one element")
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    assert [sizes[name] for each in model.graph.node for name in each.input if name in sizes][1:] == [(1,), (1,)]
+    np.testing.assert_array_equal(run(model, x=x)[0], wanted)
+    assert not rewrites.for_the_converter(model)
+
+
 def test_suppression__is_cut_off() -> None:
     model = suppressing()
     (note,) = rewrites.meaning(model)

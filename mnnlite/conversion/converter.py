@@ -151,8 +151,11 @@ def look_through(source: Path, slim: Sequence[str] = ()) -> bool:
             f"{source} cannot be made slim: only ONNX graphs are rewritten for that; give the .onnx file"
         )
     if framework == "ONNX":
-        kinds = rewrites.suspects(check_onnx(source))
+        found = check_onnx(source)
+        kinds = rewrites.suspects(found)
         need: tuple[str, ...] = ("onnx",)
+        if not kinds and found.ones and importlib.util.find_spec("onnx") is not None:
+            return True  # mostly nothing is wrong with it: without the package it is converted as it is
         if slim and importlib.util.find_spec("onnx") is None:
             raise MissingExtraError(
                 'to make a network slim needs onnx; install it with: pip install "mnnlite[compare]"'

@@ -45,6 +45,8 @@ class OnnxFacts:
         In which its weights are, besides itself; relative to its folder.
     functions : bool
         Some of its operators are written as functions of others.
+    ones : bool
+        It has constants of one element that have three axes.
     """
 
     opset: int = 0
@@ -52,6 +54,7 @@ class OnnxFacts:
     words: dict[str, set[str]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     functions: bool = False
+    ones: bool = False
 
 
 def check_onnx(path: str | os.PathLike[str]) -> OnnxFacts:
@@ -131,7 +134,9 @@ class _Reader:
     def _tensor(self, tensor: Message) -> None:
         name, bits = tensor.text(8), _BITS.get(tensor.whole(2))
         count = 1
-        for extent in tensor.wholes(1):
+        extents = list(tensor.wholes(1))
+        self.facts.ones |= extents == [1, 1, 1]
+        for extent in extents:
             if extent < 0 or count * max(extent, 1) > 1 << 40:
                 raise ModelFormatError(f"tensor {name!r} has an axis of {extent}")
             count *= extent
