@@ -79,10 +79,12 @@ class Dispatching:
         self.native = SimpleNamespace(wait=self.wait, kick=lambda: None)
         self.idle = False
         self.room = 3
+        self.looks = 0  # how often the stream came by
         self.admitted: list[int] = []
         self.dropped = 0
 
     def wait(self, seen: int, slice_ns: int) -> int:
+        self.looks += 1
         if slice_ns:
             time.sleep(0.001)
         return 0
@@ -130,6 +132,9 @@ def test_a_frame_that_would_only_wait_in_a_lane_makes_room_for_a_fresher_one(lat
             time.sleep(0.001)
         for number in (1, 2, 3):
             yield Frame(np.zeros((2, 2, 3), np.uint8), "BGR", meta=number)
+            looks = dispatcher.looks
+            while latest and dispatcher.looks < looks + 4:  # it has seen the frame, and left it
+                time.sleep(0.001)
         dispatcher.idle = True  # the lane is through with its frame only now
         more.wait(5)
 
