@@ -88,7 +88,7 @@ def judged(model: onnx.ModelProto, fed: dict[str, np.ndarray], wanted: np.ndarra
     onnx.save(model, source)
     try:
         rewrite = converter.look_through(source)
-        said = worker.prepare({"source": str(source), "framework": "ONNX", "rewrite": rewrite})
+        said = worker.prepare({"source": str(source), "framework": "ONNX", "rewrite": rewrite, "slim": ()})
         if "error" in said:
             return REFUSED, said["text"]
         files = ["--modelFile", said["source"], "--MNNModel", "made.mnn"]

@@ -142,6 +142,25 @@ def test_scalars__a_constant_of_one_element_loses_its_axes() -> None:
     assert not rewrites.for_the_converter(model)
 
 
+@pytest.mark.parametrize("constant", [True, False])
+def test_indices__none_counts_from_the_end(constant: bool) -> None:
+    values = np.int64([[-1, 0, -2], [1, -3, 2]])
+    nodes = [node("GatherElements", ["x", "i"], ["y"], axis=1)]
+    model = network(nodes, {"x": (2, 3)}, {"y": (2, 3)}, {"i": values} if constant else {})
+    fed = {"x": RNG.standard_normal((2, 3)).astype(np.float32)}
+    if not constant:
+        model.graph.input.append(helper.make_tensor_value_info("i", TensorProto.INT64, (2, 3)))
+        fed["i"] = values
+    (wanted,) = run(model, **fed)
+    (note,) = rewrites.for_the_converter(model)
+    assert "counts from the end" in note
+    np.testing.assert_array_equal(run(model, **fed)[0], wanted)
+    assert model.graph.node[-1].input[1] != "i"
+    if constant:
+        (used,) = [each for each in model.graph.initializer if each.name == model.graph.node[-1].input[1]]
+        assert onnx.numpy_helper.to_array(used).min() >= 0
+
+
 def test_suppression__is_cut_off() -> None:
     model = suppressing()
     (note,) = rewrites.meaning(model)

@@ -154,7 +154,8 @@ def look_through(source: Path, slim: Sequence[str] = ()) -> bool:
         found = check_onnx(source)
         kinds = rewrites.suspects(found)
         need: tuple[str, ...] = ("onnx",)
-        if not kinds and found.ones and importlib.util.find_spec("onnx") is not None:
+        rare = found.ones or any(kind in found.operators for kind in rewrites.indices.KINDS)
+        if not kinds and rare and importlib.util.find_spec("onnx") is not None:
             return True  # mostly nothing is wrong with it: without the package it is converted as it is
         if slim and importlib.util.find_spec("onnx") is None:
             raise MissingExtraError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.conversion.rewrites import (
     attention,
+    indices,
     others,
     padding,
     quantized,
@@ -30,7 +31,15 @@ __all__ = ["SLIM", "Graph", "for_the_converter", "meaning", "slim", "suspects"]
 # What the network is afterwards is another one, which is what is compared with.
 _MEANING = (suppression.rewrite, quantized.rewrite)
 # The same network, as the converter reads it.
-_DIALECT = (others.rewrite, reductions.rewrite, padding.rewrite, scalars.rewrite, softmax.rewrite, resize.rewrite)
+_DIALECT = (
+    others.rewrite,
+    reductions.rewrite,
+    padding.rewrite,
+    scalars.rewrite,
+    indices.rewrite,
+    softmax.rewrite,
+    resize.rewrite,
+)
 # The same network with less memory, by the words that choose them.
 SLIM = {"slopes": slopes.rewrite, "attention": attention.rewrite}
 
