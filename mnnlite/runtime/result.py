@@ -179,7 +179,7 @@ class FrameResult:
             ``part`` (of a frame with two results), what the source says in ``meta`` (``file``), ``skipped`` and ``errors`` (why a task has no results), ``late``,
             ``crops`` (how many were looked at, and how many there were).
         """
-        from mnnlite.runtime.result_json import plain, rounded
+        from mnnlite.runtime.result_json import plain
 
         frame = self.frame
         meta: dict[str, Any] = {}
@@ -188,7 +188,7 @@ class FrameResult:
         wall = datetime.fromtimestamp(self.wall_ns / 1e9, timezone.utc)
         line: dict[str, Any] = {
             "frame": meta.pop("frame", self.index),
-            "time_ms": rounded(meta.pop("time_ms", None)),
+            "time_ms": None if (time_ms := meta.pop("time_ms", None)) is None else round(time_ms, 4),
             "wall_time": wall.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "monotonic_ns": self.taken_ns,
         }
@@ -199,7 +199,7 @@ class FrameResult:
         line |= {str(key): plain(value) for key, value in meta.items()}
         line["results"] = {name: plain(found) for name, found in self._results.items()}
         line["timing_ms"] = {
-            name: {stage: rounded(spent / 1e6) for stage, spent in stages.items()}
+            name: {stage: round(spent / 1e6, 4) for stage, spent in stages.items()}
             for name, stages in self.timing.items()
         }
         if self.skipped:

@@ -14,14 +14,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["is_raw", "plain", "rounded"]
+__all__ = ["is_raw", "plain"]
 
 _FEW = 100  # values of a raw output that are written out
-
-
-def rounded(value: float | None) -> float | None:
-    """Milliseconds with a tenth of a microsecond."""
-    return None if value is None else round(value, 4)
 
 
 def plain(result: Any) -> Any:
