@@ -18,6 +18,7 @@ _INPUTS, _ATTRIBUTE, _OUTPUTS, _TYPE = 0, 2, 4, 5  # of an operator
 _IDENTITY, _CONST, _INPUT, _BINARY, _SPLIT_GELU = 262, 11, 34, 7, 303
 _GATHER_ELEMENTS, _SCATTER_ELEMENTS, _STRIDED_SLICE = 152, 151, 91
 _SQUEEZE, _BATCH_TO_SPACE, _DILATION = 90, 5, 121
+_RASTER, _SHAPE, _SLICE_TF, _FILL, _TOP_K, _CONVOLUTION = 128, 80, 84, 27, 99, 12
 
 
 class Editor:
@@ -220,3 +221,51 @@ def test_dilation_of_packed_weights__is_refused(models: Path) -> None:
     assert attribute is not None
     editor.set_number(convolution, _TYPE, _DILATION)
     editor.refused("weights are not as many")
+
+
+def test_copy_without_regions__is_refused(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Cast", ["s"], ["y"], to=1)]
+    source = networks.save(tmp_path, "shape", nodes, [], {"x": ("n", 3)}, {"y": (2,)})
+    editor = Editor(networks.convert(source))
+    editor.set_number(editor.first(_SHAPE), _TYPE, _RASTER)
+    editor.refused("its regions are missing")
+
+
+def test_slice_or_fill__by_a_matrix__is_refused(elements: Editor) -> None:
+    gather = elements.first(_GATHER_ELEMENTS)
+    elements.set_number(gather, _TYPE, _SLICE_TF)
+    elements.refused("not one number for each axis")
+    values, numbers, _ = gather.wholes(_INPUTS)
+    elements.set_element(gather, _INPUTS, 0, numbers)
+    elements.set_element(gather, _INPUTS, 1, values)
+    elements.set_number(gather, _TYPE, _FILL)
+    elements.refused("wrong number of inputs|its shape is not possible")
+
+
+def test_best_of_too_few__are_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("TopK", ["x", "k"], ["t", "i"], axis=1),
+        helper.make_node("Add", ["t", "z"], ["y"]),
+    ]
+    weights = [numpy_helper.from_array(np.array([3], np.int64), "k")]
+    source = networks.save(tmp_path, "best", nodes, weights, {"x": (2, 6), "z": (2, 3)}, {"y": (2, 3)})
+    editor = Editor(networks.convert(source))
+    best = editor.first(_TOP_K)
+    with mnnlite.Model(bytes(editor.content)) as model:
+        model.run()
+    with pytest.raises(mnnlite.UnsupportedModelError, match="it wants more than there are"):
+        mnnlite.Model(bytes(editor.content), shapes={"x": (2, 2)})
+    editor.set_element(best, _INPUTS, 0, best.wholes(_INPUTS)[1])  # the one number that says how many
+    editor.refused("its axis is not one of its input's")
+
+
+def test_bias_that_is_longer_than_the_outputs__is_refused(models: Path) -> None:
+    """The engine copies all of it to where the outputs have room."""
+    editor = Editor(models / "branches.mnn")
+    convolution = editor.first(_CONVOLUTION).table(_ATTRIBUTE)
+    assert convolution is not None
+    place = convolution.offset(2)
+    vector = place + struct.unpack_from("<I", editor.content, place)[0]
+    (length,) = struct.unpack_from("<I", editor.content, vector)
+    struct.pack_into("<I", editor.content, vector, length + 1)
+    editor.refused("its bias is not as long as its outputs")

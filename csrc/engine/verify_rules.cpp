@@ -179,7 +179,7 @@ Fault check_loop(const Operator& op) noexcept {
 Fault check_raster(const Record& extra) noexcept {
   enum { type, engine, info, attributes };
   enum { text, number, flag, key, kind, real, tensor, list };
-  if (!extra) return nullptr;
+  if (!extra) return "its regions are missing";
   for (uint32_t i = 0; i < extra.records(attributes); ++i) {
     const Record each = extra.record(attributes, i);
     if (!each.has(key)) return kShort;

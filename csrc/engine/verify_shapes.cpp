@@ -169,6 +169,20 @@ class Propagation {
             return "what says its begin, end or steps has not one number for each axis";
         }
         return nullptr;
+      case kSliceTf:
+        for (uint32_t i = 1; i < op.inputs.size(); ++i) {
+          const Shape &from = in_(op, 0), &each = in_(op, i);
+          if (!each.known) continue;
+          if (each.rank() != 1 || (from.known && each.dims[0] != from.rank()))
+            return "what says its begin or size has not one number for each axis";
+          if (each.type == kFloat) return "what says its begin or size are not whole numbers";
+        }
+        return nullptr;
+      case kFill:
+        if (in_(op, 0).known && (in_(op, 0).rank() != 1 || in_(op, 0).dims[0] > static_cast<int32_t>(kMostAxes)))
+          return "what says its shape is not possible";
+        return nullptr;
+      case kTopKV2: return best(op);
       case kSpaceToBatchNd:
       case kBatchToSpaceNd: return blocks(op);
       case kFmhaV2:
@@ -205,6 +219,21 @@ class Propagation {
       case kCumProd: return alike(op, in_, made);
       default: return nullptr;
     }
+  }
+
+  Fault best(const Operator& op) const {
+    const Shape &from = in_(op, 0), &count = in_(op, 1);
+    if (count.known && count.elements() != 1) return "how many it wants is not a single number";
+    if (!from.known) return nullptr;
+    int32_t axis = -1;
+    if (op.inputs.size() == 3) {
+      if (!in_(op, 2).constant || in_(op, 2).values.size() != 1) return nullptr;
+      axis = in_(op, 2).values[0];
+    }
+    if (!place(axis, from.rank())) return "its axis is not one of its input's";
+    if (count.constant && (count.values[0] < 0 || count.values[0] > from.dims[static_cast<size_t>(axis)]))
+      return "it wants more than there are";
+    return nullptr;
   }
 
   // An axis of the batch, one of the channels, and one for each number of the block; two paddings for each.

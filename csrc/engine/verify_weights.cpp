@@ -327,7 +327,7 @@ Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
       return "its scales are not as many as its outputs";
   } else if (!outside && op.type != kDilation2D) {
     if (!op.record.has(convolution::bias)) return "it has no bias";
-    if (bias.size() < static_cast<uint32_t>(outputs)) return "its bias is shorter than its outputs";
+    if (bias.size() != static_cast<uint32_t>(outputs)) return "its bias is not as long as its outputs";
   }
   if (common.number(geometry::outputs) % common.number(geometry::group, 1) != 0 && op.type != kDeconvolution)
     return "its outputs do not divide into its groups";
