@@ -17,7 +17,7 @@ _OPERATORS, _NAMES = 3, 7  # fields of a network
 _INPUTS, _ATTRIBUTE, _OUTPUTS, _TYPE = 0, 2, 4, 5  # of an operator
 _IDENTITY, _CONST, _INPUT, _BINARY, _SPLIT_GELU = 262, 11, 34, 7, 303
 _GATHER_ELEMENTS, _SCATTER_ELEMENTS, _STRIDED_SLICE = 152, 151, 91
-_SQUEEZE, _BATCH_TO_SPACE, _DILATION = 90, 5, 121
+_SQUEEZE, _BATCH_TO_SPACE, _DILATION, _SCATTER_ND = 90, 5, 121, 118
 _RASTER, _SHAPE, _SLICE_TF, _FILL, _TOP_K, _CONVOLUTION = 128, 80, 84, 27, 99, 12
 
 
@@ -269,3 +269,73 @@ def test_bias_that_is_longer_than_the_outputs__is_refused(models: Path) -> None:
     (length,) = struct.unpack_from("<I", editor.content, vector)
     struct.pack_into("<I", editor.content, vector, length + 1)
     editor.refused("its bias is not as long as its outputs")
+
+
+@pytest.fixture
+def arithmetic(tmp_path: Path) -> Editor:
+    """A reshape by what is computed from the shape of `x`, as exporters write it that do not know their sizes."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Shape", ["r"], ["s"]),
+        helper.make_node("Mod", ["s", "three"], ["m"]),
+        helper.make_node("Sub", ["s", "m"], ["down"]),
+        helper.make_node("Div", ["down", "three"], ["thirds"]),
+        helper.make_node("Less", ["thirds", "one"], ["few"]),
+        helper.make_node("Where", ["few", "one", "thirds"], ["parts"]),
+        helper.make_node("Max", ["parts", "one"], ["p"]),
+        helper.make_node("Gather", ["p", "last"], ["q"], axis=0),
+        helper.make_node("Slice", ["s", "from", "to"], ["first"]),
+        helper.make_node("Mul", ["q", "zero"], ["nothing"]),
+        helper.make_node("Sub", ["nothing", "one"], ["open"]),
+        helper.make_node("Concat", ["first", "open"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["r", "shape"], ["y"]),
+        helper.make_node("Cast", ["p"], ["z"], to=1),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array(values, np.int64), name)
+        for name, values in {"three": [3], "one": [1], "zero": [0], "last": [2], "from": [0], "to": [1]}.items()
+    ]
+    shapes = {"x": ("n", 4, "w")}
+    source = networks.save(tmp_path, "arithmetic", nodes, weights, shapes, {"y": ("n", "k"), "z": (3,)})
+    return Editor(networks.convert(source))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 1), (2, 4, 3), (5, 4, 7), (3, 4, 100)])
+def test_shapes_computed_from_shapes__are_followed(arithmetic: Editor, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    with mnnlite.Model(bytes(arithmetic.content), shapes={"x": shape}) as model:
+        got = model.run({"x": x})
+    assert np.array_equal(got["y"], np.maximum(x, 0).reshape(shape[0], -1))
+    assert got["z"].tolist() == [max(1, each // 3) for each in shape]
+
+
+def test_shape_divided_by_zero__is_refused(arithmetic: Editor) -> None:
+    """The engine divides while it loads: on x86 the process is killed."""
+    blobs = [each.table(_ATTRIBUTE) for each in arithmetic.operators if each.whole(_TYPE) == _CONST]
+    three = next(blob for blob in blobs if blob is not None and list(blob.wholes(5)) == [3])
+    arithmetic.set_element(three, 5, 0, 0)
+    with pytest.raises(mnnlite.UnsupportedModelError, match="divides whole numbers by zero"):
+        mnnlite.Model(bytes(arithmetic.content), shapes={"x": (2, 4, 3)})
+
+
+def test_scattering__by_indices_without_an_axis__is_refused(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Shape", ["r"], ["s"]),
+        helper.make_node("ConstantOfShape", ["rank"], ["zeros"]),
+        helper.make_node("Cast", ["zeros"], ["whole"], to=7),
+        helper.make_node("ScatterND", ["whole", "places", "s"], ["made"]),
+        helper.make_node("Cast", ["made"], ["y"], to=1),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array([3]), "rank"),
+        numpy_helper.from_array(np.array([[0], [1], [2]]), "places"),
+    ]
+    source = networks.save(tmp_path, "scatter", nodes, weights, {"x": ("n", 4, "w")}, {"y": (3,)})
+    editor = Editor(networks.convert(source))
+    with mnnlite.Model(bytes(editor.content), shapes={"x": (2, 4, 3)}) as model:
+        assert model.run({"x": np.zeros((2, 4, 3), np.float32)})["y"].tolist() == [2, 4, 3]
+    scatter = editor.first(_SCATTER_ND)
+    editor.set_element(scatter, _INPUTS, 0, scatter.wholes(_INPUTS)[1])
+    with pytest.raises(mnnlite.UnsupportedModelError, match="its indices have more numbers"):
+        mnnlite.Model(bytes(editor.content), shapes={"x": (2, 4, 3)})

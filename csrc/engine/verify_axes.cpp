@@ -52,7 +52,7 @@ Fault reshape(const Operator& op, const Tensors& in, Shape& made) {
   if (op.inputs.size() == 2) {
     const Shape& second = in(op, 1);
     if (!second.constant) return nullptr;
-    wanted = second.values;
+    wanted = second.numbers();
     zero_copies = second.layout != kNhwc;
     if (from.known && from.layout == kNc4hw4) return wanted.size() > kMostAxes ? "its shape is not possible" : nullptr;
   }
@@ -83,7 +83,7 @@ Fault permute(const Operator& op, const Tensors& in, Shape& made) {
   Values<int32_t> order = op.record.values<int32_t>(0);
   if (op.type == kTranspose) {
     if (!in(op, 1).constant) return nullptr;
-    order = in(op, 1).values;
+    order = in(op, 1).numbers();
   }
   if (!from.known) return nullptr;
   if (op.type == kPermute && !op.record.has(0)) return nullptr;
@@ -116,7 +116,7 @@ Fault reduce(const Operator& op, const Tensors& in, Shape& made) {
   const bool given = op.record.has(1), keep = op.record.scalar<uint8_t>(3, 0) != 0;
   if (!given && op.inputs.size() == 2) {
     if (!in(op, 1).constant) return nullptr;
-    axes = in(op, 1).values;
+    axes = in(op, 1).numbers();
   }
   if (!from.known) return nullptr;
   uint32_t mask = !given && op.inputs.size() == 1 ? ~0u : 0;
@@ -167,7 +167,7 @@ Fault squeeze(const Operator& op, const Tensors& in, Shape& made) {
   Values<int32_t> axes = op.record.values<int32_t>(0);
   if (op.inputs.size() == 2) {
     if (!in(op, 1).constant) return nullptr;
-    axes = in(op, 1).values;
+    axes = in(op, 1).numbers();
   }
   if (!from.known) return nullptr;
   const bool adds = op.type == kUnsqueeze;
@@ -208,7 +208,7 @@ Fault slice(const Operator& op, const Tensors& in, Shape& made) {
   const int32_t whole = from.dims[static_cast<size_t>(axis)];
   if (op.inputs.size() == 2) {
     if (!in(op, 1).constant) return nullptr;
-    points = in(op, 1).values;
+    points = in(op, 1).numbers();
     if (source != 0 && points.size() != op.outputs.size()) return "it has not one output for each part";
   }
   int64_t sum = 0;
@@ -235,6 +235,52 @@ Fault slice(const Operator& op, const Tensors& in, Shape& made) {
     made.constant = false;
     made.dims[static_cast<size_t>(axis)] = points[0];
   }
+  return nullptr;
+}
+
+Fault strided_slice(const Operator& op, const Tensors& in, Shape& made) {
+  enum { index, type, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask, from_type };
+  const bool is_onnx = op.record.number(from_type) != 0;
+  const Shape &from = in(op, 0), &begin = in(op, 1);
+  for (uint32_t i = 1; i < std::min(op.inputs.size(), is_onnx ? 5u : 4u); ++i) {  // one number an axis each
+    const Shape& each = in(op, i);
+    if (begin.known && each.known &&
+        (each.rank() != 1 || each.dims[0] != begin.dims[0] || each.dims[0] > static_cast<int32_t>(kMostAxes)))
+      return "what says its begin, end or steps has not one number for each axis";
+  }
+  if (is_onnx || op.inputs.size() != 4 || !from.known) return nullptr;
+  for (int slot : {begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask})
+    if (op.record.number(slot) != 0) return nullptr;
+  for (uint32_t i = 1; i < 4; ++i)
+    if (!in(op, i).constant || static_cast<int>(in(op, i).values.size()) > from.rank()) return nullptr;
+  made = from;
+  for (size_t axis = 0; axis < begin.values.size(); ++axis) {
+    const int64_t size = from.dims[axis], step = in(op, 3).values[axis];
+    int64_t first = begin.values[axis], last = in(op, 2).values[axis];
+    if (first < 0) first += size;
+    if (last < 0) last += size;
+    last = std::min(last, size);
+    // Empty ones, and those that go back, are left to the engine.
+    if (step < 1 || first < 0 || first >= last) return made = Shape(), nullptr;
+    made.dims[axis] = static_cast<int32_t>((last - first - 1) / step + 1);
+  }
+  return nullptr;
+}
+
+// Along the last axis of its indices is a place in the output, one number for each of the output's first axes.
+Fault scatter(const Operator& op, const Tensors& in, Shape& made) {
+  const Shape &indices = in(op, 0), &shape = in(op, 2);
+  if (indices.known && indices.rank() < 1) return "its indices have no axis";
+  if (shape.known && (shape.rank() != 1 || shape.dims[0] > static_cast<int32_t>(kMostAxes)))
+    return "what says its shape is not possible";
+  if (indices.known && shape.known && indices.dims.back() > shape.dims[0])
+    return "its indices have more numbers than its output has axes";
+  if (!shape.constant) return nullptr;
+  for (const int32_t extent : shape.values)
+    if (extent < 0 || (extent == 0 && indices.known && indices.elements() > 0))
+      return "what says its shape is not possible";
+  made.dims = shape.values;
+  made.known = true;
   return nullptr;
 }
 

@@ -26,6 +26,8 @@ struct Operator {
   Record record;           // the attribute's
   Values<int32_t> inputs, outputs;
   bool named = false;
+  bool plain = false;  // it has no attribute at all
+  uint8_t layout = 1;  // its own: NHWC where it says none
 };
 
 // Null, or what is wrong. All are plain texts, made to follow "operator 3 "name" (Type): ".

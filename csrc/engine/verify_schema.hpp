@@ -235,6 +235,8 @@ enum OperatorType : int32_t {
   kUnsqueeze = 107,
   kDepthToSpace = 109,
   kSpaceToDepth = 110,
+  kPooling3D = 112,
+  kScatterNd = 118,
   kDilation2D = 121,
   kRaster = 128,
   kConvertTensor = 129,

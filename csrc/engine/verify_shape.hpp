@@ -16,10 +16,13 @@ struct Shape {
   bool known = false;
   uint8_t layout = kNchw;
   std::vector<int32_t> dims;
-  Values<int32_t> values;  // of a constant of whole numbers
-  bool constant = false;
+  std::vector<int32_t> values;  // of whole numbers, where they are few and known
+  bool constant = false;        // they are
   int32_t type = 0;  // of its elements, where an input, a constant or a cast says so; 0: not followed further
 
+  Values<int32_t> numbers() const {
+    return {reinterpret_cast<const uint8_t*>(values.data()), static_cast<uint32_t>(values.size())};
+  }
   int rank() const { return static_cast<int>(dims.size()); }
   size_t axis_of(int plain) const {  // 0 batch, 1 channels, 2 height, 3 width of four axes
     constexpr size_t nhwc[4] = {0, 3, 1, 2};
@@ -61,5 +64,13 @@ Fault multiply(const Operator& op, const Tensors& in, Shape& made);
 Fault squeeze(const Operator& op, const Tensors& in, Shape& made);
 Fault slice(const Operator& op, const Tensors& in, Shape& made);
 Fault alike(const Operator& op, const Tensors& in, Shape& made);
+Fault strided_slice(const Operator& op, const Tensors& in, Shape& made);
+Fault scatter(const Operator& op, const Tensors& in, Shape& made);
+
+// Whether whole numbers are divided by a zero.
+Fault division(const Operator& op, const Tensors& in);
+
+// The values of a first output whose shape is known.
+void follow_values(const Operator& op, const Tensors& in, Shape& made);
 
 }  // namespace mnnlite

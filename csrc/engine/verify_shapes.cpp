@@ -9,7 +9,7 @@ namespace mnnlite {
 namespace {
 
 enum { net_operators = 3, net_names = 7 };
-enum { op_inputs, op_attribute_type, op_attribute, op_name, op_outputs, op_type };
+enum { op_inputs, op_attribute_type, op_attribute, op_name, op_outputs, op_type, op_layout };
 
 class Propagation {
  public:
@@ -29,6 +29,8 @@ class Propagation {
       op.record = record.record(op_attribute);
     }
     op.named = true;
+    op.plain = attribute == 0;
+    op.layout = record.scalar<uint8_t>(op_layout, kNhwc);
     Shape made;
     if (op.type == kInput) {
       made = input(op);
@@ -38,6 +40,8 @@ class Propagation {
       return fault;
     } else if (op.inputs.size() > 0 && !can_read(op.type, in_(op, 0).type)) {
       return "it computes with floats and reads whole numbers";
+    } else {
+      follow_values(op, in_, made);
     }
     made.type = type_of(op);
     if (made.known) {
@@ -115,7 +119,7 @@ class Propagation {
         shape.elements() <= 64) {
       shape.constant = true;
       const auto all = blob.values<int32_t>(int32s);
-      shape.values = Values<int32_t>(all.bytes(), static_cast<uint32_t>(shape.elements()));
+      for (uint32_t i = 0; i < shape.elements(); ++i) shape.values.push_back(all[i]);
     }
     return shape;
   }
@@ -130,7 +134,12 @@ class Propagation {
       case kConvInt8:
       case kDepthwiseConvInt8: return convolution(op, in_, made);
       case kPooling: return op.outputs.size() == 1 ? pooling(op, in_, made) : nullptr;
+      case kScatterNd: return scatter(op, in_, made);
+      case kPooling3D:
+        return in_(op, 0).known && in_(op, 0).rank() < 3 ? "it reads a tensor with too few axes" : nullptr;
       case kBinaryOp:
+        if (Fault fault = division(op, in_)) return fault;
+        return broadcast(op, in_, made);
       case kSelect: return broadcast(op, in_, made);
       case kConcat: return concat(op, in_, made);
       case kReshape: return reshape(op, in_, made);
@@ -159,16 +168,13 @@ class Propagation {
       case kRank:
       case kSize:
         made.known = in_(op, 0).known;
-        if (op.type == kShape) made.dims = {in_(op, 0).rank()};
-        return nullptr;
-      case kStridedSlice:  // begin, end and so on, one number an axis each
-        for (uint32_t i = 1; i < std::min(op.inputs.size(), op.record.number(7) == 0 ? 4u : 5u); ++i) {
-          const Shape &first = in_(op, 1), &each = in_(op, i);
-          if (first.known && each.known &&
-              (each.rank() != 1 || each.dims[0] != first.dims[0] || each.dims[0] > static_cast<int32_t>(kMostAxes)))
-            return "what says its begin, end or steps has not one number for each axis";
+        if (op.type == kShape) {
+          if (!op.plain) return made.known = false, nullptr;  // a part of the shape
+          const bool packed = in_(op, 0).layout == kNc4hw4;
+          made.dims = {packed && op.layout == kNhwc ? 4 : in_(op, 0).rank()};
         }
         return nullptr;
+      case kStridedSlice: return strided_slice(op, in_, made);
       case kSliceTf:
         for (uint32_t i = 1; i < op.inputs.size(); ++i) {
           const Shape &from = in_(op, 0), &each = in_(op, i);
@@ -181,6 +187,10 @@ class Propagation {
       case kFill:
         if (in_(op, 0).known && (in_(op, 0).rank() != 1 || in_(op, 0).dims[0] > static_cast<int32_t>(kMostAxes)))
           return "what says its shape is not possible";
+        if (in_(op, 0).constant) {
+          made.dims = in_(op, 0).values;
+          made.known = std::all_of(made.dims.begin(), made.dims.end(), [](int32_t extent) { return extent >= 0; });
+        }
         return nullptr;
       case kTopKV2: return best(op);
       case kSpaceToBatchNd:
