@@ -8,7 +8,7 @@ machine is busy for both. A ratio is the median over the rounds of this one's me
 
 `frame ms`: from the picture in memory to all results. `cpu ms`: processor time of the same, which a busy machine changes
 little. `overhead us`: a frame less the lane that worked longest. `MiB`: anonymous memory after the frames, over the moment
-before the first network, as in many_models.py. `stats()`, `source`: as in decoder_waits.py.
+before the first network, as in many_models.py; `whole MiB`: all of the process, imports included. `stats()`, `source`: as in decoder_waits.py.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def serve(lanes: int) -> None:
         runtime.process(mnnlite.Frame(image, "BGR"))
     for line in sys.stdin:
         if line.startswith("memory"):
-            answer({"mib": trimmed() - start})
+            now = trimmed()
+            answer({"mib": now - start, "whole": now})
             continue
         if line.startswith("waits"):
             found = decoder_waits.measure(decoder_waits.NETWORK, samples=500, sleep_s=0.3)
@@ -114,7 +115,7 @@ def main() -> None:
     for number in range(args.rounds):
         for name in list(pair)[:: 1 if number % 2 else -1]:
             rounds[name].append(pair[name].ask("10"))
-    memory = {name: child.ask("memory")["mib"] for name, child in pair.items()}
+    memory = {name: child.ask("memory") for name, child in pair.items()}
     held_up = {name: child.ask("waits") for name, child in pair.items()}
     for child in pair.values():
         child.close()
@@ -130,15 +131,21 @@ def main() -> None:
             )
             for key in ("ms", "cpu", "us")
         },
-        "mib": memory,
-        "mib ratio": memory["this"] / memory["other"],
+        **{key: {name: each[key] for name, each in memory.items()} for key in ("mib", "whole")},
+        **{f"{key} ratio": memory["this"][key] / memory["other"][key] for key in ("mib", "whole")},
         "waits ms": held_up,
     }
     if args.json:
         print(json.dumps(found))
         return
     print(f"eleven networks, {args.lanes} lanes, {args.rounds} rounds in turns: this / other")
-    for key, text in (("ms", "frame ms"), ("cpu", "cpu ms"), ("us", "overhead us"), ("mib", "MiB")):
+    for key, text in (
+        ("ms", "frame ms"),
+        ("cpu", "cpu ms"),
+        ("us", "overhead us"),
+        ("mib", "MiB"),
+        ("whole", "whole MiB"),
+    ):
         print(f"{text:12} {found[key]['this']:9.2f} {found[key]['other']:9.2f}   ratio {found[f'{key} ratio']:.3f}")
     for key, ms in held_up["this"].items():
         print(f"{key:12} {ms:9.2f} {held_up['other'][key]:9.2f}   ms")
