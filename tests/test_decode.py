@@ -531,13 +531,16 @@ for channels in (2, 5, 19):
 for width in (2, 7, 8, 31, 33, 100):
     steps = rng.random((1, 9, width)).astype(np.float32)
     found.append(np.frombuffer(decoders.Ctc().decode({{"y": steps}}, (9, 9)).text[0].encode(), np.uint8))
+for columns in (3, 8, 9, 40, 300):
+    values = rng.normal(size=(1, 1, 6, columns)).astype(np.float32)
+    found.append(decoders.Maps(size="frame").decode({{"y": values}}, (131, 17)).maps[0].ravel())
 np.savez(r"{tmp_path}/" + __import__("os").environ.get("MNNLITE_FORCE_ISA", "own"), *found)
 """
     for force in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
         env = {**{k: v for k, v in os.environ.items() if k != "MNNLITE_FORCE_ISA"}, **force}
         subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env=env)
     own, baseline = np.load(tmp_path / "own.npz"), np.load(tmp_path / "baseline.npz")
-    assert len(own.files) == 18
+    assert len(own.files) == 23
     for name in own.files:
         np.testing.assert_array_equal(own[name], baseline[name])
 

@@ -535,6 +535,18 @@ def test_maps_lie_where_the_definition_says(image: Any, shape: tuple[int, ...]) 
     assert own.draw(np.zeros((90, 150, 3), np.uint8)).any()
 
 
+@pytest.mark.parametrize("columns", [*range(1, 20), 33, 149, 400])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_maps_as_wide_as_the_frame_are_the_definitions_at_every_width(columns: int, mirrored: bool) -> None:
+    values = np.random.default_rng(columns).normal(size=(1, 1, 5, columns)).astype(np.float32)
+    sign = -1 if mirrored else 1  # a crop that was turned by half, as cascades turn lines of text
+    placed = np.array([[sign * 150 / 128, 0, 150 * mirrored], [0, sign * 90 / 64, 90 * mirrored], [0, 0, 1]])
+    found = decoders.Maps(size="frame").decode({"y": values}, FRAME, placed)
+    want, _ = maps.over_frame(values[0], item_of(placed))
+    assert want.shape[1:] == (90, 150)
+    np.testing.assert_array_equal(found.maps[0], want)
+
+
 def test_maps__pictures_and_alpha() -> None:
     values = np.random.default_rng(15).random((1, 3, 32, 64)).astype(np.float32) * 1.2 - 0.1
     found = decoders.Maps(output="picture", scale=255).decode({"y": values}, FRAME)

@@ -33,6 +33,11 @@ struct DecodeKernels {
   // sums[x] += weights[c] * plane[c * step + x], in the order of c.
   void (*add_planes)(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels,
                      int32_t count) noexcept;
+  // out[x] = row[first[x]] * (1 - weight[x]) + row[min(first[x] + 1, extent - 1)] * weight[x].
+  void (*mix_columns)(const float* row, int32_t extent, const int32_t* first, const float* weight, int32_t count,
+                      float* out) noexcept;
+  // out[x] = above[x] * (1 - weight) + below[x] * weight. `out` overlaps neither.
+  void (*mix_rows)(const float* above, const float* below, float weight, int32_t count, float* out) noexcept;
 };
 
 // The table of an instruction set; sets without one of their own have the baseline's.

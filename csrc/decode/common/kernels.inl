@@ -177,31 +177,83 @@ MNNLITE_INLINE void add_planes_body(float* sums, const float* plane, int64_t ste
   for (int32_t c = 0; c < channels; ++c) add_plane_body(sums, plane + c * step, weights[c], count);
 }
 
+// Neighbours in a row that is enlarged lie between few of the row below: those are loaded once, and each picks its two.
+template <class S>
+MNNLITE_INLINE void mix_columns_body(const float* row, int32_t extent, const int32_t* first, const float* weight,
+                                     int32_t count, float* out) noexcept {
+  constexpr int32_t kWidth = S::kWidth;
+  const auto plain = [=](int32_t x, int32_t end) noexcept {
+    while (x < end) {
+      const int32_t here = first[x];
+      const float a = row[here], b = row[here + 1 < extent ? here + 1 : here];
+      for (; x < end && first[x] == here; ++x) out[x] = a * (1.0f - weight[x]) + b * weight[x];
+    }
+  };
+  if (!S::kPicks || extent <= kWidth) return plain(0, count);
+  using F = typename S::F;
+  using I = typename S::I;
+  int32_t x = 0;
+  for (; x + kWidth <= count; x += kWidth) {
+    const int32_t left = first[x], right = first[x + kWidth - 1];
+    int32_t base = left < right ? left : right;  // mirrored maps are read from the right
+    base = base < extent - kWidth ? base : extent - kWidth - 1;
+    I index;
+    load(index, first + x);
+    index -= I{} + base;
+    if (any<S>((index < 0) | (index >= kWidth))) {
+      plain(x, x + kWidth);
+      continue;
+    }
+    F low, high, a, b, part;
+    load(low, row + base);
+    load(high, row + base + 1);
+    pick(a, low, index);
+    pick(b, high, index);
+    load(part, weight + x);
+    store(out + x, a * (1.0f - part) + b * part);
+  }
+  plain(x, count);
+}
+
+MNNLITE_INLINE void mix_rows_body(const float* __restrict above, const float* __restrict below, float weight,
+                                  int32_t count, float* __restrict out) noexcept {
+  const float other = 1.0f - weight;
+  for (int32_t x = 0; x < count; ++x) out[x] = above[x] * other + below[x] * weight;
+}
+
 // The functions of a table over the registers `S`, and the table.
-#define MNNLITE_DECODE_KERNELS(TARGET, S)                                                                       \
-  TARGET bool argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best,         \
-                     int32_t* index) noexcept {                                                                 \
-    return channel_argmax_body<S, int32_t>(planes, channels, stride, count, best, index);                       \
-  }                                                                                                             \
-  TARGET bool argmax_bytes(const float* planes, int32_t channels, int64_t stride, int64_t count,                \
-                           uint8_t* out) noexcept {                                                             \
-    return channel_argmax_body<S, uint8_t>(planes, channels, stride, count, nullptr, out);                      \
-  }                                                                                                             \
-  TARGET int32_t above_cut(const float* values, int32_t count, float cut, int32_t* out) noexcept {              \
-    return above_body<S>(values, count, cut, out);                                                              \
-  }                                                                                                             \
-  TARGET RowMax most_of(const float* values, int32_t count, float cut) noexcept {                               \
-    return row_max_body<S>(values, count, cut);                                                                 \
-  }                                                                                                             \
-  TARGET bool overlap_any(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,                  \
-                          bool agnostic) noexcept {                                                             \
-    return any_overlap_body(kept, count, c, iou, agnostic);                                                     \
-  }                                                                                                             \
-  TARGET void planes_sum(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels, \
-                         int32_t count) noexcept {                                                              \
-    add_planes_body(sums, plane, step, weights, channels, count);                                               \
-  }                                                                                                             \
-  constexpr DecodeKernels kTable{argmax, argmax_bytes, above_cut, most_of, overlap_any, planes_sum};
+#define MNNLITE_DECODE_KERNELS(TARGET, S)                                                                            \
+  TARGET bool argmax(const float* planes, int32_t channels, int64_t stride, int32_t count, float* best,              \
+                     int32_t* index) noexcept {                                                                      \
+    return channel_argmax_body<S, int32_t>(planes, channels, stride, count, best, index);                            \
+  }                                                                                                                  \
+  TARGET bool argmax_bytes(const float* planes, int32_t channels, int64_t stride, int64_t count,                     \
+                           uint8_t* out) noexcept {                                                                  \
+    return channel_argmax_body<S, uint8_t>(planes, channels, stride, count, nullptr, out);                           \
+  }                                                                                                                  \
+  TARGET int32_t above_cut(const float* values, int32_t count, float cut, int32_t* out) noexcept {                   \
+    return above_body<S>(values, count, cut, out);                                                                   \
+  }                                                                                                                  \
+  TARGET RowMax most_of(const float* values, int32_t count, float cut) noexcept {                                    \
+    return row_max_body<S>(values, count, cut);                                                                      \
+  }                                                                                                                  \
+  TARGET bool overlap_any(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,                       \
+                          bool agnostic) noexcept {                                                                  \
+    return any_overlap_body(kept, count, c, iou, agnostic);                                                          \
+  }                                                                                                                  \
+  TARGET void planes_sum(float* sums, const float* plane, int64_t step, const float* weights, int32_t channels,      \
+                         int32_t count) noexcept {                                                                   \
+    add_planes_body(sums, plane, step, weights, channels, count);                                                    \
+  }                                                                                                                  \
+  TARGET void columns_mixed(const float* row, int32_t extent, const int32_t* first, const float* weight,             \
+                            int32_t count, float* out) noexcept {                                                    \
+    mix_columns_body<S>(row, extent, first, weight, count, out);                                                     \
+  }                                                                                                                  \
+  TARGET void rows_mixed(const float* above, const float* below, float weight, int32_t count, float* out) noexcept { \
+    mix_rows_body(above, below, weight, count, out);                                                                 \
+  }                                                                                                                  \
+  constexpr DecodeKernels kTable{argmax,      argmax_bytes, above_cut,     most_of,                                  \
+                                 overlap_any, planes_sum,   columns_mixed, rows_mixed};
 
 }  // namespace
 }  // namespace mnnlite

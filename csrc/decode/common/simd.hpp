@@ -1,6 +1,6 @@
 // As many floats at a time as a register holds, in the compiler's vector extension: bodies are templates over Narrow
-// (SSE2, NEON) or Wide (AVX2). Only comparisons and selections, so every instruction set gives the same bits. Wider
-// vectors than the registers would compile too, but into scalar selections.
+// (SSE2, NEON) or Wide (AVX2). Only what is exact or rounded once (comparisons, selections, a product, a sum), so every
+// instruction set gives the same bits. Wider vectors than the registers would compile too, but into scalar selections.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,20 @@
 
 namespace mnnlite {
 
+// Whether a register's values can be picked by a register of indices: SSE2 cannot, and would go through memory.
+#if defined(__GNUC__) && !defined(__clang__)
+#define MNNLITE_DECODE_PICKS 1
+#else
+#define MNNLITE_DECODE_PICKS 0
+#endif
+
 struct Narrow {
   static constexpr int kWidth = 4;
+#if defined(__aarch64__)
+  static constexpr bool kPicks = MNNLITE_DECODE_PICKS;
+#else
+  static constexpr bool kPicks = false;
+#endif
   typedef float F __attribute__((vector_size(16)));
   typedef int32_t I __attribute__((vector_size(16)));
   typedef uint64_t U __attribute__((vector_size(16)));
@@ -21,6 +33,7 @@ struct Narrow {
 #if MNNLITE_DECODE_AVX2
 struct Wide {
   static constexpr int kWidth = 8;
+  static constexpr bool kPicks = MNNLITE_DECODE_PICKS;
   typedef float F __attribute__((vector_size(32)));
   typedef int32_t I __attribute__((vector_size(32)));
   typedef uint64_t U __attribute__((vector_size(32)));
@@ -29,13 +42,22 @@ struct Wide {
 #endif
 
 // By reference: a vector returned by value would depend on the ABI of the instruction set.
-template <class V>
-MNNLITE_INLINE void load(V& vector, const float* from) noexcept {
+template <class T, class V>
+MNNLITE_INLINE void load(V& vector, const T* from) noexcept {
   std::memcpy(&vector, from, sizeof vector);
 }
 template <class T, class V>
 MNNLITE_INLINE void store(T* to, const V& vector) noexcept {
   std::memcpy(to, &vector, sizeof vector);
+}
+// values[k] = from[index[k]]; indices are below the width.
+template <class F, class I>
+MNNLITE_INLINE void pick(F& values, const F& from, const I& index) noexcept {
+#if MNNLITE_DECODE_PICKS
+  values = __builtin_shuffle(from, index);
+#else
+  for (size_t k = 0; k < sizeof(F) / sizeof(float); ++k) values[k] = from[index[k]];
+#endif
 }
 // Bits that are all 0 if and only if every value is finite.
 template <class I, class F>

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "decode/common/frame_box.hpp"
+#include "decode/common/kernels.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
 #include "decode/families.hpp"
@@ -54,7 +55,8 @@ class Maps final : public BuiltIn {
     if (frame_) {
       plan.depends_on_frame();
       width = plan.frame_width(), height = plan.frame_height();
-      columns_ = plan.scratch<Sample>(width);
+      columns_ = plan.scratch<int32_t>(width);
+      weights_ = plan.scratch<float>(width);
       lines_ = plan.scratch<float>(2 * width);
     }
     plane_ = plan.scratch<float>(picture_ ? width * height * dims_.channels : 0);
@@ -157,24 +159,18 @@ class Maps final : public BuiltIn {
     while (y2 > y1 && !inside(0, y2 - 1, false)) --y2;
   }
 
-  // Neighbours in the frame mostly lie between the same two of the map: those are loaded once.
-  static void stretch(const float* row, const Sample* columns, int32_t width, float* line) noexcept {
-    for (int32_t x = 0; x < width;) {
-      const int32_t here = columns[x].first;
-      const float a = row[here], b = row[columns[x].next];
-      for (; x < width && columns[x].first == here; ++x) line[x] = between(a, b, columns[x].weight);
-    }
-  }
-
   // Bilinear, between the middles of pixels; beyond the outer ones the edge goes on.
   void enlarge(const Call& call, const Mapping& back, const float* plane, int32_t left, int32_t top, int32_t width,
                int32_t height, float* out) const noexcept {
-    Sample* columns = call.at<Sample>(columns_);
     double u, v;
     if (back.axis_aligned()) {
+      const DecodeKernels& kernels = decode_kernels();
+      int32_t* const columns = call.at<int32_t>(columns_);
+      float* const weights = call.at<float>(weights_);
       for (int32_t x = 0; x < width; ++x) {
         back.apply(left + x + 0.5, 0.5, u, v);
-        columns[x] = sample(u, dims_.width);
+        const Sample column = sample(u, dims_.width);
+        columns[x] = column.first, weights[x] = column.weight;
       }
       // A row of the map is stretched once, for all rows of the frame beside it: two are held, by their number's last bit
       // (a row and the next one never share it).
@@ -182,7 +178,8 @@ class Maps final : public BuiltIn {
       int32_t in_line[2] = {-1, -1};
       const auto stretched = [&](int32_t row) noexcept {
         float* line = held + (row & 1) * int64_t{width};
-        if (in_line[row & 1] != row) stretch(plane + int64_t{row} * dims_.width, columns, width, line);
+        if (in_line[row & 1] != row)
+          kernels.mix_columns(plane + int64_t{row} * dims_.width, dims_.width, columns, weights, width, line);
         in_line[row & 1] = row;
         return static_cast<const float*>(line);
       };
@@ -190,7 +187,7 @@ class Maps final : public BuiltIn {
         back.apply(0.5, top + y + 0.5, u, v);
         const Sample across = sample(v, dims_.height);
         const float *above = stretched(across.first), *below = stretched(across.next);
-        for (int32_t x = 0; x < width; ++x) out[x] = between(above[x], below[x], across.weight);
+        kernels.mix_rows(above, below, across.weight, width, out);
         out += width;
       }
       return;
@@ -211,7 +208,7 @@ class Maps final : public BuiltIn {
   float scale_, offset_;
   ImageDims dims_;
   Reader reader_;
-  size_t columns_ = 0, lines_ = 0, plane_ = 0, scaled_ = 0;
+  size_t columns_ = 0, weights_ = 0, lines_ = 0, plane_ = 0, scaled_ = 0;
 };
 
 }  // namespace
