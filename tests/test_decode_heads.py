@@ -10,7 +10,7 @@ import pytest
 from helpers.decoding import Letterbox
 from mnnlite import decoders, results
 from mnnlite.errors import ArgumentError, DecoderError
-from mnnlite.reference.decode import detections, detr, grids, maps, nms, regression, retinaface, simcc, yolo
+from mnnlite.reference.decode import detections, detr, grids, maps, mtcnn, nms, regression, retinaface, simcc, yolo
 from mnnlite.reference.decode.frame_box import Item
 
 FRAME = (150, 90)
@@ -533,6 +533,73 @@ def test_maps_lie_where_the_definition_says(image: Any, shape: tuple[int, ...]) 
     u, v, w = m @ [x + 0.5, y + 0.5, 1]
     assert spread[int(v / w), int(u / w)] == own.maps[0][0, y, x]
     assert own.draw(np.zeros((90, 150, 3), np.uint8)).any()
+
+
+# ---- MTCNN
+
+
+def test_mtcnn_windows_give_back_what_was_encoded() -> None:
+    """Inverse of bbreg.m: each side's distance from the window's, in windows; marks from the window's corner."""
+    faces = np.array([[10.5, 4, 25, 19.5], [60, 30, 70, 43]])
+    cells = np.array([[6, 3], [30, 16]])
+    scores, boxes = np.zeros((1, 2, 27, 59), np.float32), np.zeros((1, 4, 27, 59), np.float32)
+    for face, (x, y) in zip(faces, cells, strict=True):
+        window = np.array([x * 2, y * 2, x * 2 + 12, y * 2 + 12])
+        boxes[0, :, y, x] = (face - window) / 12
+        scores[0, 1, y, x] = 0.9
+    found = decoders.Mtcnn().decode({"reg": boxes, "prob": scores}, NET)
+    np.testing.assert_allclose(found.boxes_xyxy, faces, atol=1e-5)
+    crop = (48, 48)
+    face, marks = np.array([3.0, -2.0, 44.0, 50.0]), np.array([[15.0, 20], [33, 20], [24, 29], [17, 38], [31, 38]])
+    outputs = {
+        "marks": (marks / 48).T.reshape(1, -1).astype(np.float32),
+        "prob": np.array([[0.02, 0.98]], np.float32),
+        "reg": ((face - [0, 0, 48, 48]) / 48).astype(np.float32)[None],
+    }
+    found = decoders.Mtcnn(clip=False).decode(outputs, crop)
+    np.testing.assert_allclose(found.boxes_xyxy, [face], atol=1e-5)
+    np.testing.assert_allclose(found.points, [marks], atol=1e-5)
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=["letterbox", "crop", "turned"])
+@pytest.mark.parametrize("grid", [(27, 59), (1, 1), ()])
+@pytest.mark.parametrize("activation", ["none", "softmax"])
+@pytest.mark.parametrize("marks", [False, True])
+def test_mtcnn_is_its_definition(image: Any, grid: tuple[int, ...], activation: str, marks: bool) -> None:
+    rng = np.random.default_rng(17)
+    outputs = {
+        "reg": rng.normal(size=(2, 4, *grid)).astype(np.float32) * 0.2,
+        "prob": rng.uniform(0.2 if grid == (27, 59) else 0.6, 1, (2, 2, *grid)).astype(np.float32),
+        "marks": rng.random((2, 10, *grid)).astype(np.float32),
+    }
+    if not marks:
+        del outputs["marks"]
+    options: dict[str, Any] = {"activation": activation, "score": 0.3, "max_detections": 40}
+    found = decoders.Mtcnn(**options).decode(outputs, FRAME, image)
+    items = [item_of(image)._replace(item=k) for k in range(2)]
+    want = mtcnn.decode(outputs["prob"], outputs["reg"], outputs.get("marks"), items, **options)
+    assert len(found) > 0
+    same(found, want, exact=activation == "none")
+    if grid:
+        turned = {name: np.ascontiguousarray(np.moveaxis(x, 1, -1)) for name, x in outputs.items()}
+        last = decoders.Mtcnn(layout="NHWC", **options).decode(turned, FRAME, image)
+        assert last.to_json() == found.to_json()
+
+
+def test_mtcnn__what_does_not_fit() -> None:
+    reg, prob = np.zeros((1, 4, 5, 5), np.float32), np.zeros((1, 2, 5, 5), np.float32)
+    for outputs, words in [
+        ({"a": reg, "b": reg}, "scores of 2, boxes of 4"),
+        ({"a": reg, "b": prob[:, :, :4]}, "all .* of one size"),
+        ({"a": prob, "b": np.zeros((1, 10, 5, 5), np.float32)}, "one of them is missing"),
+        ({"a": reg, "b": prob + 1.5}, "a probability is at most 1"),
+    ]:
+        with pytest.raises(DecoderError, match=words):
+            decoders.Mtcnn().decode(outputs, NET)
+    prob[0, 0, 1, 1] = np.nan
+    with pytest.raises(DecoderError, match="NaN"):
+        decoders.Mtcnn().decode({"a": reg, "b": prob}, NET)
+    assert len(decoders.Mtcnn().decode({"a": reg, "b": np.zeros_like(prob)}, NET)) == 0
 
 
 @pytest.mark.parametrize("columns", [*range(1, 20), 33, 149, 400])

@@ -1,5 +1,7 @@
 """Vectors, text, key points, embeddings: native against their definitions, and known shapes back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -259,6 +261,59 @@ def test_key_points_equal_their_definition(subpixel, image):
         {"y": heat.transpose(0, 2, 3, 1)}, FRAME, image
     )
     np.testing.assert_array_equal(last.points, got.points)
+
+
+def test_points_beside_cells_give_back_what_was_encoded():
+    """As PoseNet is trained: the cell is the nearest one, the offset what is left, in pixels, y first."""
+    rng = np.random.default_rng(11)
+    net, cells, step = (257, 193), (17, 13), 16
+    points = rng.uniform(0, 1, (5, 2)) * (np.array(net) - 1)
+    heat, beside = rng.normal(-6, 0.5, (1, 5, *cells[::-1])), rng.normal(size=(1, 10, *cells[::-1])) * 9
+    for k, point in enumerate(points):
+        column, row = np.round(point / step).astype(int)
+        heat[0, k, row, column] = 2 + k
+        beside[0, [5 + k, k], row, column] = point - np.array([column, row]) * step
+    outputs = {"heat": heat.astype(np.float32), "offsets": beside.astype(np.float32)}
+    spec = decoders.Keypoints(mode="offsets", order="yx", activation="sigmoid")
+    found = spec.decode(outputs, net)
+    np.testing.assert_allclose(found.points[0, :, :2], points, atol=1e-4)
+    np.testing.assert_allclose(found.points[0, :, 2], 1 / (1 + np.exp(-2.0 - np.arange(5))), rtol=1e-6)
+    swapped = spec.decode(dict(reversed(outputs.items())), net)
+    np.testing.assert_array_equal(swapped.points, found.points)
+    last = replace(spec, layout="NHWC").decode({name: x.transpose(0, 2, 3, 1) for name, x in outputs.items()}, net)
+    np.testing.assert_array_equal(last.points, found.points)
+
+
+@pytest.mark.parametrize("order", ["xy", "yx"])
+@pytest.mark.parametrize("sigmoid", [False, True])
+@pytest.mark.parametrize("cells", [(12, 16), (1, 1), (1, 7)])
+@pytest.mark.parametrize("image", IMAGES)
+def test_points_beside_cells_equal_their_definition(order, sigmoid, cells, image):
+    rng = np.random.default_rng(5)
+    heat = rng.normal(size=(2, 5, *cells)).astype(np.float32)
+    heat[0, 2] = 1  # all the same: the first cell
+    beside = (rng.normal(size=(2, 10, *cells)) * 8).astype(np.float32)
+    spec = decoders.Keypoints(mode="offsets", order=order, activation="sigmoid" if sigmoid else "none", score=-9.0)
+    got = spec.decode({"heat": heat, "offsets": beside}, FRAME, image)
+    want = keypoints.offsets(heat, beside, items_for(image, FRAME, 2), order=order, sigmoid=sigmoid)
+    np.testing.assert_allclose(got.points, want, rtol=1e-6, atol=1e-5)
+
+
+def test_points_beside_cells__what_does_not_fit():
+    heat, beside = np.zeros((1, 5, 4, 4), np.float32), np.zeros((1, 10, 4, 4), np.float32)
+    spec = decoders.Keypoints(mode="offsets")
+    for outputs, words in [
+        ({"h": heat, "o": beside[:, :9]}, "are not heat maps .* and offsets"),
+        ({"h": heat, "o": beside[:, :, :3]}, "are not heat maps .* and offsets"),
+        ({"h": heat}, "takes heat maps and offsets, got 1 outputs"),
+    ]:
+        with pytest.raises(DecoderError, match=words):
+            spec.decode(outputs, (64, 64))
+    with pytest.raises(DecoderError, match="takes one output, got 2"):
+        decoders.Keypoints().decode({"h": heat, "o": beside}, (64, 64))
+    beside[0, 3, 1, 2] = np.nan
+    with pytest.raises(DecoderError, match='"o" holds NaN'):
+        spec.decode({"h": heat, "o": beside}, (64, 64))
 
 
 def test_regressed_points():

@@ -8,7 +8,7 @@ from mnnlite.decoders.anchor_free import Detr, RtmDet
 from mnnlite.decoders.base import Decoder, Raw
 from mnnlite.decoders.dense import Lanes, Maps, Segmentation
 from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2, nms
-from mnnlite.decoders.faces import RetinaFace, Scrfd, YuNet
+from mnnlite.decoders.faces import Mtcnn, RetinaFace, Scrfd, YuNet
 from mnnlite.decoders.function import Function
 from mnnlite.decoders.geometry import BatchItem, batch_item
 from mnnlite.decoders.heads import Classification, Embedding, Keypoints, Regression, SimCC
@@ -40,6 +40,7 @@ __all__ = [
     "Maps",
     "Detr",
     "RtmDet",
+    "Mtcnn",
     "RetinaFace",
     "Scrfd",
     "YuNet",

@@ -72,3 +72,26 @@ class RetinaFace(Detector):
     activation: str = option(
         "none", "word", "of the scores; softmax where the network leaves it out", choices=("none", "softmax")
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mtcnn(Detector):
+    """MTCNN: scores of 2, boxes of 4 and, if there, marks of 2 numbers a point; gives `Detections`.
+
+    The first network's outputs are (N, numbers, rows, columns), a window of the picture each; it runs once for each size that
+    faces may have, as a task with its own `ImageSpec.size`. The others' are (N, numbers), of one window, the whole input: they run
+    on crops of the boxes that were found before.
+
+    Notes
+    -----
+    Definition: `mnnlite.reference.decode.mtcnn`. Source: Zhang et al. 2016.
+    """
+
+    family: ClassVar[str] = "mtcnn"
+
+    score: float = option(0.6, "number", "boxes with a larger score are kept", low=0, high=1)
+    iou: float = option(0.5, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
+    window: float = option(12.0, "number", "side of a cell's window in pixels of the input", low=1, high=16384)
+    stride: float = option(2.0, "number", "from one window to the next", low=1, high=4096)
+    activation: str = option("none", "word", "what turns the outputs into scores", choices=("none", "softmax"))
+    layout: str = option("own", "word", "order of the outputs' axes", choices=("own", "NCHW", "NHWC"))

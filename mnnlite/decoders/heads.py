@@ -34,14 +34,21 @@ class Classification(Named):
 class Keypoints(Decoder):
     """Key points: a heat map each, (N, P, rows, columns), or regressed, (N, P * values); gives `Keypoints`.
 
+    Beside the heat maps there may be offsets, (N, 2 P, rows, columns), as PoseNet gives them for one body.
+
     Notes
     -----
-    Definition: `mnnlite.reference.decode.keypoints`. Sources: Zhang et al. 2020 (DARK), Xiao et al. 2018.
+    Definition: `mnnlite.reference.decode.keypoints`. Sources: Zhang et al. 2020 (DARK), Xiao et al. 2018, Papandreou et al. 2018.
     """
 
     family: ClassVar[str] = "keypoints"
 
-    mode: str = option("heatmap", "word", "what the output is", choices=("heatmap", "regressed"))
+    mode: str = option(
+        "heatmap",
+        "word",
+        "what the output is; offsets: heat maps, and maps of pixels from the best cell to the point",
+        choices=("heatmap", "regressed", "offsets"),
+    )
     subpixel: str = option(
         "parabola",
         "word",
@@ -51,7 +58,9 @@ class Keypoints(Decoder):
     units: str = option(
         "pixels", "word", "regressed: of the network's input, or relative to it", choices=("relative", "pixels")
     )
-    order: str = option("xy", "word", "regressed: which comes first; MoveNet gives y", choices=("xy", "yx"))
+    order: str = option(
+        "xy", "word", "regressed, offsets: which comes first; MoveNet and PoseNet give y", choices=("xy", "yx")
+    )
     values: int = option(2, "whole", "regressed: numbers a point, x and y first", low=2, high=16)
     confidence: bool = option(
         True, "flag", "regressed: of more than two numbers the last is the confidence; else it is 1, as for x, y, z"

@@ -141,6 +141,11 @@ inline const std::vector<Variant>& variants() {
       {"dbtext", {number("score", 0)}, {{2, 1, 40, 60}}},
       {"keypoints", {}, {{2, 7, 12, 16}}},
       {"keypoints", {text("mode", "regressed"), number("values", 3), text("units", "relative")}, {{2, 21}}},
+      {"keypoints",
+       {text("mode", "offsets"), text("order", "yx"), text("activation", "sigmoid")},
+       {{2, 5, 12, 16}, {2, 10, 12, 16}}},
+      {"mtcnn", {number("score", 0.05)}, {{2, 4, 12, 16}, {2, 2, 12, 16}}},
+      {"mtcnn", {number("score", 0.05), text("activation", "softmax")}, {{2, 10}, {2, 2}, {2, 4}}},
       {"embedding", {}, {{2, 128}}},
   };
   return list;

@@ -1,7 +1,9 @@
-// Key points: coordinates that the network regresses, or one heat map a point with the peak found below a pixel.
+// Key points: coordinates that the network regresses, or one heat map a point with the peak found below a pixel, by its
+// neighbours or by maps of offsets beside it.
 // Definition: mnnlite/reference/decode/keypoints.py. Source of "parabola": Zhang et al. 2020 (DARK), section 3.1 — the
 // logarithm of a Gaussian is a parabola, so three samples of it give its top — here for each axis; of "quarter": Xiao et
-// al. 2018 (Simple Baselines), a quarter of a pixel towards the higher neighbour.
+// al. 2018 (Simple Baselines), a quarter of a pixel towards the higher neighbour; of "offsets": Papandreou et al. 2018
+// (PersonLab), section 3.1, and tensorflow/tfjs-models, posenet/src/single_pose.
 #include <algorithm>
 #include <cmath>
 
@@ -14,18 +16,21 @@
 namespace mnnlite {
 namespace {
 
-constexpr const char* kModes[] = {"heatmap", "regressed", nullptr};
+constexpr const char* kModes[] = {"heatmap", "regressed", "offsets", nullptr};
 constexpr const char* kSubpixels[] = {"parabola", "quarter", "none", nullptr};
 constexpr const char* kOrders[] = {"xy", "yx", nullptr};
 constexpr const char* kUnits[] = {"relative", "pixels", nullptr};
 constexpr const char* kActivations[] = {"none", "sigmoid", nullptr};
 constexpr const char* kLayouts[] = {"own", "NCHW", "NHWC", nullptr};
 enum { kParabola, kQuarter, kNone };
+enum { kHeatmap, kRegressed, kOffsets };
 
 class Keypoints final : public BuiltIn {
  public:
-  explicit Keypoints(Options& options) : BuiltIn("keypoints", 1, 1) {
-    regressed_ = options.choice("mode", kModes, 0) == 1;
+  explicit Keypoints(Options& options) : BuiltIn("keypoints", 1, 2) {
+    const int mode = options.choice("mode", kModes, kHeatmap);
+    regressed_ = mode == kRegressed;
+    offsets_ = mode == kOffsets;
     subpixel_ = options.choice("subpixel", kSubpixels, kParabola);
     pixels_ = options.choice("units", kUnits, 1) == 1;
     sigmoid_ = options.choice("activation", kActivations, 0) == 1;
@@ -43,9 +48,16 @@ class Keypoints final : public BuiltIn {
     return view;
   }
 
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Plan& plan) override {
     char text[96];
-    const TensorView view = named(desc[0]);
+    if (n != (offsets_ ? 2 : 1))
+      return Status::error(Code::decoder,
+                           "keypoints takes %s, got %d outputs; name them in the decoder's \"tensors\", or say with "
+                           "\"mode\" what they are",
+                           offsets_ ? "heat maps and offsets" : "one output", n);
+    heat_ = 0;
+    if (offsets_) MNNLITE_TRY(prepare_offsets(desc, plan));
+    const TensorView view = named(desc[heat_]);
     if (regressed_) {
       MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan));
       if (reader_.per_slot() % per_point_ != 0)
@@ -66,8 +78,26 @@ class Keypoints final : public BuiltIn {
     return {};
   }
 
+  // Which of the two has twice as many maps as the other.
+  Status prepare_offsets(const TensorView* desc, Plan& plan) noexcept {
+    char first[96], second[96];
+    ImageDims dims[2];
+    const TensorView views[2] = {named(desc[0]), named(desc[1])};
+    bool fit = views[0].rank == 4 && views[1].rank == 4 && image_dims(views[0], dims[0]) &&
+               image_dims(views[1], dims[1]) && dims[0].height == dims[1].height && dims[0].width == dims[1].width;
+    heat_ = fit && dims[1].channels < dims[0].channels ? 1 : 0;
+    fit = fit && dims[1 - heat_].channels == 2 * dims[heat_].channels;
+    if (!fit)
+      return Status::error(
+          Code::decoder,
+          "keypoints: outputs \"%s\" %s and \"%s\" %s are not heat maps [N, points, rows, columns] and "
+          "offsets [N, 2 points, rows, columns]",
+          desc[0].name, describe(views[0], first), desc[1].name, describe(views[1], second));
+    return offset_reader_.plan(name(), views[1 - heat_], Order::chw, plan);
+  }
+
   Status run_slot(const Call& call, int slot) const noexcept override {
-    const TensorView view = named(call.tensors[0]);
+    const TensorView view = named(call.tensors[heat_]);
     const mnnlite_item& item = call.items[slot];
     mnnlite_sink& sink = call.sink;
     if ((!regressed_ || !pixels_) && (item.net_width < 1 || item.net_height < 1))
@@ -76,6 +106,12 @@ class Keypoints final : public BuiltIn {
     const float* data = reader_.read(call, view, slot);
     MNNLITE_TRY(check_finite(view, slot, data, reader_.per_slot()));
     const Mapping mapping = mapping_of(item);
+    const float* offsets = nullptr;
+    if (offsets_) {
+      const TensorView beside = named(call.tensors[1 - heat_]);
+      offsets = offset_reader_.read(call, beside, slot);
+      MNNLITE_TRY(check_finite(beside, slot, offsets, offset_reader_.per_slot()));
+    }
     float* values = sink.values + sink.value_count;
     double total = 0, x1 = 1e300, y1 = 1e300, x2 = -1e300, y2 = -1e300;
     for (int32_t k = 0; k < count_; ++k) {
@@ -86,6 +122,8 @@ class Keypoints final : public BuiltIn {
         x = static_cast<double>(point[swapped_ ? 1 : 0]) * (pixels_ ? 1 : item.net_width);
         y = static_cast<double>(point[swapped_ ? 0 : 1]) * (pixels_ ? 1 : item.net_height);
         confidence = confident_ ? point[per_point_ - 1] : 1.0f;
+      } else if (offsets_) {
+        confidence = beside_cell(data, offsets, k, item, x, y);
       } else {
         confidence = peak(data + int64_t{k} * dims_.height * dims_.width, x, y);
         x *= static_cast<double>(item.net_width) / dims_.width;
@@ -117,6 +155,21 @@ class Keypoints final : public BuiltIn {
     return {};
   }
 
+  // The best cell's place in pixels of the network's input, and what the offsets add to it. Cells lie from the middle of
+  // the first pixel to that of the last one.
+  float beside_cell(const float* heat, const float* offsets, int32_t k, const mnnlite_item& item, double& x,
+                    double& y) const noexcept {
+    const int32_t area = dims_.height * dims_.width;
+    const RowMax best = row_max(heat + int64_t{k} * area, area);
+    const auto step = [](int32_t net, int32_t cells) { return cells > 1 ? (net - 1.0) / (cells - 1) : 0.0; };
+    const float* first = offsets + int64_t{k} * area + best.index;
+    const float* second = first + int64_t{count_} * area;
+    x = best.index % dims_.width * step(item.net_width, dims_.width) + static_cast<double>(swapped_ ? *second : *first);
+    y = best.index / dims_.width * step(item.net_height, dims_.height) +
+        static_cast<double>(swapped_ ? *first : *second);
+    return best.value;
+  }
+
   // Where the map is highest, in map pixels (pixel i covers [i, i+1)), and how high.
   float peak(const float* map, double& x, double& y) const noexcept {
     const RowMax best = row_max(map, dims_.height * dims_.width);
@@ -139,12 +192,12 @@ class Keypoints final : public BuiltIn {
     return bend < 0 ? std::min(std::max((a - c) / (2 * bend), -0.5), 0.5) : 0;
   }
 
-  bool regressed_, pixels_, swapped_, sigmoid_, confident_;
-  int subpixel_, layout_;
+  bool regressed_, offsets_, pixels_, swapped_, sigmoid_, confident_;
+  int subpixel_, layout_, heat_ = 0;
   int32_t per_point_, count_ = 0;
   float score_;
   ImageDims dims_;
-  Reader reader_;
+  Reader reader_, offset_reader_;
 };
 
 }  // namespace

@@ -1,4 +1,8 @@
-"""Key points as they are regressed, or from heat maps: Zhang et al. 2020 (DARK), section 3.1; Xiao et al. 2018 (Simple Baselines)."""
+"""Key points as they are regressed, or from heat maps.
+
+Sources: Zhang et al. 2020 (DARK), section 3.1; Xiao et al. 2018 (Simple Baselines); with offsets Papandreou et al. 2018
+(PersonLab), section 3.1, and tensorflow/tfjs-models, posenet/src/single_pose.
+"""
 
 from __future__ import annotations
 
@@ -69,4 +73,34 @@ def decode(
                 y += _shift(float(heat[row - 1, column]), top, float(heat[row + 1, column]), subpixel)
             scaled = x * (item.net_size[0] / columns), y * (item.net_size[1] / rows)
             result[slot, k] = *frame_box.apply(item.to_frame, *scaled), top
+    return result
+
+
+def offsets(
+    heat: NDArray[np.float32],
+    beside: NDArray[np.float32],
+    items: Sequence[frame_box.Item],
+    *,
+    order: str = "xy",
+    sigmoid: bool = False,
+) -> NDArray[np.float32]:
+    """(N, P, 3) of x, y in pixels of the frame and the confidence, from maps (N, P, rows, columns) and (N, 2 P, rows, columns).
+
+    ``cell * (side - 1) / (cells - 1) + offset`` in pixels of the network's input, at the cell where the heat map is highest.
+    The first P maps of offsets are x, or y with ``order="yx"``.
+    """
+    result = np.zeros((len(items), heat.shape[1], 3), np.float32)
+    for slot, item in enumerate(items):
+        points, rows, columns = heat.shape[1:]
+        step = [
+            (side - 1) / (cells - 1) if cells > 1 else 0.0
+            for side, cells in zip(item.net_size, (columns, rows), strict=True)
+        ]
+        for k in range(points):
+            row, column = divmod(int(heat[slot, k].argmax()), columns)
+            both = [float(beside[slot, half * points + k, row, column]) for half in range(2)]
+            dx, dy = both if order == "xy" else both[::-1]
+            top = np.float32(heat[slot, k, row, column])
+            place = frame_box.apply(item.to_frame, column * step[0] + dx, row * step[1] + dy)
+            result[slot, k] = *place, math.sigmoid(top) if sigmoid else top
     return result
