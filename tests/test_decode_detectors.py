@@ -511,6 +511,9 @@ def test_yolofastestv2_gives_back_what_was_encoded():
     check_boxes(decoders.YoloFastestV2().decode({"a": grids[0], "b": grids[1]}, FRAME, STRETCH), SCALE)
     first = {name: grid.transpose(0, 3, 1, 2) for name, grid in zip("ab", grids, strict=True)}
     check_boxes(decoders.YoloFastestV2(layout="NCHW").decode(first, FRAME, STRETCH), SCALE)
+    rows = np.concatenate([grid.reshape(-1, 19) for grid in grids])  # as the export writes both
+    check_boxes(decoders.YoloFastestV2().decode({"o": rows}, FRAME, STRETCH), SCALE)
+    check_boxes(decoders.YoloFastestV2().decode({"o": rows[None]}, FRAME, STRETCH), SCALE)
 
 
 def test_yolofastestv2_equals_its_definition():
@@ -520,6 +523,11 @@ def test_yolofastestv2_equals_its_definition():
     want = yolofastestv2.decode([grids[1], grids[0]], items_for(image, FRAME, 2), score=0.5)
     assert len(want.scores) > 50
     same_detections(got, want)
+    rows = np.concatenate([grid.reshape(2, -1, 15 + 6) for grid in grids], axis=1)
+    got = decoders.YoloFastestV2(score=0.5).decode({"o": rows}, FRAME, image)
+    same_detections(got, yolofastestv2.decode([rows], items_for(image, FRAME, 2), score=0.5))
+    with pytest.raises(DecoderError, match='output "o" has 605 cells, an input of 320x320 has 500 in 2 grids'):
+        decoders.YoloFastestV2().decode({"o": rows[:1]}, FRAME, Letterbox((320, 320)))
 
 
 # ---- CenterFace and CenterNet

@@ -377,6 +377,11 @@ GRID = 16 * 16 + 8 * 8 + 4 * 4
             ["Detr()", "Detr(activation='softmax', background='last')"],
         ),
         ({"o": (1, 1)}, "", ["Regression()"]),
+        ({"h": (1, 17, 8, 8), "o": (1, 34, 8, 8), "m": (1, 64, 8, 8)}, "", ["Keypoints(mode='offsets'"]),
+        ({"o": (80, 95)}, "", ["YoloFastestV2()"]),
+        ({f"{n}{k}": (1, g * g, k) for n, g in (("a", 16), ("b", 8), ("c", 4)) for k in (32, 9)}, "", ["NanoDet("]),
+        ({"o": (1, 3, 256, 256)}, "", ["Maps(output='picture')"]),
+        ({"output": (1, 3, 128, 128)}, "", ["Maps(output='picture')", "Segmentation()"]),  # beside "input" no state
         ({"o": (1, 7, 11)}, "", []),
     ],
 )
@@ -398,6 +403,17 @@ def test_tensors__what_nobody_says_is_asked_for(made):
     reading = mnnlite.describe(path).candidates[0]
     with mnnlite.Task(reading.task_spec) as task:  # to go on from
         assert task.model.inputs["input"].shape == SIZE
+
+
+@pytest.mark.parametrize(("side", "marks"), [(24, False), (48, True)])
+def test_tensors__the_later_networks_of_mtcnn(made, side, marks):
+    outputs = {"reg": (1, 4), "prob": (1, 2)} | ({"marks": (1, 10)} if marks else {})
+    path = networks.convert(
+        networks.outputs(made({"x": (1, 1)}).with_name("n.onnx"), (1, 3, side, side), outputs, "Softmax")
+    )
+    spec = mnnlite.describe(path).task_spec
+    assert spec.decoder == decoders.Mtcnn()
+    assert (spec.image.color, spec.image.mean, spec.image.std) == ("RGB", (127.5,) * 3, (128.0,) * 3)
 
 
 def test_tensors__the_columns_and_rows_of_simcc(made):

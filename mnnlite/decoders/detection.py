@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from mnnlite.decoders.options import option
 from mnnlite.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
 
@@ -34,6 +36,8 @@ class FastestDet(Detector):
 class YoloFastestV2(Detector):
     """Yolo-FastestV2: two grids (N, rows, columns, 15 + C), activated by the network; gives `Detections`.
 
+    Or one output of both, (N, cells, 15 + C) or (cells, 15 + C).
+
     Notes
     -----
     Definition: `mnnlite.reference.decode.yolofastestv2`. Source: github.com/dog-qiuqiu/Yolo-FastestV2.
@@ -48,6 +52,11 @@ class YoloFastestV2(Detector):
     layout: str = option(
         "NHWC", "word", "order of the outputs' axes; own: as the tensors say", choices=("NHWC", "NCHW", "own")
     )
+
+    def _slots(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        batched = 3 if len(arrays) == 1 else 4  # all grids as one output, or a grid each
+        first = next(iter(arrays.values()))
+        return 1 if first.ndim < batched else int(first.shape[0])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,9 @@ def _strides(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     if len(one) != 2 or (names and len(names) not in one):
         return
     where = f"{network.listed()}: {one[0]} and {one[1]} numbers at strides 8, 16, 32"
+    if 32 in one and len(numbers) == 3:
+        normal = {"color": "BGR", "mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}
+        yield Fit(decoders.NanoDet(strides=(8.0, 16.0, 32.0), classes=names or None), where, normal, "NanoDet")
     if 64 in one:
         yield Fit(decoders.Yolo("split", classes=names or None), where, YOLO, "YOLOv8 and later")
     elif 4 in one:
@@ -175,7 +178,14 @@ def _yolofastestv2(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     """Source: github.com/dog-qiuqiu/Yolo-FastestV2, sample/ncnn."""
     found = image_input(network)
     shapes = [info.shape for info in network.outputs]
-    if found is None or len(shapes) != 2 or any(len(shape) != 4 for shape in shapes):
+    if found is None:
+        return
+    picture = {"color": "BGR", "std": 255.0}
+    rows = pairs(network)
+    if len(rows) == 1 and rows[0][0] == cells(network, 16, 32) and rows[0][1] > 15 and len(shapes[0]) == 2:
+        decoder = decoders.YoloFastestV2(classes=names or None)
+        yield Fit(decoder, f"{network.listed()}: 3 x 5 + {rows[0][1] - 15} numbers", picture, "Yolo-FastestV2")
+    if len(shapes) != 2 or any(len(shape) != 4 for shape in shapes):
         return
     sides = sorted(shape[1:] for shape in shapes)
     width, height = found[1:3]
@@ -187,10 +197,29 @@ def _yolofastestv2(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         yield Fit(
             decoder,
             f"{network.listed()}: 3 x 5 + {sides[0][2] - 15} numbers",
-            {"color": "BGR", "std": 255.0},
+            picture,
             "Yolo-FastestV2",
         )
 
 
-ALONE: tuple[Rule, ...] = (_mediapipe_face, _centerface, _faces, _strides, _detr, _yolofastestv2)
+def _mtcnn(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
+    """Source: kpzhang93/MTCNN_face_detection_alignment, code/codes/MTCNNv1: (p - 127.5) / 128."""
+    found = image_input(network)
+    shapes = [info.shape for info in network.outputs]
+    numbers = sorted(shape[1] for shape in shapes if len(shape) == 2)
+    if (
+        found is None
+        or len(numbers) != len(shapes)
+        or (found[1:3], numbers)
+        not in (
+            ((24, 24), [2, 4]),
+            ((48, 48), [2, 4, 10]),
+        )
+    ):
+        return
+    picture = {"color": "RGB", "mean": 127.5, "std": 128.0}
+    yield Fit(decoders.Mtcnn(), f"{network.listed()} of {found[1]}x{found[2]}", picture, "MTCNN")
+
+
+ALONE: tuple[Rule, ...] = (_mtcnn, _mediapipe_face, _centerface, _faces, _strides, _detr, _yolofastestv2)
 RULES: tuple[Rule, ...] = (_nanodet, _ssd, _fastestdet)

@@ -115,6 +115,8 @@ def _map(info: TensorInfo, found: tuple[TensorInfo, int, int, str], names: tuple
     if len(shape) != 4:
         return
     channels, sides = (shape[1], shape[2:]) if info.layout != "NHWC" else (shape[3], shape[1:3])
+    if channels == 3 and not names and sides[0] >= found[2] > 0 and sides[0] * found[1] == sides[1] * found[2]:
+        yield Fit(decoders.Maps(output="picture"), f"{where}: a picture")
     if any(
         side < 1 or full < side or full // side > 16 for side, full in zip(sides, (found[2], found[1]), strict=True)
     ):
@@ -132,5 +134,23 @@ def _map(info: TensorInfo, found: tuple[TensorInfo, int, int, str], names: tuple
             yield Fit(decoders.Keypoints(), f"{where}: {channels} heat maps at stride 4")
 
 
-ALONE: tuple[Rule, ...] = (_simcc, _anchored_lanes)
+def _offsets(network: Network, _: tuple[str, ...]) -> Iterator[Fit]:
+    """Heat maps and two maps of offsets for each. Source: tensorflow/tfjs-models, posenet/src/mobilenet.ts."""
+    found = image_input(network)
+    shapes = [info.shape for info in network.outputs]
+    if found is None or not 2 <= len(shapes) <= 4 or any(len(shape) != 4 for shape in shapes):
+        return
+    last = network.outputs[0].layout == "NHWC"
+    channels = {info.name: info.shape[3 if last else 1] for info in network.outputs}
+    if len({shape[1:3] if last else shape[2:] for shape in shapes}) != 1:
+        return
+    heat = min(channels, key=lambda name: channels[name])
+    beside = [name for name, count in channels.items() if count == 2 * channels[heat]]
+    if channels[heat] >= 5 and len(beside) == 1:
+        picture = {"color": "RGB", "mean": 127.5, "std": 127.5}
+        decoder = decoders.Keypoints(mode="offsets", order="yx", activation="sigmoid", tensors=(heat, beside[0]))
+        yield Fit(decoder, f"{network.listed()}: {channels[heat]} heat maps and their offsets", picture, "PoseNet")
+
+
+ALONE: tuple[Rule, ...] = (_simcc, _anchored_lanes, _offsets)
 RULES: tuple[Rule, ...] = (_vectors, _symbols, _maps)

@@ -60,8 +60,11 @@ def reading(network: Network, fit: Fit, known: dict[str, Any], where: dict[str, 
 def _state(network: Network) -> dict[str, str]:
     """Inputs that an output of the same shape and name but for in and out feeds: ``lstm_h_in`` and ``lstm_h_out``."""
     outputs = {info.name: info.shape for info in network.outputs}
+    picture = image_input(network)
     found = {}
     for info in network.inputs:
+        if picture is not None and info is picture[0]:  # one that makes a picture of a picture
+            continue
         for old, new in (("_in", "_out"), ("in_", "out_"), ("input", "output")):
             name = info.name.replace(old, new)
             if name != info.name and outputs.get(name) == info.shape:

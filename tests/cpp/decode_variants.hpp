@@ -120,6 +120,7 @@ inline const std::vector<Variant>& variants() {
        {number("score", 0.05), number("sigmoid", 1), numbers("strides", strides)},
        {{2, 4, 5}, {2, 16, 32}, {2, 4, 32}, {2, 16, 5}}},
       {"yolofastestv2", {number("score", 0.05)}, {{2, 4, 4, 20}, {2, 2, 2, 20}}},
+      {"yolofastestv2", {number("score", 0.05)}, {{2, 20, 20}}},
       {"centerface", {number("score", 0.05)}, {{2, 1, 16, 16}, {2, 2, 16, 16}, {2, 2, 16, 16}, {2, 10, 16, 16}}},
       {"centerface",
        {number("score", 0.05), text("variant", "centernet")},

@@ -1,5 +1,6 @@
 // Yolo-FastestV2: two grids, [N, rows, columns, 12 + 3 + C] (or channels first): boxes of three anchors, their
-// objectness, and class scores that they share; all activated by the network.
+// objectness, and class scores that they share; all activated by the network. Or both as one, [cells, 12 + 3 + C], the finer
+// first, as its export writes them.
 // Definition: mnnlite/reference/decode/yolofastestv2.py. Source: dog-qiuqiu/Yolo-FastestV2, model/detector.py (export) and
 // sample/ncnn/src/yolo-fastestv2.cpp.
 #include <cmath>
@@ -37,8 +38,40 @@ class YoloFastestV2 final : public Detector {
     return view;
   }
 
+  // One output of all grids as [N, cells, numbers].
+  static TensorView rows_of(const TensorView& tensor) noexcept {
+    TensorView view = tensor;
+    view.rank = 3;
+    if (tensor.rank == 2) view.dims[0] = 1, view.dims[1] = tensor.dims[0], view.dims[2] = tensor.dims[1];
+    if (tensor.rank == 4) view.dims[1] = tensor.dims[2], view.dims[2] = tensor.dims[3];  // a batch was put before it
+    return view;
+  }
+
+  Status prepare_joined(const TensorView& desc, Plan& plan) noexcept {
+    char text[96];
+    const TensorView view = rows_of(desc);
+    n_ = static_cast<int>(anchors_.size() / (2 * kAnchors));
+    dims_[0].channels = view.dims[2];
+    const int64_t cells = view.dims[1];
+    if (n_ > kMostGrids || anchors_.size() % (2 * kAnchors) != 0 || (desc.rank == 4 && desc.dims[1] != 1) ||
+        view.dims[2] < 5 * kAnchors + 1 || pack_of(layout_of(desc)) > 1 || (desc.rank == 2 && plan.max_items() > 1))
+      return Status::error(
+          Code::decoder,
+          "yolofastestv2: output \"%s\" is %s, %zu numbers of anchors are given; [cells, 15 + classes] "
+          "and 3 of width and height for each of at most %d grids are wanted",
+          desc.name, describe(desc, text), anchors_.size(), kMostGrids);
+    MNNLITE_TRY(readers_[0].plan(name(), view, Order::flat, plan));
+    for (int i = 0; i < n_; ++i) finer_[i] = i;
+    plan.classes(dims_[0].channels - 5 * kAnchors);
+    plan_detections(plan, cells * kAnchors);
+    return {};
+  }
+
   Status prepare(const TensorView* desc, int n, Plan& plan) override {
     n_ = n;
+    joined_ =
+        n == 1 && desc[0].rank >= 2 && (desc[0].rank < 4 || desc[0].dims[1] == 1) && anchors_.size() > 2 * kAnchors;
+    if (joined_) return prepare_joined(desc[0], plan);
     if (anchors_.size() != static_cast<size_t>(2 * kAnchors * n))
       return Status::error(
           Code::decoder,
@@ -71,20 +104,51 @@ class YoloFastestV2 final : public Detector {
     MNNLITE_TRY(need_net_size(call.items[slot]));
     Candidate* found = candidates(call);
     int32_t count = 0;
-    for (int i = 0; i < n_; ++i) MNNLITE_TRY(scan(call, slot, i, found, count));
+    if (joined_)
+      MNNLITE_TRY(scan_joined(call, slot, found, count));
+    else
+      for (int i = 0; i < n_; ++i) {
+        const TensorView view = named(call.tensors[i]);
+        MNNLITE_TRY(scan(call, slot, view, readers_[i].read(call, view, slot), i, dims_[i], first_[i], found, count));
+      }
     MNNLITE_TRY(emit(call, slot, call.tensors[0], count));
     return {};
   }
 
-  Status scan(const Call& call, int slot, int i, Candidate* found, int32_t& count) const noexcept {
-    const TensorView view = named(call.tensors[i]);
+  // The grids lie one after another, at strides 16, 32 and so on.
+  Status scan_joined(const Call& call, int slot, Candidate* found, int32_t& count) const noexcept {
+    const TensorView view = rows_of(call.tensors[0]);
     const mnnlite_item& item = call.items[slot];
-    const ImageDims& dims = dims_[i];
+    const float* at = readers_[0].read(call, view, slot);
+    ImageDims dims[kMostGrids];
+    int64_t cells = 0;
+    for (int i = 0; i < n_; ++i) {
+      const int32_t stride = 16 << i;
+      dims[i] = {1, dims_[0].channels, item.net_height / stride, item.net_width / stride};
+      cells += int64_t{dims[i].height} * dims[i].width;
+    }
+    if (cells != view.dims[1])
+      return Status::error(
+          Code::decoder,
+          "yolofastestv2: output \"%s\" has %d cells, an input of %dx%d has %lld in %d grids from stride 16", view.name,
+          static_cast<int>(view.dims[1]), static_cast<int>(item.net_width), static_cast<int>(item.net_height),
+          static_cast<long long>(cells), n_);
+    int32_t first = 0;
+    for (int i = 0; i < n_; ++i) {
+      MNNLITE_TRY(scan(call, slot, view, at, i, dims[i], first * kAnchors, found, count));
+      const int32_t here = dims[i].height * dims[i].width;
+      first += here;
+      at += int64_t{here} * dims[i].channels;
+    }
+    return {};
+  }
+
+  Status scan(const Call& call, int slot, const TensorView& view, const float* at, int i, const ImageDims& dims,
+              int32_t index, Candidate* found, int32_t& count) const noexcept {
+    const mnnlite_item& item = call.items[slot];
     const int32_t classes = dims.channels - 5 * kAnchors;
     const float stride_x = static_cast<float>(item.net_width) / static_cast<float>(dims.width);
     const float stride_y = static_cast<float>(item.net_height) / static_cast<float>(dims.height);
-    const float* at = readers_[i].read(call, view, slot);
-    int32_t index = first_[i];
     for (int32_t y = 0; y < dims.height; ++y)
       for (int32_t x = 0; x < dims.width; ++x, at += dims.channels, index += kAnchors) {
         const float* objectness = at + 4 * kAnchors;
@@ -110,6 +174,7 @@ class YoloFastestV2 final : public Detector {
 
   std::vector<double> anchors_;
   int layout_, n_ = 0;
+  bool joined_ = false;
   ImageDims dims_[kMostGrids];
   int32_t first_[kMostGrids] = {};
   int finer_[kMostGrids] = {};

@@ -29,8 +29,17 @@ def decode(
 ) -> Found:
     """Grids (N, rows, columns, 12 + 3 + C), activated: ``xy = (2 raw - 0.5 + cell) stride``, ``wh = (2 raw)^2 anchor``.
 
+    One output (N, cells, 12 + 3 + C) holds the grids at strides 16 and 32 one after another.
+
     ``score = objectness * class``; classes are those of the cell. Candidates count grid by grid, cell by cell.
     """
+    if outputs[0].ndim == 3:
+        width, height = items[0].net_size
+        (whole,), outputs, first = outputs, [], 0
+        for level in range(len(anchors) // 6):
+            rows, columns = height // (16 << level), width // (16 << level)
+            outputs.append(whole[:, first : first + rows * columns].reshape(len(whole), rows, columns, -1))
+            first += rows * columns
     sizes = np.asarray(anchors, _F).reshape(len(outputs), 3, 2)
     slots = []
     for slot, item in enumerate(items):
