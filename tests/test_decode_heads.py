@@ -505,6 +505,10 @@ def test_regression__numbers_and_expectations() -> None:
     assert found.labels[0].startswith("yaw [deg] ")
     assert len(found.to_json()[0]["values"]) == 3
     assert found.draw(np.zeros((90, 150, 3), np.uint8)).any()
+    shares = np.exp(outputs["yaw"]) / np.exp(outputs["yaw"]).sum(axis=1, keepdims=True)
+    by_shares = decoders.Regression(mode="probabilities").decode({"age": shares}, FRAME)
+    np.testing.assert_allclose(by_shares.values, regression.decode([shares], mode="probabilities"), rtol=1e-6)
+    np.testing.assert_allclose(by_shares.values, regression.decode([outputs["yaw"]], mode="expectation"), rtol=1e-5)
     plain = decoders.Regression(scale=100).decode({"age": np.array([[0.31]], np.float32)}, FRAME)
     np.testing.assert_allclose(plain.values, [[31]])
     assert decoders.from_dict(spec.to_dict()) == spec

@@ -102,7 +102,10 @@ class Regression(Decoder):
     family: ClassVar[str] = "regression"
 
     mode: str = option(
-        "values", "word", "expectation: the mean of each output's bins after softmax", choices=("values", "expectation")
+        "values",
+        "word",
+        "expectation: the mean of each output's bins after softmax; probabilities: the same where the network did that",
+        choices=("values", "expectation", "probabilities"),
     )
     scale: float = option(1.0, "number", "numbers are multiplied by it", low=-1e12, high=1e12)
     offset: float = option(0.0, "number", "and this is added", low=-1e12, high=1e12)

@@ -1,6 +1,6 @@
 // Numbers that the network says in its own unit: an age, the angles of a head. Definition:
 // mnnlite/reference/decode/regression.py. Source of expectations: Rothe et al. 2015 (DEX), equation 1; Ruiz et al. 2018
-// (Hopenet), section 3.2: the mean of the bins after softmax.
+// (Hopenet), section 3.2: the mean of the bins after softmax, or by the probabilities that the network gives.
 #include <algorithm>
 #include <cmath>
 
@@ -12,12 +12,14 @@ namespace mnnlite {
 namespace {
 
 constexpr int kMostOutputs = 16;
-constexpr const char* kModes[] = {"values", "expectation", nullptr};
+constexpr const char* kModes[] = {"values", "expectation", "probabilities", nullptr};
 
 class Regression final : public BuiltIn {
  public:
   explicit Regression(Options& options) : BuiltIn("regression", 1, kMostOutputs) {
-    expectation_ = options.choice("mode", kModes, 0) == 1;
+    const int mode = options.choice("mode", kModes, 0);
+    expectation_ = mode != 0;
+    probabilities_ = mode == 2;
     scale_ = options.number("scale", 1, -1e12, 1e12);
     offset_ = options.number("offset", 0, -1e12, 1e12);
   }
@@ -48,7 +50,7 @@ class Regression final : public BuiltIn {
       const int32_t count = readers_[i].per_slot();
       MNNLITE_TRY(check_finite(call.tensors[i], slot, numbers, count));
       if (expectation_)
-        MNNLITE_TRY(add(call, i, mean_of(numbers, count)));
+        MNNLITE_TRY(add(call, i, probabilities_ ? mean_by(numbers, count) : mean_of(numbers, count)));
       else
         for (int32_t k = 0; k < count; ++k) MNNLITE_TRY(add(call, i, static_cast<double>(numbers[k])));
     }
@@ -78,7 +80,13 @@ class Regression final : public BuiltIn {
     return weighted / sum;
   }
 
-  bool expectation_;
+  static double mean_by(const float* probabilities, int32_t count) noexcept {
+    double weighted = 0;
+    for (int32_t k = 0; k < count; ++k) weighted += static_cast<double>(probabilities[k]) * k;
+    return weighted;
+  }
+
+  bool expectation_, probabilities_;
   double scale_, offset_;
   int n_ = 0;
   Reader readers_[kMostOutputs];
