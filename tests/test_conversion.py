@@ -108,6 +108,64 @@ def test_quantised__networks_become_floats() -> None:
     assert np.abs(found - wanted).max() <= 0.01 + 1e-6  # half a step
 
 
+@pytest.mark.parametrize(("top", "zero", "kind"), [(6.0, 0, 3), (2.5, 0, 3), (6.0, -128, 9), (6.0, 40, 3)])
+def test_quantised__tflites_whole_numbers_cut_off_what_no_activation_says(tmp_path, top, zero, kind) -> None:
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.interpreter import Interpreter
+
+    dtype, scale = (np.uint8, np.int8)[kind == 9], top / 255
+    low = np.iinfo(dtype).min
+    weights = RNG.integers(low, np.iinfo(dtype).max, (4, 1, 1, 3)).astype(dtype)
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs, model.buffers = 3, [graph], [schema.BufferT()]
+    graph.tensors, graph.inputs, graph.outputs = [], [0], [3]
+    parts = [
+        ("x", (1, 5, 6, 3), kind, 1 / 128, low + 128, None),
+        ("w", weights.shape, kind, 0.05, 0 if kind == 9 else 128, weights),
+        ("b", (4,), 2, 0.05 / 128, 0, np.int32([0, 40, -700, 9000])),
+        ("y", (1, 5, 6, 4), kind, scale, zero, None),
+    ]
+    for name, shape, of, step, origin, value in parts:
+        tensor, buffer, how = schema.TensorT(), schema.BufferT(), schema.QuantizationParametersT()
+        if value is not None:
+            buffer.data = np.frombuffer(value.tobytes(), np.uint8)
+        how.scale, how.zeroPoint = np.float32([step]), np.int64([origin])
+        model.buffers.append(buffer)
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, np.int32(shape), of, len(model.buffers) - 1
+        tensor.quantization = how
+        graph.tensors.append(tensor)
+    code, operator, options = schema.OperatorCodeT(), schema.OperatorT(), schema.Conv2DOptionsT()
+    code.builtinCode = code.deprecatedBuiltinCode = 3
+    code.version = 3
+    options.strideW = options.strideH = options.dilationWFactor = options.dilationHFactor = 1
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, np.int32([0, 1, 2]), np.int32([3])
+    operator.builtinOptionsType, operator.builtinOptions = 1, options
+    model.operatorCodes, graph.operators = [code], [operator]
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (tmp_path / "q.tflite").write_bytes(bytes(builder.Output()))
+
+    interpreter = Interpreter(str(tmp_path / "q.tflite"))
+    interpreter.allocate_tensors()
+    x = RNG.integers(low, np.iinfo(dtype).max, (1, 5, 6, 3)).astype(dtype)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    whole = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    wanted = (whole.astype(np.float64) - zero) * scale
+    conversions.convert(tmp_path / "q.tflite", tmp_path / "q.mnn")
+    with mnnlite.Model(tmp_path / "q.mnn") as made:
+        found = made.run({"x": ((x.astype(np.float32) - low - 128) / 128).astype(np.float32)})["y"]
+    inside = (whole > low) & (whole < np.iinfo(dtype).max)
+    assert inside.any()
+    assert np.abs(found - wanted)[inside].max() <= 0.51 * scale  # half a step
+    assert (found[whole == low] <= 0.51 * scale + (low - zero) * scale).all()
+    if zero == low:
+        assert found.min() == 0
+        if top == 6:
+            assert found.max() == 6
+
+
 def suppressing():
     nodes = [
         node("Conv", ["x", "w"], ["c"]),

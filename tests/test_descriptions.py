@@ -332,6 +332,8 @@ GRID = 16 * 16 + 8 * 8 + 4 * 4
     [
         ({"o": (1, 84, GRID)}, "", ["Yolo()", "Yolo(nms='fast', rotated=True, overlap='gaussian')"]),
         ({"o": (1, 3 * GRID, 9)}, "", ["Yolo(version='v5')"]),
+        ({"o": (1, 3 * GRID, 16)}, "", ["Yolo(version='v5')", "Yolo(version='v5', points=5)"]),
+        ({"o": (1, 3 * GRID, 15)}, "", ["Yolo(version='v5')", "Yolo(version='v5', points=4)"]),
         ({"o": (1, 300, 6)}, "", ["Yolo(version='end2end')"]),
         ({"o": (1, 40)}, "Softmax", ["Classification(activation='none')"]),
         ({"o": (1, 41)}, "", ["Classification()", "Embedding()"]),

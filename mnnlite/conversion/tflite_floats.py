@@ -1,7 +1,8 @@
 """A quantised TFLite file as floats: on it the converter crashes, or writes a network that gives the same for every input.
 
 Constants are dequantised, tensors between operators become floats, QUANTIZE and DEQUANTIZE fall away. What is converted is the
-network that was quantised. Source: TFLite's quantization specification (real = scale * (whole - zero)); the schema's
+network that was quantised: where an operator's whole numbers begin at 0, those below are cut off by the type alone, and
+exporters leave the activation out that does it. Source: TFLite's quantization specification (real = scale * (whole - zero)); the schema's
 classes come with ai-edge-litert.
 """
 
@@ -56,6 +57,7 @@ def _to_floats(schema: Any, model: Any, graph: Any) -> int:
 
     changed = 0
     done: dict[int, int] = {}  # tensors may share a buffer
+    _say_activations(np, graph)
     for tensor in graph.tensors:
         scale = None if tensor.quantization is None else tensor.quantization.scale
         if scale is None or len(scale) == 0 or tensor.type not in _DTYPES:
@@ -76,6 +78,26 @@ def _to_floats(schema: Any, model: Any, graph: Any) -> int:
     if changed:
         _leave_out_casts(model, graph)
     return changed
+
+
+_NONE, _RELU, _RELU6 = 0, 1, 3  # ActivationFunctionType
+
+
+def _say_activations(np: Any, graph: Any) -> None:
+    """Give operators the activation that the range of their output stands for: from 0 on, or from 0 to 6."""
+    for operator in graph.operators:
+        options = operator.builtinOptions
+        if getattr(options, "fusedActivationFunction", None) != _NONE or len(operator.outputs) != 1:
+            continue
+        tensor = graph.tensors[int(operator.outputs[0])]
+        scale = None if tensor.quantization is None else tensor.quantization.scale
+        if scale is None or len(scale) != 1 or _DTYPES.get(tensor.type) not in ("uint8", "int8"):
+            continue
+        ends = np.iinfo(_DTYPES[tensor.type])
+        zero = 0 if tensor.quantization.zeroPoint is None else int(tensor.quantization.zeroPoint[0])
+        if zero == ends.min:
+            top = (ends.max - zero) * float(scale[0])
+            options.fusedActivationFunction = _RELU6 if abs(top - 6) < 1.5 * float(scale[0]) else _RELU
 
 
 def _real(values: NDArray[Any], quantization: Any) -> NDArray[Any]:

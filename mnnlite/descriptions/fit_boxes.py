@@ -76,7 +76,8 @@ def _strides(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     where = f"{network.listed()}: {one[0]} and {one[1]} numbers at strides 8, 16, 32"
     if 32 in one and len(numbers) == 3:
         normal = {"color": "BGR", "mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}
-        yield Fit(decoders.NanoDet(strides=(8.0, 16.0, 32.0), classes=names or None), where, normal, "NanoDet")
+        decoder = decoders.NanoDet(strides=(8.0, 16.0, 32.0), cell_offset=0.5, classes=names or None)
+        yield Fit(decoder, where, normal, "the first NanoDet")
     if 64 in one:
         yield Fit(decoders.Yolo("split", classes=names or None), where, YOLO, "YOLOv8 and later")
     elif 4 in one:

@@ -48,8 +48,10 @@ def _yolo(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
                 yield from _planes(network, numbers, len(names), masks, {**side, **options})
         left = last - 5 - masks
         if first == 3 * count and left > 0 and (not names or left == len(names)):
-            why = f"{network.listed()}: 3 anchors for each of {count} cells, {left} classes"
-            yield Fit(decoders.Yolo("v5", **options), why, YOLO, "YOLOv5")
+            why = f"{network.listed()}: 3 anchors for each of {count} cells"
+            yield Fit(decoders.Yolo("v5", **options), f"{why}, {left} classes", YOLO, "YOLOv5")
+        if first == 3 * count and not masks:
+            yield from _marks(network, last, len(names), options)
         if first == count and left > 0 and not masks and (not names or left == len(names)):
             why = f"{network.listed()}: a row for each of {count} cells, {left} classes"
             picture = {"fit": "letterbox", "anchor": "top_left", "color": "BGR", "pad": 114.0}
@@ -57,6 +59,17 @@ def _yolo(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         if first == count and last > 64 and not masks and (not names or last == 64 + len(names)):
             why = f"{network.listed()}: 4 x 16 + {last - 64} classes for each cell"
             yield Fit(decoders.Yolo("split", **options), why, YOLO, "YOLOv8 and later")
+
+
+def _marks(network: Network, numbers: int, count: int, options: dict[str, Any]) -> Iterator[Fit]:
+    """Points between objectness and classes: five of a face, four of a plate. Sources: deepcam-cn/yolov5-face, models/yolo.py;
+    szad670401/HyperLPR.
+    """
+    for points in (5, 4):
+        classes = numbers - 5 - 2 * points
+        if classes in ((count,) if count else (1, 2)):
+            why = f"{network.listed()}: 3 anchors a cell, {points} points, {classes} classes"
+            yield Fit(decoders.Yolo("v5", points=points, **options), why, YOLO, "YOLOv5-face")
 
 
 def _planes(network: Network, numbers: int, count: int, masks: int, options: dict[str, Any]) -> Iterator[Fit]:
