@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -135,6 +134,8 @@ def store_file(kind: str, key: str, source: Path) -> Path | None:
     Path or None
         Where it is; None where it was not kept, as by `store`.
     """
+    import shutil  # a quarter of a megabyte, for those who keep files
+
     path = _path(kind, key, _FILES)
     try:
         if path is None or source.stat().st_size > limit():

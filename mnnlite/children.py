@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -108,7 +107,7 @@ def ask(
 
     Raises
     ------
-    subprocess.TimeoutExpired
+    TimeoutError
         It took longer.
     TypeError
         JSON cannot hold the request.
@@ -117,17 +116,22 @@ def ask(
     StateError
         There is no Python to run.
     """
-    done = subprocess.run(
-        [interpreter(), "-c", code],
-        input=json.dumps([request, sys.path]),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        cwd=cwd,
-        timeout=seconds,
-        pass_fds=descriptors,
-    )
+    import subprocess  # half a megabyte, for those who have a child
+
+    try:
+        done = subprocess.run(
+            [interpreter(), "-c", code],
+            input=json.dumps([request, sys.path]),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=cwd,
+            timeout=seconds,
+            pass_fds=descriptors,
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"the child process took more than {seconds} s") from None
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

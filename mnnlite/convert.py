@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -288,7 +287,7 @@ def _compared(
     }
     try:
         ended = children.ask(_CHILD, request, seconds=seconds)
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         return Verdict(
             True, False, f"the comparison did not end within {seconds:g} s (--seconds: more; --no-compare: none)"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +90,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     OutputError
         The file cannot be written. What was there before is still there.
     """
+    import tempfile  # half a megabyte, for those who write
+
     target = Path(path)
     try:
         with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=target.parent) as folder:

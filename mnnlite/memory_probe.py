@@ -9,7 +9,6 @@ import ctypes
 import gc
 import json
 import os
-import subprocess
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -173,7 +172,7 @@ def run_in_child(module: str, function: str, request: Any, what: str, timeout_s:
         ended = children.ask(_CHILD, [module, function, request], seconds=timeout_s)
     except TypeError as error:
         raise ArgumentError(f"options: {error}; wanted numbers, words and sequences of them") from None
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         raise EngineError(f"loading {what} in a child process took more than {timeout_s} s", op="cost") from None
     if ended.code < 0:
         raise crashed(what, -ended.code, "cost")

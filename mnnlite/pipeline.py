@@ -33,7 +33,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from inspect import signature
 from pathlib import Path
@@ -52,6 +51,7 @@ from mnnlite.runtime import Runtime
 from mnnlite.runtime.loaded_task import needs_of
 from mnnlite.runtime.schedule import Schedule
 from mnnlite.specs import ImageSpec, TaskSpec
+from mnnlite.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,8 +210,7 @@ class _Node:
             names = sorted(known)
             for key, node in nodes.items():
                 if key not in names:
-                    close = get_close_matches(key, names, 1)
-                    raise node.error(f"unknown key; did you mean {close[0]!r}?" if close else _choice(names))
+                    raise node.error(did_you_mean(key, names, _choice(names), before="unknown key; "))
         return nodes
 
     def text(self) -> str:
@@ -284,8 +283,7 @@ def _check_needs(tasks: Mapping[str, TaskSpec], schedules: Mapping[str, Schedule
         for needed in needs_of(spec, schedules[name]):
             if needed not in tasks:
                 key = next((option for option, task in schedules[name].needs.items() if task == needed), "feed")
-                close = get_close_matches(needed, list(tasks), 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(needed, tasks, before="; ")
                 raise nodes[name].below(key).error(f"there is no task {needed!r}{hint}")
 
 
@@ -357,8 +355,7 @@ def _decoder_spec(node: _Node) -> Decoder:
     if ":" in family.text():
         return _outside(node, family)
     if family.text() not in families:
-        close = get_close_matches(family.value, sorted(families), 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(families))}"
+        hint = did_you_mean(family.value, sorted(families), f"there are {', '.join(sorted(families))}")
         raise family.error(f"no decoder family is called {family.value!r}; {hint}")
     if family is not node:
         node.table(["family", *(option.name for option in decoders.options_of(family.value))])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -205,7 +204,7 @@ def _judged(name: str, source: Path, request: dict[str, Any], folder: Path, seco
 def _child(request: dict[str, Any], folder: Path, seconds: float, what: str) -> dict[str, Any]:
     try:
         ended = children.ask(_CHILD, request, seconds=seconds, cwd=folder)
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         raise UnsupportedModelError(f"{what} took more than {seconds:g} s", op="quantize") from None
     if ended.code < 0:
         raise crashed(what, -ended.code, "quantize")

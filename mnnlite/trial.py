@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import children, errors
@@ -122,7 +121,7 @@ def ask(request: dict[str, Any], descriptors: list[int], seconds: float, what: s
     """
     try:
         ended = children.ask(_CHILD, request, seconds=seconds, descriptors=descriptors)
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         raise ModelFormatError(
             f"{what} did not load and run within {seconds:g} s when it was tried in a child process; trial= takes more seconds",
             op="trial",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import decoders, descriptions, observe
@@ -13,6 +12,7 @@ from mnnlite.cli.options import add_trial_option, shapes_of
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
+from mnnlite.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import argparse
@@ -180,8 +180,7 @@ def _use_lines(used: dict[str, Any]) -> list[str]:
 def _show_decoders(name: str, as_json: bool, output: Output) -> int:
     known = decoders.families()
     if name and name.lower() not in known:
-        close = get_close_matches(name.lower(), list(known), 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        hint = did_you_mean(name.lower(), known, f"there are {', '.join(known)}")
         raise ArgumentError(f"--decoders: no family is called {name!r}; {hint}")
     chosen = [name.lower()] if name else sorted(known)
     families = {family: decoders.options_of(family) for family in chosen}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -12,6 +11,7 @@ from mnnlite import _core, results
 from mnnlite.decoders.geometry import BatchItem, batch_item
 from mnnlite.decoders.options import checked, names_from, option
 from mnnlite.errors import DTypeError, TensorNotFoundError
+from mnnlite.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,8 +106,7 @@ class Decoder:
             return dict(outputs)
         for name in self.tensors:
             if name not in outputs:
-                close = get_close_matches(name, list(outputs), 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
+                hint = did_you_mean(name, outputs, before="; ")
                 raise TensorNotFoundError(
                     f"{self.title}: there is no output {name!r} among {', '.join(map(repr, outputs))}{hint}"
                 )

@@ -6,7 +6,6 @@ import math
 import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from mnnlite.errors import ArgumentError
 from mnnlite.files import read_text
+from mnnlite.suggest import did_you_mean
 
 
 class Option(NamedTuple):
@@ -146,7 +146,5 @@ def checked(where: str, value: Any, entry: Field[Any]) -> Any:
 def unknown(what: str, got: str, known: Iterable[str]) -> ArgumentError:
     """Return the error for a name that is not known, with the closest one that is."""
     known = sorted(known)
-    close = get_close_matches(got, known, 1)
-    return ArgumentError(
-        f"{what} {got!r} is not known; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}")
-    )
+    hint = did_you_mean(got, known, f"there are {', '.join(known)}")
+    return ArgumentError(f"{what} {got!r} is not known; {hint}")

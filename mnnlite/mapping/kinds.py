@@ -36,10 +36,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mnnlite.errors import ArgumentError
+from mnnlite.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from mnnlite.pipeline import Pipeline
@@ -199,8 +199,7 @@ def _known(where: str, table: Any, names: Sequence[str]) -> None:
         raise ArgumentError(f"{where}: wanted a table, got {table!r}")
     for key in table:
         if key not in names:
-            close = get_close_matches(str(key), names, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
+            hint = did_you_mean(str(key), names, f"known are {', '.join(names)}")
             raise ArgumentError(f"{where}: unknown key {key!r}; {hint}")
 
 

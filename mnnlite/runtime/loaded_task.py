@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.runtime.sharing import SharedModel, key_of, outputs_of
 from mnnlite.runtime.stats import TaskCounters
 from mnnlite.specs import TaskSpec
+from mnnlite.suggest import did_you_mean
 from mnnlite.task import Task, load_model, ready_spec
 
 if TYPE_CHECKING:
@@ -233,8 +233,7 @@ def _shared(
 
 def _other(name: str, others: Mapping[str, LoadedTask], what: str) -> LoadedTask:
     if name not in others:
-        close = get_close_matches(name, list(others), 1)
-        hint = f"; did you mean {close[0]!r}?" if close else "; add that one first"
+        hint = did_you_mean(name, others, "; add that one first", before="; ")
         raise ArgumentError(f"{what}: there is no task {name!r}{hint}")
     if others[name].absence is not None:
         raise ArgumentError(f"{what}: task {name!r} is not loaded at the moment")
@@ -295,7 +294,6 @@ def _classes(only: tuple[str | int, ...], names: tuple[str, ...], where: str) ->
         elif each in names:
             classes += [index for index, label in enumerate(names) if label == each]
         else:
-            close = get_close_matches(each, names, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(each, names, before="; ")
             raise ArgumentError(f"{where} knows no label {each!r}{hint}")
     return classes
