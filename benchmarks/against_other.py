@@ -15,33 +15,41 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import decoder_waits
-import machine
-from frame_time import picture
-from many_models import networks, trimmed
 from mediapipe_tasks import KINDS, spec_of
 
 
-def serve(lanes: int) -> None:
-    """In a child: load, then answer what the lines of standard input ask for."""
+def trimmed() -> float:
+    """Anonymous memory of this process in MiB."""
+    import ctypes
+    import gc
+
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous")) / 1024
+
+
+def serve(lanes: int, folder: Path) -> None:
+    """In a child, which imports nothing but mnnlite: load, then answer what the lines of standard input ask for."""
+    import numpy as np
+
     import mnnlite
 
-    files = networks()
-    image = picture(None)
+    files = json.loads((folder / "networks.json").read_text())
+    image = np.load(folder / "picture.npy")
     with mnnlite.Runtime(lanes=lanes, force=True) as warm:  # imports, and what a first network leaves
-        name, (_, path) = next(iter(files.items()))
+        name, path = next(iter(files.items()))
         warm.add(name, spec_of(KINDS[name], path))
         warm.process(mnnlite.Frame(image, "BGR"))
     del warm
     start = trimmed()
     runtime = mnnlite.Runtime(lanes=lanes, force=True)
-    for name, (_, path) in files.items():
+    for name, path in files.items():
         runtime.add(name, spec_of(KINDS[name], path))
     for _ in range(3):
         runtime.process(mnnlite.Frame(image, "BGR"))
@@ -51,6 +59,8 @@ def serve(lanes: int) -> None:
             answer({"mib": now - start, "whole": now})
             continue
         if line.startswith("waits"):
+            import decoder_waits
+
             found = decoder_waits.measure(decoder_waits.NETWORK, samples=500, sleep_s=0.3)
             answer({f"{what} {which}": ms for what, figures in found.items() for which, ms in figures.items()})
             continue
@@ -63,7 +73,7 @@ def serve(lanes: int) -> None:
             spent.append(took / 1e6)
             over.append((took - max(result.lane_ns)) / 1e3)
         cpu = time.process_time_ns() - cpu
-        answer({"ms": machine.median(spent), "us": machine.median(over), "cpu": cpu / 1e6 / int(line)})
+        answer({"ms": float(np.median(spent)), "us": float(np.median(over)), "cpu": cpu / 1e6 / int(line)})
     runtime.close()
 
 
@@ -74,9 +84,11 @@ def answer(found: dict[str, float]) -> None:
 class Child:
     """One of the two, in a process of its own."""
 
-    def __init__(self, python: str, lanes: int) -> None:
+    def __init__(self, python: str, lanes: int, folder: Path) -> None:
+        import subprocess
+
         self._process = subprocess.Popen(
-            [python, __file__, "--serve", str(lanes)],
+            [python, __file__, "--serve", str(lanes), "--folder", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -105,12 +117,28 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=int, metavar="LANES", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        serve(args.serve)
+        serve(args.serve, args.folder)
         return
-    networks()  # fetched and converted once, before anybody is measured
-    pair = {"this": Child(sys.executable, args.lanes), "other": Child(args.other, args.lanes)}
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        compare(args, Path(folder))
+
+
+def compare(args: argparse.Namespace, folder: Path) -> None:
+    """Ask both in turns, and print."""
+    import machine
+    import numpy as np
+    from frame_time import picture
+    from many_models import networks
+
+    files = networks()  # fetched and converted once, before anybody is measured
+    (folder / "networks.json").write_text(json.dumps({name: str(path) for name, (_, path) in files.items()}))
+    np.save(folder / "picture.npy", picture(None))
+    pair = {"this": Child(sys.executable, args.lanes, folder), "other": Child(args.other, args.lanes, folder)}
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in pair}
     for number in range(args.rounds):
         for name in list(pair)[:: 1 if number % 2 else -1]:
