@@ -20,6 +20,7 @@ from mnnlite.conversion.formats import ENGINES, FRAMEWORKS
 from mnnlite.conversion.rewrites import SLIM
 from mnnlite.descriptions import mnnfile
 from mnnlite.errors import ArgumentError, ConversionError
+from mnnlite.files import refuse_address
 from mnnlite.trial import crashed
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def convert(
     -----
     Takes child processes and a few seconds. The target appears whole or not at all.
     """
+    refuse_address(source)
     source, target = Path(source), Path(target)
     _check(target, weight_bits, external, seconds)
     chosen = _chosen(slim)

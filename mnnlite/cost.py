@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core, cache, memory_probe
 from mnnlite.errors import ArgumentError, ModelNotFoundError
-from mnnlite.files import checked_path
+from mnnlite.files import checked_path, refuse_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,6 +143,7 @@ def of(
     Starts a Python process (a few hundred milliseconds). Threads: any.
     """
     path = Path(checked_path(source, "the model"))
+    refuse_address(path)
     pictures = [image.to_dict() for image in images]  # as JSON has them
     options = memory_probe.model_options(
         outputs, shapes, external, arena_options, resizable=bool(resizable), images=pictures

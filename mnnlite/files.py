@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import ArgumentError, OutputError
+from mnnlite.errors import ArgumentError, ModelNotFoundError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["atomic_write", "check_folder", "checked_path", "read_text"]
+__all__ = ["atomic_write", "check_folder", "checked_path", "read_text", "refuse_address"]
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -47,6 +48,23 @@ def checked_path(path: object, what: str) -> str:
     if not _is_possible(text):
         raise ArgumentError(f"{what} is {text!r:.80}, with a NUL character or half a surrogate pair; no path has one")
     return text
+
+
+def refuse_address(path: object) -> None:
+    """Refuse an address where a file is wanted, also as `Path` writes it, with one slash.
+
+    Raises
+    ------
+    ModelNotFoundError
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
+    found = _ADDRESS.match(text) if isinstance(text, str) else None
+    if found and not os.path.exists(text):
+        address = f"{found[1]}://{text[found.end() :]}"
+        raise ModelNotFoundError(f"{address} is an address; models are files of this machine: download it first")
+
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}")  # a drive has one letter
 
 
 def _is_possible(path: str) -> bool:

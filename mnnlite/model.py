@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
 from mnnlite.arena import Arena, own_arena, shared_arena
-from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError, ModelNotFoundError
-from mnnlite.files import checked_path
+from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError
+from mnnlite.files import checked_path, refuse_address
 from mnnlite.integrity import open_model
 from mnnlite.specs import TensorInfo
 from mnnlite.trial import seconds_of, trial_options, try_model
@@ -330,8 +330,7 @@ def check_kind(source: object) -> None:
     if not isinstance(source, str):
         return
     suffix = os.path.splitext(source)[1].lower()
-    if "://" in source:
-        raise ModelNotFoundError(f"{source} is an address; models are files of this machine: download it first")
+    refuse_address(source)
     if suffix in _CONVERTED:
         raise ModelFormatError(
             f"{source} is {_CONVERTED[suffix]}, not an MNN model: convert it with mnnlite convert {source}"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, overload
 
 from mnnlite import _core, decoders, results
 from mnnlite.decoders import BatchItem, Decoder, Function, Raw, as_decoder
-from mnnlite.errors import ArgumentError, ClosedError
+from mnnlite.errors import ArgumentError, ClosedError, UnsupportedModelError
+from mnnlite.files import refuse_address
 from mnnlite.frame import Frame
 from mnnlite.integrity import open_model
 from mnnlite.model import Model
@@ -529,6 +530,7 @@ def _by_path(path: str | os.PathLike[str], arena: Arena | None) -> tuple[TaskSpe
     """The task that a file describes, and the model where it had to be loaded to tell."""
     from mnnlite import conversion, descriptions  # only a task that is given by its path needs them
 
+    refuse_address(path)
     said = descriptions.SelfDescription(conversion.ready(path), path)
     spec = said.task_spec()
     if spec is not None:
@@ -572,19 +574,29 @@ def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
     spec = ready_spec(spec)
     if spec.threads is not None:
         options["threads"] = spec.threads
-    return Model(
-        spec.model,
-        outputs=spec.outputs,
-        shapes=spec.shapes,
-        external=spec.external,
-        sha256=spec.sha256,
-        weights_sha256=spec.weights_sha256,
-        trial=spec.trial,
-        arena=arena,
-        resizable=_adapts(spec),
-        _images=image_hints(spec),
-        **options,
-    )
+    try:
+        return Model(
+            spec.model,
+            outputs=spec.outputs,
+            shapes=spec.shapes,
+            external=spec.external,
+            sha256=spec.sha256,
+            weights_sha256=spec.weights_sha256,
+            trial=spec.trial,
+            arena=arena,
+            resizable=_adapts(spec),
+            _images=image_hints(spec),
+            **options,
+        )
+    except UnsupportedModelError as error:
+        if spec.batch == 1:
+            raise
+        raise type(error)(
+            f"{error}; batch is {spec.batch}, and most networks are exported for a batch of 1: leave batch away, or export it with "
+            "an open first axis",
+            op=error.op,
+            details=error.details,
+        ) from None
 
 
 def try_task(spec: TaskSpec, arena_options: Mapping[str, Any], seconds: float) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 import mnnlite as package
 from mnnlite import pipeline
@@ -13,6 +15,7 @@ from mnnlite.descriptions import mnnfile
 
 from .helpers import networks
 from .helpers.cli import mnnlite
+from .helpers.graphs import network
 from .helpers.videos import make_video
 
 if TYPE_CHECKING:
@@ -132,6 +135,8 @@ def test_bad_input__one_line_that_names_the_file_and_the_flag(folder: Path, tmp_
         ("run", folder / "wrong.mnn", video): ("wrong.mnn", "3 names"),
         ("run", tmp_path / "p.toml", video, "--shape", "input=1x3x8x8"): ("p.toml", "--shape"),
         ("run", tmp_path / "batch.toml", video): ("yolo.mnn", "batch is 2", "fixed to 1"),
+        ("memory", "https://example.org/n.mnn"): ("https://example.org/n.mnn is an address", "download"),
+        ("convert", "https://example.org/n.onnx"): ("https://example.org/n.onnx is an address", "download"),
         ("inspect", tmp_path / "p.toml"): ("p.toml", "is a pipeline"),
         ("inspect", folder / "open.mnn"): ("open.mnn", "--shape input="),
         ("new", tmp_path / "p.toml"): ("p.toml", "is a pipeline"),
@@ -140,6 +145,18 @@ def test_bad_input__one_line_that_names_the_file_and_the_flag(folder: Path, tmp_
         error = mnnlite(*args).error()
         for word in words:
             assert word in error, (args, error)
+
+
+def test_bad_input__a_batch_that_the_engine_cannot_reshape(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Reshape", ["c", "s"], ["y"])]
+    constants = {"w": np.ones((4, 3, 1, 1), np.float32), "s": np.int64([1, 4, 64])}
+    model = network(nodes, {"x": (1, 3, 8, 8)}, {"y": (1, 4, 64)}, constants)
+    onnx.save(model, tmp_path / "n.onnx")
+    spec = package.TaskSpec(networks.convert(tmp_path / "n.onnx"), package.ImageSpec(size=(8, 8)), "raw", batch=3)
+    with pytest.raises(package.UnsupportedModelError, match=r"n\.mnn: .*; batch is 3, .*leave batch away"):
+        package.Task(spec)
+    with pytest.raises(package.ModelNotFoundError, match=r"https://example\.org/n\.mnn is an address"):
+        package.Task("https://example.org/n.mnn")
 
 
 def test_memory__does_not_stop_at_the_first_bad_file(folder: Path, tmp_path: Path) -> None:

@@ -38,6 +38,16 @@ void shape_text(const TensorView& view, char* text, size_t size) {
     length += static_cast<size_t>(std::snprintf(text + length, size - length, axis ? ", %d" : "%d", view.dims[axis]));
 }
 
+// A shape as the command line takes it: what is fixed, and something usual for what is open.
+void example_text(const TensorView& view, char* text, size_t size) {
+  size_t length = 0;
+  text[0] = 0;
+  for (int axis = 0; axis < view.rank && length < size; ++axis) {
+    const int32_t extent = view.dims[axis] > 0 ? view.dims[axis] : axis == 0 ? 1 : 224;
+    length += static_cast<size_t>(std::snprintf(text + length, size - length, axis ? "x%d" : "%d", extent));
+  }
+}
+
 }  // namespace
 
 Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOptions& options, StageTimes& times,
@@ -275,12 +285,13 @@ Status MnnSession::describe_input(Input& input) {
   MNNLITE_TRY(describe_tensor(*input.tensor, input.name.c_str(), input.view));
   for (int axis = 0; axis < input.view.rank; ++axis)
     if (input.view.dims[axis] < 1) {
-      char shape[80];
+      char shape[80], example[80];
       shape_text(input.view, shape, sizeof shape);
+      example_text(input.view, example, sizeof example);
       return Status::error(Code::argument,
                            "input \"%.60s\" has no fixed shape (%s); say it with shapes={\"%.60s\": (...)}, on the "
-                           "command line with --shape %.60s=1x3x224x224",
-                           input.name.c_str(), shape, input.name.c_str(), input.name.c_str());
+                           "command line with --shape %.60s=%s",
+                           input.name.c_str(), shape, input.name.c_str(), input.name.c_str(), example);
     }
   input.plain = input.view;
   if (is_packed(*input.tensor)) input.view.layout = MNNLITE_NC4HW4;

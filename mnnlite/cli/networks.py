@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mnnlite import conversion, descriptions, pipeline
 from mnnlite.errors import ArgumentError
+from mnnlite.files import refuse_address
 from mnnlite.model import check_kind
 from mnnlite.pipeline import Pipeline
 
@@ -34,7 +35,8 @@ def check_network(path: Path | str) -> None:
     """
     if is_pipeline(path):
         raise ArgumentError(f"{path} is a pipeline; wanted an .mnn file")
-    if "://" in str(path) or not conversion.is_foreign(path):
+    refuse_address(path)
+    if not conversion.is_foreign(path):
         check_kind(str(path))
 
 
