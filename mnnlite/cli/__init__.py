@@ -23,6 +23,7 @@ from mnnlite.cli import (
     map,
     memory,
     new,
+    peaks,
     profile,
     quantize,
     run,
@@ -35,7 +36,7 @@ from mnnlite.errors import MnnliteError
 __all__ = ["main", "program"]
 
 ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
-COMMANDS = (run, map, new, demo, inspect, convert, memory, profile, compare, quantize, dump, lock, info, cache)
+COMMANDS = (run, map, new, demo, inspect, convert, memory, peaks, profile, compare, quantize, dump, lock, info, cache)
 
 
 class _Parser(argparse.ArgumentParser):

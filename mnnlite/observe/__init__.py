@@ -11,9 +11,10 @@ from mnnlite.observe.inputs import InputFinding, check_preprocessing, compare_in
 from mnnlite.observe.memory import curve, predict
 from mnnlite.observe.memory_curve import Curve, Stage
 from mnnlite.observe.metrics import Difference, difference
+from mnnlite.observe.peaks import FeatureMap, Peaks, WorkingSet, peaks
 from mnnlite.observe.pipelines import PipelinePrediction
 from mnnlite.observe.planned import Plan, PlannedOperator, plan
-from mnnlite.observe.plots import check_picture, plot_curves, plot_trace
+from mnnlite.observe.plots import check_picture, plot_curves, plot_peaks, plot_trace
 from mnnlite.observe.prediction import Prediction
 from mnnlite.observe.report import write_report
 from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile, profile_runtime
@@ -31,12 +32,14 @@ __all__ = [
     "Deviation",
     "DumpedModel",
     "Difference",
+    "FeatureMap",
     "InputFinding",
     "MemoryReport",
     "Operator",
     "OperatorDifference",
     "OperatorTensor",
     "OperatorTime",
+    "Peaks",
     "PipelinePrediction",
     "Plan",
     "PlannedOperator",
@@ -48,6 +51,7 @@ __all__ = [
     "TraceWriter",
     "TracedRun",
     "TypeTime",
+    "WorkingSet",
     "check_picture",
     "check_preprocessing",
     "compare",
@@ -57,9 +61,11 @@ __all__ = [
     "difference",
     "dump",
     "memory_report",
+    "peaks",
     "picture_inputs",
     "plan",
     "plot_curves",
+    "plot_peaks",
     "plot_trace",
     "predict",
     "process",

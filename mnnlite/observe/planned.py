@@ -12,7 +12,7 @@ from mnnlite import _core
 if TYPE_CHECKING:
     from mnnlite.model import Model
 
-__all__ = ["Plan", "PlannedOperator", "plan"]
+__all__ = ["Plan", "PlannedOperator", "held", "plan"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def plan(model: Model) -> Plan:
     for name, indices in needed.items():
         for index in indices:
             users[index].append(name)
-    alive = _alive(operators)
+    alive = [sum(each.values()) for each in held(operators)]
     listed = tuple(
         PlannedOperator(
             name=name,
@@ -130,20 +130,19 @@ def _bytes(tensor: tuple[int, tuple[int, ...] | None, str, str]) -> int:
     return 0 if shape is None else int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
 
 
-def _alive(operators: list[Any]) -> list[int]:
-    """Bytes of feature maps at each operator: from the one that writes a tensor to the last that reads it."""
+def held(operators: list[Any]) -> list[dict[int, int]]:
+    """Feature maps at each operator with their bytes: from the one that writes a tensor to the last that reads it."""
     last: dict[int, int] = {}
     for index, (*_, ins, outs) in enumerate(operators):
         for tensor in [*ins, *(out for out, _ in outs)]:
             last[tensor[0]] = index
-    alive, held, sizes = [], 0, {}
+    found: list[dict[int, int]] = []
+    alive: dict[int, int] = {}
     for index, (*_, ins, outs) in enumerate(operators):
         for out, _ in outs:
-            if out[0] not in sizes:
-                sizes[out[0]] = _bytes(out)
-                held += sizes[out[0]]
-        alive.append(held)
+            alive.setdefault(out[0], _bytes(out))
+        found.append(dict(alive))
         for number in {tensor[0] for tensor in [*ins, *(out for out, _ in outs)]}:
             if last[number] == index:
-                held -= sizes.pop(number, 0)
-    return alive
+                alive.pop(number, None)
+    return found

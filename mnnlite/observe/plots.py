@@ -11,15 +11,17 @@ from mnnlite.errors import ArgumentError
 from mnnlite.extras import need
 from mnnlite.files import atomic_write
 from mnnlite.perfetto import TraceWriter
+from mnnlite.proc import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mnnlite.observe.memory_curve import Curve
+    from mnnlite.observe.peaks import Peaks
     from mnnlite.observe.pipelines import PipelinePrediction
     from mnnlite.observe.prediction import Prediction
 
-__all__ = ["check_picture", "plot_curves", "plot_trace"]
+__all__ = ["check_picture", "plot_curves", "plot_peaks", "plot_trace"]
 
 _FORMATS = (".png", ".svg", ".pdf")
 
@@ -154,6 +156,54 @@ def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathL
     figure.legend(
         *axes.get_legend_handles_labels(), loc="outside lower center", ncols=min(7, len(names) + 1), fontsize=8
     )
+    with atomic_write(target) as made:
+        figure.savefig(made, dpi=120)
+    return target
+
+
+def plot_peaks(found: Peaks, path: str | os.PathLike[str], title: str = "") -> Path:
+    """Draw what each operator needs of feature maps, in order of execution.
+
+    Parameters
+    ----------
+    found : Peaks
+    path : path
+        A ``.png``, ``.svg`` or ``.pdf`` file.
+    title : str
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    ArgumentError, OutputError
+    """
+    target = check_picture(path)
+    figure, axes = _figure()
+    mib = [each.bytes / MIB for each in found.operators]
+    axes.fill_between(range(len(mib)), mib, step="mid", color="C0", alpha=0.35)
+    axes.step(range(len(mib)), mib, where="mid", color="C0", linewidth=1)
+    axes.axhline(found.buffer / MIB, color="C1", linestyle="--", linewidth=1, label="the engine's buffer")
+    peak, left = found.peak, found.peak.index < len(mib) / 2
+    axes.annotate(
+        f"{peak.name[:60]} ({peak.type})\n{peak.bytes / MIB:.1f} MiB",
+        (peak.index, peak.bytes / MIB),
+        (12 if left else -12, -4),
+        textcoords="offset points",
+        ha="left" if left else "right",
+        va="top",
+        fontsize=8,
+    )
+    axes.set_xlabel("operators, in order of execution")
+    axes.set_ylabel("feature maps alive, MiB")
+    axes.set_xlim(-0.5, len(mib) - 0.5)
+    axes.set_ylim(0, 1.12 * max(1e-3, *mib, found.buffer / MIB))
+    axes.grid(alpha=0.3)
+    axes.set_title(title)
+    axes.legend()
     with atomic_write(target) as made:
         figure.savefig(made, dpi=120)
     return target
