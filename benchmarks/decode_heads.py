@@ -183,7 +183,7 @@ def depth(cv2: Any, rng: np.random.Generator) -> SimpleNamespace:
         np.testing.assert_allclose(found.maps[0][0], usual, atol=1e-4)
 
     return SimpleNamespace(
-        name="depth", spec=decoders.Maps(size="frame"), outputs={"y": values}, frame=(1920, 1080), same=same, goal="near 1x",
+        name="depth", spec=decoders.Maps(size="frame"), outputs={"y": values}, frame=(1920, 1080), same=same, goal="1x",
         usual=lambda: cv2.resize(values[0, 0], (1920, 1080), interpolation=cv2.INTER_LINEAR),
     )  # fmt: skip
 

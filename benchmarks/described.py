@@ -89,6 +89,8 @@ def measured(entry: Entry, spec: TaskSpec, frame: Frame) -> str:
             names = list(task.model.outputs)
         if not hasattr(found, "__len__") or len(found):
             break
+    if entry.path.suffix == ".mnn":
+        return f"no original; {len(found)} rows"
     outputs = original(entry.path, next(iter(inputs.values())))
     ordered = {name: outputs[name] for name in names if name in outputs} or outputs
     image = spec.image
@@ -176,7 +178,12 @@ def difference(found: Any, wanted: Any) -> str:
 def row(entry: Entry, frame: Frame) -> dict[str, str]:
     target = fetch.FOLDER / "described" / f"{re.sub('[^A-Za-z0-9]+', '_', entry.name)}.mnn"
     line = {"network": entry.name, "command": f"mnnlite run {target.name} SOURCE"}
+    if entry.path.suffix == ".mnn":
+        target = entry.path
+        line["command"] = f"mnnlite run {target.name} SOURCE"
     try:
+        if entry.path.suffix == ".mnn" and entry.decoder is None:
+            raise mnnlite.ArgumentError("part of a chain, or damaged on purpose: see all_networks.py")
         if not target.exists():
             convert(entry.path, target, shapes=entry.shapes or None, compare=False)  # measured below
         lines, spec, title = 0, None, ""
@@ -199,13 +206,16 @@ def row(entry: Entry, frame: Frame) -> dict[str, str]:
                     shapes=entry.shapes or None,
                     _images=[_core.ImageHint("", *(entry.image or {}).get("size", (0, 0)), 3, 1)],
                 ) as model:
-                    shape = next(iter(model.inputs.values())).shape
+                    taken = {name: info.shape for name, info in model.inputs.items() if 3 in info.shape[1::2]}
+                ((where, shape),) = taken.items()
                 size = (shape[2], shape[1]) if shape[3] == 3 else (shape[3], shape[2])
+                image = ImageSpec(**{"size": size, **(entry.image or {})})
                 spec = TaskSpec(
                     str(target),
-                    ImageSpec(**{"size": size, **(entry.image or {})}),
+                    {where: image} if entry.more.get("state") else image,
                     entry.decoder,
                     shapes=entry.shapes or None,
+                    **entry.more,
                 )
         elif entry.shapes and spec.image is not None and spec.shapes is None:
             image = ImageSpec(**entry.image) if entry.image else spec.image
@@ -244,7 +254,13 @@ def _head(decoder: decoders.Decoder) -> str:
 
 def heads_left(lines: list[dict[str, str]]) -> list[str]:
     """Heads that no network of the table has, of those that it was compared for."""
-    met = {head for line in lines for head in line.get("heads", "").split("; ") if "Error" not in line["difference"]}
+    none = ("Error", "no original", "rows of")  # not measured, or other rows
+    met = {
+        head
+        for line in lines
+        for head in line.get("heads", "").split("; ")
+        if not any(text in line["difference"] for text in none)
+    }
     every = []
     for family in decoders.families():
         option = VARIANTS.get(family)

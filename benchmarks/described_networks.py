@@ -44,6 +44,7 @@ class Entry:
     picture: str = PERSON  # a member of PICTURES, or a file
     part: tuple[int, int, int, int] | None = None  # left, top, width, height of what it looks at, of the picture
     swapped: bool = False  # it was trained with x and y swapped, and looks at such a picture
+    more: dict[str, Any] = field(default_factory=dict)  # further options of its `TaskSpec`
     usual: numpy_heads.Usual | None = None  # None: the same decoder on the original's outputs
     said: bool = False  # what is said here counts, whatever the file says
 
@@ -200,4 +201,34 @@ def folder(root: Path, pictures: Path | None) -> list[Entry]:
         elif picture not in (PERSON, TEXT):
             picture = PERSON
         found.append(Entry(name, path, image or None, decoder, shapes, picture, said=decoder is not None))
+    return found + _alone(root, pictures)
+
+
+def _alone(root: Path, pictures: Path | None) -> list[Entry]:
+    """The .mnn files without the file that they were made of: nothing to compare with."""
+    traffic = decoders.Ssd(tensors=("scores", "boxes"), order="yx", score=0.35, iou=0.5)
+    plate = {"size": (96, 96), "color": "BGR", "std": 255.0}
+    known: dict[str, tuple[dict[str, Any], Any, str, dict[str, Any]]] = {
+        "deeplab_cityscapes": (
+            {"size": (513, 513), "mean": 128.0, "std": 128.0},
+            decoders.Segmentation(tensors=("classes",)),
+            "jetson_peds_0.jpg",
+            {},
+        ),
+        "traffic_lstm_ssd": (
+            {"size": (256, 256), "mean": 128.0, "std": 128.0},
+            traffic,
+            "automl_traffic_frames.mp4",
+            {"state": {"lstm_h_in": "lstm_h_out", "lstm_c_in": "lstm_c_out"}},
+        ),
+        "plate_color_cls": (plate, decoders.Classification(activation="none"), "jetson_peds_0.jpg", {}),
+    }
+    found = []
+    for path in sorted(root.rglob("*.mnn")):
+        if any(path.with_suffix(suffix).exists() for suffix in (".onnx", ".tflite")):
+            continue
+        image, decoder, picture, more = known.get(path.stem, (None, None, PERSON, {}))
+        here = pictures is not None and (pictures / picture).exists()
+        picture = str((pictures or root) / picture) if here else PERSON
+        found.append(Entry(f"{path.parent.name}/{path.stem}", path, image, decoder, {}, picture, said=True, more=more))
     return found
