@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Entry:
     picture: str = PERSON  # a member of PICTURES, or a file
     part: tuple[int, int, int, int] | None = None  # left, top, width, height of what it looks at, of the picture
     swapped: bool = False  # it was trained with x and y swapped, and looks at such a picture
+    cut: tuple[list[str], list[str]] | None = None  # inputs and outputs of the part of it that is taken
     more: dict[str, Any] = field(default_factory=dict)  # further options of its `TaskSpec`
     usual: numpy_heads.Usual | None = None  # None: the same decoder on the original's outputs
     said: bool = False  # what is said here counts, whatever the file says
@@ -84,6 +85,14 @@ def packages() -> list[Entry]:
             "pose_landmark/pose_landmark_full",
             UNIT,
             points(mode="regressed", values=5, confidence=False, score=-1e9, tensors=("Identity",)),
+        ),
+        replace(
+            mediapipe(
+                "pose_landmark/pose_landmark_full",
+                UNIT,
+                points(layout="NHWC", subpixel="quarter", score=-1e9, tensors=("Identity_3",)),
+            ),
+            name="pose_landmark_full, heat maps",
         ),
         mediapipe(
             "palm_detection/palm_detection_full",
@@ -176,7 +185,7 @@ def folder(root: Path, pictures: Path | None) -> list[Entry]:
             {"input": (1, 30, 30, 3)},
             "gtsrb/01_class1.png",
         ),
-        "twinlitenet": ({"size": (640, 360), **UNIT}, {"da": masks(), "ll": masks()}, {}, "jetson_peds_0.jpg"),
+        "twinlitenet": ({"size": (640, 360), **UNIT}, {"da": masks(), "ll": decoders.Lanes()}, {}, "jetson_peds_0.jpg"),
         "rfb320": (
             {"size": (320, 240), "mean": 127.0, "std": 128.0},
             decoders.Ssd(tensors=("scores", "boxes"), background=0, score=0.7, iou=0.3),

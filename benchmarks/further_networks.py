@@ -84,6 +84,29 @@ def _packages() -> Iterator[Entry]:
     )
 
 
+def _cut(source: Path, inputs: list[str], outputs: list[str]) -> Path:
+    """The network up to these tensors, as tool chains of NPUs cut it: its head without post-processing."""
+    target = fetch.FOLDER / "described" / f"{source.stem}_cut.onnx"
+    if not target.exists():
+        from onnx.utils import extract_model
+
+        target.parent.mkdir(parents=True, exist_ok=True)
+        extract_model(str(source), str(target), inputs, outputs)
+    return target
+
+
+def _cut_packages() -> Iterator[Entry]:
+    heads = [f"/model.22/cv{kind}.{k}/cv{kind}.{k}.2/Conv_output_0" for k in range(3) for kind in (2, 3)]
+    yield Entry(
+        "nudenet 320n, cut",
+        _cut(fetch.member_of(fetch.NUDENET, "nudenet/320n.onnx"), ["images"], heads),
+        {"size": (320, 320), "fit": "letterbox", "std": 255.0},
+        decoders.Yolo("split", activation="sigmoid", score=0.2),
+        {"images": (1, 3, 320, 320)},
+        usual=usual.yolo_split,
+    )
+
+
 def _snapshots() -> Iterator[tuple[fetch.Snapshot, Entry]]:
     def file(repository: tuple[str, str], member: str, sha256: str) -> fetch.Snapshot:
         return fetch.Snapshot(*repository, member, sha256)
@@ -206,6 +229,29 @@ def _snapshots() -> Iterator[tuple[fetch.Snapshot, Entry]]:
     )
     yield (
         file(
+            ("zli20/RtmDet-RtmPose-OnnxRuntime", "f7cb01b156d0ddce64ea09dfd24e450103782db9"),
+            "models/rtmdet_nano.onnx",
+            "4720eda18a18402e7b76d85827d4bc60fba18111fc0b74b559e4d24da9ddc3d2",
+        ),
+        entry(
+            "RTMDet nano, cut before its decoding",
+            {
+                "size": (320, 320),
+                "fit": "letterbox",
+                "anchor": "top_left",
+                "color": "BGR",
+                "pad": 114.0,
+                "mean": (103.53, 116.28, 123.675),
+                "std": (57.375, 57.12, 58.395),
+            },
+            decoders.RtmDet(),
+            shapes={"input": (1, 3, 320, 320)},
+            cut=(["input"], ["y", "y.8", "y.16", "y.4", "y.12", "y.20"]),
+            usual=usual.rtmdet,
+        ),
+    )
+    yield (
+        file(
             ("akshaydhame2001/YOLOv8_Tracking_TensorRT", "cb948b3224a53986e8ccc0ca940fb8fe842e145b"),
             "osnet_x0_25_msmt17.onnx",
             "61b2604171ef9d58d21758626f83b35a253c3d7123976523a6e03068c3c95d7b",
@@ -222,11 +268,11 @@ def _snapshots() -> Iterator[tuple[fetch.Snapshot, Entry]]:
 
 def further(clones: Path | None) -> tuple[list[Entry], list[fetch.Snapshot]]:
     """The networks, and the snapshots that are not here."""
-    found, missing = list(_packages()), []
+    found, missing = [*_packages(), *_cut_packages()], []
     for snapshot, entry in _snapshots():
         path = fetch.file_of(snapshot, clones)
         if path is None:
             missing.append(snapshot)
         else:
-            found.append(replace(entry, path=path))
+            found.append(replace(entry, path=_cut(path, *entry.cut) if entry.cut else path))
     return found, missing

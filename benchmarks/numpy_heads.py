@@ -94,6 +94,38 @@ def retinaface(outputs: Outputs, decoder: Any, net: tuple[int, int]) -> dict[str
     )
 
 
+def planes(outputs: Outputs, net: tuple[int, int], stride: int) -> tuple[Array, Array]:
+    """Scores (cells, classes) and box numbers (cells, 4 or 64) of a stride, of outputs (1, numbers, rows, columns)."""
+    here = [each[0] for each in outputs.values() if each.shape[2:] == (net[1] // stride, net[0] // stride)]
+    rows = [each.reshape(len(each), -1).T.astype(np.float64) for each in here]
+    box = next(each for each in rows if each.shape[1] in (4, 64))
+    return next(each for each in rows if each is not box), box
+
+
+def rtmdet(outputs: Outputs, decoder: Any, net: tuple[int, int]) -> dict[str, Array]:
+    boxes, scores, classes = [], [], []
+    for stride in (8, 16, 32):
+        logits, side = planes(outputs, net, stride)
+        cell = cells(net, stride) * stride
+        boxes.append(np.concatenate([cell - side[:, :2], cell + side[:, 2:]], axis=1))
+        scores.append(1 / (1 + np.exp(-logits.max(axis=1))))
+        classes.append(logits.argmax(axis=1))
+    return kept(decoder, np.concatenate(boxes), np.concatenate(scores), classes=np.concatenate(classes))
+
+
+def yolo_split(outputs: Outputs, decoder: Any, net: tuple[int, int]) -> dict[str, Array]:
+    boxes, scores, classes = [], [], []
+    for stride in (8, 16, 32):
+        logits, raw = planes(outputs, net, stride)
+        powers = np.exp(raw.reshape(-1, 4, 16))
+        side = (powers / powers.sum(axis=-1, keepdims=True)) @ np.arange(16)
+        cell = cells(net, stride) + 0.5
+        boxes.append(np.concatenate([cell - side[:, :2], cell + side[:, 2:]], axis=1) * stride)
+        scores.append(1 / (1 + np.exp(-logits.max(axis=1))))
+        classes.append(logits.argmax(axis=1))
+    return kept(decoder, np.concatenate(boxes), np.concatenate(scores), classes=np.concatenate(classes))
+
+
 def nanodet(outputs: Outputs, decoder: Any, net: tuple[int, int]) -> dict[str, Array]:
     boxes, scores, classes = [], [], []
     for stride, parts in zip((8, 16, 32), by_stride(outputs, net, 1), strict=True):

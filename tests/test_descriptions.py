@@ -17,6 +17,8 @@ from helpers import golden, networks, shared
 from mnnlite import ImageSpec, TaskSpec, decoders, descriptions
 from mnnlite.convert import convert
 from mnnlite.descriptions import mnnfile
+from mnnlite.descriptions.fits import fits
+from mnnlite.specs import TensorInfo
 
 NAMES = {"0": "car", "1": "bus", "2": "sign"}
 YOLO = {"task": "detect", "stride": 32, "imgsz": [64, 96], "names": NAMES, "batch": 1, "channels": 3, "end2end": False}
@@ -405,6 +407,16 @@ def test_tensors__what_nobody_says_is_asked_for(made):
     reading = mnnlite.describe(path).candidates[0]
     with mnnlite.Task(reading.task_spec) as task:  # to go on from
         assert task.model.inputs["input"].shape == SIZE
+
+
+@pytest.mark.parametrize(("maker", "activation"), [("Convolution", "sigmoid"), ("UnaryOp", "usual"), ("", "usual")])
+def test_tensors__scores_of_a_convolution_are_none_yet(maker, activation):
+    grids = [(f"{part}{side}", (1, part, side, side)) for side in (16, 8, 4) for part in (64, 9)]
+    outputs = tuple(TensorInfo(name, shape, "float32", "NCHW") for name, shape in grids)
+    inputs = (TensorInfo("input", SIZE, "float32", "NCHW"),)
+    makers = {name: "Convolution" if name.startswith("64") else maker for name, _ in grids}
+    (fit,) = fits(descriptions.Network("n.mnn", inputs, outputs, makers))
+    assert fit.decoder == decoders.Yolo("split", activation=activation)
 
 
 @pytest.mark.parametrize(("side", "marks"), [(24, False), (48, True)])

@@ -76,10 +76,14 @@ def _strides(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     where = f"{network.listed()}: {one[0]} and {one[1]} numbers at strides 8, 16, 32"
     if 32 in one and len(numbers) == 3:
         normal = {"color": "BGR", "mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}
-        decoder = decoders.NanoDet(strides=(8.0, 16.0, 32.0), cell_offset=0.5, classes=names or None)
-        yield Fit(decoder, where, normal, "the first NanoDet")
+        first = decoders.NanoDet(strides=(8.0, 16.0, 32.0), cell_offset=0.5, classes=names or None)
+        yield Fit(first, where, normal, "the first NanoDet")
     if 64 in one:
-        yield Fit(decoders.Yolo("split", classes=names or None), where, YOLO, "YOLOv8 and later")
+        # What a convolution gives is no probability yet.
+        scores = {info.name for info in network.outputs if 64 not in info.shape[1:]}
+        logits = all(network.makers.get(name) == "Convolution" for name in scores)
+        decoder = decoders.Yolo("split", activation="sigmoid" if logits else "usual", classes=names or None)
+        yield Fit(decoder, where, YOLO, "YOLOv8 and later")
     elif 4 in one:
         picture = {"fit": "letterbox", "anchor": "top_left", "color": "BGR", "pad": 114.0}
         picture |= {"mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}

@@ -46,7 +46,7 @@ def compare(
     """
     with mnnlite.Task(path) as task:
         spec = task.spec
-    if "conf" in wanted and "classes" not in wanted:
+    if "conf" in wanted and "classes" not in wanted and "depth" not in wanted:
         spec = replace(spec, decoder=replace(spec.decoder, score=float(wanted["conf"]), iou=0.6))
     if "probs" in wanted:
         spec = replace(spec, decoder=replace(spec.decoder, top_k=len(wanted["probs"])))
@@ -58,6 +58,9 @@ def compare(
     if "probs" in wanted:
         assert len(found) == len(wanted["probs"])
         assert np.abs(found.scores - wanted["probs"][found.class_ids]).max() <= 1e-3
+        return len(found)
+    if "depth" in wanted:
+        assert np.abs(found.maps[0][0] - wanted["depth"]).max() <= 1e-3 * np.abs(wanted["depth"]).max()
         return len(found)
     if "classes" in wanted:
         agree = float((found.class_map() == wanted["classes"]).mean())
@@ -73,7 +76,7 @@ def compare(
         rows = wanted["boxes"]
     which = matched(found.boxes_xyxy, found.class_ids, rows)
     assert len(found) == len(rows), f"{len(found)} rows for {len(rows)}"
-    assert np.abs(found.scores[which] - rows[:, 4]).max() <= 1e-3
+    assert np.abs(found.scores[which] - rows[:, 4]).max(initial=0) <= 1e-3
     if "obb" in wanted:
         distance = np.abs(found.points[which][:, :, None] - corners[:, None]).max(axis=-1)
         assert distance.min(axis=2).max() <= 0.1  # corner by corner, whichever is first
