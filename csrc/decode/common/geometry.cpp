@@ -77,6 +77,16 @@ int32_t simplify_ring(Point* points, int32_t count, double tolerance, int32_t* s
   return compact(points, count, keep);
 }
 
+void write_points(const Point* points, int32_t count, float* values, float* box) noexcept {
+  box[0] = box[1] = 1e30f, box[2] = box[3] = -1e30f;
+  for (int32_t i = 0; i < count; ++i) {
+    const float x = static_cast<float>(points[i].x), y = static_cast<float>(points[i].y);
+    values[2 * i] = x, values[2 * i + 1] = y;
+    box[0] = std::min(box[0], x), box[1] = std::min(box[1], y);
+    box[2] = std::max(box[2], x), box[3] = std::max(box[3], y);
+  }
+}
+
 int32_t convex_hull(Point* points, int32_t count, Point* hull) noexcept {
   // Andrew 1979: lower and upper chain over the points sorted by x.
   std::sort(points, points + count, [](const Point& a, const Point& b) { return a.x != b.x ? a.x < b.x : a.y < b.y; });

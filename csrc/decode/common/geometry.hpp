@@ -15,6 +15,9 @@ int32_t simplify_line(Point* points, int32_t count, double tolerance, int32_t* s
 // The same for a closed ring; at least three points stay.
 int32_t simplify_ring(Point* points, int32_t count, double tolerance, int32_t* stack, uint8_t* keep) noexcept;
 
+// Points as x, y pairs of floats, and the box around them: left, top, right, bottom.
+void write_points(const Point* points, int32_t count, float* values, float* box) noexcept;
+
 // Corners of the convex hull, in order; sorts `points`. `hull` has room for count + 1. Returns how many.
 int32_t convex_hull(Point* points, int32_t count, Point* hull) noexcept;
 

@@ -50,6 +50,12 @@ inline void box_around(const float* corners, float* box) noexcept {
   if (!std::isfinite(corners[0] + corners[1] + corners[2] + corners[3])) box[0] = NAN;  // min and max lose NaN
 }
 
+// The box of a middle and a size, scaled by width and height.
+inline void box_of(float cx, float cy, float w, float h, float width, float height, float* box) noexcept {
+  box[0] = (cx - w * 0.5f) * width, box[1] = (cy - h * 0.5f) * height;
+  box[2] = (cx + w * 0.5f) * width, box[3] = (cy + h * 0.5f) * height;
+}
+
 class YoloHead : public Detector {
  protected:
   YoloHead(const YoloOptions& options, int max_tensors) noexcept
@@ -65,6 +71,25 @@ class YoloHead : public Detector {
     width = static_cast<float>(item.net_width);
     height = static_cast<float>(item.net_height);
     return {};
+  }
+
+  // Before anything of a slot is read: masks begin, and what box coordinates are multiplied with.
+  Status begin(const Call& call, int slot, float& width, float& height) const noexcept {
+    begin_masks(call, slot);
+    return units(call.items[slot], width, height);
+  }
+  // What coordinates of points and of turned corners are multiplied with.
+  void point_units(const mnnlite_item& item, float& width, float& height) const noexcept {
+    width = yolo_.relative_points ? static_cast<float>(item.net_width) : 1.0f;
+    height = yolo_.relative_points ? static_cast<float>(item.net_height) : 1.0f;
+  }
+  // The numbers `value(k)` of a candidate's points, the first two of each point in these units.
+  template <class Value>
+  void scale_points(float width, float height, float* values, Value value) const noexcept {
+    for (int32_t k = 0; k < points_.total(); ++k) {
+      const int32_t part = k % points_.values;
+      values[k] = value(k) * (part == 0 ? width : part == 1 ? height : 1.0f);
+    }
   }
 
   const char* likely_setting() const noexcept override {

@@ -177,8 +177,7 @@ class YoloAnchors final : public YoloHead {
       }
       width = height = 1;
     }
-    box[0] = (cx - w * 0.5f) * width, box[1] = (cy - h * 0.5f) * height;
-    box[2] = (cx + w * 0.5f) * width, box[3] = (cy + h * 0.5f) * height;
+    box_of(cx, cy, w, h, width, height, box);
   }
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
@@ -190,9 +189,9 @@ class YoloAnchors final : public YoloHead {
     const int32_t a = local / cells, cell = local % cells;
     const float* at =
         readers_[i].again(call, call.tensors[boxes_ + i], slot) + a * grid.anchor_step + cell * grid.cell_step;
-    const float scale_x = yolo_.relative_points && flat_ ? static_cast<float>(item.net_width) : 1.0f;
-    const float scale_y = yolo_.relative_points && flat_ ? static_cast<float>(item.net_height) : 1.0f;
-    for (int32_t k = 0; k < points_.total(); ++k) {
+    float width = 1, height = 1;
+    if (flat_) point_units(item, width, height);
+    scale_points(width, height, values, [&](int32_t k) {
       const int32_t part = k % points_.values;
       float value = at[(5 + k) * grid.part_step];
       if (!flat_ && part < 2) {
@@ -202,8 +201,8 @@ class YoloAnchors final : public YoloHead {
         value = value * static_cast<float>(grid.sizes[2 * a + part]) +
                 static_cast<float>(part == 0 ? cell % grid.columns : cell / grid.columns) * stride;
       }
-      values[k] = value * (part == 0 ? scale_x : part == 1 ? scale_y : 1.0f);
-    }
+      return value;
+    });
   }
 
   Weights weights_of(const Call& call, int slot, const Candidate& candidate) const noexcept override {

@@ -83,9 +83,8 @@ class YoloEnd2End final : public YoloHead {
 
   Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView& tensor = call.tensors[boxes_];
-    begin_masks(call, slot);
     float width, height;
-    MNNLITE_TRY(units(call.items[slot], width, height));
+    MNNLITE_TRY(begin(call, slot, width, height));
     const float* at = reader_.read(call, tensor, listed_ ? 0 : slot);
     Candidate* found = candidates(call);
     int32_t count = 0;
@@ -111,9 +110,12 @@ class YoloEnd2End final : public YoloHead {
         box_around(corners, candidate.box);
         continue;
       }
-      const float x = at[where_[kX1]], y = at[where_[kY1]], w = at[where_[kX2]], h = at[where_[kY2]];
-      candidate.box[0] = (sized_ ? x - w * 0.5f : x) * width, candidate.box[1] = (sized_ ? y - h * 0.5f : y) * height;
-      candidate.box[2] = (sized_ ? x + w * 0.5f : w) * width, candidate.box[3] = (sized_ ? y + h * 0.5f : h) * height;
+      const float x = at[where_[kX1]], y = at[where_[kY1]], x2 = at[where_[kX2]], y2 = at[where_[kY2]];
+      float* box = candidate.box;
+      if (sized_)
+        box_of(x, y, x2, y2, width, height, box);
+      else
+        box[0] = x * width, box[1] = y * height, box[2] = x2 * width, box[3] = y2 * height;
     }
     return emit(call, slot, tensor, count);
   }
@@ -129,14 +131,10 @@ class YoloEnd2End final : public YoloHead {
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
     const float* row = row_of(call, slot, candidate);
-    const mnnlite_item& item = call.items[slot];
-    const float width = yolo_.relative_points ? static_cast<float>(item.net_width) : 1.0f;
-    const float height = yolo_.relative_points ? static_cast<float>(item.net_height) : 1.0f;
+    float width, height;
+    point_units(call.items[slot], width, height);
     if (yolo_.rotated) return corners_of(row, width, height, values);
-    for (int32_t k = 0; k < points_.total(); ++k) {
-      const int32_t part = k % points_.values;
-      values[k] = row[first_more_ + k] * (part == 0 ? width : part == 1 ? height : 1.0f);
-    }
+    scale_points(width, height, values, [&](int32_t k) { return row[first_more_ + k]; });
   }
 
   Weights weights_of(const Call& call, int slot, const Candidate& candidate) const noexcept override {

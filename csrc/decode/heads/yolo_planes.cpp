@@ -65,9 +65,8 @@ class YoloPlanes final : public YoloHead {
 
   Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView& tensor = call.tensors[boxes_];
-    begin_masks(call, slot);
     float width, height;
-    MNNLITE_TRY(units(call.items[slot], width, height));
+    MNNLITE_TRY(begin(call, slot, width, height));
     const float* head = reader_.read(call, tensor, slot);
     Candidate* found = candidates(call);
     int32_t count = 0;
@@ -106,9 +105,7 @@ class YoloPlanes final : public YoloHead {
       box_around(corners, out.box);
       return;
     }
-    const float cx = at(head, i, 0), cy = at(head, i, 1), w = at(head, i, 2), h = at(head, i, 3);
-    out.box[0] = (cx - w * 0.5f) * width, out.box[1] = (cy - h * 0.5f) * height;
-    out.box[2] = (cx + w * 0.5f) * width, out.box[3] = (cy + h * 0.5f) * height;
+    box_of(at(head, i, 0), at(head, i, 1), at(head, i, 2), at(head, i, 3), width, height, out.box);
   }
 
   void corners_of(const float* head, int32_t i, float width, float height, float* corners) const noexcept {
@@ -118,14 +115,10 @@ class YoloPlanes final : public YoloHead {
 
   void fill_points(const Call& call, int slot, const Candidate& candidate, float* values) const noexcept override {
     const float* head = reader_.again(call, call.tensors[boxes_], slot);
-    const mnnlite_item& item = call.items[slot];
-    const float width = yolo_.relative_points ? static_cast<float>(item.net_width) : 1.0f;
-    const float height = yolo_.relative_points ? static_cast<float>(item.net_height) : 1.0f;
+    float width, height;
+    point_units(call.items[slot], width, height);
     if (yolo_.rotated) return corners_of(head, candidate.index, width, height, values);
-    for (int32_t k = 0; k < points_.total(); ++k) {
-      const int32_t part = k % points_.values;
-      values[k] = at(head, candidate.index, 4 + classes_ + k) * (part == 0 ? width : part == 1 ? height : 1.0f);
-    }
+    scale_points(width, height, values, [&](int32_t k) { return at(head, candidate.index, 4 + classes_ + k); });
   }
 
   Weights weights_of(const Call& call, int slot, const Candidate& candidate) const noexcept override {

@@ -42,6 +42,26 @@ bool inside(const mnnlite_item& item, double x, double y) noexcept {
   return x >= 0 && y >= 0 && x < item.frame_width && y < item.frame_height;
 }
 
+// Pixels of the map whose centre lies outside the frame become kIgnoreLabel.
+void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height,
+                  uint8_t* map) noexcept {
+  // A projective image of a convex quadrilateral is convex, so the frame holds every pixel if it holds the corners.
+  bool all = true;
+  for (double y : {0.5, height - 0.5})
+    for (double x : {0.5, width - 0.5}) {
+      double u, v;
+      to_frame.apply(x, y, u, v);
+      all = all && inside(item, u, v);
+    }
+  if (all) return;
+  for (int32_t y = 0; y < height; ++y)
+    for (int32_t x = 0; x < width; ++x) {
+      double u, v;
+      to_frame.apply(x + 0.5, y + 0.5, u, v);
+      if (!inside(item, u, v)) map[int64_t{y} * width + x] = kIgnoreLabel;
+    }
+}
+
 }  // namespace
 
 void ClassMapper::read(Options& options) noexcept {
@@ -80,8 +100,8 @@ Status ClassMapper::plan(const char* family, const TensorView& desc, Plan& plan)
   return reader_.plan(family, view, Order::chw, plan);
 }
 
-Status ClassMapper::run(const char* family, const Call& call, const TensorView& tensor, int slot,
-                        uint8_t* map) const noexcept {
+Status ClassMapper::classify(const char* family, const Call& call, const TensorView& tensor, int slot,
+                             uint8_t* map) const noexcept {
   const TensorView view = named(tensor);
   const int64_t count = int64_t{dims_.height} * dims_.width;
   if (mode_ == kClasses) {
@@ -122,13 +142,26 @@ double ClassMapper::probability(const float* values, int64_t pixel, int32_t clas
   return 1 / sum;
 }
 
-void ClassMapper::sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
-                             double* sums) const noexcept {
-  std::fill(sums, sums + 256, 0.0);
+Status ClassMapper::run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map,
+                        Mapping& to_frame) const noexcept {
+  MNNLITE_TRY(classify(family, call, tensor, slot, map));
+  const mnnlite_item& item = call.items[slot];
+  to_frame = map_to_frame(item, width(), height());
+  hide_outside(to_frame, item, width(), height(), map);
+  return {};
+}
+
+void ClassMapper::measure(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
+                          ClassExtent* extents, double* means) const noexcept {
+  measure_classes(map, dims_.width, dims_.height, extents);
+  if (!scored()) return;
+  std::fill(means, means + 256, 0.0);
   const int64_t count = int64_t{dims_.height} * dims_.width;
   const float* values = reader_.again(call, named(tensor), slot);
   for (int64_t i = 0; i < count; ++i)
-    if (map[i] != kIgnoreLabel) sums[map[i]] += mode_ == kClasses ? 1 : probability(values, i, map[i]);
+    if (map[i] != kIgnoreLabel) means[map[i]] += mode_ == kClasses ? 1 : probability(values, i, map[i]);
+  for (int c = 0; c < 256; ++c)
+    if (extents[c].count > 0) means[c] /= static_cast<double>(extents[c].count);
 }
 
 double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
@@ -138,25 +171,6 @@ double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, 
   double sum = 0;
   for (int64_t i = first; i < first + count; ++i) sum += probability(values, i, class_id);
   return sum;
-}
-
-void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height,
-                  uint8_t* map) noexcept {
-  // A projective image of a convex quadrilateral is convex, so the frame holds every pixel if it holds the corners.
-  bool all = true;
-  for (double y : {0.5, height - 0.5})
-    for (double x : {0.5, width - 0.5}) {
-      double u, v;
-      to_frame.apply(x, y, u, v);
-      all = all && inside(item, u, v);
-    }
-  if (all) return;
-  for (int32_t y = 0; y < height; ++y)
-    for (int32_t x = 0; x < width; ++x) {
-      double u, v;
-      to_frame.apply(x + 0.5, y + 0.5, u, v);
-      if (!inside(item, u, v)) map[int64_t{y} * width + x] = kIgnoreLabel;
-    }
 }
 
 void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height, const uint8_t* map,

@@ -14,17 +14,27 @@ namespace mnnlite {
 
 constexpr uint8_t kIgnoreLabel = 255;
 
+struct ClassExtent {
+  int64_t count;
+  int32_t x1, y1, x2, y2;  // half-open
+};
+// For each of 256 classes how many pixels it has and where.
+void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents) noexcept;
+
 // Turns one output into class maps at the output's own size: argmax over channels, a threshold, or integers as they are.
 class ClassMapper {
  public:
   void read(Options& options) noexcept;
   Status plan(const char* family, const TensorView& desc, Plan& plan) noexcept;
-  // Fills width() * height() bytes.
-  Status run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map) const noexcept;
-  // Per class (256 entries) the sum of the probability of its pixels, if asked for by `scores` or for binary maps.
+  // Fills width() * height() bytes, kIgnoreLabel where a pixel's centre lies outside the frame (a letterbox's bars), and
+  // says where in the frame a pixel of the map lies.
+  Status run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map,
+             Mapping& to_frame) const noexcept;
+  // Probabilities are asked for, by `scores`, or the map is binary.
   bool scored() const noexcept { return scores_ || mode_ == kBinary; }
-  void sum_scores(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
-                  double* sums) const noexcept;
+  // For each of 256 classes how many pixels of the map it has and where, and if scored() the mean probability of these.
+  void measure(const Call& call, const TensorView& tensor, int slot, const uint8_t* map, ClassExtent* extents,
+               double* means) const noexcept;
 
   // The probability of `class_id` summed over `count` pixels from index `first` of the map that was last run; of maps of
   // integers it is 1 each.
@@ -50,6 +60,8 @@ class ClassMapper {
  private:
   enum Mode { kAuto, kArgmax, kBinary, kClasses };
   TensorView named(const TensorView& tensor) const noexcept;
+  Status classify(const char* family, const Call& call, const TensorView& tensor, int slot,
+                  uint8_t* map) const noexcept;
   double probability(const float* values, int64_t pixel, int32_t class_id) const noexcept;
 
   int wanted_ = kAuto, mode_ = kAuto;
@@ -61,21 +73,10 @@ class ClassMapper {
   Reader reader_;
 };
 
-// Pixels of the map whose centre lies outside the frame (a letterbox's bars) become kIgnoreLabel.
-void hide_outside(const Mapping& to_frame, const mnnlite_item& item, int32_t width, int32_t height,
-                  uint8_t* map) noexcept;
-
 // Nearest pixel of the map for each pixel of the frame; kIgnoreLabel where the map does not reach. `columns` is scratch of
 // frame_width numbers; `back`: frame pixel -> map pixel.
 void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height, const uint8_t* map,
                        int32_t* columns, uint8_t* frame) noexcept;
-
-struct ClassExtent {
-  int64_t count;
-  int32_t x1, y1, x2, y2;  // half-open
-};
-// For each of 256 classes how many pixels it has and where.
-void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents) noexcept;
 
 // Frame pixels squared that one pixel of the map covers; the mean over the map where the mapping is projective.
 double pixel_area(const Mapping& to_frame, int32_t width, int32_t height) noexcept;

@@ -40,11 +40,9 @@ class MaskLanes final : public BuiltIn {
   Status run_slot(const Call& call, int slot) const noexcept override {
     const TensorView& tensor = call.tensors[0];
     const mnnlite_item& item = call.items[slot];
-    const int32_t width = mapper_.width(), height = mapper_.height();
     uint8_t* map = call.at<uint8_t>(map_);
-    MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map));
-    const Mapping to_frame = map_to_frame(item, width, height);
-    hide_outside(to_frame, item, width, height, map);
+    Mapping to_frame;
+    MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map, to_frame));
     bool truncated;
     const int32_t count = tracer_.trace(call, map, background_, tracing_, truncated);
     const LaneChain* chains = tracer_.chains(call);
@@ -69,7 +67,7 @@ class MaskLanes final : public BuiltIn {
         }
       }
       line.score = static_cast<float>(probability / line.pixels);
-      if (line.length >= tracing_.min_length * height && line.score >= lines_.score) lines[n++] = line;
+      if (line.length >= tracing_.min_length * mapper_.height() && line.score >= lines_.score) lines[n++] = line;
     }
     call.sink.found += n;
     if (truncated || n > lines_.max_lines) call.sink.truncated = 1;
@@ -136,16 +134,7 @@ void LineWriter::end(const Call& call, const mnnlite_item& item, const LineOptio
   row.parent = -1;
   row.first_value = sink.value_count;
   row.value_count = 2 * count_;
-  float* values = sink.values + sink.value_count;
-  float box[4] = {1e30f, 1e30f, -1e30f, -1e30f};
-  for (int32_t i = 0; i < count_; ++i) {
-    const float x = static_cast<float>(points[i].x), y = static_cast<float>(points[i].y);
-    values[2 * i] = x;
-    values[2 * i + 1] = y;
-    box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x),
-    box[3] = std::max(box[3], y);
-  }
-  std::copy(box, box + 4, row.box);
+  write_points(points, count_, sink.values + sink.value_count, row.box);
   sink.value_count += row.value_count;
   sink.rows[sink.row_count++] = row;
 }

@@ -60,15 +60,8 @@ Status outline(const mnnlite_row& row, const uint8_t* bits, double tolerance, Wo
     made.area = static_cast<float>(std::abs(ring.pixels));
     made.parent = ring.parent < 0 ? -1 : work.parents[static_cast<size_t>(ring.parent)];
     made.first_value = static_cast<int32_t>(out.values.size()), made.value_count = 2 * n;
-    float box[4] = {1e30f, 1e30f, -1e30f, -1e30f};
-    for (int32_t i = 0; i < n; ++i) {
-      const float x = static_cast<float>(work.points[static_cast<size_t>(i)].x),
-                  y = static_cast<float>(work.points[static_cast<size_t>(i)].y);
-      out.values.push_back(x), out.values.push_back(y);
-      box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x),
-      box[3] = std::max(box[3], y);
-    }
-    std::copy(box, box + 4, made.box);
+    out.values.resize(out.values.size() + 2 * static_cast<size_t>(n));
+    write_points(work.points.data(), n, out.values.data() + made.first_value, made.box);
     work.parents[static_cast<size_t>(index)] = static_cast<int32_t>(out.rows.size());
     out.rows.push_back(made);
   };

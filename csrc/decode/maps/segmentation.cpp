@@ -33,7 +33,7 @@ class Segmentation final : public BuiltIn {
     const int64_t area = int64_t{mapper_.width()} * mapper_.height();
     skip_ = common_.skipped(mapper_);
     extents_ = plan.scratch<ClassExtent>(256);
-    sums_ = plan.scratch<double>(256);
+    means_ = plan.scratch<double>(256);
     int64_t pixels = area;
     if (over_frame_) {
       plan.depends_on_frame();
@@ -64,17 +64,12 @@ class Segmentation final : public BuiltIn {
     const int32_t width = mapper_.width(), height = mapper_.height();
     uint8_t* pixels = sink.pixels + sink.pixel_count;
     uint8_t* map = over_frame_ ? call.at<uint8_t>(map_) : pixels;
-    MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map));
-    Mapping to_frame = map_to_frame(item, width, height);
-    hide_outside(to_frame, item, width, height, map);
-    double* sums = call.at<double>(sums_);
-    if (mapper_.scored()) mapper_.sum_scores(call, tensor, slot, map, sums);
-    ClassExtent* extents = call.at<ClassExtent>(extents_);
-    measure_classes(map, width, height, extents);
+    Mapping to_frame;
+    MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map, to_frame));
     // Mean scores are of the network's own pixels, also when the map is spread over the frame.
-    if (mapper_.scored())
-      for (int c = 0; c < 256; ++c)
-        sums[c] = extents[c].count > 0 ? sums[c] / static_cast<double>(extents[c].count) : 0;
+    double* means = call.at<double>(means_);
+    ClassExtent* extents = call.at<ClassExtent>(extents_);
+    mapper_.measure(call, tensor, slot, map, extents, means);
     int32_t out_width = width, out_height = height;
     if (over_frame_) {
       Mapping back;
@@ -91,12 +86,12 @@ class Segmentation final : public BuiltIn {
       to_frame = Mapping{};
       measure_classes(pixels, out_width, out_height, extents);
     }
-    write_rows(call, item, to_frame, extents, sums, out_width, out_height);
+    write_rows(call, item, to_frame, extents, means, out_width, out_height);
     return {};
   }
 
   void write_rows(const Call& call, const mnnlite_item& item, const Mapping& to_frame, const ClassExtent* extents,
-                  const double* scores, int32_t width, int32_t height) const noexcept {
+                  const double* means, int32_t width, int32_t height) const noexcept {
     mnnlite_sink& sink = call.sink;
     const double unit = pixel_area(to_frame, width, height);
     const int32_t first_value = sink.value_count;
@@ -113,7 +108,7 @@ class Segmentation final : public BuiltIn {
       any = true;
       row.item = item.item;
       row.class_id = c;
-      row.score = mapper_.scored() ? static_cast<float>(scores[c]) : 1.0f;
+      row.score = mapper_.scored() ? static_cast<float>(means[c]) : 1.0f;
       row.area = static_cast<float>(area);
       row.parent = -1;
       row.first_value = first_value;
@@ -134,7 +129,7 @@ class Segmentation final : public BuiltIn {
   BilinearUpsampler spread_;
   bool over_frame_ = false, linear_ = false;
   int32_t skip_ = -1;
-  size_t extents_ = 0, sums_ = 0, map_ = 0, columns_ = 0;
+  size_t extents_ = 0, means_ = 0, map_ = 0, columns_ = 0;
 };
 
 }  // namespace

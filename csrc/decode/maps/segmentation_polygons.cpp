@@ -31,7 +31,7 @@ class SegmentationPolygons final : public BuiltIn {
     const int64_t area = int64_t{mapper_.width()} * mapper_.height();
     skip_ = common_.skipped(mapper_);
     map_ = plan.scratch<uint8_t>(area);
-    sums_ = plan.scratch<double>(256);
+    means_ = plan.scratch<double>(256);
     extents_ = plan.scratch<ClassExtent>(256);
     contours_.plan(plan, mapper_.width(), mapper_.height(), kMostRings);
     capacity_ = static_cast<int32_t>(std::min<int64_t>(4 * area + 4, kMostCorners));
@@ -52,17 +52,10 @@ class SegmentationPolygons final : public BuiltIn {
     const mnnlite_item& item = call.items[slot];
     const int32_t width = mapper_.width(), height = mapper_.height();
     uint8_t* map = call.at<uint8_t>(map_);
-    MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map));
-    const Mapping to_frame = map_to_frame(item, width, height);
-    hide_outside(to_frame, item, width, height, map);
-    double* scores = call.at<double>(sums_);
-    if (mapper_.scored()) {
-      mapper_.sum_scores(call, tensor, slot, map, scores);
-      ClassExtent* extents = call.at<ClassExtent>(extents_);
-      measure_classes(map, width, height, extents);
-      for (int c = 0; c < 256; ++c)
-        scores[c] = extents[c].count > 0 ? scores[c] / static_cast<double>(extents[c].count) : 0;
-    }
+    Mapping to_frame;
+    MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map, to_frame));
+    double* scores = call.at<double>(means_);
+    if (mapper_.scored()) mapper_.measure(call, tensor, slot, map, call.at<ClassExtent>(extents_), scores);
     int32_t count;
     bool truncated;
     const Ring* rings = contours_.find(call, map, width, height, skip_, count, truncated);
@@ -107,21 +100,12 @@ class SegmentationPolygons final : public BuiltIn {
     Point* points = call.at<Point>(points_);
     int32_t n = contours_.corners(call, ring, mapper_.width(), corners, capacity_);
     if (n > capacity_) return false;
-    float box[4] = {1e30f, 1e30f, -1e30f, -1e30f};
     for (int32_t i = 0; i < n; ++i) {
       to_frame.apply(corners[2 * i], corners[2 * i + 1], points[i].x, points[i].y);
       if (!(std::fabs(points[i].x) < 1e7 && std::fabs(points[i].y) < 1e7)) return true;  // beyond a projective horizon
     }
     n = simplify_ring(points, n, tolerance_, call.at<int32_t>(stack_), call.at<uint8_t>(keep_));
     if (2 * n > value_end - sink.value_count) return false;
-    float* values = sink.values + sink.value_count;
-    for (int32_t i = 0; i < n; ++i) {
-      const float x = static_cast<float>(points[i].x), y = static_cast<float>(points[i].y);
-      values[2 * i] = x;
-      values[2 * i + 1] = y;
-      box[0] = std::min(box[0], x), box[1] = std::min(box[1], y), box[2] = std::max(box[2], x),
-      box[3] = std::max(box[3], y);
-    }
     const double area = static_cast<double>(std::abs(ring.pixels)) * unit;
     if (!(area < 1e30)) return true;
     mnnlite_row row{};
@@ -129,7 +113,7 @@ class SegmentationPolygons final : public BuiltIn {
     row.class_id = ring.class_id;
     row.score = score;
     row.area = static_cast<float>(area);
-    std::copy(box, box + 4, row.box);
+    write_points(points, n, sink.values + sink.value_count, row.box);
     row.parent = ring.parent < 0 ? -1 : rows[ring.parent];
     row.first_value = sink.value_count;
     row.value_count = 2 * n;
@@ -145,7 +129,7 @@ class SegmentationPolygons final : public BuiltIn {
   int32_t max_polygons_, max_points_, skip_ = -1, capacity_ = 0;
   bool holes_;
   ContourFinder contours_;
-  size_t map_ = 0, sums_ = 0, extents_ = 0, chosen_ = 0, rows_ = 0, corners_ = 0, points_ = 0, stack_ = 0, keep_ = 0;
+  size_t map_ = 0, means_ = 0, extents_ = 0, chosen_ = 0, rows_ = 0, corners_ = 0, points_ = 0, stack_ = 0, keep_ = 0;
 };
 
 }  // namespace
