@@ -166,3 +166,16 @@ class OutputError(MnnliteError, OSError):
 
 class MissingExtraError(MnnliteError, ImportError):
     """An optional library is not installed; the message says which extra brings it."""
+
+
+def about_task(name: str, what: str, error: object) -> str:
+    """Say ``task 'a' WHAT: ERROR``, without the error's own ``task 'a'`` once more."""
+    return f"task {name!r} {what}: {without_task(name, error)}"
+
+
+def without_task(name: str, error: object) -> str:
+    """Return what an error says, for a sentence that has begun with the task's name."""
+    task, text = f"task {name!r}", str(error)
+    if text.startswith(f"{task}: "):
+        return text[len(task) + 2 :]
+    return "it" + text[len(task) :] if text.startswith(f"{task} ") else text

@@ -17,7 +17,9 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from mnnlite import Frame, ImageSpec, Runtime, TaskSpec, decoders
+from mnnlite.cli.figures import Figures
 from mnnlite.cli.table import plain
+from mnnlite.errors import about_task
 from mnnlite.runtime import budget
 
 FRAME = Frame(np.full((40, 60, 3), 90, np.uint8), "BGR")
@@ -86,6 +88,40 @@ def test_nobody_waits_for_a_decoder_in_python(small):
             answered.clear()
             assert all(result["slow"] for result in runtime.stream(source(), latest=True))
         assert given == [0, 1, 2, 3]
+
+
+def test_a_failed_tasks_name_is_said_once(small, caplog, capsys):
+    def broken():
+        raise RuntimeError("boom")
+
+    with Runtime(max_failures=2) as runtime:
+        runtime.add("a", decoded(small, broken))
+        result = runtime.process(FRAME)
+        with pytest.raises(KeyError) as caught:
+            result["a"]
+        figures = Figures()
+        figures.add(result)
+        runtime.process(FRAME)
+        assert figures.report_failures() == 1
+        shown = capsys.readouterr().err.splitlines()
+        said = [str(caught.value), *plain(runtime.stats()), *caplog.text.splitlines(), *shown]
+    said = [line for line in said if "boom" in line]
+    assert len(said) == 4
+    for line in said:
+        assert line.count("task 'a'") == 1, line
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("task 'a': no room", "task 'a' rests: no room"),
+        ("task 'a' would need 3 MiB", "task 'a' rests: it would need 3 MiB"),
+        ("task 'b': no room", "task 'a' rests: task 'b': no room"),
+        ("no room", "task 'a' rests: no room"),
+    ],
+)
+def test_errors_of_a_task_in_a_sentence_about_it(error, said):
+    assert about_task("a", "rests", mnnlite.EngineError(error)) == said
 
 
 def test_a_decoder_may_ask_and_change_the_runtime(small):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 from mnnlite.cli.figures import memory_mib
 from mnnlite.cli.output import columns
 from mnnlite.cli.progress import plain_line
+from mnnlite.errors import about_task
 from mnnlite.proc import MIB
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _budget(memory: RuntimeMemory | None) -> list[str]:
 def _standing(stats: RuntimeStats) -> list[str]:
     """Of tasks that do not run, why."""
     return [
-        f"task {name!r} does not run: {task.quarantined or task.absent}"
+        about_task(name, "does not run", task.quarantined or task.absent)
         for name, task in stats.tasks.items()
         if task.quarantined or task.absent
     ]

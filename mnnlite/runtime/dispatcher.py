@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from mnnlite.errors import MnnliteError, without_task
 from mnnlite.runtime.flight import InFlightFrame
 from mnnlite.runtime.outcome import make_results
 from mnnlite.runtime.result import FrameResult
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mnnlite import _core
-    from mnnlite.errors import MnnliteError
     from mnnlite.frame import Frame
     from mnnlite.runtime.flight import OfferedFrame
     from mnnlite.runtime.frame_plan import FramePlan
@@ -354,7 +354,7 @@ class Dispatcher:
     def _failed(self, task: LoadedTask, error: MnnliteError) -> None:
         task.failures += 1
         if task.failures >= self._max_failures and self._registry.tasks.get(task.name) is task:
-            reason = f"quarantined after {task.failures} failures in a row, the last: {error}"
+            reason = f"quarantined after {task.failures} failures in a row, the last: {without_task(task.name, error)}"
             self._registry.scheduler.quarantine(task.name, reason)
             self._registry.say(logging.ERROR, f"task {task.name!r} is {reason}")
 

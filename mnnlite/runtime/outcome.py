@@ -70,10 +70,10 @@ def _make_result(result: FrameResult, task: LoadedTask, outcome: _core.TaskOutco
         result.errors[name] = error
         return 0
     except MemoryError:
-        result.errors[name] = OutOfMemoryError(f"no memory for the results of task {name!r}")
+        result.errors[name] = OutOfMemoryError("no memory for its results")
         return 0
     except Exception as error:
-        result.errors[name] = DecoderError(f"task {name!r}: its results could not be made: {error}")
+        result.errors[name] = DecoderError(f"its results could not be made: {error}")
         return 0
     if outcome.crops >= 0:
         result._parents[name] = str(task.schedule.after)

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import MnnliteError, StateError
+from mnnlite.errors import MnnliteError, StateError, about_task
 from mnnlite.runtime.placement import load_of, pays, place
 from mnnlite.runtime.replanning import Replan, Replanner
 
@@ -168,7 +168,7 @@ class Rebalancer:
         try:
             made = self._load_group(group, lane)
         except MnnliteError as error:
-            self._registry.say(logging.WARNING, f"task {group[0].name!r} stays in its lane: {error}")
+            self._registry.say(logging.WARNING, about_task(group[0].name, "stays in its lane", error))
             lane = group[0].lane
             try:
                 made = self._load_group(group, lane)

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
-from mnnlite.errors import ArgumentError, ClosedError, StateError
+from mnnlite.errors import ArgumentError, ClosedError, StateError, about_task
 from mnnlite.runtime.scheduler import Scheduler
 from mnnlite.runtime.stats import LaneCounters
 
@@ -249,7 +249,7 @@ class TaskRegistry:
             try:
                 task.close()
             except Exception as error:
-                self.say(logging.ERROR, f"task {task.name!r} could not be closed: {error}")
+                self.say(logging.ERROR, about_task(task.name, "could not be closed", error))
                 self.log()
 
         return task.lane.call_soon(close, self.stood_still, always=True)

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import EngineError, MnnliteError
+from mnnlite.errors import EngineError, MnnliteError, about_task, without_task
 from mnnlite.proc import trim
 from mnnlite.runtime.budget import NoRoomError, held, mib, most
 from mnnlite.runtime.loaded_task import Absence, LoadedTask, load
@@ -214,11 +214,11 @@ class ModelResidency:
         pause = min(_LONGEST_PAUSE_S, 2**absence.attempts)
         absence.attempts += 1
         absence.error = error
-        absence.why = f"could not be loaded: {error}"
+        absence.why = f"could not be loaded: {without_task(task.name, error)}"
         absence.retry_ns = time.monotonic_ns() + pause * 10**9
         if not absence.was_said:
             absence.was_said = True
-            self._registry.say(logging.ERROR, f"task {task.name!r} does not run, and is tried again: {error}")
+            self._registry.say(logging.ERROR, about_task(task.name, "does not run, and is tried again", error))
 
     # ---- who goes
 
@@ -301,7 +301,7 @@ class ModelResidency:
         absence.why = why
         if not absence.was_said:
             absence.was_said = True
-            self._registry.say(logging.ERROR, f"task {task.name!r} does not run: {why}")
+            self._registry.say(logging.ERROR, about_task(task.name, "does not run", why))
 
     # ---- what there is to know
 

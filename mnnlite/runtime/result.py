@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from mnnlite.errors import about_task
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
@@ -111,7 +113,7 @@ class FrameResult:
 
     def _why_not(self, name: str) -> str:
         if name in self.errors:
-            return f"task {name!r} failed: {self.errors[name]}"
+            return about_task(name, "failed", self.errors[name])
         if name in self.skipped:
             return f"task {name!r} was skipped: {self.skipped[name]}"
         if self.part != "whole":

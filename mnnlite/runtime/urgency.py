@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mnnlite.errors import MnnliteError
+from mnnlite.errors import MnnliteError, about_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,7 +79,7 @@ class Urgency:
             made = self._residency.load(task.name, task.spec, schedule, task.lane)
         except MnnliteError as error:
             what = "preempt" if schedule.preempts else "wait for its lane"
-            self._registry.say(logging.WARNING, f"task {task.name!r} goes on as it is and does not {what}: {error}")
+            self._registry.say(logging.WARNING, about_task(task.name, f"goes on as it is and does not {what}", error))
             return
         if self._registry.reschedule(task, made):
             self._registry.close_soon(task).result()
