@@ -239,15 +239,15 @@ class Frame:
                 f"from_av: the frame is {width} x {height} pixels with lines of {lines} bytes; no memory holds that"
             )
         handle = _core.FrameHandle.planes(
-            format,
-            list(planes),
-            lines,
-            width,
-            height,
-            1 if bits == 8 else 2,
-            bits,
-            matrix,
-            range,
+            format=format,
+            buffers=list(planes),
+            strides=lines,
+            width=width,
+            height=height,
+            itemsize=1 if bits == 8 else 2,
+            bits=bits,
+            matrix=matrix,
+            range=range,
         )
         return cls._of(handle, timestamp_ns, meta)
 

@@ -324,16 +324,16 @@ class Dispatcher:
                     stats.failed += 1
                     self._failed(task, error)
                 elif outcome.ran:
-                    end_ns, preprocess, infer, decode, crops, eligible = outcome[3:9]  # faster than one by one
+                    preprocess, infer, crops = outcome.preprocess_ns, outcome.infer_ns, outcome.crops
                     in_python = spent.get(name, 0)
-                    decode += in_python
+                    decode = outcome.decode_ns + in_python
                     result.timing[name] = {"preprocess": preprocess, "infer": infer, "decode": decode}
                     if crops >= 0:  # a task on crops
-                        result.crops[name] = (crops, eligible)
+                        result.crops[name] = (crops, outcome.eligible)
                         stats.crops += crops
-                        stats.crops_left += eligible - crops
+                        stats.crops_left += outcome.eligible - crops
                     deadline_ms = task.schedule.deadline_ms
-                    if deadline_ms is not None and end_ns + in_python - flight.frame_ns > deadline_ms * 1e6:
+                    if deadline_ms is not None and outcome.end_ns + in_python - flight.frame_ns > deadline_ms * 1e6:
                         late.append(name)
                         stats.late += 1
                     task.failures = 0

@@ -61,7 +61,7 @@ def _make_result(result: FrameResult, task: LoadedTask, outcome: _core.TaskOutco
         Nanoseconds that decoders in Python took.
     """
     name = task.name
-    found, raw, items = outcome[10:13]  # faster than one by one
+    found, raw, items = outcome.results, outcome.raw, outcome.items
     if outcome.crops == 0:  # nothing to run on: what lies in the outputs is of an earlier frame
         raw = {output: (each if each.ndim else each.reshape(1))[:0] for output, each in raw.items()}
     try:
