@@ -11,14 +11,11 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from helpers.kernel import needs_peaks
-from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, _core, cost
+from helpers.pictures import noisy_frame
+from mnnlite import ImageSpec, Runtime, Task, TaskSpec, _core, cost
 from mnnlite.runtime.budget import Budget, MemoryDemand, held, parse
 
 MIB = 2**20
-
-
-def frame(seed=0):
-    return Frame(np.random.default_rng(seed).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +57,7 @@ def test_what_does_not_fit_is_refused_with_what_would(specs):
     single = max(cost.of(spec.model).peak for spec in specs.values())
     with Runtime(memory=single + 4 * MIB) as runtime:
         runtime.add("first", specs["n96"])
-        before = runtime.process(frame())["first"]
+        before = runtime.process(noisy_frame())["first"]
 
         def fill():
             for index in range(9):
@@ -71,7 +68,7 @@ def test_what_does_not_fit_is_refused_with_what_would(specs):
         details = caught.value.details
         assert details["over"] == details["needed"] - details["limit"] > 0
         assert isinstance(caught.value, MemoryError)
-        after = runtime.process(frame())["first"]
+        after = runtime.process(noisy_frame())["first"]
         for name, value in before.items():
             np.testing.assert_array_equal(after[name], value)
         memory = runtime.memory().budget
@@ -88,7 +85,7 @@ def test_evictable_tasks_make_room_and_come_back(specs):
     alone = {}
     for name, spec in specs.items():
         with Task(spec) as task:
-            alone[name] = task(frame())
+            alone[name] = task(noisy_frame())
     budget = Budget(1 << 40)
     shares = [
         MemoryDemand(
@@ -111,7 +108,7 @@ def test_evictable_tasks_make_room_and_come_back(specs):
         ran: set[str] = set()
         end = time.monotonic() + 20
         while ran != set(specs) and time.monotonic() < end:
-            result = runtime.process(frame())
+            result = runtime.process(noisy_frame())
             for name, found in result.items():
                 ran.add(name)
                 for output, value in alone[name].items():

@@ -8,38 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.decoding import Letterbox, items_for, logit, same_detections
 from mnnlite import ImageSpec, decoders, results
 from mnnlite.errors import ArgumentError, DecoderError, DTypeError, TensorNotFoundError
-from mnnlite.reference.decode import classification, detections, fastestdet, nms, segmentation
+from mnnlite.reference.decode import classification, fastestdet, nms, segmentation
 from mnnlite.reference.decode import math as reference_math
-from mnnlite.reference.decode.frame_box import Item
-
-
-class Letterbox:
-    """What decoders use of an ImageSpec."""
-
-    def __init__(self, size, fit="letterbox", anchor="center", multiple=0):
-        self.size, self.fit, self.anchor, self.multiple = size, fit, anchor, multiple
-
-
-def items_for(image, frame_size, n):
-    placed = decoders.batch_item(image, frame_size)
-    return [Item(placed.to_frame, placed.net_size, placed.frame_size, slot) for slot in range(n)]
-
-
-def logit(p):
-    return np.log(p / (1 - p))
-
-
-def same_detections(got: results.Detections, want: detections.Found, score_tolerance=0.0):
-    np.testing.assert_array_equal(got.class_ids, want.class_ids)
-    np.testing.assert_array_equal(got.items, want.items)
-    np.testing.assert_array_equal(got.boxes_xyxy, want.boxes)
-    np.testing.assert_allclose(got.scores, want.scores, atol=score_tolerance, rtol=0)
-    assert (got.found, got.truncated) == (want.found, want.truncated)
-    if want.points.size:
-        np.testing.assert_array_equal(got.points, want.points)
-
 
 # ---- specs as data
 

@@ -14,6 +14,7 @@ import pytest
 
 import mnnlite
 from helpers import networks
+from helpers.pictures import noisy_frame
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders, pipeline, results
 from mnnlite.cli.report import describe
 from mnnlite.errors import ArgumentError, DecoderError, PipelineError
@@ -69,10 +70,6 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return roadside_functions
 
 
-def picture(seed: int = 0, width: int = 75, height: int = 43) -> Frame:
-    return Frame(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8), "BGR", meta=seed)
-
-
 def expected(heat: np.ndarray, frame: Frame) -> list[float]:
     placed = decoders.batch_item(SPEC, (frame.width, frame.height))
     row, column = np.unravel_index(heat[0, 0].argmax(), heat[0, 0].shape)
@@ -112,7 +109,7 @@ def test_in_a_task_alone_and_beside_a_native_decoder(module, two: Path) -> None:
         ) as several,
     ):
         for seed in range(3):
-            frame = picture(seed)
+            frame = noisy_frame(seed)
             outputs = raw(frame)
             found, both = single(frame), several(frame)
             assert list(both) == ["spot", "heat", "points"]
@@ -126,7 +123,7 @@ def test_in_a_task_alone_and_beside_a_native_decoder(module, two: Path) -> None:
 
 def test_a_batch_and_one_that_is_not_full(module, open_shape: Path) -> None:
     spec = TaskSpec(open_shape, SPEC, decoders.Function(module.brightest), batch=3)
-    frames = [picture(0), picture(1, 50, 90)]
+    frames = [noisy_frame(0), noisy_frame(1, 50, 90)]
     with Task(spec) as task, Task(open_shape, image=SPEC) as raw:
         found = task(frames)
         assert found.items.tolist() == [0, 1]
@@ -137,12 +134,12 @@ def test_a_batch_and_one_that_is_not_full(module, open_shape: Path) -> None:
 def test_outputs_are_the_functions_own_unless_borrowed(two: Path) -> None:
     kept = []
     with Task(two, image=SPEC, decoder=lambda outputs, items: kept.append(outputs["heat"])) as task:
-        task(picture(0))
+        task(noisy_frame(0))
         before = kept[0].copy()
-        task(picture(1))
+        task(noisy_frame(1))
         np.testing.assert_array_equal(kept[0], before)
         assert not np.array_equal(kept[1], before)
-        task(picture(2), borrow=True)
+        task(noisy_frame(2), borrow=True)
         assert not kept[2].flags.writeable
 
 
@@ -151,12 +148,12 @@ def test_its_time_is_part_of_decode(two: Path) -> None:
         time.sleep(0.02)
 
     with Task(two, image=SPEC, decoder=slow) as task:
-        task(picture())
+        task(noisy_frame())
         assert task.timing["decode"] >= 20_000_000
         assert set(task.timing) == {"preprocess", "infer", "decode"}
     with Runtime() as runtime:
         runtime.add("slow", TaskSpec(two, SPEC, slow), deadline_ms=19.9)
-        result = runtime.process(picture())
+        result = runtime.process(noisy_frame())
         assert result.timing["slow"]["decode"] >= 20_000_000
         assert result.late == {"slow"}
 
@@ -171,8 +168,8 @@ def test_an_error_in_a_task_leaves_it_usable(module, two: Path) -> None:
 
     with Task(two, image=SPEC, decoder=sometimes) as task:
         with pytest.raises(DecoderError, match="sometimes: ValueError: not this time"):
-            task(picture())
-        assert task(picture()) == 1
+            task(noisy_frame())
+        assert task(noisy_frame()) == 1
 
 
 def test_in_a_runtime(module, two: Path) -> None:
@@ -180,8 +177,10 @@ def test_in_a_runtime(module, two: Path) -> None:
         runtime.add("spot", TaskSpec(two, SPEC, module.brightest))
         runtime.add("wrong", TaskSpec(two, SPEC, module.wrong))
         runtime.add("mask", TaskSpec(two, SPEC, {"heat": MASK, "tools": module.Tools.count}))
-        for seed, result in enumerate(runtime.stream(iter([picture(seed) for seed in range(3)]))):  # a fourth parks it
-            frame = picture(seed)
+        for seed, result in enumerate(
+            runtime.stream(iter([noisy_frame(seed) for seed in range(3)]))
+        ):  # a fourth parks it
+            frame = noisy_frame(seed)
             outputs = raw(frame)
             np.testing.assert_allclose(result["spot"].boxes_xyxy, [expected(outputs["heat"], frame)], rtol=1e-5)
             assert result["mask"]["heat"].to_json() == MASK.decode({"y": outputs["heat"]}, (75, 43), SPEC).to_json()
@@ -204,7 +203,7 @@ def test_on_crops_of_another_tasks_boxes(module, two: Path, open_shape: Path) ->
     with Runtime() as runtime:
         runtime.add("mask", TaskSpec(two, SPEC, {"heat": MASK}))
         runtime.add("crops", TaskSpec(open_shape, SPEC, look, batch=2), after="mask.heat")
-        result = runtime.process(picture())
+        result = runtime.process(noisy_frame())
         boxes = result["mask"]["heat"]
         assert len(result["crops"]) == len(boxes) == len(seen[-1]) > 0
         assert result.crops["crops"] == (len(boxes), len(boxes))
@@ -215,7 +214,7 @@ def test_on_crops_of_another_tasks_boxes(module, two: Path, open_shape: Path) ->
     with Runtime() as runtime:
         runtime.add("mask", TaskSpec(two, SPEC, {"heat": empty}))
         runtime.add("crops", TaskSpec(open_shape, SPEC, look, batch=2), after="mask.heat")
-        assert len(runtime.process(picture())["crops"]) == 0
+        assert len(runtime.process(noisy_frame())["crops"]) == 0
         assert seen[-1] == []
         with pytest.raises(ArgumentError, match="keeps only one batch"):
             runtime.add("more", TaskSpec(open_shape, SPEC, look, batch=2), after="mask.heat", max_crops=3)
@@ -251,7 +250,7 @@ def test_named_in_a_pipeline_file(module, two: Path, tmp_path: Path) -> None:
     pipeline.save(loaded, tmp_path / "again.toml")
     assert pipeline.load(tmp_path / "again.toml").tasks["spot"].decoder == spec
     with loaded.open() as runtime:
-        assert runtime.process(picture())["spot"].labels == ["spot"]
+        assert runtime.process(noisy_frame())["spot"].labels == ["spot"]
     with pytest.raises(ArgumentError, match="brightest: only a decoder that was named"):
         pipeline.dumps(pipeline.Pipeline({"a": TaskSpec(two, None, module.brightest)}))
 
@@ -289,6 +288,6 @@ def test_results_of_points_too(two: Path) -> None:
         return results.Polylines.from_points([[(0, 0), (3, 4)]], frame_size=items[0].frame_size)
 
     with Task(two, image=SPEC, decoder=decoders.Function(lines, classes=("edge",))) as task:
-        found = task(picture())
+        found = task(noisy_frame())
         assert found.labels == ["edge"]
         assert found.frame_size == (75, 43)

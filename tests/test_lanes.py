@@ -12,7 +12,8 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders, pipeline
+from helpers.pictures import noisy_frame
+from mnnlite import ImageSpec, Runtime, Task, TaskSpec, decoders, pipeline
 
 NAMES = ("a", "b", "c", "d")
 
@@ -25,13 +26,9 @@ def specs(tmp_path_factory):
     return {name: TaskSpec(path, ImageSpec(std=60), mask) for name, path in zip(NAMES, paths, strict=True)}
 
 
-def frame(seed=0):
-    return Frame(np.random.default_rng(seed).integers(0, 256, (43, 75, 3), np.uint8), "BGR", meta=seed)
-
-
 @pytest.fixture(scope="session")
 def alone(specs):
-    return {name: [np.asarray(Task(spec)(frame(seed))) for seed in range(4)] for name, spec in specs.items()}
+    return {name: [np.asarray(Task(spec)(noisy_frame(seed))) for seed in range(4)] for name, spec in specs.items()}
 
 
 def affinities():
@@ -51,7 +48,7 @@ def test_a_lane_is_bound_to_its_cores_and_nothing_else_is(specs):
     before = affinities()
     with Runtime(cores=[[core]]) as runtime:
         runtime.add("a", specs["d"])
-        runtime.process(frame())
+        runtime.process(noisy_frame())
         assert f"threads 1, cores {core}\n" in runtime.plan()
         after = affinities()
         new = [
@@ -61,7 +58,7 @@ def test_a_lane_is_bound_to_its_cores_and_nothing_else_is(specs):
         assert all(cores == {core} for cores in new)
         with pytest.raises(mnnlite.ArgumentError, match="2 threads in a lane that is bound"):
             runtime.add("b", replace(specs["b"], threads=2))
-        assert list(runtime.process(frame())) == ["a"]
+        assert list(runtime.process(noisy_frame())) == ["a"]
     assert os.sched_getaffinity(0) == own
     assert all(after[thread] == cores for thread, cores in before.items() if thread in after)
     with pytest.raises(mnnlite.ArgumentError, match="there is no core 999"):
@@ -72,7 +69,7 @@ def test_lanes_choose_their_cores_themselves(specs):
     there = os.sched_getaffinity(0)
     with Runtime(cores="auto") as runtime:
         runtime.add("a", specs["a"])
-        runtime.process(frame())
+        runtime.process(noisy_frame())
         assert any(f"cores {core}" in runtime.plan() for core in there)
 
 
@@ -81,7 +78,7 @@ def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkey
     with Runtime(lanes=2, force=True, replan=True) as runtime:
         for name, spec in specs.items():
             runtime.add(name, spec)
-        runtime.process(frame())
+        runtime.process(noisy_frame())
         lanes = {name: task.lane for name, task in runtime.memory().tasks.items()}
         crowded = [name for name in NAMES if lanes[name] == lanes["d"]] + [
             name for name in NAMES if lanes[name] != lanes["d"]
@@ -94,7 +91,7 @@ def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkey
         seen = 0
         while time.monotonic() < deadline:
             seed = seen % 4
-            result = runtime.process(frame(seed))
+            result = runtime.process(noisy_frame(seed))
             seen += 1
             for name in NAMES:
                 np.testing.assert_array_equal(np.asarray(result[name]), alone[name][seed])
@@ -108,7 +105,7 @@ def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkey
         assert replan.expected_ns < 110_000_000
         assert replan.moved >= 1
         for seed in range(4):
-            result = runtime.process(frame(seed))
+            result = runtime.process(noisy_frame(seed))
             for name in NAMES:
                 np.testing.assert_array_equal(np.asarray(result[name]), alone[name][seed])
         assert runtime.stats().tasks["a"].runs == seen + 5  # counts go with the task
@@ -118,11 +115,11 @@ def test_without_being_allowed_nothing_moves(specs, monkeypatch):
     with Runtime(lanes=2, force=True) as runtime:
         for name, spec in specs.items():
             runtime.add(name, spec)
-        runtime.process(frame())
+        runtime.process(noisy_frame())
         before = {name: task.lane for name, task in runtime.memory().tasks.items()}
         monkeypatch.setattr(runtime._registry.scheduler.latency, "mean", lambda name: 10**9 if name in "ad" else 1)
         for _ in range(150):
-            runtime.process(frame())
+            runtime.process(noisy_frame())
         assert {name: task.lane for name, task in runtime.memory().tasks.items()} == before
         assert runtime.stats().replans == ()
 
@@ -134,12 +131,12 @@ def test_a_network_with_a_memory_stays_where_it_is(specs, tmp_path, monkeypatch)
         runtime.add("counting", counting)
         for name in "abc":
             runtime.add(name, specs[name])
-        runtime.process(frame())
+        runtime.process(noisy_frame())
         lane = runtime.memory().tasks["counting"].lane
         costs = runtime._registry.scheduler.latency
         monkeypatch.setattr(costs, "mean", lambda name: 10**8 if name == "counting" else 10**7)
         for _ in range(250):
-            result = runtime.process(frame())
+            result = runtime.process(noisy_frame())
         assert runtime.memory().tasks["counting"].lane == lane
         assert float(result["counting"]["sum"][0, 0]) == 251.0
 
@@ -155,7 +152,7 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
         runtime.add("inner", boxes, after="areas")
         runtime.add("a", specs["a"])
         runtime.add("b", specs["b"])
-        runtime.process(frame())
+        runtime.process(noisy_frame())
         where = {name: task.lane for name, task in runtime.memory().tasks.items()}
         assert where["areas"] == where["inner"]
         other = next((name for name in "ab" if where[name] == where["areas"]), None)
@@ -164,14 +161,14 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
         else:
             slow = {"areas": 5 * 10**7, "inner": 5 * 10**7, other: 10**8}
         monkeypatch.setattr(runtime._registry.scheduler.latency, "mean", lambda name: slow.get(name, 10**6))
-        expected = runtime.process(frame(1))["inner"].to_json()
+        expected = runtime.process(noisy_frame(1))["inner"].to_json()
         deadline = time.monotonic() + 60
         while not runtime.stats().replans or runtime._parts.turn._owner is not None:
-            assert runtime.process(frame(1))["inner"].to_json() == expected
+            assert runtime.process(noisy_frame(1))["inner"].to_json() == expected
             assert time.monotonic() < deadline
         where = {name: task.lane for name, task in runtime.memory().tasks.items()}
         assert where["areas"] == where["inner"]
-        assert runtime.process(frame(1))["inner"].to_json() == expected
+        assert runtime.process(noisy_frame(1))["inner"].to_json() == expected
 
 
 def test_a_pipeline_file_says_all_of_it(specs, tmp_path):
@@ -180,7 +177,7 @@ def test_a_pipeline_file_says_all_of_it(specs, tmp_path):
     loaded = pipeline.load(tmp_path / "p.toml")
     assert dict(loaded.runtime) == runtime
     with loaded.open() as opened:
-        assert list(opened.process(frame())) == ["a"]
+        assert list(opened.process(noisy_frame())) == ["a"]
         assert ", cores " in opened.plan()
     (tmp_path / "q.toml").write_text((tmp_path / "p.toml").read_text().replace('"auto"', "[[998]]"))
     with pytest.raises(mnnlite.PipelineError, match="there is no core 998"):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import math
-import operator
 import shutil
 import socket
 import subprocess
@@ -18,15 +16,11 @@ import numpy as np
 import pytest
 
 from helpers import drives
+from helpers.tracks import sentence
 from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.mapping import logs
 from mnnlite.mapping.geodesy import Plane, from_ecef
 from mnnlite.mapping.logs.gpsd import Gpsd
-
-
-def sentence(body: str) -> str:
-    total = functools.reduce(operator.xor, body.encode())
-    return f"${body}*{total:02X}\r\n"
 
 
 def write(tmp_path: Path, name: str, content: str | bytes) -> Path:

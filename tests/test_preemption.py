@@ -13,7 +13,8 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from mnnlite import Frame, ImageSpec, Model, Runtime, Task, TaskSpec, _core, decoders, pipeline
+from helpers.pictures import noisy_frame
+from mnnlite import ImageSpec, Model, Runtime, Task, TaskSpec, _core, decoders, pipeline
 from mnnlite.runtime.schedule import Schedule
 
 
@@ -30,14 +31,10 @@ def quick(tmp_path_factory):
     return TaskSpec(path, ImageSpec(std=60), outputs=["heat"])
 
 
-def frame(seed=0):
-    return Frame(np.random.default_rng(seed).integers(0, 256, (43, 75, 3), np.uint8), "BGR", meta=seed)
-
-
 @pytest.fixture(scope="module")
 def alone(slow, quick):
     return {
-        name: [Task(spec)(frame(seed))["heat"] for seed in range(4)]
+        name: [Task(spec)(noisy_frame(seed))["heat"] for seed in range(4)]
         for name, spec in (("slow", slow), ("quick", quick))
     }
 
@@ -55,7 +52,7 @@ def opened(slow, quick, **options):
 def test_the_future_of_a_frame_does_not_wait_for_the_long_task(slow, quick, alone):
     with opened(slow, quick) as runtime:
         for index in range(10):  # until this thread is not held up for as long as the long task takes
-            first = runtime.submit(frame(0)).result()
+            first = runtime.submit(noisy_frame(0)).result()
             rest = first.rest
             waited = rest.done()
             assert first.part == "urgent"
@@ -78,9 +75,9 @@ def test_frames_overtake_a_long_task(slow, quick, alone):
         runtime.add("slow", slow, every=4)
         runtime.add("quick", quick, preempts=True)
         for _ in range(10):  # as above
-            first = runtime.submit(frame(0)).result()
+            first = runtime.submit(noisy_frame(0)).result()
             for index in range(1, 4):
-                result = runtime.submit(frame(index)).result()
+                result = runtime.submit(noisy_frame(index)).result()
                 assert (result.part, result.index - first.index, list(result)) == ("whole", index, ["quick"])
                 assert "not due" in result.skipped["slow"]
                 np.testing.assert_array_equal(result["quick"]["heat"], alone["quick"][index])
@@ -103,7 +100,7 @@ def test_frames_overtake_a_long_task(slow, quick, alone):
 def test_process_gives_the_whole_frame(slow, quick, alone):
     with opened(slow, quick) as runtime:
         for seed in range(4):
-            result = runtime.process(frame(seed))
+            result = runtime.process(noisy_frame(seed))
             assert (result.part, result.index) == ("whole", seed)
             assert sorted(result) == ["quick", "slow"]
             assert sorted(result.timing) == ["quick", "slow"]
@@ -114,7 +111,7 @@ def test_process_gives_the_whole_frame(slow, quick, alone):
 
 
 def test_a_stream_of_the_latest_frames_gives_each_part_in_its_own_order(slow, quick, alone):
-    frames = [frame(index % 4) for index in range(12)]
+    frames = [noisy_frame(index % 4) for index in range(12)]
 
     def source():
         for each in frames:
@@ -144,14 +141,14 @@ def test_what_is_left_out_is_in_a_result_too(slow, quick):
 
     def source():
         for index in range(30):
-            yield frame(index)
+            yield noisy_frame(index)
             time.sleep(0.005)
 
     with Runtime() as runtime:
         runtime.add("slow", slow)
         runtime.add("may", slow, optional=True, deadline_ms=1)
         runtime.add("quick", quick, preempts=True)
-        runtime.process(frame())
+        runtime.process(noisy_frame())
         before = runtime.stats()
         ran, left_out, indices = 0, 0, {"urgent": [], "rest": []}
         for result in runtime.stream(source(), latest=True):
@@ -167,7 +164,7 @@ def test_what_is_left_out_is_in_a_result_too(slow, quick):
 
 def test_a_stream_that_drops_nothing_gives_whole_frames(slow, quick, alone):
     with opened(slow, quick) as runtime:
-        results = list(runtime.stream(frame(index % 4) for index in range(6)))
+        results = list(runtime.stream(noisy_frame(index % 4) for index in range(6)))
     assert [(result.part, result.index) for result in results] == [("whole", index) for index in range(6)]
     for result in results:
         assert sorted(result) == ["quick", "slow"]
@@ -178,9 +175,9 @@ def test_a_stream_that_drops_nothing_gives_whole_frames(slow, quick, alone):
 def test_a_stream_may_end_in_the_middle(slow, quick):
     with opened(slow, quick) as runtime:
         for latest in (True, False):
-            with runtime.stream((frame() for _ in range(100)), latest=latest) as stream:
+            with runtime.stream((noisy_frame() for _ in range(100)), latest=latest) as stream:
                 next(stream)
-            assert len(runtime.process(frame())) == 2
+            assert len(runtime.process(noisy_frame())) == 2
         assert runtime._dispatcher.native.in_flight == runtime._dispatcher.native.urgent_in_flight == 0
         assert all(task.in_flight == 0 for task in runtime._registry.tasks.values())
 
@@ -195,7 +192,7 @@ def test_the_plan_says_how_long_such_a_task_may_wait(slow, quick):
         assert head.endswith("for an operator of slow")
         assert "preempts" in tasks[1]
         lane = runtime._registry.tasks["slow"]
-        took = runtime.process(frame()).timing["slow"]["infer"]
+        took = runtime.process(noisy_frame()).timing["slow"]["infer"]
         assert took / 200 < lane.blocking_ns < 5 * took  # of fifty operators; the machine may be busy
         runtime.add("other", quick)
         assert runtime._registry.tasks["other"].blocking_ns > 0
@@ -205,11 +202,11 @@ def test_the_plan_says_how_long_such_a_task_may_wait(slow, quick):
 
 def test_a_trace_shows_one_within_the_other(slow, quick):
     with opened(slow, quick) as runtime, runtime.trace() as trace:
-        runtime.submit(frame()).result().rest.result()
+        runtime.submit(noisy_frame()).result().rest.result()
         for _ in range(5):  # one of them comes while the long task is at work
-            first = runtime.submit(frame())
+            first = runtime.submit(noisy_frame())
             time.sleep(0.005)
-            second = runtime.submit(frame())
+            second = runtime.submit(noisy_frame())
             first.result().rest.result()
             second.result().rest.result()
         events = trace.writer().to_dict()["traceEvents"]
@@ -228,7 +225,7 @@ def test_a_trace_shows_one_within_the_other(slow, quick):
 def test_a_task_that_hangs_in_between_is_the_one_that_is_reported(slow):
     with opened(slow, slow, watchdog_s=1e-9) as runtime:  # as long, so that a look falls into it
         for _ in range(20):
-            first = runtime.submit(frame())
+            first = runtime.submit(noisy_frame())
             while not first.done():
                 runtime._dispatcher.watch()
             first.result().rest.result()
@@ -244,7 +241,7 @@ def test_a_decoder_in_python_is_called_by_whoever_waits(slow, quick):
     with Runtime() as runtime:
         runtime.add("slow", slow)
         runtime.add("quick", TaskSpec(quick.model, quick.image, function), preempts=True)
-        result = runtime.submit(frame()).result()
+        result = runtime.submit(noisy_frame()).result()
         assert result["quick"] == 7
         assert threads == ["mnnlite-completion-urgent"]
 
@@ -255,10 +252,10 @@ def test_callbacks_of_both_threads_may_give_more_work(slow, quick):
 
         def again(_):
             if len(more) < 8:
-                more.append(runtime.submit(frame()))
+                more.append(runtime.submit(noisy_frame()))
                 more[-1].add_done_callback(again)
 
-        first = runtime.submit(frame())
+        first = runtime.submit(noisy_frame())
         first.add_done_callback(again)
         first.result().rest.add_done_callback(again)
         limit = time.monotonic() + 30
@@ -278,7 +275,7 @@ def test_lanes_give_way_only_while_a_task_preempts(slow, quick):
         assert len(arenas) == 1
         runtime.add("quick", quick)  # an ordinary one now
         assert len(arenas) == 1
-        result = runtime.submit(frame()).result()
+        result = runtime.submit(noisy_frame()).result()
         assert (result.part, sorted(result)) == ("whole", ["quick", "slow"])
         assert runtime.stats().lanes[0].preemptions == 0
 
@@ -303,7 +300,7 @@ def test_tasks_that_preempt_share_a_session_only_with_one_another(quick):
         runtime.add("b", quick, preempts=True)
         shares = {name: task.shares for name, task in runtime.memory().tasks.items()}
         assert shares == {"plain": None, "a": None, "b": "a"}
-        assert len(runtime.process(frame())) == 3
+        assert len(runtime.process(noisy_frame())) == 3
         memory = runtime.memory()
         assert memory.lanes[0].dynamic == memory.tasks["plain"].dynamic + memory.tasks["a"].dynamic
 
@@ -352,7 +349,7 @@ def test_a_task_that_preempts_stands_alone(tmp_path):
         runtime.add("first", step, preempts=True)
         with pytest.raises(mnnlite.ArgumentError, match="'first' preempts"):
             runtime.add("second", taking)
-        assert list(runtime.process(frame())) == ["first"]
+        assert list(runtime.process(noisy_frame())) == ["first"]
 
 
 def test_a_task_with_a_state_of_its_own_may_preempt(slow, tmp_path):
@@ -362,7 +359,9 @@ def test_a_task_with_a_state_of_its_own_may_preempt(slow, tmp_path):
         runtime.add("slow", slow)
         runtime.add("count", spec, preempts=True)
         for count in range(1, 4):
-            np.testing.assert_array_equal(runtime.submit(frame()).result()["count"]["sum"], np.full((1, 4), count))
+            np.testing.assert_array_equal(
+                runtime.submit(noisy_frame()).result()["count"]["sum"], np.full((1, 4), count)
+            )
 
 
 def test_a_pipeline_says_it(slow, quick, tmp_path):
@@ -388,7 +387,7 @@ def test_a_task_preempts_by_itself_where_a_less_important_one_would_make_it_late
         assert preempting(runtime) == []
         runtime.add("slow", slow)
         assert preempting(runtime) == ["quick"]
-        result = runtime.submit(frame(1)).result()
+        result = runtime.submit(noisy_frame(1)).result()
         assert (result.part, list(result)) == ("urgent", ["quick"])
         np.testing.assert_array_equal(result["quick"]["heat"], alone["quick"][1])
         result.rest.result()
@@ -398,7 +397,7 @@ def test_a_task_preempts_by_itself_where_a_less_important_one_would_make_it_late
         runtime.remove("slow")
         assert preempting(runtime) == []
         assert len(runtime._parts.lanes[0].arenas) == 1
-        result = runtime.submit(frame(2)).result()
+        result = runtime.submit(noisy_frame(2)).result()
         assert (result.part, list(result)) == ("whole", ["quick"])
         np.testing.assert_array_equal(result["quick"]["heat"], alone["quick"][2])
         assert runtime.stats().tasks["quick"].runs == 1  # since it was replaced
@@ -411,7 +410,7 @@ def test_a_task_that_need_not_preempt_does_not(slow, quick, options):
         runtime.add("slow", slow)
         runtime.add("quick", quick, preempts="auto", **options)
         assert preempting(runtime) == []
-        assert runtime.submit(frame()).result().part == "whole"
+        assert runtime.submit(noisy_frame()).result().part == "whole"
 
 
 def test_a_task_that_others_take_from_does_not_preempt_by_itself(slow, tmp_path):
@@ -423,7 +422,7 @@ def test_a_task_that_others_take_from_does_not_preempt_by_itself(slow, tmp_path)
         assert preempting(runtime) == ["first"]
         runtime.add("second", TaskSpec(path, feed={"step": "first.sum"}))
         assert preempting(runtime) == []
-        np.testing.assert_array_equal(runtime.process(frame())["second"]["sum"], np.ones((1, 4)))
+        np.testing.assert_array_equal(runtime.process(noisy_frame())["second"]["sum"], np.ones((1, 4)))
         runtime.remove("second")
         assert preempting(runtime) == ["first"]
 
@@ -433,7 +432,7 @@ def test_automatic_tasks_of_lanes(slow, quick, alone):
         runtime.add("slow", slow)
         runtime.add("quick", quick, preempts="auto", deadline_ms=5, priority=1)
         runtime.add("slow2", slow)
-        result = runtime.process(frame(3))
+        result = runtime.process(noisy_frame(3))
         lanes = {name: task.lane for name, task in runtime.memory().tasks.items()}
         others = [name for name in ("slow", "slow2") if lanes[name] == lanes["quick"]]
         assert preempting(runtime) == (["quick"] if others else [])
@@ -512,7 +511,7 @@ def mixed(slow, quick, alone, seconds, seed):
     def give(runtime, seed):
         chosen = random.Random(seed)
         while not stopping.is_set():
-            result = runtime.submit(frame(chosen.randrange(4))).result(60)
+            result = runtime.submit(noisy_frame(chosen.randrange(4))).result(60)
             check(result)
             if result.rest is not None and chosen.random() < 0.5:
                 check(result.rest.result(60))
@@ -536,7 +535,7 @@ def mixed(slow, quick, alone, seconds, seed):
         for giver in givers:
             giver.result(60)
         stats = runtime.stats()
-        last = runtime.submit(frame(0))
+        last = runtime.submit(noisy_frame(0))
         runtime.close()
         check(last.result(60))
     assert stats.lanes[0].preemptions > 0

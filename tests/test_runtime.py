@@ -15,6 +15,7 @@ import pytest
 import mnnlite
 from helpers import networks
 from helpers.child import run_python
+from helpers.pictures import noise
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
 from mnnlite.runtime.flight import OfferedFrame
 from mnnlite.runtime.stats import percentiles
@@ -48,12 +49,8 @@ def classes(tmp_path_factory):
     return TaskSpec(path, ImageSpec(color="RGB"), decoder)
 
 
-def picture(seed=0, width=75, height=43):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
 def frames(count, **options):
-    return [Frame(picture(seed, 60 + seed % 3 * 17), "BGR", meta=seed, **options) for seed in range(count)]
+    return [Frame(noise(seed, 60 + seed % 3 * 17), "BGR", meta=seed, **options) for seed in range(count)]
 
 
 def same(found, expected):
@@ -247,7 +244,7 @@ def test_a_chain_hands_tensors_over(tmp_path):
         runtime.add("first", TaskSpec(path, feed={"step": ones, "memory": 2 * ones}))
         runtime.add("second", TaskSpec(path, feed={"step": "first.sum", "memory": "first.sum"}))
         runtime.add("counting", TaskSpec(path, feed={"step": "second.sum"}, state={"memory": "sum"}))
-        frame = Frame(picture(), "BGR")
+        frame = Frame(noise(), "BGR")
         sums = [float(runtime.process(frame)["counting"]["sum"][0, 0]) for _ in range(3)]
         assert sums == [6.0, 12.0, 18.0]
         assert float(runtime.process(frame)["first"]["sum"][0, 0]) == 3.0
@@ -274,7 +271,7 @@ def fragile(tmp_path_factory):
 
 
 def test_a_task_that_fails_fails_alone_and_is_quarantined(fragile, family, alone, classes):
-    good, bad = Frame(picture(), "BGR"), Frame(picture() * 0, "BGR")
+    good, bad = Frame(noise(), "BGR"), Frame(noise() * 0, "BGR")
     with Runtime(max_failures=3) as runtime:
         runtime.add("fragile", fragile)
         runtime.add("good", family["n16"])
@@ -301,12 +298,12 @@ def test_late_results_are_marked_and_there(family):
     with Runtime() as runtime:
         runtime.add("a", family["n96"], deadline_ms=1000)
         now = time.monotonic_ns()
-        result = runtime.process(Frame(picture(), "BGR", timestamp_ns=now - 5_000_000_000))
+        result = runtime.process(Frame(noise(), "BGR", timestamp_ns=now - 5_000_000_000))
         assert result.late == {"a"}
         assert "a" in result
-        assert not runtime.process(Frame(picture(), "BGR", timestamp_ns=now + 10**12)).late  # not this clock
-        assert not runtime.process(Frame(picture(), "BGR", timestamp_ns=0)).late
-        assert not runtime.process(Frame(picture(), "BGR")).late
+        assert not runtime.process(Frame(noise(), "BGR", timestamp_ns=now + 10**12)).late  # not this clock
+        assert not runtime.process(Frame(noise(), "BGR", timestamp_ns=0)).late
+        assert not runtime.process(Frame(noise(), "BGR")).late
         assert runtime.stats().tasks["a"].late == 1
 
 
@@ -314,8 +311,8 @@ def test_optional_work_is_left_out_of_a_frame_that_is_old(family):
     with Runtime() as runtime:
         runtime.add("must", family["n16"])
         runtime.add("may", family["n96"], optional=True, deadline_ms=500)
-        assert "may" in runtime.process(Frame(picture(), "BGR"))
-        result = runtime.process(Frame(picture(), "BGR", timestamp_ns=time.monotonic_ns() - 10**9))
+        assert "may" in runtime.process(Frame(noise(), "BGR"))
+        result = runtime.process(Frame(noise(), "BGR", timestamp_ns=time.monotonic_ns() - 10**9))
         assert "must" in result
         assert "no time" in result.skipped["may"]
 
@@ -443,19 +440,19 @@ def test_arguments(family):
             Runtime(**options)
     with Runtime() as runtime:
         with pytest.raises(mnnlite.ArgumentError, match=r"mnnlite\.Frame"):
-            runtime.process(picture())
+            runtime.process(noise())
         with pytest.raises(mnnlite.ArgumentError, match="iterable"):
             runtime.stream(5)
         with pytest.raises(mnnlite.ArgumentError, match=r"mnnlite\.Frame"):
-            list(runtime.stream([picture()]))
+            list(runtime.stream([noise()]))
         with pytest.raises(mnnlite.ArgumentError, match="no task 'x'"):
             runtime.remove("x")
         with pytest.raises(mnnlite.ModelNotFoundError):
             runtime.add("x", TaskSpec("absent.mnn"))
-        assert len(runtime.process(Frame(picture(), "BGR"))) == 0
+        assert len(runtime.process(Frame(noise(), "BGR"))) == 0
     runtime.close()
     for call in (
-        lambda: runtime.process(Frame(picture(), "BGR")),
+        lambda: runtime.process(Frame(noise(), "BGR")),
         lambda: runtime.add("a", family["n16"]),
         runtime.plan,
     ):
@@ -637,7 +634,7 @@ def test_a_run_that_hangs_is_reported(family, caplog):
         runtime.add("a", family["n96"])
         dispatcher = runtime._dispatcher
         for _ in range(200):  # until a look falls into a run
-            offered = OfferedFrame(Frame(picture(), "BGR"), time.monotonic_ns())
+            offered = OfferedFrame(Frame(noise(), "BGR"), time.monotonic_ns())
             flight = dispatcher.admit(offered, dropping=False)
             while not flight.pending.wait(10_000):
                 dispatcher.watch()

@@ -9,6 +9,7 @@ import pytest
 
 import mnnlite
 from helpers import networks
+from helpers.pictures import noise
 from mnnlite import Frame, ImageSpec, Model, Task, TaskSpec, decoders, results
 
 
@@ -27,10 +28,6 @@ SPEC = ImageSpec(fit="letterbox", size=(32, 32), color="RGB", mean=(10, 20, 30),
 MASK = decoders.Segmentation(mode="binary", threshold=0.5)
 
 
-def picture(seed=0, width=75, height=43, channels=3):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
-
-
 def same(a, b):
     assert type(a) is type(b)
     assert len(a) == len(b)
@@ -41,7 +38,7 @@ def same(a, b):
 def test_a_task_is_its_three_stages(two):
     with Model(two) as model, Task(TaskSpec(two, SPEC, {"heat": MASK})) as task:
         for seed, (width, height) in enumerate([(75, 43), (32, 32), (9, 200)]):
-            frame = Frame(picture(seed, width, height), "BGR")
+            frame = Frame(noise(seed, width, height), "BGR")
             outputs = model.run({"image": SPEC.apply(frame)})
             expected = MASK.decode({"heat": outputs["heat"]}, (width, height), SPEC)
             same(task(frame)["heat"], expected)
@@ -49,7 +46,7 @@ def test_a_task_is_its_three_stages(two):
 
 def test_raw_hands_the_outputs_out(two):
     with Model(two) as model, Task(two, image=SPEC) as task:
-        frame = Frame(picture(), "RGB")
+        frame = Frame(noise(), "RGB")
         expected = model.run({"image": SPEC.apply(frame)})
         found = task(frame)
         assert set(found) == {"heat", "points"}
@@ -57,12 +54,12 @@ def test_raw_hands_the_outputs_out(two):
             np.testing.assert_array_equal(value, expected[name])
         borrowed = task(frame, borrow=True)["heat"]
         assert not borrowed.flags.writeable
-        task(Frame(picture(1), "RGB"))
+        task(Frame(noise(1), "RGB"))
         assert not np.array_equal(borrowed, found["heat"])
 
 
 def test_one_decoder_gives_its_result_and_a_dict_gives_a_dict(two):
-    frame = Frame(picture(), "RGB")
+    frame = Frame(noise(), "RGB")
     one = decoders.Segmentation(mode="binary", threshold=0.5, tensors=("heat",))
     with (
         Task(two, image=SPEC, decoder=one) as single,
@@ -78,7 +75,7 @@ def test_only_the_operators_of_the_decoded_outputs_run(two):
         task = Task(model, image=SPEC, decoder={"heat": MASK})
         points = model.run({"image": np.zeros((1, 3, 32, 32), np.float32)}, borrow=True)["points"]
         before = points.copy()
-        task(Frame(picture(), "RGB"))
+        task(Frame(noise(), "RGB"))
         np.testing.assert_array_equal(points, before)  # its operators did not run on the other picture
         mask = model.run(outputs=["heat"])
         assert mask["heat"].shape == (1, 1, 32, 32)
@@ -89,7 +86,7 @@ def test_only_the_operators_of_the_decoded_outputs_run(two):
 
 def test_timestamp_and_meta_travel_to_the_results(two):
     with Task(two, image=SPEC, decoder={"heat": MASK}) as task:
-        found = task(Frame(picture(), "RGB", timestamp_ns=123, meta={"camera": 2}))["heat"]
+        found = task(Frame(noise(), "RGB", timestamp_ns=123, meta={"camera": 2}))["heat"]
         assert found.timestamp_ns == 123
         assert found.meta == {"camera": 2}
         assert found[:0].timestamp_ns == 123
@@ -97,7 +94,7 @@ def test_timestamp_and_meta_travel_to_the_results(two):
 
 def test_a_batch_of_frames(open_shape):
     spec = TaskSpec(open_shape, SPEC, {"heat": MASK}, batch=3)
-    frames = [Frame(picture(0), "RGB"), Frame(picture(1, 50, 90), "BGR"), Frame(picture(2), "RGB").roi(5, 6, 30, 20)]
+    frames = [Frame(noise(0), "RGB"), Frame(noise(1, 50, 90), "BGR"), Frame(noise(2), "RGB").roi(5, 6, 30, 20)]
     with Task(spec) as task, Task(TaskSpec(open_shape, SPEC, {"heat": MASK})) as single:
         assert task.model.inputs["image"].shape == (3, 3, 32, 32)
         together = task(frames)["heat"]
@@ -114,7 +111,7 @@ def test_a_batch_of_frames(open_shape):
 def test_open_axes_are_filled_from_the_image_spec(open_shape):
     with Task(open_shape, image=ImageSpec(size=(48, 24))) as task:
         assert task.model.inputs["image"].shape == (1, 3, 24, 48)
-        assert task(Frame(picture(), "BGR"))["heat"].shape == (1, 1, 24, 48)
+        assert task(Frame(noise(), "BGR"))["heat"].shape == (1, 1, 24, 48)
 
 
 def test_state_is_carried_and_forgotten(tmp_path):
@@ -133,7 +130,7 @@ def test_state_is_carried_and_forgotten(tmp_path):
 def test_a_model_that_is_resized_is_followed(open_shape):
     with Model(open_shape, shapes={"image": (1, 3, 32, 32)}, resizable=True) as model:
         task = Task(model, image=ImageSpec(), decoder={"heat": MASK})
-        frame = Frame(picture(), "BGR")
+        frame = Frame(noise(), "BGR")
         task(frame)
         model.resize({"image": (1, 3, 16, 64)})
         expected = MASK.decode(
@@ -146,7 +143,7 @@ def test_a_model_that_is_resized_is_followed(open_shape):
 
 def test_results_own_their_memory_unless_borrowed(two):
     with Task(two, image=SPEC, decoder={"heat": MASK}) as task:
-        first, second = Frame(picture(0), "RGB"), Frame(picture(7), "RGB")
+        first, second = Frame(noise(0), "RGB"), Frame(noise(7), "RGB")
         owned = task(first)["heat"]
         kept = owned.to_json()
         borrowed = task(first, borrow=True)["heat"]
@@ -158,13 +155,13 @@ def test_results_own_their_memory_unless_borrowed(two):
 
 def test_stages_are_timed(two):
     with Task(two, image=SPEC, decoder={"heat": MASK}) as task:
-        task(Frame(picture(), "RGB"))
+        task(Frame(noise(), "RGB"))
         assert list(task.timing) == ["preprocess", "infer", "decode"]
         assert all(value > 0 for value in task.timing.values())
 
 
 def test_wrong_uses_say_so(two):
-    frame = Frame(picture(), "RGB")
+    frame = Frame(noise(), "RGB")
     with pytest.raises(mnnlite.ArgumentError, match="ImageSpec"):
         Task(two, image="stretch")
     with pytest.raises(mnnlite.ArgumentError, match="decoder"):
@@ -181,7 +178,7 @@ def test_wrong_uses_say_so(two):
         Task(two, image=ImageSpec(size=(64, 64)))
     with Task(two, image=SPEC) as task:
         with pytest.raises(mnnlite.ArgumentError, match="Frame"):
-            task(picture())
+            task(noise())
         with pytest.raises(mnnlite.ArgumentError, match="needs a frame"):
             task()
     with pytest.raises(mnnlite.ClosedError):
@@ -211,7 +208,7 @@ def test_two_tasks_of_one_arena_and_a_busy_python_thread(two):
     """The work happens without the GIL: a thread that never lets go of it does not stop it."""
     with mnnlite.Arena() as arena:
         a, b = Task(TaskSpec(two, SPEC, {"heat": MASK}), arena=arena), Task(TaskSpec(two, SPEC), arena=arena)
-        frame = Frame(picture(), "RGB")
+        frame = Frame(noise(), "RGB")
         expected, raw = a(frame)["heat"].to_json(), b(frame)
         stop = threading.Event()
         spins = [0]
@@ -240,7 +237,7 @@ def test_out_is_used_again(two):
     ):
         found, both, other = None, None, None
         for seed, (width, height) in enumerate([(75, 43), (32, 32), (9, 200), (640, 480), (75, 43)]):
-            frame = Frame(picture(seed, width, height), "BGR", meta=seed)
+            frame = Frame(noise(seed, width, height), "BGR", meta=seed)
             expected = task(frame)
             again = task(frame, out=found)
             assert found is None or again is found
@@ -252,16 +249,16 @@ def test_out_is_used_again(two):
             same(both["heat"], expected)
             # Two of the caller's take turns, and what neither is meant for leaves both alone.
             before = found.to_json()
-            other = task(Frame(picture(seed + 50, width, height), "BGR"), out=other)
-            task(Frame(picture(seed + 90, width, height), "BGR"))
-            task(Frame(picture(seed + 91, width, height), "BGR"), borrow=True)
+            other = task(Frame(noise(seed + 50, width, height), "BGR"), out=other)
+            task(Frame(noise(seed + 90, width, height), "BGR"))
+            task(Frame(noise(seed + 91, width, height), "BGR"), borrow=True)
             assert found.to_json() == before
         assert several(frame, out={"a": both["a"]})["a"] is both["a"]
 
 
 def test_out_of_outputs(two):
     with Task(two, image=SPEC) as task:
-        frame = Frame(picture(), "RGB")
+        frame = Frame(noise(), "RGB")
         expected = task(frame)
         heat = np.zeros((1, 1, 32, 32), np.float32)
         found = task(frame, out={"heat": heat})
@@ -277,7 +274,7 @@ def test_out_of_outputs(two):
 def test_out_that_does_not_fit_is_refused_before_anything_runs(two):
     boxes = results.Detections.from_arrays([[1, 2, 3, 4]], [1])
     one = decoders.Segmentation(mode="binary", threshold=0.5, tensors=("heat",))
-    frame = Frame(picture(), "RGB")
+    frame = Frame(noise(), "RGB")
     with Task(two, image=SPEC, decoder={"heat": MASK, "f": lambda outputs, items: 1}) as task:
         for out, message in (
             ({"heat": boxes}, "got a Detections, wanted Masks"),

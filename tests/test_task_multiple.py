@@ -7,7 +7,8 @@ import pytest
 
 import mnnlite
 from helpers import networks
-from mnnlite import Frame, ImageSpec, Model, Task, TaskSpec, decoders
+from helpers.pictures import noisy_frame
+from mnnlite import ImageSpec, Model, Task, TaskSpec, decoders
 
 SPEC = ImageSpec(size=(128, 32), fit="letterbox", multiple=8, anchor="top_left", std=255.0)
 MASK = decoders.Segmentation(mode="binary", threshold=0.5)
@@ -17,10 +18,6 @@ MASK = decoders.Segmentation(mode="binary", threshold=0.5)
 def network(tmp_path_factory):
     """`image` (N, 3, H, W) -> `heat` of the same size, `points`."""
     return networks.convert(networks.two_branches(tmp_path_factory.mktemp("multiple"), dynamic=True))
-
-
-def picture(width, height, seed=0):
-    return Frame(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8), "BGR")
 
 
 def wanted(model, frame):
@@ -41,7 +38,7 @@ def test_the_input_takes_the_shape_of_each_picture(network):
     ):
         shapes = set()
         for width, height in SIZES:
-            frame = picture(width, height)
+            frame = noisy_frame(0, width, height)
             outputs = wanted(model, frame)
             found = raw(frame)
             for name, value in outputs.items():
@@ -57,7 +54,7 @@ def test_the_input_takes_the_shape_of_each_picture(network):
 
 def test_results_are_kept_while_the_shape_changes(network):
     with Task(TaskSpec(network, SPEC, MASK, outputs=["heat"])) as task:
-        small, large = picture(16, 16), picture(128, 32)
+        small, large = noisy_frame(0, 16, 16), noisy_frame(0, 128, 32)
         first = task(small)
         before = first.to_json(), first.masks.copy()
         task(large)
@@ -81,7 +78,7 @@ def test_in_a_runtime_and_on_crops(network):
         runtime.add("same", reader)  # may share the session
         runtime.add("closer", reader, after="finder", max_crops=4)
         for seed, (width, height) in enumerate(SIZES):
-            frame = picture(width, height, seed)
+            frame = noisy_frame(seed, width, height)
             result = runtime.process(frame)
             assert not result.errors
             expected = alone(frame)
@@ -100,9 +97,9 @@ def test_in_a_runtime_and_on_crops(network):
     ("make", "said"),
     [
         (lambda path: Task(TaskSpec(path, SPEC, batch=2)), "batch=1"),
-        (lambda path: Task(path, image=SPEC)(picture(9, 9), borrow=True), "take copies"),
+        (lambda path: Task(path, image=SPEC)(noisy_frame(0, 9, 9), borrow=True), "take copies"),
         (
-            lambda path: Task(Model(path, shapes={"image": (1, 3, 32, 128)}), image=SPEC)(picture(9, 9)),
+            lambda path: Task(Model(path, shapes={"image": (1, 3, 32, 128)}), image=SPEC)(noisy_frame(0, 9, 9)),
             "load it with resizable=True",
         ),
     ],

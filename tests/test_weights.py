@@ -19,13 +19,10 @@ import mnnlite
 from helpers import networks
 from helpers.child import run_python
 from helpers.disks import disk
-from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, proc
+from helpers.pictures import noisy_frame
+from mnnlite import ImageSpec, Runtime, Task, TaskSpec, proc
 
 MIB = 2**20
-
-
-def frame(seed=0):
-    return Frame(np.random.default_rng(seed).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
 
 
 def assert_equal(found, expected):
@@ -60,7 +57,7 @@ def alone(specs):
     result = {}
     for name, spec in specs.items():
         with Task(spec) as task:
-            result[name] = [task(frame(seed)) for seed in range(3)]
+            result[name] = [task(noisy_frame(seed)) for seed in range(3)]
     return result
 
 
@@ -70,7 +67,7 @@ def test_results_are_those_of_weights_on_the_heap(specs, alone, folder, lanes):
         for name, spec in specs.items():
             runtime.add(name, spec)
         for turn in range(6):
-            result = runtime.process(frame(turn % 3))
+            result = runtime.process(noisy_frame(turn % 3))
             for name in specs:
                 assert_equal(result[name], alone[name][turn % 3])
         memory = runtime.memory().to_json()
@@ -90,19 +87,19 @@ def test_tasks_come_and_go_while_frames_run(specs, alone, folder):
     with Runtime(weights="mapped", weights_dir=folder) as runtime:
         for turn, name in enumerate(["n8", "n96", "poison", "n48", "n128"]):
             runtime.add(name, specs[name])
-            result = runtime.process(frame(turn % 3))
+            result = runtime.process(noisy_frame(turn % 3))
             for each in runtime.tasks:
                 assert_equal(result[each], alone[each][turn % 3])
         runtime.remove("n96")
         runtime.replace("n48", specs["n128"])
         runtime.add("n96", specs["n96"])
-        result = runtime.process(frame(1))
+        result = runtime.process(noisy_frame(1))
         for each in ("n8", "n96", "poison", "n128"):
             assert_equal(result[each], alone[each][1])
         assert_equal(result["n48"], alone["n128"][1])
         for name in ("n96", "poison", "n48", "n128"):
             runtime.remove(name)
-        assert_equal(runtime.process(frame())["n8"], alone["n8"][0])
+        assert_equal(runtime.process(noisy_frame())["n8"], alone["n8"][0])
 
 
 @pytest.mark.not_emulated("under qemu all memory is the emulator's")
@@ -131,7 +128,7 @@ def test_pages_that_the_kernel_drops_are_read_again(specs, alone, folder):
     with Task(
         mnnlite.Model(specs["n128"].model, weights="mapped", weights_dir=folder), image=ImageSpec(std=255)
     ) as task:
-        assert_equal(task(frame()), alone["n128"][0])
+        assert_equal(task(noisy_frame()), alone["n128"][0])
         inodes = set(task.model.native.weight_files())
         held = proc.files(inodes)["resident"]
         madvise = ctypes.CDLL(None, use_errno=True).madvise
@@ -144,7 +141,7 @@ def test_pages_that_the_kernel_drops_are_read_again(specs, alone, folder):
                     assert ctypes.get_errno() == errno.EINVAL  # what kernels before 5.4 say of it
                     pytest.skip("this kernel does not drop pages when asked")
         assert proc.files(inodes)["resident"] < held / 2
-        assert_equal(task(frame(1)), alone["n128"][1])
+        assert_equal(task(noisy_frame(1)), alone["n128"][1])
         assert proc.files(inodes)["resident"] > held / 2
 
 
@@ -154,14 +151,14 @@ def test_a_changed_model_file_is_read_anew(specs, alone, folder, tmp_path):
     with Runtime(weights="mapped", weights_dir=folder) as runtime:
         shutil.copy(specs["n96"].model, path)
         runtime.add("net", spec)
-        assert_equal(runtime.process(frame())["net"], alone["n96"][0])
+        assert_equal(runtime.process(noisy_frame())["net"], alone["n96"][0])
         shutil.copy(specs["n128"].model, path)  # into the same file
         runtime.add("other", spec)
-        result = runtime.process(frame())
+        result = runtime.process(noisy_frame())
         assert_equal(result["net"], alone["n96"][0])
         assert_equal(result["other"], alone["n128"][0])
         runtime.replace("net", spec)
-        assert_equal(runtime.process(frame(1))["net"], alone["n128"][1])
+        assert_equal(runtime.process(noisy_frame(1))["net"], alone["n128"][1])
 
 
 def test_a_resized_network_keeps_its_results(folder, tmp_path):
@@ -256,7 +253,7 @@ def test_a_budget_counts_only_what_is_anonymous(specs, folder):
         with Runtime(memory="1 GiB", **weights) as runtime:
             for name in ("n96", "n128"):
                 runtime.add(name, specs[name])
-            runtime.process(frame())
+            runtime.process(noisy_frame())
             memory = runtime.memory().to_json()
             needs[len(weights)] = memory["budget"]["expected"]
             static = sum(lane["static"] for lane in memory["lanes"])
