@@ -35,8 +35,9 @@ def specs(tmp_path_factory):
 def test_sizes():
     assert parse("64 MiB") == 64 * MIB
     assert parse("1.5GB") == 1_500_000_000
-    assert parse("100 B") == parse(100) == 100
-    for wrong in ("64", "64 MB/s", "much", 0, -1, True, 1.5, None, "0 MiB"):
+    assert parse("100 B") == 100
+    assert parse(5 * MIB) == 5 * MIB
+    for wrong in ("64", "64 MB/s", "much", 0, -1, 64, 4095, True, 1.5, None, "0 MiB"):
         with pytest.raises(mnnlite.ArgumentError, match="memory is"):
             parse(wrong)
 

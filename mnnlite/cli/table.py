@@ -45,7 +45,7 @@ def _lines(stats: RuntimeStats) -> list[str]:
     lanes = ", ".join(f"lane {index} {lane.utilisation:.0%} busy" for index, lane in enumerate(stats.lanes))
     memory = ", ".join(f"{size:.1f} MiB {what}" for what, size in memory_mib().items())
     hung = [f"task {each.task!r} has been running for {each.seconds:.0f} s" for each in stats.hung]
-    return [f"{stats.frames} frames worked on, {stats.dropped} dropped; {lanes}", memory, *hung]
+    return [f"{stats.frames} frame{'' if stats.frames == 1 else 's'} worked on, {stats.dropped} dropped; {lanes}", memory, *hung]
 
 
 def plain(stats: RuntimeStats, memory: RuntimeMemory | None = None) -> list[str]:
@@ -60,7 +60,7 @@ def plain(stats: RuntimeStats, memory: RuntimeMemory | None = None) -> list[str]
 
 
 def _budget(memory: RuntimeMemory | None) -> list[str]:
-    """What of a budget is used: by the tasks, not by the whole process."""
+    """What of a budget is used: what the process grew by since its runtime began, not all that it holds."""
     budget = None if memory is None else memory.budget
     if budget is None:
         return []

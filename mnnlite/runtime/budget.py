@@ -29,6 +29,7 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 # What a task and a lane hold beside their terms: plans, result pools, a thread's stack. Measured, rounded up.
 _A_TASK = 128 * 1024
 _A_LANE = 512 * 1024
+_A_PAGE = 4096  # a number below it was meant in another unit
 _MOST_CHILDREN = 4  # processes that find costs for one kind of choice
 _USUAL: Mapping[str, str] = {}  # options of arenas, see `memory_options`
 
@@ -41,6 +42,8 @@ def parse(memory: str | int) -> int:
     ArgumentError
     """
     if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+        if memory < _A_PAGE:
+            raise ArgumentError(f"memory is {memory}, and a number counts bytes; with a unit it is '{memory} MiB'")
         return memory
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", memory) if isinstance(memory, str) else None
     if found is None or found[2].lower() not in _UNITS or float(found[1]) == 0:
