@@ -32,6 +32,7 @@ MODULES = [
     "observe/metrics",
 ]
 TESTS = [
+    "test_shedding.py",
     "test_scheduler.py",
     "test_placement.py",
     "test_mapping_tracker.py",
