@@ -2,6 +2,7 @@
 // compares that with what was counted before (tools/counts.py). Not a test and not a timer.
 #include <valgrind/callgrind.h>
 
+#include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -36,8 +37,13 @@ struct Bytes {  // the same on every machine
 
 // ---- kernels: each format by each way of sampling, and each way of storing ------------------------------------------
 
-constexpr const char* kFormats[] = {"rgb",    "bgr",    "rgba", "bgra", "gray", "rgb16", "bgr16", "rgba16",
-                                    "bgra16", "gray16", "nv12", "nv21", "i420", "yuyv",  "uyvy"};
+// "nv12", "bgr16".
+std::string name_of_format(Format format) {
+  const image::FormatInfo& info = image::info_of(format);
+  std::string name = info.name;
+  for (char& letter : name) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  return info.sample_bytes == 2 ? name + "16" : name;
+}
 
 struct Store {
   const char* name;
@@ -90,7 +96,7 @@ void count_image(Isa isa, Format format, Filter filter, bool warped, const Store
   tensor.data = out.data();
   Region region{Mapping{}, kWidth, kHeight};
   if (warped) region = {Mapping{{0.9, -0.2, 14, 0.2, 0.9, -8, 0, 0, 1}}, kWidth, kHeight};
-  const std::string name = std::string("image ") + name_of(isa) + " " + kFormats[static_cast<int>(format)] + " " +
+  const std::string name = std::string("image ") + name_of(isa) + " " + name_of_format(format) + " " +
                            (filter == Filter::area      ? "area"
                             : filter == Filter::nearest ? "nearest"
                             : warped                    ? "warped"
@@ -103,7 +109,7 @@ void count_image(Isa isa, Format format, Filter filter, bool warped, const Store
 
 TEST_CASE("image") {
   for (const Isa isa : available_isas()) {
-    for (int format = 0; format < static_cast<int>(std::size(kFormats)); ++format) {
+    for (int format = 0; format < kFormatCount; ++format) {
       const Format each = static_cast<Format>(format);
       count_image(isa, each, Filter::bilinear, false, kStores[0], Color::rgb);
       count_image(isa, each, Filter::bilinear, true, kStores[0], Color::rgb);

@@ -159,12 +159,18 @@ TEST_CASE("a plan for old tensors never runs on new ones") {
 TEST_CASE("a state whose tensors no longer fit each other is refused, not copied") {
   auto arena = std::make_shared<FakeArena>();
   std::unique_ptr<FakeSession> made;
-  REQUIRE(FakeSession::make(arena, {}, made).ok());
+  FakeOptions options;
+  options.output_dims = {1, 16};  // whatever the input's are
+  REQUIRE(FakeSession::make(arena, options, made).ok());
   const std::shared_ptr<FakeSession> session = std::move(made);
   std::unique_ptr<Task> task;
   REQUIRE(Task::make(session, {}, {}, {0}, {{0, 0}}, 1, task).ok());
   REQUIRE(task->run(nullptr, 0).ok());
   REQUIRE(session->resize({1, 4}).ok());
+  const Status refused = task->run(nullptr, 0);
+  CHECK(refused.code == Code::argument);
+  CHECK(std::strstr(refused.text, "(64 and 16 bytes)") != nullptr);
+  REQUIRE(session->resize({1, 16}).ok());
   CHECK(task->run(nullptr, 0).ok());
 }
 
