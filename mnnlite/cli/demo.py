@@ -121,12 +121,12 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         drive = Drive(footage)
         try:
             _play(drive, file, output, args)
+            branches = costs.branches(Path(pipeline.load(file).tasks[pack.SCENE].model), pack.BRANCHES)
+            compared = truth.score(drive.features, footage.truths, MOVING)
         except KeyboardInterrupt:  # what was seen until then is kept
             if args.save is not None and drive.frames:
                 _save(args.save, drive, output, args)
             raise
-        branches = costs.branches(Path(pipeline.load(file).tasks[pack.SCENE].model), pack.BRANCHES)
-        compared = truth.score(drive.features, footage.truths, MOVING)
         summary = _summary(drive, memory, branches, compared)
         output.json({"summary": summary}) if args.json else output.text(*_report(drive, summary))
         if args.save is not None:
