@@ -184,7 +184,7 @@ folder, out, *paths = sys.argv[1:]
 runtime = Runtime(weights="mapped", weights_dir=folder)
 for index, path in enumerate(paths):
     runtime.add(f"t{index}", TaskSpec(path, ImageSpec(std=255)))
-frame = Frame(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
+frame = Frame(np.random.default_rng(0).integers(0, 256, (43, 75, 3), np.uint8), "BGR")
 result = runtime.process(frame)
 np.savez(out, **{f"{task}.{name}": value for task, found in result.items() for name, value in found.items()})
 print("ran", flush=True)
@@ -218,7 +218,7 @@ import resource, sys
 import numpy as np, mnnlite
 from mnnlite import Frame, ImageSpec, Runtime, TaskSpec
 folder, small, large = sys.argv[1:]
-frame = Frame(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8), "BGR")
+frame = Frame(np.random.default_rng(0).integers(0, 256, (43, 75, 3), np.uint8), "BGR")
 with Runtime(weights="mapped", weights_dir=folder) as runtime:
     runtime.add("small", TaskSpec(small, ImageSpec()))
     expected = runtime.process(frame)["small"]
