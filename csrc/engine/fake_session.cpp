@@ -32,12 +32,12 @@ Status FakeSession::make(std::shared_ptr<FakeArena> arena, const FakeOptions& op
 }
 
 Status FakeSession::allocate() {
-  const size_t bytes = sizeof(float) * elements();
+  const size_t bytes = sizeof(float) * elements_of(options_.dims);
   input_ = Block{};
   outputs_.clear();
   outputs_.resize(static_cast<size_t>(options_.outputs));
   bool got = input_.reserve(bytes);
-  for (Block& output : outputs_) got = got && output.reserve(bytes);
+  for (Block& output : outputs_) got = got && output.reserve(sizeof(float) * elements_of(output_dims()));
   if (!got) return Status::error(Code::out_of_memory, "no memory for a fake session of %zu bytes", bytes);
   std::memset(input_.data(), 0, bytes);
   return {};
@@ -50,28 +50,29 @@ Status FakeSession::resize(std::vector<int32_t> dims) {
   return allocate();
 }
 
-size_t FakeSession::elements() const noexcept {
+size_t FakeSession::elements_of(const std::vector<int32_t>& dims) noexcept {
   size_t count = 1;
-  for (int32_t extent : options_.dims) count *= static_cast<size_t>(extent);
+  for (int32_t extent : dims) count *= static_cast<size_t>(extent);
   return count;
 }
 
-TensorView FakeSession::input(int) const noexcept {
+TensorView FakeSession::view_of(const char* name, void* data, const std::vector<int32_t>& dims) noexcept {
   TensorView view{};
-  view.data = given_ ? given_ : input_.data();
-  view.name = "x";
+  view.data = data;
+  view.name = name;
   view.dtype = MNNLITE_F32;
-  view.rank = static_cast<int32_t>(options_.dims.size());
+  view.rank = static_cast<int32_t>(dims.size());
   view.layout = view.rank == 4 ? MNNLITE_NCHW : MNNLITE_PLAIN;
-  std::copy(options_.dims.begin(), options_.dims.end(), view.dims);
+  std::copy(dims.begin(), dims.end(), view.dims);
   return view;
 }
 
+TensorView FakeSession::input(int) const noexcept {
+  return view_of("x", given_ ? given_ : input_.data(), options_.dims);
+}
+
 TensorView FakeSession::output(int index) const noexcept {
-  TensorView view = input(0);
-  view.name = "y";
-  view.data = outputs_[static_cast<size_t>(index)].data();
-  return view;
+  return view_of("y", outputs_[static_cast<size_t>(index)].data(), output_dims());
 }
 
 Status FakeSession::run(OutputMask wanted) noexcept {
@@ -82,7 +83,7 @@ Status FakeSession::run(OutputMask wanted) noexcept {
     status.engine_code = 3;
     return status;
   }
-  const size_t elements = this->elements();
+  const size_t elements = elements_of(options_.dims), in_output = elements_of(output_dims());
   float* shared = nullptr;
   MNNLITE_TRY(arena_->claim(std::max(options_.dynamic_bytes, elements * sizeof(float)), &shared));
   const float* x = static_cast<const float*>(input(0).data);
@@ -98,15 +99,16 @@ Status FakeSession::run(OutputMask wanted) noexcept {
   for (size_t k = 0; k < outputs_.size(); ++k) {
     if (!wants(wanted, k)) continue;
     float* const y = static_cast<float*>(outputs_[k].data());
-    for (size_t i = 0; i < elements; ++i) y[i] = shared[i] * static_cast<float>(k + 1);
+    for (size_t i = 0; i < in_output; ++i) y[i] = i < elements ? shared[i] * static_cast<float>(k + 1) : 0;
   }
   if (options_.poison_after_run) arena_->poison();
   return {};
 }
 
 SessionNeed FakeSession::need() const noexcept {
-  const size_t bytes = sizeof(float) * elements();
-  return {bytes * outputs_.size(), std::max(options_.dynamic_bytes, bytes), bytes, bytes * outputs_.size()};
+  const size_t bytes = sizeof(float) * elements_of(options_.dims);
+  const size_t outputs = sizeof(float) * elements_of(output_dims()) * outputs_.size();
+  return {outputs, std::max(options_.dynamic_bytes, bytes), bytes, outputs};
 }
 
 }  // namespace mnnlite

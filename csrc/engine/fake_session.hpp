@@ -30,12 +30,13 @@ class FakeArena {
 struct FakeOptions {
   // Shape of the one input "x" and of each output; four axes are NCHW.
   std::vector<int32_t> dims = {1, 16};
-  int32_t outputs = 1;           // output k is x * (k + 1), computed through the shared buffer
-  size_t dynamic_bytes = 4096;   // at least one output's size is used
-  int64_t latency_us = 0;        // of each run, slept
-  int32_t operators = 1;         // of a run: before each it may be interrupted, and each computes its part
-  int32_t fail_at_run = -1;      // the run (from 0) that returns an engine error
-  bool poison_after_run = true;  // spoil the shared buffer, as another network's run would
+  std::vector<int32_t> output_dims;  // of outputs that do not follow the input: its first elements, then zeros
+  int32_t outputs = 1;               // output k is x * (k + 1), computed through the shared buffer
+  size_t dynamic_bytes = 4096;       // at least one output's size is used
+  int64_t latency_us = 0;            // of each run, slept
+  int32_t operators = 1;             // of a run: before each it may be interrupted, and each computes its part
+  int32_t fail_at_run = -1;          // the run (from 0) that returns an engine error
+  bool poison_after_run = true;      // spoil the shared buffer, as another network's run would
 };
 
 class FakeSession final : public Session {
@@ -68,7 +69,11 @@ class FakeSession final : public Session {
   FakeSession(std::shared_ptr<FakeArena> arena, const FakeOptions& options)
       : arena_(std::move(arena)), options_(options) {}
 
-  size_t elements() const noexcept;
+  static size_t elements_of(const std::vector<int32_t>& dims) noexcept;
+  static TensorView view_of(const char* name, void* data, const std::vector<int32_t>& dims) noexcept;
+  const std::vector<int32_t>& output_dims() const noexcept {
+    return options_.output_dims.empty() ? options_.dims : options_.output_dims;
+  }
   Status allocate();
 
   std::shared_ptr<FakeArena> arena_;
