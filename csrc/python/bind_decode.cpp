@@ -50,7 +50,7 @@ struct OptionList {
       option.number = py::cast<double>(py::float_(py::reinterpret_borrow<py::object>(value)));
     } else {
       const py::sequence sequence = py::reinterpret_borrow<py::sequence>(value);
-      if (sequence.size() > 0 && py::isinstance<py::str>(sequence[0])) {
+      if (!sequence.empty() && py::isinstance<py::str>(sequence[0])) {
         std::string joined;
         for (size_t i = 0; i < sequence.size(); ++i) {
           if (i) joined += '\n';

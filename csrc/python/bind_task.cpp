@@ -42,7 +42,7 @@ NativeTask::NativeTask(const py::object& model, const py::list& images, const py
   }
   raw_ = indices(raw);
   std::unique_ptr<Task> made;
-  check(Task::make(native_.readable(), std::move(task_images), std::move(task_decoders), raw_, task_state, batch, made),
+  check(Task::make(native_.readable(), task_images, std::move(task_decoders), raw_, task_state, batch, made),
         "create_task");
   task_ = std::move(made);
   kinds_ = py::tuple(task_->decoder_count());

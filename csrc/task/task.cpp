@@ -18,9 +18,9 @@ int64_t now_ns() noexcept {
 
 }  // namespace
 
-Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> images, std::vector<TaskDecoder> decoders,
-                  const std::vector<int>& raw, const std::vector<TaskState>& state, int32_t batch,
-                  std::unique_ptr<Task>& result) {
+Status Task::make(std::shared_ptr<Session> session, const std::vector<TaskImage>& images,
+                  std::vector<TaskDecoder> decoders, const std::vector<int>& raw, const std::vector<TaskState>& state,
+                  int32_t batch, std::unique_ptr<Task>& result) {
   std::unique_ptr<Task> task(new Task);
   task->session_ = std::move(session);
   task->decoders_ = std::move(decoders);
@@ -28,7 +28,7 @@ Status Task::make(std::shared_ptr<Session> session, std::vector<TaskImage> image
   task->raw_ = raw;
   task->batch_ = task->max_items_ = batch;
   task->items_.resize(static_cast<size_t>(batch));
-  for (TaskImage& image : images) {
+  for (const TaskImage& image : images) {
     Plans plans{image, {}};
     plans.plans.reserve(4);
     task->images_.push_back(std::move(plans));
@@ -97,9 +97,11 @@ Status Task::plan_decoder(size_t decoder, int32_t frame_width, int32_t frame_hei
   needs.frame_height = frame_height;
   MNNLITE_TRY(each.decoder->plan(tensors_.data(), static_cast<int>(each.outputs.size()), batch_, needs));
   const int32_t batches = (max_items_ + batch_ - 1) / batch_;
-  for (int32_t* pool : {&needs.rows, &needs.values, &needs.chars, &needs.pixels})
-    if (*pool > INT32_MAX / batches || (*pool *= batches) < 0)
+  for (int32_t* pool : {&needs.rows, &needs.values, &needs.chars, &needs.pixels}) {
+    if (*pool > INT32_MAX / batches)
       return Status::error(Code::argument, "results of %d pictures do not fit; allow fewer", max_items_);
+    *pool *= batches;
+  }
   if (!scratch_.reserve(needs.scratch))
     return Status::error(Code::out_of_memory, "no memory for %zu bytes of scratch of a decoder", needs.scratch);
   if (sinks_[decoder].use_count() > 1) MNNLITE_TRY(renew_results(decoder));  // arrays still show the old pools

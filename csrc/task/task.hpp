@@ -64,9 +64,9 @@ class Task {
  public:
   // Outputs in `raw` are computed too, for callers that read them themselves. Every decoder is planned for the shapes as
   // they are now and for `batch` items.
-  static Status make(std::shared_ptr<Session> session, std::vector<TaskImage> images, std::vector<TaskDecoder> decoders,
-                     const std::vector<int>& raw, const std::vector<TaskState>& state, int32_t batch,
-                     std::unique_ptr<Task>& result);
+  static Status make(std::shared_ptr<Session> session, const std::vector<TaskImage>& images,
+                     std::vector<TaskDecoder> decoders, const std::vector<int>& raw,
+                     const std::vector<TaskState>& state, int32_t batch, std::unique_ptr<Task>& result);
 
   // The whole work for `n` items, at most max_items(), in batches. Results are in results(k) of each decoder k, until
   // the next run.

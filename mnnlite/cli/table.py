@@ -45,7 +45,11 @@ def _lines(stats: RuntimeStats) -> list[str]:
     lanes = ", ".join(f"lane {index} {lane.utilisation:.0%} busy" for index, lane in enumerate(stats.lanes))
     memory = ", ".join(f"{size:.1f} MiB {what}" for what, size in memory_mib().items())
     hung = [f"task {each.task!r} has been running for {each.seconds:.0f} s" for each in stats.hung]
-    return [f"{stats.frames} frame{'' if stats.frames == 1 else 's'} worked on, {stats.dropped} dropped; {lanes}", memory, *hung]
+    return [
+        f"{stats.frames} frame{'' if stats.frames == 1 else 's'} worked on, {stats.dropped} dropped; {lanes}",
+        memory,
+        *hung,
+    ]
 
 
 def plain(stats: RuntimeStats, memory: RuntimeMemory | None = None) -> list[str]:

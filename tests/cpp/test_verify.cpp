@@ -37,7 +37,7 @@ Bytes read(const char* name) {
   return Bytes(content.data(), content.size());
 }
 
-Status verified(const Bytes& bytes, VerifyOptions options = {}) {
+Status verified(const Bytes& bytes, const VerifyOptions& options = {}) {
   VerifiedModel result;
   return verify_model(bytes.data.get(), bytes.size, options, result);
 }

@@ -72,7 +72,7 @@ class YoloFastestV2 final : public Detector {
     joined_ =
         n == 1 && desc[0].rank >= 2 && (desc[0].rank < 4 || desc[0].dims[1] == 1) && anchors_.size() > 2 * kAnchors;
     if (joined_) return prepare_joined(desc[0], plan);
-    if (anchors_.size() != static_cast<size_t>(2 * kAnchors * n))
+    if (anchors_.size() != size_t{2 * kAnchors} * static_cast<size_t>(n))
       return Status::error(
           Code::decoder,
           "yolofastestv2: %zu numbers of anchors for %d outputs; 3 of width and height for each are wanted",
