@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
 from mnnlite.arena import Arena, own_arena, shared_arena
-from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError
+from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError, UnsupportedModelError
 from mnnlite.files import checked_path, refuse_address
 from mnnlite.integrity import open_model
 from mnnlite.specs import TensorInfo
@@ -120,6 +120,13 @@ class Model:
         except (ModelError, ArgumentError, EngineError) as error:  # of one file among many: say which
             if isinstance(source, str) and error.args and source not in str(error.args[0]):
                 error.args = (f"{source}: {error.args[0]}", *error.args[1:])
+            if shapes and isinstance(error, UnsupportedModelError):
+                asked = ", ".join(f"{name}={'x'.join(map(str, dims))}" for name, dims in shapes.items())
+                error.args = (
+                    f"{error.args[0]}; it was asked to take {asked} (shapes=, --shape), and may take only the shapes that it was "
+                    "exported for",
+                    *error.args[1:],
+                )
             raise
         self.arena._keep(self._native)
 

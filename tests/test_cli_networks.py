@@ -157,6 +157,9 @@ def test_bad_input__a_batch_that_the_engine_cannot_reshape(tmp_path: Path) -> No
         package.Task(spec)
     with pytest.raises(package.ModelNotFoundError, match=r"https://example\.org/n\.mnn is an address"):
         package.Task("https://example.org/n.mnn")
+    error = mnnlite("inspect", tmp_path / "n.mnn", "--shape", "x=1x3x9x8").error()
+    assert "n.mnn: " in error
+    assert "it was asked to take x=1x3x9x8 (shapes=, --shape)" in error
 
 
 def test_memory__does_not_stop_at_the_first_bad_file(folder: Path, tmp_path: Path) -> None:
