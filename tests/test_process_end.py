@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import mnnlite
-from helpers import models
+from helpers import models, networks
 from helpers.child import run_python
 from mnnlite import children, extras, video
 
@@ -146,3 +146,41 @@ def test_library__sets_no_handlers() -> None:
         "import signal; import mnnlite.cli; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     )
     assert done.stdout.strip() in ("True", "False" if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else "True")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("inspect", "a.mnn"),
+        ("memory", "a.mnn"),
+        ("profile", "a.mnn"),
+        ("dump", "a.mnn", "-o", "d.npz"),
+        ("compare", "a.mnn", "a.mnn"),
+        ("convert", "a.onnx", "-o", "b.mnn"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_ctrl_c_while_a_child_works__is_one_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """As a terminal sends it: to the child, too, which here never ends by itself."""
+    started, python = tmp_path / "started", tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n: > {started}\nexec sleep 60\n")
+    python.chmod(0o755)
+    (tmp_path / "a.mnn").write_bytes(Path(models.path("classes")).read_bytes())
+    networks.two_branches(tmp_path, size=16, width=8).rename(tmp_path / "a.onnx")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "mnnlite", *command],
+        cwd=tmp_path,
+        env={**os.environ, "MNNLITE_PYTHON": str(python)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    end = time.monotonic() + 30
+    while not started.exists() and child.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    os.killpg(child.pid, signal.SIGINT)
+    out, said = child.communicate(timeout=30)
+    assert (child.returncode, out, said) == (130, "", "mnnlite: interrupted\n")
+    assert not (tmp_path / "b.mnn").exists()
