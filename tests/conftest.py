@@ -82,3 +82,19 @@ def checkout() -> Path:
 def models() -> Path:
     """Folder of the small networks that tools/make_test_models.py writes."""
     return Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of two branches: `image` -> `heat` in (0, 1), `points`."""
+    from helpers import networks  # needs onnx, which not every environment has
+
+    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("two")))
+
+
+@pytest.fixture(scope="session")
+def open_shape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, whose picture may have any size."""
+    from helpers import networks
+
+    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("open"), dynamic=True))

@@ -12,6 +12,7 @@ import pytest
 import mnnlite
 from helpers import networks
 from helpers.child import run_python
+from helpers.comparing import same
 from helpers.disks import disk
 from helpers.kernel import needs_peaks
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, _core
@@ -38,11 +39,6 @@ def spoiler(tmp_path_factory):
     return networks.convert(networks.poison(tmp_path_factory.mktemp("poison")))
 
 
-def assert_equal(found, expected):
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value)
-
-
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[::5])
 def test_models_of_an_arena_do_not_disturb_each_other(family, spoiler, order):
     """Created in any order, runs interleaved, inputs not filled again, shared memory spoilt between runs."""
@@ -61,9 +57,9 @@ def test_models_of_an_arena_do_not_disturb_each_other(family, spoiler, order):
                 spoilt = poison.run()["points"]
                 assert (np.isnan(spoilt) | (np.abs(spoilt) > 1e30)).all()
             for i in models:  # outputs survive the runs of all others
-                assert_equal(borrowed[i], expected[i])
+                same(borrowed[i], expected[i])
             for i in reversed(models):
-                assert_equal(models[i].run(outputs=["points"]), {"points": expected[i]["points"]})
+                same(models[i].run(outputs=["points"]), {"points": expected[i]["points"]})
 
 
 def test_a_removed_model_leaves_the_others_right_and_gives_its_memory_back(family):
@@ -78,11 +74,11 @@ def test_a_removed_model_leaves_the_others_right_and_gives_its_memory_back(famil
     assert arena.native.static_bytes < static
     for _ in range(2):
         for model, want in zip(models, expected, strict=False):
-            assert_equal(model.run(), want)
+            same(model.run(), want)
     again = mnnlite.Model(paths[-1], arena=arena)
-    assert_equal(again.run({"image": inputs[-1]}), expected[-1])
+    same(again.run({"image": inputs[-1]}), expected[-1])
     for model, want in zip(models, expected, strict=False):
-        assert_equal(model.run(), want)
+        same(model.run(), want)
     arena.close()
     assert again.closed
 
@@ -96,9 +92,9 @@ def test_one_model_resized_in_an_arena_leaves_the_others_right(family, tmp_path)
     small.run({"image": inputs[0]})
     for size in (128, 24, 200, 16):
         moving.resize({"image": (1, 3, size, size)})
-        assert_equal(small.run(), expected[0])
+        same(small.run(), expected[0])
         moving.run()
-        assert_equal(small.run(), expected[0])
+        same(small.run(), expected[0])
 
 
 def test_the_terms_of_models_add_up_to_the_arena(family):
@@ -188,7 +184,7 @@ def test_a_thousand_loads_are_flat(family):
 
     def cycle():
         with mnnlite.Model(paths[1]) as model:
-            assert_equal(model.run({"image": inputs[1]}), expected[1])
+            same(model.run({"image": inputs[1]}), expected[1])
 
     for _ in range(100):
         cycle()
@@ -297,7 +293,7 @@ def test_tasks_of_a_runtime_are_resized(family, spoiler, tmp_path):
                 expected = alone(frame)
             for result in found:
                 if "net" in result:
-                    assert_equal(result["net"], expected)
+                    same(result["net"], expected)
             dynamic[side] = runtime.memory().tasks["net"].dynamic
         assert dynamic[16] < dynamic[24] < dynamic[96] < dynamic[160]
         runtime.resize("net", image=ImageSpec(std=127))
@@ -328,7 +324,7 @@ def test_tasks_of_one_network_share_its_session(family, spoiler, weights):
         for frame, want in zip(frames, expected, strict=True):
             result = runtime.process(frame)
             for name in set(result) - {"poison"}:
-                assert_equal(result[name], {output: want[output] for output in runtime.tasks[name].outputs})
+                same(result[name], {output: want[output] for output in runtime.tasks[name].outputs})
             for name in result:
                 ran[name] += 1
         return ran
@@ -385,7 +381,7 @@ def test_a_runtime_takes_networks_with_external_weights(tmp_path, spoiler, weigh
         runtime.add("net", spec)
         runtime.add("poison", TaskSpec(spoiler, ImageSpec(std=1e-29)))
         for _ in range(2):
-            assert_equal(runtime.process(frame)["net"], expected)
+            same(runtime.process(frame)["net"], expected)
 
 
 LOADING = """

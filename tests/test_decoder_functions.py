@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import mnnlite
-from helpers import networks
 from helpers.pictures import noisy_frame
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders, pipeline, results
 from mnnlite.cli.report import describe
@@ -48,16 +47,6 @@ class Tools:
 
 number = 3
 """
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("two")))
-
-
-@pytest.fixture(scope="module")
-def open_shape(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("open"), dynamic=True))
 
 
 @pytest.fixture

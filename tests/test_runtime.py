@@ -15,6 +15,7 @@ import pytest
 import mnnlite
 from helpers import networks
 from helpers.child import run_python
+from helpers.comparing import same
 from helpers.pictures import noise
 from mnnlite import Frame, ImageSpec, Runtime, Task, TaskSpec, decoders
 from mnnlite.runtime.flight import OfferedFrame
@@ -51,17 +52,6 @@ def classes(tmp_path_factory):
 
 def frames(count, **options):
     return [Frame(noise(seed, 60 + seed % 3 * 17), "BGR", meta=seed, **options) for seed in range(count)]
-
-
-def same(found, expected):
-    assert type(found) is type(expected)
-    if isinstance(expected, dict):
-        assert set(found) == set(expected)
-        for name, value in expected.items():
-            np.testing.assert_array_equal(found[name], value)
-    else:
-        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
-        assert found.to_json() == expected.to_json()
 
 
 @pytest.fixture(scope="session")

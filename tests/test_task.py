@@ -9,30 +9,12 @@ import pytest
 
 import mnnlite
 from helpers import networks
+from helpers.comparing import same
 from helpers.pictures import noise
 from mnnlite import Frame, ImageSpec, Model, Task, TaskSpec, decoders, results
 
-
-@pytest.fixture(scope="session")
-def two(tmp_path_factory):
-    """`image` -> `heat` in (0, 1), `points`."""
-    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("task")))
-
-
-@pytest.fixture(scope="session")
-def open_shape(tmp_path_factory):
-    return networks.convert(networks.two_branches(tmp_path_factory.mktemp("open"), dynamic=True))
-
-
 SPEC = ImageSpec(fit="letterbox", size=(32, 32), color="RGB", mean=(10, 20, 30), std=(50, 60, 70), pad=114)
 MASK = decoders.Segmentation(mode="binary", threshold=0.5)
-
-
-def same(a, b):
-    assert type(a) is type(b)
-    assert len(a) == len(b)
-    np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
-    assert a.to_json() == b.to_json()
 
 
 def test_a_task_is_its_three_stages(two):

@@ -18,17 +18,12 @@ import pytest
 import mnnlite
 from helpers import networks
 from helpers.child import run_python
+from helpers.comparing import same
 from helpers.disks import disk
 from helpers.pictures import noisy_frame
 from mnnlite import ImageSpec, Runtime, Task, TaskSpec, proc
 
 MIB = 2**20
-
-
-def assert_equal(found, expected):
-    assert set(found) == set(expected)
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value)
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def test_results_are_those_of_weights_on_the_heap(specs, alone, folder, lanes):
         for turn in range(6):
             result = runtime.process(noisy_frame(turn % 3))
             for name in specs:
-                assert_equal(result[name], alone[name][turn % 3])
+                same(result[name], alone[name][turn % 3])
         memory = runtime.memory().to_json()
         for name, terms in memory["tasks"].items():
             assert 0 <= terms["mapped"] <= terms["static"]
@@ -89,17 +84,17 @@ def test_tasks_come_and_go_while_frames_run(specs, alone, folder):
             runtime.add(name, specs[name])
             result = runtime.process(noisy_frame(turn % 3))
             for each in runtime.tasks:
-                assert_equal(result[each], alone[each][turn % 3])
+                same(result[each], alone[each][turn % 3])
         runtime.remove("n96")
         runtime.replace("n48", specs["n128"])
         runtime.add("n96", specs["n96"])
         result = runtime.process(noisy_frame(1))
         for each in ("n8", "n96", "poison", "n128"):
-            assert_equal(result[each], alone[each][1])
-        assert_equal(result["n48"], alone["n128"][1])
+            same(result[each], alone[each][1])
+        same(result["n48"], alone["n128"][1])
         for name in ("n96", "poison", "n48", "n128"):
             runtime.remove(name)
-        assert_equal(runtime.process(noisy_frame())["n8"], alone["n8"][0])
+        same(runtime.process(noisy_frame())["n8"], alone["n8"][0])
 
 
 @pytest.mark.not_emulated("under qemu all memory is the emulator's")
@@ -128,7 +123,7 @@ def test_pages_that_the_kernel_drops_are_read_again(specs, alone, folder):
     with Task(
         mnnlite.Model(specs["n128"].model, weights="mapped", weights_dir=folder), image=ImageSpec(std=255)
     ) as task:
-        assert_equal(task(noisy_frame()), alone["n128"][0])
+        same(task(noisy_frame()), alone["n128"][0])
         inodes = set(task.model.native.weight_files())
         held = proc.files(inodes)["resident"]
         madvise = ctypes.CDLL(None, use_errno=True).madvise
@@ -141,7 +136,7 @@ def test_pages_that_the_kernel_drops_are_read_again(specs, alone, folder):
                     assert ctypes.get_errno() == errno.EINVAL  # what kernels before 5.4 say of it
                     pytest.skip("this kernel does not drop pages when asked")
         assert proc.files(inodes)["resident"] < held / 2
-        assert_equal(task(noisy_frame(1)), alone["n128"][1])
+        same(task(noisy_frame(1)), alone["n128"][1])
         assert proc.files(inodes)["resident"] > held / 2
 
 
@@ -151,14 +146,14 @@ def test_a_changed_model_file_is_read_anew(specs, alone, folder, tmp_path):
     with Runtime(weights="mapped", weights_dir=folder) as runtime:
         shutil.copy(specs["n96"].model, path)
         runtime.add("net", spec)
-        assert_equal(runtime.process(noisy_frame())["net"], alone["n96"][0])
+        same(runtime.process(noisy_frame())["net"], alone["n96"][0])
         shutil.copy(specs["n128"].model, path)  # into the same file
         runtime.add("other", spec)
         result = runtime.process(noisy_frame())
-        assert_equal(result["net"], alone["n96"][0])
-        assert_equal(result["other"], alone["n128"][0])
+        same(result["net"], alone["n96"][0])
+        same(result["other"], alone["n128"][0])
         runtime.replace("net", spec)
-        assert_equal(runtime.process(noisy_frame(1))["net"], alone["n128"][1])
+        same(runtime.process(noisy_frame(1))["net"], alone["n128"][1])
 
 
 def test_a_resized_network_keeps_its_results(folder, tmp_path):
@@ -171,7 +166,7 @@ def test_a_resized_network_keeps_its_results(folder, tmp_path):
         x = np.random.default_rng(size).random((1, 3, size, size), np.float32)
         for model in (heap, mapped):
             model.resize({"image": x.shape})
-        assert_equal(mapped.run({"image": x}), heap.run({"image": x}))
+        same(mapped.run({"image": x}), heap.run({"image": x}))
     mapped.close()
     heap.close()
 
@@ -210,7 +205,7 @@ def test_a_restart_and_a_process_that_was_killed(specs, alone, folder, tmp_path)
     for name in ("killed", "0", "1"):
         with np.load(tmp_path / f"{name}.npz") as found:
             for task, expected in (("t0", alone["n96"][0]), ("t1", alone["n128"][0])):
-                assert_equal({key.split(".", 1)[1]: found[key] for key in found if key.startswith(task)}, expected)
+                same({key.split(".", 1)[1]: found[key] for key in found if key.startswith(task)}, expected)
 
 
 FULL = """
