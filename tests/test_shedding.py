@@ -60,7 +60,7 @@ def definition(due, window, costs, patience):
     limit, forced = window.free_by_ns, False
     waiting = sorted(
         (each for each in due if each.optional),
-        key=lambda each: (each.shed < patience, -each.priority, names.index(each.name) - each.shed / 1000),
+        key=lambda each: (each.shed < patience, -each.priority, names.index(each.name)),
     )
     while waiting:  # the first one; what it needs, before it
         each = waiting[0]
@@ -146,6 +146,9 @@ def test_each_reason_has_its_words():
     fit(due[1:], Window(0, 0, None, 0), costs, 9, plan)
     assert plan.skipped["after"] == "comes after 'may', which does not run on this frame"
     assert plan.not_due == {"may", "after"}  # nothing is missing: what it comes after was not to run
+    plan = FramePlan([])
+    assert fit([state("a", ("gone",)), *due[:1]], Window(0, 0, None, 0), Costs(costs, a=1), 9, plan)[0] == due[:1]
+    assert plan.skipped == {"a": "comes after 'gone', which does not run on this frame"}
 
 
 def test_what_needs_a_task_that_does_not_run_does_not_run():

@@ -128,7 +128,7 @@ def fit(
     lost = {s.name for s, rest in zip(chosen, left(chosen)[0], strict=True) if rest is not None and rest < 0}
     # The best order to try them in; a task that was left out for long goes first.
     candidates = [state for state in due if state.optional]
-    candidates.sort(key=lambda s: (s.shed < patience, -s.priority, rank[s.name] - s.shed * 1e-3))
+    candidates.sort(key=lambda s: (s.shed < patience, -s.priority, rank[s.name]))
     forced = False
     present = {state.name for state in chosen}
     for state in _parents_first(candidates):
