@@ -379,6 +379,72 @@ def test_split_heads_of_tool_chains(bins: int, how: str) -> None:
     same(found, want)
 
 
+@pytest.mark.parametrize("values", [2, 3])
+@pytest.mark.parametrize("how", ["planes", "rows", "joined"])
+def test_split_heads_of_poses(values: int, how: str) -> None:
+    rng = np.random.default_rng(values)
+    parts = parts_of(rng, {"box": 64, "score": 2, "points": 5 * values})
+    parts["score"] = [each / 4 for each in parts["score"]]
+    outputs = flat(parts, how == "planes")
+    if how == "joined":
+        rows = {name: np.concatenate(parts[name], axis=1) for name in parts}
+        outputs = {"p": rows["points"], "y": np.concatenate([rows["box"], rows["score"]], axis=2)}
+    spec = decoders.Yolo("split", score=0.8, points=5, point_values=values)
+    want = grids.decode(
+        parts, [item_of(IMAGES[0])], (8, 16, 32), box="distributions", score=0.8, iou=0.45, offset=0.5, around=True,
+        point_values=values, planes=grid_sizes() if how == "planes" else None,
+    )  # fmt: skip
+    for given in (outputs, dict(reversed(outputs.items()))):
+        found = spec.decode(given, FRAME, IMAGES[0])
+        assert len(found) > 5
+        assert isinstance(found, results.Keypoints if values == 3 else results.Detections)
+        same(found, want)
+
+
+@pytest.mark.parametrize("sums", [False, True])
+@pytest.mark.parametrize(
+    ("planes", "image"),  # rows say their grid by the size of the input, which a matrix alone does not
+    [(False, IMAGES[0]), (False, IMAGES[1]), *((True, image) for image in IMAGES)],
+)
+def test_split_heads_with_masks(image: Any, planes: bool, sums: bool) -> None:
+    rng = np.random.default_rng(3)
+    parts = parts_of(rng, {"box": 64, "score": 2, "weights": 8})
+    parts["score"] = [each / 4 for each in parts["score"]]
+    parts["weights"] = [each - 1 for each in parts["weights"]]
+    prototypes = rng.normal(size=(1, 8, 16, 32)).astype(np.float32)
+    outputs = flat(parts, planes)
+    if sums:
+        outputs |= {f"sum_{s}": outputs[f"score_{s}"].sum(axis=1 if planes else 2, keepdims=True) for s in range(3)}
+    found = decoders.Yolo("split", score=0.8, masks=True).decode({"p": prototypes, **outputs}, FRAME, image)
+    want = grids.decode(
+        parts, [item_of(image)], (8, 16, 32), box="distributions", score=0.8, iou=0.45, offset=0.5,
+        prototypes=prototypes, planes=grid_sizes() if planes else None,
+    )  # fmt: skip
+    assert isinstance(found, results.Instances)
+    assert len(found) == len(want.masks) > 5
+    same(found, want)
+    for index, cut in enumerate(want.masks):
+        np.testing.assert_array_equal(found.masks[index], cut.mask)
+    with pytest.raises(DecoderError, match="masks need prototypes"):
+        decoders.Yolo("split", masks=True).decode({"y": np.zeros((1, 168, 66), np.float32)}, FRAME, image)
+
+
+def test_split__the_exporters_formula_of_poses() -> None:
+    """nn/modules/head.py, Pose.kpts_decode: (2 raw + anchor - 0.5) stride, sigmoid; anchors are the middles of cells."""
+    box, score, points = (np.zeros((1, numbers, 8, 16), np.float32) for numbers in (64, 1, 6))
+    score[0, 0, 5, 7], place = 0.9, np.array([[59.0, 41.0, 0.7], [70.0, 30.0, 0.2]])
+    raw = (place[:, :2] / 8 - [7, 5]) / 2
+    points[0, :, 5, 7] = np.column_stack([raw, np.log(place[:, 2] / (1 - place[:, 2]))]).ravel()
+    spec = decoders.Yolo("split", strides=(8,), points=2, point_values=3)
+    found = spec.decode({"b": box, "s": score, "p": points}, NET, Letterbox(NET, "stretch"))
+    np.testing.assert_allclose(found.points, [place], atol=1e-5)
+    with pytest.raises(DecoderError, match="and points"):
+        spec.decode({"b": box, "s": score, "p": points[:, :5]}, NET, Letterbox(NET, "stretch"))
+    rows = np.zeros((1, 128, 65), np.float32)
+    with pytest.raises(DecoderError, match="and as many rows of points is wanted"):
+        spec.decode({"y": rows, "p": np.zeros((1, 127, 6), np.float32)}, NET, Letterbox(NET, "stretch"))
+
+
 def test_split__the_published_formula() -> None:
     # Of one-hot distributions the mean is the bin: 3 strides to the left of the cell's middle, and so on.
     box, score = np.zeros((1, 128, 64), np.float32), np.zeros((1, 128, 2), np.float32)

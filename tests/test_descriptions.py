@@ -334,6 +334,11 @@ GRID = 16 * 16 + 8 * 8 + 4 * 4
     [
         ({"o": (1, 84, GRID)}, "", ["Yolo()", "Yolo(nms='fast', rotated=True, overlap='gaussian')"]),
         ({"o": (1, 3 * GRID, 9)}, "", ["Yolo(version='v5')"]),
+        (
+            {f"{n}{k}": (1, k, g, g) for n, g in (("a", 16), ("b", 8), ("c", 4)) for k in (1, 51, 64)},
+            "",
+            ["Yolo(version='split', points=17, point_values=3)", "Yolo(version='split')"],
+        ),
         ({"o": (1, 3 * GRID, 16)}, "", ["Yolo(version='v5')", "Yolo(version='v5', points=5)"]),
         ({"o": (1, 3 * GRID, 15)}, "", ["Yolo(version='v5')", "Yolo(version='v5', points=4)"]),
         ({"o": (1, 300, 6)}, "", ["Yolo(version='end2end')"]),

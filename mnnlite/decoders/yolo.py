@@ -19,7 +19,8 @@ class Yolo(Detector):
     ``yolox``: flat (N, A, 5 + C) with boxes relative to cells. ``end2end``: rows that the network suppressed itself,
     (N, K, 6), (K, 6) or (K, 7) with the slot first, then points or coefficients of masks. ``split``: v8 before its boxes
     are placed, as tool chains of NPUs cut it: distributions (4 ``bins``), classes and, if there, their sum of each stride,
-    planes or rows; or rows (N, A, 4 ``bins`` + C) of all strides.
+    planes or rows, with points or with coefficients of masks and prototypes; or rows (N, A, 4 ``bins`` + C) of all strides, and
+    (N, A, numbers) of points.
 
     With ``masks`` a box's mask is where the sum of the prototypes, weighted by its coefficients, is larger than 0, enlarged
     to the frame and cut to the box. Only masks of boxes that are kept are computed. Boxes whose mask has no pixel are

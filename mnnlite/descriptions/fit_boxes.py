@@ -69,6 +69,11 @@ def _strides(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     if len(numbers) != 3 or numbers[1:] != numbers[:2]:
         return
     one = list(numbers[0])
+    if len(one) == 3 and one[0] == 1 and one[2] == 64 and one[1] % 3 == 0 and one[1] >= 15 and len(names) <= 1:
+        decoder = decoders.Yolo("split", points=one[1] // 3, point_values=3, classes=names or None)
+        yield Fit(
+            decoder, f"{network.listed()}: a class and {one[1] // 3} points at strides 8, 16, 32", YOLO, "YOLOv8 poses"
+        )
     if len(one) == 3 and one[0] == 1 and 64 in one:  # sums of scores, to look no further
         one = one[1:]
     if len(one) != 2 or (names and len(names) not in one):
@@ -82,8 +87,8 @@ def _strides(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
         # What a convolution gives is no probability yet.
         scores = {info.name for info in network.outputs if 64 not in info.shape[1:]}
         logits = all(network.makers.get(name) == "Convolution" for name in scores)
-        decoder = decoders.Yolo("split", activation="sigmoid" if logits else "usual", classes=names or None)
-        yield Fit(decoder, where, YOLO, "YOLOv8 and later")
+        boxes = decoders.Yolo("split", activation="sigmoid" if logits else "usual", classes=names or None)
+        yield Fit(boxes, where, YOLO, "YOLOv8 and later")
     elif 4 in one:
         picture = {"fit": "letterbox", "anchor": "top_left", "color": "BGR", "pad": 114.0}
         picture |= {"mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395)}

@@ -148,6 +148,21 @@ inline const std::vector<Variant>& variants() {
       {"mtcnn", {number("score", 0.05)}, {{2, 4, 12, 16}, {2, 2, 12, 16}}},
       {"mtcnn", {number("score", 0.05), text("activation", "softmax")}, {{2, 10}, {2, 2}, {2, 4}}},
       {"embedding", {}, {{2, 128}}},
+      {"yolo",
+       {number("score", 0.05), text("version", "split"), number("points", 3), number("point_values", 3)},
+       {{2, 84, 67}, {2, 84, 9}}},
+      {"yolo",
+       {number("score", 0.05), text("version", "split"), number("masks", 1)},
+       {{2, 64, 8, 8},
+        {2, 64, 4, 4},
+        {2, 64, 2, 2},
+        {2, 3, 8, 8},
+        {2, 3, 4, 4},
+        {2, 3, 2, 2},
+        {2, 5, 8, 8},
+        {2, 5, 4, 4},
+        {2, 5, 2, 2},
+        {2, 5, 16, 16}}},
   };
   return list;
 }

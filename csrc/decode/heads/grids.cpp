@@ -8,12 +8,21 @@
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
 #include "decode/common/row_max.hpp"
+#include "decode/heads/instance_masks.hpp"
 
 namespace mnnlite {
 namespace {
 
 constexpr int kMostStrides = 8, kMostBins = 64;
-enum Part { kScore, kObjectness, kBox, kPoints, kSum, kParts };  // kSum: of the scores of a cell, which is not needed
+enum Part {
+  kScore,
+  kObjectness,
+  kBox,
+  kPoints,
+  kWeights,
+  kSum,
+  kParts
+};  // kSum: of a cell's scores, which is not needed
 
 class Grids final : public Detector {
  public:
@@ -85,27 +94,44 @@ class Grids final : public Detector {
   Status prepare(const TensorView* desc, int n, Plan& plan) override {
     const auto strides = static_cast<int>(rules_.strides.size());
     char text[96];
-    joined_ = n == 1;
+    joined_ = n == 1 || (rules_.joined && rules_.points > 0 && n == 2);
     n_ = strides;
     points_.count = rules_.points;
+    points_.values = rules_.point_values;
     Lie lies[kMostStrides * kParts];
     Grid shapes[kMostStrides * kParts];
+    prototypes_ = -1;
     for (int i = 0; i < n; ++i) {
       MNNLITE_TRY(lie_of(desc[i], i, plan.max_items(), lies[i], shapes[i]));
-      MNNLITE_TRY(plan_reader(desc[i], i, plan));
+      if (rules_.masks && desc[i].rank == 4 && (prototypes_ < 0 || shapes[i].anchors > shapes[prototypes_].anchors))
+        prototypes_ = i;
+    }
+    if (rules_.masks && (prototypes_ < 0 || joined_))
+      return Status::error(Code::decoder,
+                           "%s: masks need prototypes [N, numbers, rows, columns] and outputs of each stride", name());
+    for (int i = 0; i < n; ++i)
+      if (i != prototypes_) MNNLITE_TRY(plan_reader(desc[i], i, plan));
+    if (rules_.masks) {
+      MNNLITE_TRY(masks_.plan(name(), desc[prototypes_], rules_.mask_room, options_.max_detections, plan));
+      shapes[prototypes_].anchors = INT32_MAX;  // of no stride
     }
     if (joined_) {
-      // One row an anchor, all strides one after another: distributions, then classes.
-      const int32_t numbers = lies[0].numbers;
-      classes_ = numbers - box_numbers();
-      if (desc[0].rank == 4 || classes_ < 1 || rules_.per_cell != 1)
-        return Status::error(Code::decoder,
-                             "%s: output \"%s\" is %s, [N, anchors, %d + classes] is wanted, or outputs of each stride",
-                             name(), desc[0].name, describe(desc[0], text), static_cast<int>(box_numbers()));
-      total_ = shapes[0].anchors;
+      // One row an anchor, all strides one after another: distributions, then classes; points beside them.
+      const int beside = n == 2 && lies[0].numbers == points_.total() ? 0 : n - 1, i = n == 2 ? 1 - beside : 0;
+      classes_ = lies[i].numbers - box_numbers();
+      const bool paired = n == 1 ? rules_.points == 0
+                                 : lies[beside].numbers == points_.total() && desc[beside].rank != 4 &&
+                                       shapes[beside].anchors == shapes[i].anchors;
+      if (desc[i].rank == 4 || classes_ < 1 || rules_.per_cell != 1 || !paired)
+        return Status::error(
+            Code::decoder, "%s: output \"%s\" is %s, [N, anchors, %d + classes]%s is wanted, or outputs of each stride",
+            name(), desc[i].name, describe(desc[i], text), static_cast<int>(box_numbers()),
+            rules_.points > 0 ? " and as many rows of points" : "");
+      total_ = shapes[i].anchors;
       for (int s = 0; s < n_; ++s) {
         grids_[s] = Grid{};
-        grids_[s].part[kBox] = grids_[s].part[kScore] = lies[0];
+        grids_[s].part[kBox] = grids_[s].part[kScore] = lies[i];
+        if (n == 2) grids_[s].part[kPoints] = lies[beside];
         grids_[s].part[kBox].numbers = box_numbers();
         grids_[s].part[kScore].numbers = classes_;
         grids_[s].part[kScore].first = box_numbers();
@@ -118,6 +144,7 @@ class Grids final : public Detector {
     index_ = plan.scratch<int32_t>(kBlock);
     hits_ = plan.scratch<int32_t>(kBlock);
     plan_detections(plan, total_);
+    if (rules_.masks) plan.kind(MNNLITE_INSTANCES);
     return {};
   }
 
@@ -159,8 +186,9 @@ class Grids final : public Detector {
       const int32_t points = rules_.points > 0                          ? rules_.points
                              : count == 3 + (rules_.objectness ? 1 : 0) ? rules_.may_have_points
                                                                         : 0;
-      bool whole = points == 0 || take(kPoints, 2 * points);
+      bool whole = points == 0 || take(kPoints, points_.values * points);
       whole = take(kBox, box_numbers()) && whole;
+      if (rules_.masks) whole = take(kWeights, masks_.coefficients()) && whole;
       if (rules_.objectness)
         whole = take(kObjectness, 1) && whole;
       else if (count == 2)
@@ -234,7 +262,9 @@ class Grids final : public Detector {
     MNNLITE_TRY(grids_of(item, where));
     Candidate* found = candidates(call);
     int32_t count = 0;
-    for (int i = 0; i < call.n; ++i) readers_[i].read(call, call.tensors[i], slot);
+    for (int i = 0; i < call.n; ++i)
+      if (i != prototypes_) readers_[i].read(call, call.tensors[i], slot);
+    if (rules_.masks) masks_.begin(call, call.tensors[prototypes_], slot);
     for (int s = 0; s < n_; ++s) MNNLITE_TRY(scan(call, slot, s, where[s], found, count));
     return emit(call, slot, call.tensors[grids_[0].part[kBox].tensor], count);
   }
@@ -355,16 +385,47 @@ class Grids final : public Detector {
     const float* raw = at(call, slot, lie, where[s], i);
     float x, y;
     point_of(where[s], i, x, y);
-    const float unit_x = rules_.pixels ? 1.0f : where[s].step_x, unit_y = rules_.pixels ? 1.0f : where[s].step_y;
-    for (int32_t k = 0; k < points_.count; ++k) {
-      values[2 * k] = x + raw[2 * k * lie.number] * unit_x;
-      values[2 * k + 1] = y + raw[(2 * k + 1) * lie.number] * unit_y;
+    float unit_x = rules_.pixels ? 1.0f : where[s].step_x, unit_y = rules_.pixels ? 1.0f : where[s].step_y;
+    if (rules_.around) {
+      x = static_cast<float>(i / rules_.per_cell % where[s].columns) * where[s].step_x;
+      y = static_cast<float>(i / rules_.per_cell / where[s].columns) * where[s].step_y;
+      unit_x *= 2, unit_y *= 2;
     }
+    for (int32_t k = 0; k < points_.count; ++k, raw += points_.values * lie.number, values += points_.values) {
+      values[0] = x + raw[0] * unit_x;
+      values[1] = y + raw[lie.number] * unit_y;
+      if (points_.values == 3) values[2] = std::isfinite(raw[2 * lie.number]) ? sigmoid_f32(raw[2 * lie.number]) : NAN;
+    }
+  }
+
+  Status add_more(const Call& call, int slot, const Candidate& candidate, mnnlite_row& row,
+                  More& more) const noexcept override {
+    if (!rules_.masks) return {};
+    SlotGrid where[kMostStrides] = {};
+    MNNLITE_TRY(grids_of(call.items[slot], where));
+    int s = n_ - 1;
+    while (s > 0 && candidate.index < where[s].first) --s;
+    const Lie& lie = grids_[s].part[kWeights];
+    const float* from = at(call, slot, lie, where[s], candidate.index - where[s].first);
+    float* weights = masks_.scratch(call);
+    for (int32_t c = 0; c < masks_.coefficients(); ++c) weights[c] = from[c * lie.number];
+    switch (masks_.write(call, call.tensors[prototypes_], slot, candidate.box, row)) {
+      case InstanceMasks::kWritten: break;
+      case InstanceMasks::kEmpty: more = More::dropped; break;
+      case InstanceMasks::kNoRoom: more = More::no_room; break;
+      case InstanceMasks::kNotFinite:
+        return Status::error(Code::decoder,
+                             "%s: output \"%s\" or the coefficients of candidate %d give a mask that is not finite",
+                             name(), call.tensors[prototypes_].name, static_cast<int>(candidate.index));
+    }
+    return {};
   }
 
   static constexpr int32_t kBlock = 1024;  // candidates looked at together
 
   GridRules rules_;
+  InstanceMasks masks_;
+  int prototypes_ = -1;
   float cut_;
   bool joined_ = false;
   int n_ = 0;

@@ -26,6 +26,10 @@ struct GridRules {
   int32_t per_cell = 1;     // anchors
   int32_t points = 0;       // x, y from the anchor's point, in strides; 0: none, or if an output is there
   int32_t may_have_points = 0;
+  int32_t point_values = 2;  // 3: x, y and the logit of a confidence
+  bool around = false;       // points are in half strides from the cell's corner (ultralytics, Pose.kpts_decode)
+  bool masks = false;        // coefficients of each stride, and prototypes: the output with the finest grid
+  int64_t mask_room = 0;     // bytes of masks, a slot
   std::vector<double> strides;
 };
 

@@ -50,9 +50,7 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
         "yolo: rotated boxes are of version \"v8\" or \"end2end\" and have no points or masks of their own"));
   if (yolo.masks && yolo.points.count > 0)
     options.fail(Status::error(Code::argument, "yolo: a head has masks or points, not both"));
-  if (version == 5 && yolo.points.count > 0)
-    options.fail(Status::error(Code::argument, "yolo: version \"split\" has no points"));
-  if (yolo.masks && (version == 0 || version == 3 || version == 5))
+  if (yolo.masks && (version == 0 || version == 3))
     options.fail(Status::error(Code::argument, "yolo: version \"%s\" has no masks", kVersions[version]));
   if (yolo.points.count > 0 && version == 3)
     options.fail(Status::error(Code::argument, "yolo: version \"%s\" has no points", kVersions[version]));
@@ -78,6 +76,11 @@ std::unique_ptr<Decoder> make_yolo(Options& options) {
       rules.offset = 0.5f;
       rules.sigmoid = yolo.sigmoid(false);
       rules.strides = read_strides(options, {8, 16, 32});
+      rules.points = yolo.points.count;
+      rules.point_values = yolo.points.values;
+      rules.around = true;
+      rules.masks = yolo.masks;
+      rules.mask_room = yolo.mask_room;
       return make_grids(rules, yolo.detection);
     }
   }

@@ -55,14 +55,20 @@ def decode(
     per_cell: int = 1,
     pixels: bool = False,
     sigmoid: bool = False,
+    point_values: int = 2,
+    around: bool = False,
     planes: Sequence[tuple[int, int]] | None = None,
+    prototypes: NDArray[np.float32] | None = None,
     **options: Any,
 ) -> Found:
     """Decode what the parts ``score``, ``box`` and, if there, ``objectness`` and ``points`` of each stride say.
 
+    ``weights`` are coefficients of masks, of the (N, numbers, rows, columns) `prototypes`.
+
     Each is (N, anchors, numbers): anchors row by row, those of a cell side by side. ``box``: "distances" from the anchor's
     point, "distributions" over them, or "middle": x, y from the point and logarithms of width and height. Units are strides
-    (pixels with `pixels`, of distances and points). `planes` are the (rows, columns) where outputs say so themselves.
+    (pixels with `pixels`, of distances and points). With `around` points are ``cell + 2 raw`` from the cell's corner
+    (ultralytics, nn/modules/head.py Pose.kpts_decode); the third of three `point_values` is the logit of a confidence. `planes` are the (rows, columns) where outputs say so themselves.
     """
     slots = []
     for slot, item in enumerate(items):
@@ -89,8 +95,13 @@ def decode(
             scores.append(np.where(passing, final, _F(-1)))
             class_ids.append(classes.argmax(axis=1))
             if "points" in parts:
-                from_cell = np.asarray(parts["points"][s][slot], _F)
-                marks.append(points[:, None] + from_cell.reshape(len(points), -1, 2) * unit)
+                from_cell = np.asarray(parts["points"][s][slot], _F).reshape(len(points), -1, point_values)
+                origin, reach = points, unit
+                if around:
+                    origin, _ = _points(item.net_size, stride, 0.0, per_cell, planes[s] if planes else None)
+                    reach = unit * _F(2)
+                placed = origin[:, None] + from_cell[..., :2] * reach
+                marks.append(np.concatenate([placed, math.sigmoid(from_cell[..., 2:])], axis=2))
         value = np.concatenate(scores)
         index = np.flatnonzero(value >= 0)
         slots.append(
@@ -102,6 +113,8 @@ def decode(
                     np.concatenate(class_ids)[index].astype(np.int32),
                     index.astype(np.int32),
                     np.concatenate(marks).astype(_F)[index] if marks else None,
+                    None if prototypes is None else np.concatenate([each[slot] for each in parts["weights"]])[index],
+                    None if prototypes is None else prototypes[slot],
                 ),
             )
         )
