@@ -448,8 +448,12 @@ def test_a_rate_keeps_its_beat_and_does_not_catch_up():
             due.append((ms, state.next_ns // MS))
     # 107, 207, 307 from the first; 1000 came 593 late, and counts anew
     assert due == [(7, 107), (107, 207), (215, 307), (307, 407), (1000, 1100), (1100, 1200), (1200, 1300)]
+    assert state.next_ns == 1300 * MS
+    assert names(scheduler.plan(0, 1400 * MS)) == ["a"]  # a whole beat late: counted anew, not due again at once
+    assert state.next_ns == 1500 * MS
+    assert names(scheduler.plan(0, 1450 * MS)) == []
     scheduler.shed("a")  # planned, and not run after all
-    assert names(scheduler.plan(0, 1201 * MS)) == ["a"]
+    assert names(scheduler.plan(0, 1451 * MS)) == ["a"]
     assert (state.shed, state.shed_before, state.waited) == (0, 1, 0)
     scheduler.shed("a")
     assert state.shed == 2
