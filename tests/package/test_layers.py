@@ -39,6 +39,7 @@ LEVELS = [
         "extras",
         "trial",
         "cache",
+        "suggest",
     },
     {"draw", "reference"},
     {"arena", "model", "decoders", "results", "frame"},
