@@ -146,7 +146,7 @@ def encode(where, cells):
 
 
 def known_lanes():
-    """Four straight lanes as outputs, and as points in shares of the whole picture."""
+    """Four straight lanes as outputs, and as points in fractions of the whole picture."""
     outputs = {
         "loc_row": np.zeros((1, 200, 72, 4)),
         "loc_col": np.zeros((1, 100, 81, 4)),
@@ -249,7 +249,7 @@ def test_lanes_on_few_anchors_are_none():
     ("options", "error"),
     [
         ({}, "needs row_anchors"),
-        ({"row_anchors": (160.0, 710.0)}, r"shares of the picture from 0 to 1, got 160"),
+        ({"row_anchors": (160.0, 710.0)}, r"fractions of the picture from 0 to 1, got 160"),
         ({"row_anchors": (0.5, 0.4)}, "must grow"),
         ({"row_anchors": (0.4, 1.0), "row_lanes": (0, 1)}, "lane 0 is in row_lanes and in column_lanes"),
         ({"row_anchors": (0.4, 1.0), "row_lanes": (1.5,)}, r"wants numbers of lanes from 0, got 1\.5"),

@@ -15,7 +15,7 @@ namespace {
 
 std::atomic<bool> kept{false};
 
-const char* said() noexcept {
+const char* setting() noexcept {
   static const char* const word = [] {
     const char* given = std::getenv("MNNLITE_HEAP");
     return given && *given ? given : "share";
@@ -23,7 +23,7 @@ const char* said() noexcept {
   return word;
 }
 
-bool is_refused() noexcept { return kept.load(std::memory_order_relaxed) || std::strcmp(said(), "keep") == 0; }
+bool is_refused() noexcept { return kept.load(std::memory_order_relaxed) || std::strcmp(setting(), "keep") == 0; }
 
 #ifdef __GLIBC__
 
@@ -76,8 +76,8 @@ void trim_end_of_heap() noexcept {
 }  // namespace
 
 Status share_heap() noexcept {
-  if (std::strcmp(said(), "keep") != 0 && std::strcmp(said(), "share") != 0)
-    return Status::error(Code::argument, "MNNLITE_HEAP is '%.40s'; it must be one of 'share', 'keep'", said());
+  if (std::strcmp(setting(), "keep") != 0 && std::strcmp(setting(), "share") != 0)
+    return Status::error(Code::argument, "MNNLITE_HEAP is '%.40s'; it must be one of 'share', 'keep'", setting());
 #ifdef __GLIBC__
   if (!is_refused() && !std::getenv("MALLOC_ARENA_MAX")) ::mallopt(M_ARENA_MAX, 1);
 #endif

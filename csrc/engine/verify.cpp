@@ -156,8 +156,8 @@ class Network {
       if (made_[tensor] == kNobody) return fault(index, record, "it reads a tensor that nothing before it has made");
       content = content || of_content_[tensor];
     }
-    if (const uint32_t place = constant_input(op.type); place < op.inputs.size()) {
-      const uint32_t maker = made_[static_cast<size_t>(op.inputs[place])];
+    if (const uint32_t input = constant_input(op.type); input < op.inputs.size()) {
+      const uint32_t maker = made_[static_cast<size_t>(op.inputs[input])];
       if (net_.record(operators, maker).number(op_type) != kConst)
         return fault(index, record, "its axis is not a constant");
     }

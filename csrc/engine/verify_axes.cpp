@@ -30,7 +30,7 @@ Fault concat(const Operator& op, const Tensors& in, Shape& made) {
   made.constant = false;
   int32_t axis = op.record.number(0);
   if (!made.known) return made = Shape(), nullptr;
-  if (!place(axis, made.rank())) return "its axis is not one of its inputs'";
+  if (!normalize_axis(axis, made.rank())) return "its axis is not one of its inputs'";
   for (uint32_t i = 1; i < op.inputs.size(); ++i) {
     const Shape& other = in(op, i);
     if (!other.known) return made = Shape(), nullptr;
@@ -122,7 +122,7 @@ Fault reduce(const Operator& op, const Tensors& in, Shape& made) {
   uint32_t mask = !given && op.inputs.size() == 1 ? ~0u : 0;
   for (uint32_t i = 0; i < axes.size(); ++i) {
     int32_t axis = axes[i];
-    if (!place(axis, from.rank())) return "it reduces an axis that is not there";
+    if (!normalize_axis(axis, from.rank())) return "it reduces an axis that is not there";
     mask |= 1u << axis;
   }
   made.layout = from.layout;
@@ -176,7 +176,7 @@ Fault squeeze(const Operator& op, const Tensors& in, Shape& made) {
   uint32_t mask = 0;
   for (uint32_t i = 0; i < axes.size(); ++i) {
     int32_t axis = axes[i];
-    if (!place(axis, rank)) return "it names an axis that is not there";
+    if (!normalize_axis(axis, rank)) return "it names an axis that is not there";
     mask |= 1u << axis;
   }
   if (!adds && axes.size() == 0)
@@ -202,7 +202,7 @@ Fault slice(const Operator& op, const Tensors& in, Shape& made) {
   const Shape& from = in(op, 0);
   if (!from.known) return nullptr;
   int32_t axis = op.record.number(0);
-  if (!place(axis, from.rank())) return "its axis is not one of its input's";
+  if (!normalize_axis(axis, from.rank())) return "its axis is not one of its input's";
   Values<int32_t> points = op.record.values<int32_t>(1);
   const uint8_t source = op.record.scalar<uint8_t>(2, 0);
   const int32_t whole = from.dims[static_cast<size_t>(axis)];
@@ -267,7 +267,7 @@ Fault strided_slice(const Operator& op, const Tensors& in, Shape& made) {
   return nullptr;
 }
 
-// Along the last axis of its indices is a place in the output, one number for each of the output's first axes.
+// Along the last axis of its indices is an index into the output, one number for each of the output's first axes.
 Fault scatter(const Operator& op, const Tensors& in, Shape& made) {
   const Shape &indices = in(op, 0), &shape = in(op, 2);
   if (indices.known && indices.rank() < 1) return "its indices have no axis";
@@ -299,7 +299,7 @@ Fault alike(const Operator& op, const Tensors& in, Shape& made) {
       break;
     case T::axis: {
       int32_t axis = op.record.number(0);
-      if (!place(axis, from.rank())) return "its axis is not one of its input's";
+      if (!normalize_axis(axis, from.rank())) return "its axis is not one of its input's";
       break;
     }
     case T::layer_norm: {

@@ -16,8 +16,8 @@ struct ExternalBytes {
   int64_t used = 0;
   bool missing = false, beyond = false;
 
-  // Whether a place in the file (first its offset, then the sizes of parts that follow one another) lies inside of it.
-  bool take(const Values<int64_t>& place, uint32_t parts) noexcept;
+  // Whether a range of the file (first its offset, then the sizes of parts that follow one another) lies inside of it.
+  bool take(const Values<int64_t>& range, uint32_t parts) noexcept;
 };
 
 struct Operator {

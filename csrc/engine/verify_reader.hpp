@@ -37,11 +37,11 @@ class Record {
   explicit Record(const uint8_t* table) : table_(table) {}
   explicit operator bool() const noexcept { return table_ != nullptr; }
 
-  bool has(int slot) const noexcept { return place(slot) != nullptr; }
+  bool has(int slot) const noexcept { return field(slot) != nullptr; }
   template <typename Value>
   Value scalar(int slot, Value otherwise) const noexcept {
     Value value = otherwise;
-    if (const uint8_t* at = place(slot)) std::memcpy(&value, at, sizeof value);
+    if (const uint8_t* at = field(slot)) std::memcpy(&value, at, sizeof value);
     return value;
   }
   int32_t number(int slot, int32_t otherwise = 0) const noexcept { return scalar<int32_t>(slot, otherwise); }
@@ -75,7 +75,7 @@ class Record {
     std::memcpy(&value, at, sizeof value);
     return value;
   }
-  const uint8_t* place(int slot) const noexcept {
+  const uint8_t* field(int slot) const noexcept {
     if (!table_) return nullptr;
     int32_t back;
     std::memcpy(&back, table_, sizeof back);
@@ -87,7 +87,7 @@ class Record {
     return offset ? table_ + offset : nullptr;
   }
   const uint8_t* target(int slot) const noexcept {
-    const uint8_t* at = place(slot);
+    const uint8_t* at = field(slot);
     return at ? at + read32(at) : nullptr;
   }
 

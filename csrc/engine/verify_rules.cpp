@@ -82,12 +82,12 @@ Fault check_input(const Record& input) noexcept {
 }
 
 Fault check_scale(const Record& scale, ExternalBytes& external) noexcept {
-  enum { channels, scales, biases, place };
-  const auto where = scale.values<int64_t>(place);
+  enum { channels, scales, biases, external_bytes };
+  const auto where = scale.values<int64_t>(external_bytes);
   if (where.size() > 1) {
     if (!external.take(where, 1) || where[1] % 4 != 0 || where[1] < 4)
-      return "its place in the file of weights is not possible";
-    return where.size() > 2 && where[2] > where[1] ? "its place in the file of weights is not possible" : nullptr;
+      return "its range in the file of weights is not possible";
+    return where.size() > 2 && where[2] > where[1] ? "its range in the file of weights is not possible" : nullptr;
   }
   const uint32_t count = scale.values<float>(scales).size();
   if (count < 1 || (scale.has(biases) && scale.values<float>(biases).size() < count)) return kShort;
@@ -95,13 +95,13 @@ Fault check_scale(const Record& scale, ExternalBytes& external) noexcept {
 }
 
 Fault check_layer_norm(const Record& norm, ExternalBytes& external) noexcept {
-  enum { axis, epsilon, gamma, beta, group, place };
+  enum { axis, epsilon, gamma, beta, group, external_bytes };
   if (!are_axes(norm.values<int32_t>(axis))) return kNoAxis;
   if (norm.number(group, 1) < 0) return kNumber;
-  const auto where = norm.values<int64_t>(place);
+  const auto where = norm.values<int64_t>(external_bytes);
   if (where.size() > 1) {
     if (!external.take(where, 2) || where[1] % 4 != 0 || where[2] > where[1])
-      return "its place in the file of weights is not possible";
+      return "its range in the file of weights is not possible";
     return where[2] == where[1] ? nullptr : kShort;
   }
   if (norm.has(gamma) && norm.has(beta) && norm.values<float>(gamma).size() != norm.values<float>(beta).size())

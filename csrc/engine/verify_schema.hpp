@@ -1,4 +1,4 @@
-// What a model file is made of: tables of fields at numbered places, in the order in which MNN's file format (3.0 to 3.6)
+// What a model file is made of: tables of fields in numbered slots, in the order in which MNN's file format (3.0 to 3.6)
 // numbers them, and what each operator needs. Facts as data; what is done with them is in verify_*.cpp.
 #pragma once
 

@@ -44,7 +44,7 @@ struct Tensors {
   }
 };
 
-inline bool place(int32_t& axis, int rank) {  // counts from the end where negative
+inline bool normalize_axis(int32_t& axis, int rank) {  // counts from the end where negative
   if (axis < 0) axis += rank;
   return axis >= 0 && axis < rank;
 }

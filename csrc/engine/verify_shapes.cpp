@@ -158,9 +158,9 @@ class Propagation {
       case kArgMin: {
         const Shape& from = in_(op, 0);
         int32_t axis = op.record.number(2);
-        if (from.known && from.layout != kNc4hw4 && !place(axis, from.rank()))
+        if (from.known && from.layout != kNc4hw4 && !normalize_axis(axis, from.rank()))
           return "its axis is not one of its input's";
-        if (from.known && from.layout == kNc4hw4 && (from.rank() != 4 || (axis != 10000 && !place(axis, 4))))
+        if (from.known && from.layout == kNc4hw4 && (from.rank() != 4 || (axis != 10000 && !normalize_axis(axis, 4))))
           return "its axis is not one of its input's";
         return nullptr;
       }
@@ -240,7 +240,7 @@ class Propagation {
       if (!in_(op, 2).constant || in_(op, 2).values.size() != 1) return nullptr;
       axis = in_(op, 2).values[0];
     }
-    if (!place(axis, from.rank())) return "its axis is not one of its input's";
+    if (!normalize_axis(axis, from.rank())) return "its axis is not one of its input's";
     if (count.constant && (count.values[0] < 0 || count.values[0] > from.dims[static_cast<size_t>(axis)]))
       return "it wants more than there are";
     return nullptr;

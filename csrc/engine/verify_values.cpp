@@ -104,16 +104,16 @@ bool copy(const Shape& from, Shape& made) {
   return true;
 }
 
-// One number for each place that the indices name, zero for others.
+// One number for each index, zero for others.
 bool place_values(const Operator& op, const Tensors& in, Shape& made) {
   const Shape &indices = in(op, 0), &updates = in(op, 1);
   if (op.inputs.size() != 3 || made.rank() != 1 || !indices.constant || !updates.constant || indices.rank() < 1 ||
       indices.dims.back() != 1 || indices.values.size() != updates.values.size())
     return false;
   for (size_t i = 0; i < indices.values.size(); ++i) {
-    const int32_t place = indices.values[i];
-    if (place < 0 || place >= made.dims[0]) return false;
-    made.values[static_cast<size_t>(place)] = updates.values[i];
+    const int32_t index = indices.values[i];
+    if (index < 0 || index >= made.dims[0]) return false;
+    made.values[static_cast<size_t>(index)] = updates.values[i];
   }
   return true;
 }

@@ -131,7 +131,7 @@ Fault check_quantised(const Record& quan, int64_t wanted, int32_t outputs, bool 
       if (index[i] >= static_cast<uint64_t>(wanted)) return "sparse weights lie outside of the convolution's";
     return nullptr;
   }
-  if (outside && !quan.has(quantised::buffer)) return nullptr;  // sizes are checked with the place in the file
+  if (outside && !quan.has(quantised::buffer)) return nullptr;  // sizes are checked with the range in the file
   if (!quan.has(quantised::buffer)) return "quantised weights are missing";
   const uint32_t bytes = quan.values<uint8_t>(quantised::buffer).size();
   if (type == 3)
@@ -199,13 +199,13 @@ int64_t elements_of(const Values<int32_t>& dims) noexcept {
   return product;
 }
 
-bool ExternalBytes::take(const Values<int64_t>& place, uint32_t parts) noexcept {
-  if (place.size() < parts + 1) return false;
-  int64_t end = place[0];
+bool ExternalBytes::take(const Values<int64_t>& range, uint32_t parts) noexcept {
+  if (range.size() < parts + 1) return false;
+  int64_t end = range[0];
   if (end < 0) return false;
-  for (uint32_t part = 1; part < place.size(); ++part) {
-    if (place[part] < 0 || place[part] > (int64_t{1} << 40) || end > (int64_t{1} << 40)) return false;
-    end += place[part];
+  for (uint32_t part = 1; part < range.size(); ++part) {
+    if (range[part] < 0 || range[part] > (int64_t{1} << 40) || end > (int64_t{1} << 40)) return false;
+    end += range[part];
   }
   used = end > used ? end : used;
   if (available < 0) missing = true;
@@ -233,10 +233,10 @@ Fault check_constant(const Record& constant, bool is_operator, ExternalBytes& ex
     case kBfloat16: have = constant.values<uint8_t>(blob::uint8s).size() / 2, width = 2; break;
     default: return "its values are of a type that the engine does not read";
   }
-  const auto place = constant.values<int64_t>(blob::external);
-  if (is_operator && place.size() > 1) {
-    if (!external.take(place, 1)) return "its place in the file of weights is not possible";
-    if (place[1] != wanted * width) return "its values in the file of weights are not as many as its shape says";
+  const auto range = constant.values<int64_t>(blob::external);
+  if (is_operator && range.size() > 1) {
+    if (!external.take(range, 1)) return "its range in the file of weights is not possible";
+    if (range[1] != wanted * width) return "its values in the file of weights are not as many as its shape says";
     return type != kHalf || constant.has(blob::uint8s) ? nullptr : "its values are missing";
   }
   return have >= wanted ? nullptr : "its values are fewer than its shape says";
@@ -247,11 +247,11 @@ int64_t weights_of(const Operator& op) noexcept {
   const Record common = op.record.record(convolution::common);
   const Record quan = op.record.record(convolution::quantised),
                symmetric_quan = op.record.record(convolution::symmetric);
-  const auto place = op.record.values<int64_t>(convolution::external);
-  const bool outside = place.size() > 1;
+  const auto range = op.record.values<int64_t>(convolution::external);
+  const bool outside = range.size() > 1;
   if (symmetric_quan && symmetric_quan.has(symmetric::weight))
     return symmetric_quan.values<int8_t>(symmetric::weight).size();
-  if (!quan) return outside ? place[1] / 4 : op.record.values<float>(convolution::weight).size();
+  if (!quan) return outside ? range[1] / 4 : op.record.values<float>(convolution::weight).size();
   const auto buffer = quan.values<uint8_t>(quantised::buffer);
   if (quan.has(quantised::index)) return quan.number(quantised::weight_size);
   if (outside) {  // as many as the channels ask for
@@ -290,15 +290,15 @@ Fault check_convolution(const Operator& op, ExternalBytes& external) noexcept {
   const int32_t outputs = common.number(geometry::outputs);
   const int64_t area = int64_t{common.number(geometry::kernel_x, 1)} * common.number(geometry::kernel_y, 1);
   if (outputs < 1) return "it has no outputs";
-  const auto place = op.record.values<int64_t>(convolution::external);
+  const auto range = op.record.values<int64_t>(convolution::external);
   const auto bias = op.record.values<float>(convolution::bias);
   const Record quan = op.record.record(convolution::quantised),
                symmetric_quan = op.record.record(convolution::symmetric);
-  const bool outside = place.size() > 1;
-  if (outside && !external.take(place, 2)) return "its place in the file of weights is not possible";
-  if (outside && !quan && (place[1] % 4 != 0 || place[2] % 4 != 0))
-    return "its place in the file of weights is not possible";
-  if (outside && !quan && place[2] / 4 < outputs) return "its bias is shorter than its outputs";
+  const bool outside = range.size() > 1;
+  if (outside && !external.take(range, 2)) return "its range in the file of weights is not possible";
+  if (outside && !quan && (range[1] % 4 != 0 || range[2] % 4 != 0))
+    return "its range in the file of weights is not possible";
+  if (outside && !quan && range[2] / 4 < outputs) return "its bias is shorter than its outputs";
   // Read where they are, as floats.
   if (op.type == kDilation2D && op.record.values<float>(convolution::weight).size() != outputs * area)
     return "its weights are not as many as its channels say";

@@ -22,8 +22,8 @@ Workspace allocate(const PlanData& plan, ScratchAllocator& allocator) noexcept {
   for (int32_t g = 0; g < plan.group_count; ++g) {
     space.taps[g].offset = allocator.take<int32_t>(width);
     space.taps[g].weights = allocator.take<int32_t>(width);
-    space.taps[g].starts = allocator.take<int32_t>((width + kMaxLanes) / 2);
-    space.taps[g].shuffle_masks = allocator.take<uint32_t>(width + kMaxLanes);
+    space.taps[g].starts = allocator.take<int32_t>((width + kMaxGroupOutputs) / 2);
+    space.taps[g].shuffle_masks = allocator.take<uint32_t>(width + kMaxGroupOutputs);
     space.rows[g] = allocator.take<int32_t>(height);
     space.row_weights[g] = allocator.take<int32_t>(height);
   }
@@ -49,15 +49,15 @@ void make_taps(const Job& job, const Group& group, const Window& window, Bounds 
 }
 
 // Whether windows of `per_window` outputs hold all that these need; if so they are made. `row`: bytes of the row.
-bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t step, int32_t pixel_bytes,
+bool make_windows(const Taps& taps, int32_t per_window, int32_t group_outputs, int32_t step, int32_t pixel_bytes,
                   int32_t row) noexcept {
-  if (taps.count < lanes || row < kWindowBytes) return false;
+  if (taps.count < group_outputs || row < kWindowBytes) return false;
   const uint32_t second = static_cast<uint32_t>(step) * 0x01010000u;
   uint32_t* shuffle_mask = taps.shuffle_masks;
   int32_t* start = taps.starts;
-  for (int32_t group = 0; group < taps.count; group += lanes) {
-    const int32_t* offset = taps.offset + std::min(group, taps.count - lanes);
-    for (int32_t end = 0; end < lanes;) {
+  for (int32_t group = 0; group < taps.count; group += group_outputs) {
+    const int32_t* offset = taps.offset + std::min(group, taps.count - group_outputs);
+    for (int32_t end = 0; end < group_outputs;) {
       const int32_t begin = end;
       end += per_window;
       const int32_t low = std::min(offset[begin], offset[end - 1]), high = std::max(offset[begin], offset[end - 1]);
@@ -74,15 +74,15 @@ bool make_windows(const Taps& taps, int32_t per_window, int32_t lanes, int32_t s
 // The largest windows that fit all of a plan's groups: their taps are walked through together.
 void choose_windows(const Job& job, Taps* taps) noexcept {
   const PlanData& plan = job.plan;
-  const int32_t lanes = plan.kernels->lanes;
-  for (int32_t per_window = lanes > 0 ? 4 : 1; per_window > 1; per_window /= 2) {
+  const int32_t group_outputs = plan.kernels->group_outputs;
+  for (int32_t per_window = group_outputs > 0 ? 4 : 1; per_window > 1; per_window /= 2) {
     bool fits = true;
     for (int32_t g = 0; g < plan.group_count && fits; ++g) {
       const Group& group = plan.groups[g];
       const Component& last = plan.info->component[group.component[group.count - 1]];
       const auto row = static_cast<int32_t>(row_bytes(plan.format, group.plane, job.view.width) - group.base);
       fits = plan.info->sample_bytes == 1 &&
-             make_windows(taps[g], per_window, lanes, group.step, last.offset - group.base + 1, row);
+             make_windows(taps[g], per_window, group_outputs, group.step, last.offset - group.base + 1, row);
     }
     for (int32_t g = 0; g < plan.group_count && fits; ++g) taps[g].per_window = per_window;
     if (fits) return;
@@ -218,7 +218,8 @@ void run_axis_aligned(const Job& job) noexcept {
   for (int32_t g = 0; g < plan.group_count && count > 0 && window.y_begin < window.y_end; ++g) {
     const Bounds chosen = columns.halved(plan.groups[g].shift_x);
     const int32_t bytes = (chosen.last - chosen.first + 1) * plan.groups[g].step;
-    spans[g] = {chosen.first * plan.groups[g].step, bytes, 1 + bytes / kLineBytes / std::max(count / kMaxLanes, 1)};
+    spans[g] = {chosen.first * plan.groups[g].step, bytes,
+                1 + bytes / kLineBytes / std::max(count / kMaxGroupOutputs, 1)};
     next[g] = rows_at(g, window.y_begin);
   }
 

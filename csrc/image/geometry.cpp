@@ -55,13 +55,13 @@ namespace mnnlite::image {
 Placement place(const ImageSpec& spec, const Region& region, int32_t width, int32_t height) noexcept {
   if (spec.fit == Fit::stretch)
     return {0, 0, width, height, Mapping::scale_shift(region.width / width, region.height / height, 0, 0)};
-  // Of what is over, in the picture or beside it, the part to the left and above.
-  constexpr double kShares[][2] = {{0.5, 0.5}, {0, 0}, {0.5, 1}};
-  const double (&share)[2] = kShares[static_cast<size_t>(spec.anchor)];
+  // The fraction of the surplus, in the picture or beside it, that lies to the left and above.
+  constexpr double kFractions[][2] = {{0.5, 0.5}, {0, 0}, {0.5, 1}};
+  const double (&fraction)[2] = kFractions[static_cast<size_t>(spec.anchor)];
   if (spec.fit == Fit::crop) {
     const double scale = 1.0 / std::max(width / region.width, height / region.height);
     const double over_x = region.width - width * scale, over_y = region.height - height * scale;
-    return {0, 0, width, height, Mapping::scale_shift(scale, scale, over_x * share[0], over_y * share[1])};
+    return {0, 0, width, height, Mapping::scale_shift(scale, scale, over_x * fraction[0], over_y * fraction[1])};
   }
   const int32_t box_width = spec.width > 0 ? spec.width : width;
   const int32_t box_height = spec.height > 0 ? spec.height : height;
@@ -71,8 +71,8 @@ Placement place(const ImageSpec& spec, const Region& region, int32_t width, int3
     return static_cast<int32_t>(std::min(std::max(std::nearbyint(size), 1.0), static_cast<double>(limit)));
   };
   const int32_t inner_width = inner(region.width * ratio, width), inner_height = inner(region.height * ratio, height);
-  const auto left = static_cast<int32_t>((width - inner_width) * share[0]);
-  const auto top = static_cast<int32_t>((height - inner_height) * share[1]);
+  const auto left = static_cast<int32_t>((width - inner_width) * fraction[0]);
+  const auto top = static_cast<int32_t>((height - inner_height) * fraction[1]);
   const double scale_x = region.width / inner_width, scale_y = region.height / inner_height;
   return {left, top, inner_width, inner_height,
           Mapping::scale_shift(scale_x, scale_y, -(left * scale_x), -(top * scale_y))};

@@ -37,7 +37,7 @@ struct PrefetchRows {
 // weights[x] (low half the first's, high half the second's, in 1/2048). Vector code may read `load_bytes` bytes at
 // offset[x] for x in [wide_begin, wide_end); elsewhere only the samples themselves, the second only if it has weight.
 //
-// Where several outputs' samples lie within 16 bytes, they are loaded at once: outputs in groups of Kernels::lanes, the
+// Where several outputs' samples lie within 16 bytes, they are loaded at once: outputs in groups of Kernels::group_outputs, the
 // last group moved back to end in time, each group in windows of `per_window` outputs. `starts` has a window's first byte,
 // `shuffle_masks` for each output of a group four bytes: where in the window its first neighbour's first component lies, twice,
 // and the second neighbour's, twice. A neighbour without weight may be picked from anywhere.
@@ -50,7 +50,7 @@ struct Taps {
   int32_t* starts;
   uint32_t* shuffle_masks;
 };
-constexpr int32_t kWindowBytes = 16, kMaxLanes = 8;
+constexpr int32_t kWindowBytes = 16, kMaxGroupOutputs = 8;
 
 // The same for a map that is not axis-aligned: every output has its own place and weights. `offset` is from the start of the
 // plane; weights_y holds the lower row's alone. `wide`: load_bytes may be read there and one row below.
@@ -159,7 +159,7 @@ struct StreamKernels {
 
 struct Kernels : StreamKernels {
   Isa isa;
-  int32_t lanes;  // outputs of a group of windows; 0: no windows
+  int32_t group_outputs;  // outputs of a group of windows; 0: no windows
   SampleRow sample[kKinds];
   SampleRowF32 sample_f32[kKinds];  // null where the pass is not fused
   YuvRowF32 yuv_f32[kChromas];      // the same; luma and chroma have the same per_window

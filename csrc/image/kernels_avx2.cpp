@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "image/kernels.hpp"
-#include "image/kernels_lanes.hpp"
+#include "image/kernels_components.hpp"
 #include "image/kernels_scalar.hpp"
 
 #if defined(__x86_64__)
@@ -27,7 +27,7 @@ namespace {
 // The words that kernels_x86.inl is written in.
 using Ints = __m256i;
 using Reals = __m256;
-constexpr int kLanes = 8;
+constexpr int kGroupOutputs = 8;
 
 MNNLITE_INLINE Ints load(const void* p) noexcept { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 MNNLITE_INLINE void store(int32_t* p, Ints v) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
@@ -71,9 +71,9 @@ MNNLITE_INLINE Reals reals(Ints v) noexcept { return _mm256_cvtepi32_ps(v); }
 MNNLITE_INLINE Reals times(Reals a, Reals b) noexcept { return _mm256_mul_ps(a, b); }
 MNNLITE_INLINE Reals plus(Reals a, Reals b) noexcept { return _mm256_add_ps(a, b); }
 
-// of(0) in the first 128-bit lane, of(1) in the second.
+// of(0) in the first 128-bit block, of(1) in the second.
 template <typename Of>
-MNNLITE_INLINE Ints by_lane(Of of) noexcept {
+MNNLITE_INLINE Ints by_block(Of of) noexcept {
   return _mm256_set_m128i(of(1), of(0));
 }
 
@@ -83,7 +83,7 @@ MNNLITE_INLINE __m256i broadcast_8_bytes(const uint8_t* p) noexcept {
   return _mm256_set1_epi64x(value);
 }
 
-// Of two pixels, one for each 128-bit lane, 8 bytes of the upper row and 8 of the lower.
+// Of two pixels, one for each 128-bit block, 8 bytes of the upper row and 8 of the lower.
 MNNLITE_INLINE Ints load_pixels(const uint8_t* row0, const uint8_t* row1, const uint64_t offset[8]) noexcept {
   const uint64_t a = offset[0], b = offset[4];
   const __m256i upper = _mm256_blend_epi32(broadcast_8_bytes(row0 + a), broadcast_8_bytes(row0 + b), 0x30);

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "image/kernels.hpp"
-#include "image/kernels_lanes.hpp"
+#include "image/kernels_components.hpp"
 #include "image/kernels_scalar.hpp"
 
 #if defined(__aarch64__)
@@ -21,7 +21,7 @@ namespace {
 
 #include "image/kernels_stream.inl"
 
-constexpr int kLanes = 8;
+constexpr int kGroupOutputs = 8;
 using Ints = int32x4x2_t;
 
 MNNLITE_INLINE void store(int32_t* to, Ints v) noexcept {
@@ -132,7 +132,8 @@ constexpr Lookup lookup_of(int bytes, int first, int step) noexcept {
 // Neighbours in 8 bytes.
 template <Kind kind>
 struct SampleWide {
-  static constexpr int count = Lanes<kind>::count, spacing = Lanes<kind>::spacing, step = Lanes<kind>::step;
+  static constexpr int count = ComponentBytes<kind>::count, spacing = ComponentBytes<kind>::spacing,
+                       step = ComponentBytes<kind>::step;
   static constexpr int load_bytes = 8;
   uint8x16_t lookup[count];
 

@@ -1,7 +1,7 @@
 // Rows of outputs from rows of samples: what the vector instruction sets have in common. No include guard and no includes,
 // as kernels_stream.inl. The includer has said before, for its registers:
 //
-//   kLanes                    outputs of a group
+//   kGroupOutputs                    outputs of a group
 //   Ints                      a whole number for each of them
 //   Quads<n>                  the four samples around each of them, of n components
 //   Rows, OwnRows             weights of two rows, one for all outputs or one for each
@@ -21,7 +21,7 @@ MNNLITE_INLINE void load_group(const Sample& sample, const uint8_t* row0, const 
   if constexpr (per_window == 1) {
     sample.gather(row0, row1, taps.offset + x, quads);
   } else {
-    const int32_t at = (x + kLanes - 1) & -kLanes;
+    const int32_t at = (x + kGroupOutputs - 1) & -kGroupOutputs;
     load_windows<per_window, Sample::count, Sample::spacing>(row0, row1, taps.starts + at / per_window,
                                                              taps.shuffle_masks + at, quads);
   }
@@ -65,7 +65,7 @@ class Prefetch {
 template <int Components, bool early, typename Load, typename Use, typename Single>
 MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const PrefetchRows& ahead, Load load, Use use,
                           Single single) noexcept {
-  if (end - begin < kLanes) {
+  if (end - begin < kGroupOutputs) {
     single(0, count);
     return;
   }
@@ -75,25 +75,25 @@ MNNLITE_INLINE void cover(int32_t begin, int32_t end, int32_t count, const Prefe
   Prefetch prefetch(ahead);
   if constexpr (early) {
     load(x, current);
-    for (; x + 2 * kLanes <= end; x += kLanes) {
+    for (; x + 2 * kGroupOutputs <= end; x += kGroupOutputs) {
       Quads<Components> next;
       prefetch.go();
-      load(x + kLanes, next);
+      load(x + kGroupOutputs, next);
       use(x, current);
       current = next;
     }
     use(x, current);
-    x += kLanes;
+    x += kGroupOutputs;
   } else {
-    for (; x + kLanes <= end; x += kLanes) {
+    for (; x + kGroupOutputs <= end; x += kGroupOutputs) {
       prefetch.go();
       load(x, current);
       use(x, current);
     }
   }
   if (x < end) {
-    load(end - kLanes, current);
-    use(end - kLanes, current);
+    load(end - kGroupOutputs, current);
+    use(end - kGroupOutputs, current);
   }
   single(end, count);
 }
@@ -187,10 +187,10 @@ MNNLITE_KERNEL void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const 
   const Sample sample;
   const auto group = [&](int32_t x) {
     uint64_t wide = 0;
-    std::memcpy(&wide, taps.wide + x, kLanes);
-    if (wide != 0x0101010101010101 >> (64 - 8 * kLanes)) {
+    std::memcpy(&wide, taps.wide + x, kGroupOutputs);
+    if (wide != 0x0101010101010101 >> (64 - 8 * kGroupOutputs)) {
       scalar::warp_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(plane, to_next_row, taps, x,
-                                                                                  x + kLanes, v);
+                                                                                  x + kGroupOutputs, v);
       return;
     }
     Quads<Sample::count> quads;
@@ -199,13 +199,13 @@ MNNLITE_KERNEL void warp_row(const uint8_t* plane, ptrdiff_t to_next_row, const 
     const Columns columns(taps.weights_x + x);
     for (int c = 0; c < Sample::count; ++c) store(v[c] + x, sampled(rows, quads.component[c], columns));
   };
-  if (taps.count < kLanes) {
+  if (taps.count < kGroupOutputs) {
     scalar::warp_columns<uint8_t, Sample::count, Sample::spacing, Sample::step>(plane, to_next_row, taps, 0, taps.count,
                                                                                 v);
     return;
   }
-  for (int32_t x = 0; x + kLanes <= taps.count; x += kLanes) group(x);
-  if (taps.count % kLanes != 0) group(taps.count - kLanes);
+  for (int32_t x = 0; x + kGroupOutputs <= taps.count; x += kGroupOutputs) group(x);
+  if (taps.count % kGroupOutputs != 0) group(taps.count - kGroupOutputs);
 }
 
 // Chroma of the three kinds of YUV, and the scalar code for their edges.
@@ -315,7 +315,7 @@ constexpr Kernels vector_kernels(Isa isa) noexcept {
   using C4s4 = SampleWide<Kind::c4s4>;
   return {kStream,
           isa,
-          kLanes,
+          kGroupOutputs,
           {sample_row<SampleGray<1>>, sample_row<SampleGray<2>>, sample_row<SamplePairs>, sample_row<C2s4>,
            sample_row<C3s3>, sample_row<C3s4>, sample_row<C4s4>, scalar::sample_row<uint16_t, 1, 2, 2>,
            scalar::sample_row<uint16_t, 3, 2, 6>, scalar::sample_row<uint16_t, 3, 2, 8>,

@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "image/kernels.hpp"
-#include "image/kernels_lanes.hpp"
+#include "image/kernels_components.hpp"
 #include "image/kernels_scalar.hpp"
 
 #if defined(__x86_64__)
@@ -19,7 +19,7 @@ namespace {
 // The words that kernels_x86.inl is written in.
 using Ints = __m128i;
 using Reals = __m128;
-constexpr int kLanes = 4;
+constexpr int kGroupOutputs = 4;
 
 MNNLITE_INLINE Ints load(const void* p) noexcept { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 MNNLITE_INLINE void store(int32_t* p, Ints v) noexcept { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
@@ -63,9 +63,9 @@ MNNLITE_INLINE Reals reals(Ints v) noexcept { return _mm_cvtepi32_ps(v); }
 MNNLITE_INLINE Reals times(Reals a, Reals b) noexcept { return _mm_mul_ps(a, b); }
 MNNLITE_INLINE Reals plus(Reals a, Reals b) noexcept { return _mm_add_ps(a, b); }
 
-// There is one 128-bit lane.
+// There is one 128-bit block.
 template <typename Of>
-MNNLITE_INLINE Ints by_lane(Of of) noexcept {
+MNNLITE_INLINE Ints by_block(Of of) noexcept {
   return of(0);
 }
 

@@ -1,11 +1,11 @@
-// What SSE4.1 and AVX2 have in common, in words that each of them says for its registers: 128-bit lanes side by side. No
+// What SSE4.1 and AVX2 have in common, in words that each of them says for its registers: 128-bit blocks side by side. No
 // include guard and no includes, as kernels_stream.inl.
 //
 // Data sheet. Shuffles bring the four bytes around each output of a component together, PMADDUBSW and PMULHRSW blend the
-// rows in 16-bit lanes (see Rows), PMADDWD blends across: 32640 * 2048 < 2^26; see kernels_scalar.hpp for the bounds.
+// rows in 16-bit elements (see Rows), PMADDWD blends across: 32640 * 2048 < 2^26; see kernels_scalar.hpp for the bounds.
 // NV12 in windows of four: 56 vector operations for 8 outputs. Zen 4, November 2026: 0.9 ns an output, 1.25 in windows of two.
 
-// Outputs as they are loaded: a register for each component, in every 32-bit lane the upper and lower first neighbour and
+// Outputs as they are loaded: a register for each component, in every 32-bit element the upper and lower first neighbour and
 // the upper and lower second neighbour.
 template <int Count>
 struct Quads {
@@ -41,14 +41,14 @@ MNNLITE_INLINE Ints sampled(const Rows& rows, Ints quad, const Columns& columns)
   return madd16(rows.blend(quad), columns.weights);
 }
 
-// 16 bytes from starts[0] on in the first 128-bit lane, from starts[of_a_lane] on in the second.
-template <int of_a_lane>
+// 16 bytes from starts[0] on in the first 128-bit block, from starts[of_a_block] on in the second.
+template <int of_a_block>
 MNNLITE_INLINE Ints windows(const uint8_t* row, const int32_t* starts) noexcept {
-  return by_lane(
-      [&](int lane) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + starts[lane * of_a_lane])); });
+  return by_block(
+      [&](int block) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + starts[block * of_a_block])); });
 }
 
-// A window lies in each 128-bit lane, or two share one after the shuffle; a shuffle of each row brings every byte where it
+// A window lies in each 128-bit block, or two share one after the shuffle; a shuffle of each row brings every byte where it
 // belongs twice, and a blend takes the even ones from the upper row and the odd ones from the lower.
 template <int per_window, int count, int spacing>
 MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const int32_t* starts,
@@ -63,7 +63,7 @@ MNNLITE_INLINE void load_windows(const uint8_t* row0, const uint8_t* row1, const
   } else {
     const Ints upper_a = windows<2>(row0, starts), upper_b = windows<2>(row0, starts + 1);
     const Ints lower_a = windows<2>(row1, starts), lower_b = windows<2>(row1, starts + 1);
-    // Two components of two outputs are a lane full.
+    // Two components of two outputs fill a 32-bit element.
     const Ints mask_a = order32<0x44>(shuffle_mask), mask_b = order32<0xee>(shuffle_mask);
     for (int c = 0; c + 1 < count; c += 2) {
       const Ints next = low64(each8(c * spacing), each8((c + 1) * spacing));
@@ -97,11 +97,11 @@ MNNLITE_INLINE uint32_t load_u16(const uint8_t* p) noexcept {
 // Offsets, which are not negative, two at a load: loads are what the gathers wait for. Not a loop, which the compiler would
 // turn into vector code that has to be taken apart again.
 struct Offsets {
-  uint64_t at[kLanes];
+  uint64_t at[kGroupOutputs];
   explicit MNNLITE_INLINE Offsets(const int32_t* p) noexcept {
     two(p, at[0], at[1]);
     two(p + 2, at[2], at[3]);
-    if constexpr (kLanes > 4) {
+    if constexpr (kGroupOutputs > 4) {
       two(p + 4, at[4], at[5]);
       two(p + 6, at[6], at[7]);
     }
@@ -118,13 +118,14 @@ struct Offsets {
 struct alignas(32) Mask {
   int8_t bytes[32] = {};
 };
-// For a 128-bit lane of 8 bytes of the upper and 8 of the lower row: a 32-bit lane for each component.
+// For a 128-bit block of 8 bytes of the upper and 8 of the lower row: a 32-bit element for each component.
 template <Kind kind>
 constexpr Mask quad_mask() noexcept {
   Mask mask;
   for (int at = 0; at < 32; ++at) {
-    const int c = at % 16 / 4, first = c * Lanes<kind>::spacing, second = first + Lanes<kind>::step;
-    mask.bytes[at] = static_cast<int8_t>(c >= Lanes<kind>::count ? -1 : (at % 4 < 2 ? first : second) + at % 2 * 8);
+    const int c = at % 16 / 4, first = c * ComponentBytes<kind>::spacing, second = first + ComponentBytes<kind>::step;
+    mask.bytes[at] =
+        static_cast<int8_t>(c >= ComponentBytes<kind>::count ? -1 : (at % 4 < 2 ? first : second) + at % 2 * 8);
   }
   return mask;
 }
@@ -132,7 +133,8 @@ constexpr Mask quad_mask() noexcept {
 // Neighbours in 8 bytes.
 template <Kind kind>
 struct SampleWide {
-  static constexpr int count = Lanes<kind>::count, spacing = Lanes<kind>::spacing, step = Lanes<kind>::step;
+  static constexpr int count = ComponentBytes<kind>::count, spacing = ComponentBytes<kind>::spacing,
+                       step = ComponentBytes<kind>::step;
   static constexpr int load_bytes = 8;
   static constexpr Mask mask = quad_mask<kind>();
   const Ints order;
@@ -167,7 +169,7 @@ struct SampleGray {
   const Ints order;
 
   MNNLITE_INLINE SampleGray() noexcept
-      : order(by_lane([](int) { return _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15); })) {}
+      : order(by_block([](int) { return _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15); })) {}
 
   static MNNLITE_INLINE uint64_t neighbours(const uint8_t* upper, const uint8_t* lower) noexcept {
     if constexpr (Step == 1) return load_u16(upper) | static_cast<uint64_t>(load_u16(lower)) << 16;
@@ -179,8 +181,8 @@ struct SampleGray {
   MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
                              Quads<1>& quads) const noexcept {
     const Offsets offsets(offset);
-    const Ints both = by_lane([&](int lane) {
-      const uint64_t* at = offsets.at + 4 * lane;
+    const Ints both = by_block([&](int block) {
+      const uint64_t* at = offsets.at + 4 * block;
       return _mm_set_epi64x(two(row0, row1, at[2], at[3]), two(row0, row1, at[0], at[1]));
     });
     quads.component[0] = bytes_of(both, order);
@@ -194,7 +196,7 @@ struct SamplePairs {
   const Ints order;
 
   MNNLITE_INLINE SamplePairs() noexcept
-      : order(by_lane([](int) { return _mm_setr_epi8(0, 4, 2, 6, 8, 12, 10, 14, 1, 5, 3, 7, 9, 13, 11, 15); })) {}
+      : order(by_block([](int) { return _mm_setr_epi8(0, 4, 2, 6, 8, 12, 10, 14, 1, 5, 3, 7, 9, 13, 11, 15); })) {}
 
   static MNNLITE_INLINE __m128i two(const uint8_t* row0, const uint8_t* row1, const uint64_t at[2]) noexcept {
     __m128i bytes = _mm_cvtsi32_si128(load_i32(row0 + at[0]));
@@ -205,8 +207,8 @@ struct SamplePairs {
   MNNLITE_INLINE void gather(const uint8_t* row0, const uint8_t* row1, const int32_t* offset,
                              Quads<2>& quads) const noexcept {
     const Offsets offsets(offset);
-    const Ints front = bytes_of(by_lane([&](int lane) { return two(row0, row1, offsets.at + 4 * lane); }), order);
-    const Ints back = bytes_of(by_lane([&](int lane) { return two(row0, row1, offsets.at + 4 * lane + 2); }), order);
+    const Ints front = bytes_of(by_block([&](int block) { return two(row0, row1, offsets.at + 4 * block); }), order);
+    const Ints back = bytes_of(by_block([&](int block) { return two(row0, row1, offsets.at + 4 * block + 2); }), order);
     quads.component[0] = low64(front, back);
     quads.component[1] = high64(front, back);
   }

@@ -1,4 +1,4 @@
-// mnnlite._core: where networks can be interrupted, and how long they take from one such place to the next.
+// mnnlite._core: the preemption points of networks, and how long a network takes from one point to the next.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -20,7 +20,7 @@ int64_t now_ns() noexcept {
       .count();
 }
 
-// Stops at every place of one run, and at one of them runs another network.
+// Stops at every preemption point of one run, and at one of them runs another network.
 class Watch final : public PreemptionPoint {
  public:
   Watch(int64_t at, MnnSession* inner) : at_(at), inner_(inner) {
@@ -30,7 +30,7 @@ class Watch final : public PreemptionPoint {
 
   const Status& status() const noexcept { return status_; }
 
-  // Nanoseconds from each place to the next, the last one to `end`.
+  // Nanoseconds from each point to the next, the last one to `end`.
   std::vector<int64_t> gaps(int64_t end) {
     std::vector<int64_t> found;
     reached_ns_.push_back(end);
@@ -40,8 +40,8 @@ class Watch final : public PreemptionPoint {
 
  private:
   void run_urgent() noexcept override {
-    const auto place = static_cast<int64_t>(reached_ns_.size());
-    if (inner_ && place == at_) {
+    const auto point = static_cast<int64_t>(reached_ns_.size());
+    if (inner_ && point == at_) {
       const ExclusiveGuard guard(inner_->lock());
       status_ = guard.status().ok() ? inner_->run(kAllOutputs) : guard.status();
     }
@@ -60,7 +60,7 @@ py::dict all_outputs(const NativeModel& model) {
   return model.outputs_of(all, false);
 }
 
-// One run: nanoseconds from each place to the next, and the outputs of both.
+// One run: nanoseconds from each point to the next, and the outputs of both.
 py::tuple run_interrupted(const NativeModel& model, int64_t at, const NativeModel* inner) {
   const NativeModel::Entered held(model, "infer");
   const std::shared_ptr<MnnSession> other = inner ? inner->readable() : nullptr;

@@ -117,7 +117,7 @@ class Lanes(Named):
     by column where a line lies flat); they end where areas split or join, and are continued over gaps by the piece that
     fits best. ``head="rows"``: (N, cells + 1, rows, lanes), Ultra-Fast-Lane-Detection. ``head="anchors"``: its version 2,
     found by their names or shapes: loc_row (N, cells, rows, lanes), loc_col (N, cells, columns, lanes), exist_row
-    (N, 2, rows, lanes), exist_col (N, 2, columns, lanes). Its anchors are shares of the whole picture, of which the network
+    (N, 2, rows, lanes), exist_col (N, 2, columns, lanes). Its anchors are fractions of the whole picture, of which the network
     sees the lowest `crop_ratio`. Rows of both heads come in the order of the lanes, whose numbers are the classes.
 
     Notes
@@ -164,18 +164,18 @@ class Lanes(Named):
     min_length: float = option(0.08, "number", "mask: shorter lines are dropped, in heights of the map", low=0, high=10)
     min_pixels: int = option(8, "whole", "mask: smaller pieces are noise", low=1, high=1 << 24)
     row_anchors: tuple[float, ...] = option(
-        (), "numbers", "rows: y of each row in network pixels, growing; anchors: shares of the whole picture's height"
+        (), "numbers", "rows: y of each row in network pixels, growing; anchors: fractions of the whole picture's height"
     )
     min_points: int = option(3, "whole", "rows, anchors: lanes with fewer points are dropped", low=2, high=1 << 20)
     column_anchors: tuple[float, ...] = option(
         (0.0, 1.0),
         "numbers",
-        "anchors: x of each column, shares of its width; two numbers, as of rows, are first and last",
+        "anchors: x of each column, fractions of its width; two numbers, as of rows, are first and last",
     )
     row_lanes: tuple[float, ...] = option((1.0, 2.0), "numbers", "anchors: lanes that are read from rows")
     column_lanes: tuple[float, ...] = option((0.0, 3.0), "numbers", "anchors: lanes that are read from columns")
     crop_ratio: float = option(
-        1.0, "number", "anchors: share of the picture's height that the network sees, from below", low=0.01, high=1
+        1.0, "number", "anchors: fraction of the picture's height that the network sees, from below", low=0.01, high=1
     )
 
     def native_options(self) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def network_size(spec: ImageSpec, region: Region) -> tuple[int, int]:
 
 
 # Of what is over, in the picture (a crop) or beside it (a letterbox), the part to the left and above.
-SHARES = {"center": (0.5, 0.5), "top_left": (0.0, 0.0), "bottom": (0.5, 1.0)}
+FRACTIONS = {"center": (0.5, 0.5), "top_left": (0.0, 0.0), "bottom": (0.5, 1.0)}
 
 
 def place(spec: ImageSpec, region: Region, width: int, height: int) -> Placement:
@@ -174,16 +174,16 @@ def place(spec: ImageSpec, region: Region, width: int, height: int) -> Placement
     """
     if spec.fit == "stretch":
         return Placement(0, 0, width, height, region.width / width, region.height / height, 0.0, 0.0)
-    share_x, share_y = SHARES[spec.anchor]
+    fraction_x, fraction_y = FRACTIONS[spec.anchor]
     if spec.fit == "crop":
         scale = 1.0 / max(width / region.width, height / region.height)
-        shift_x, shift_y = (region.width - width * scale) * share_x, (region.height - height * scale) * share_y
+        shift_x, shift_y = (region.width - width * scale) * fraction_x, (region.height - height * scale) * fraction_y
         return Placement(0, 0, width, height, scale, scale, shift_x, shift_y)
     box_width, box_height = spec.size or (width, height)
     ratio = min(box_width / region.width, box_height / region.height)
     inner_width = int(min(max(round(region.width * ratio), 1), width))
     inner_height = int(min(max(round(region.height * ratio), 1), height))
-    left, top = int((width - inner_width) * share_x), int((height - inner_height) * share_y)
+    left, top = int((width - inner_width) * fraction_x), int((height - inner_height) * fraction_y)
     scale_x, scale_y = region.width / inner_width, region.height / inner_height
     return Placement(left, top, inner_width, inner_height, scale_x, scale_y, -(left * scale_x), -(top * scale_y))
 

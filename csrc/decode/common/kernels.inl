@@ -129,10 +129,10 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
   best[0] = best[2] > best[0] ? best[2] : best[0];
   const F least = F{} + cut;
   if (!any<S>(best[0] > least)) return {cut, -1, true};
-  float lanes[kWidth];
-  store(lanes, best[0]);
-  float most = lanes[0];
-  for (int k = 1; k < kWidth; ++k) most = lanes[k] > most ? lanes[k] : most;
+  float elements[kWidth];
+  store(elements, best[0]);
+  float most = elements[0];
+  for (int k = 1; k < kWidth; ++k) most = elements[k] > most ? elements[k] : most;
   const F wanted = F{} + most;
   for (i = 0; i + kStep <= count; i += kStep) {
     I hit = {};

@@ -139,9 +139,9 @@ int32_t weighted(Candidate* candidates, int32_t count, const NmsOptions& options
       for (int32_t d = 0; d < values && blended; ++d) blended[d] += points[int64_t{j} * values + d] * other.score;
       other.index = -1;
     }
-    const float share = total > 0 ? total : 1.0f;
-    for (int d = 0; d < 4; ++d) candidates[i].box[d] = total > 0 ? box[d] / share : top.box[d];
-    for (int32_t d = 0; d < values && blended; ++d) blended[d] /= share;
+    const float divisor = total > 0 ? total : 1.0f;
+    for (int d = 0; d < 4; ++d) candidates[i].box[d] = total > 0 ? box[d] / divisor : top.box[d];
+    for (int32_t d = 0; d < values && blended; ++d) blended[d] /= divisor;
     move(candidates, points, values, i, survivors++);
   }
   return survivors;

@@ -22,10 +22,10 @@ class AnchorLanes final : public BuiltIn {
     crop_ratio_ = options.number("crop_ratio", 1, 0.01, 1);
     read_anchors(options, "row_anchors", rows_);
     if (rows_.given.empty())
-      options.fail(
-          Status::error(Code::argument,
-                        "lanes: head=\"anchors\" needs row_anchors, the rows as shares of the whole picture's height "
-                        "(first and last will do)"));
+      options.fail(Status::error(
+          Code::argument,
+          "lanes: head=\"anchors\" needs row_anchors, the rows as fractions of the whole picture's height "
+          "(first and last will do)"));
     read_anchors(options, "column_anchors", columns_);
     if (columns_.given.empty()) columns_.given = {0, 1};
     read_lanes(options, "row_lanes", {1, 2}, rows_);
@@ -40,9 +40,9 @@ class AnchorLanes final : public BuiltIn {
   // The lines that lanes are looked for on: rows, or columns.
   struct Anchors {
     std::vector<double> given;    // first and last, or each
-    std::vector<double> anchors;  // each, as a share of the whole picture
+    std::vector<double> anchors;  // each, as a fraction of the whole picture
     std::vector<int32_t> lanes;
-    double share;  // of the anchors that a lane must be on more than
+    double min_fraction;  // of the anchors that a lane must be on more than
     int cells_at, exists_at;
     ImageDims dims;
     Reader cells, exists;
@@ -53,7 +53,7 @@ class AnchorLanes final : public BuiltIn {
     for (size_t i = 0; i < side.given.size(); ++i) {
       if (!(side.given[i] >= 0 && side.given[i] <= 1))
         options.fail(Status::error(Code::argument,
-                                   "lanes: option \"%s\" must be shares of the picture from 0 to 1, got %g", key,
+                                   "lanes: option \"%s\" must be fractions of the picture from 0 to 1, got %g", key,
                                    side.given[i]));
       if (i > 0 && !(side.given[i] > side.given[i - 1]))
         options.fail(Status::error(Code::argument, "lanes: option \"%s\" must grow, got %g after %g", key,
@@ -198,7 +198,7 @@ class AnchorLanes final : public BuiltIn {
       if (points++ == 0) first = i;
       last = i;
     }
-    if (points < min_points_ || !(points > count * side.share)) return -1;
+    if (points < min_points_ || !(points > count * side.min_fraction)) return -1;
     const auto point = [&](int32_t anchor) {
       const double along = side.anchors[static_cast<size_t>(anchor)],
                    across = locate(side, cells + int64_t{anchor} * step);
@@ -214,7 +214,7 @@ class AnchorLanes final : public BuiltIn {
     return static_cast<float>(total / points);
   }
 
-  // Where a lane crosses an anchor, as a share of the whole picture: the mean of the cells beside the best one and itself.
+  // Where a lane crosses an anchor, as a fraction of the whole picture: the mean of the cells beside the best one and itself.
   double locate(const Anchors& side, const float* logits) const noexcept {
     const int64_t step = int64_t{side.dims.height} * side.dims.width;
     const int32_t cells = side.dims.channels;

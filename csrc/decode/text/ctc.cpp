@@ -127,7 +127,7 @@ class Ctc final : public BuiltIn {
       const bool fresh = best.index != previous && best.index != blank;
       previous = best.index;
       if (!fresh) continue;
-      const float confidence = softmax_ ? share(step, best.value) : best.value;
+      const float confidence = softmax_ ? top_probability(step, best.value) : best.value;
       values[8 + count++] = confidence;
       total += confidence;
       write_symbol(sink, best.index - (best.index > blank ? 1 : 0));
@@ -146,7 +146,7 @@ class Ctc final : public BuiltIn {
     return {};
   }
 
-  float share(const float* step, float best) const noexcept {
+  float top_probability(const float* step, float best) const noexcept {
     double sum = 0;
     for (int32_t c = 0; c < classes_; ++c) sum += exp_f32(step[c] - best);
     return static_cast<float>(1 / sum);

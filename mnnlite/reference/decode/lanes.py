@@ -214,7 +214,7 @@ def decode_rows(
 
 
 def locate(logits: NDArray[np.float32]) -> float:
-    """Where a lane crosses an anchor, as a share of the picture: the mean cell of the softmax within 1 of the best."""
+    """Where a lane crosses an anchor, as a fraction of the picture: the mean cell of the softmax within 1 of the best."""
     best = int(logits.argmax())
     near = np.arange(max(best - 1, 0), min(best + 1, len(logits) - 1) + 1)
     powers = math.exp(logits[near] - logits[best]).astype(np.float64)
@@ -235,16 +235,16 @@ def decode_anchors(
     """``loc_row``, ``loc_col`` (cells, anchors, lanes) and ``exist_row``, ``exist_col`` (2, anchors, lanes) of one slot.
 
     A lane of rows must be on more than half of them, one of columns on more than a quarter
-    (cfzd/Ultra-Fast-Lane-Detection-v2, demo.py). Anchors and places are shares of the whole picture, of whose height the
+    (cfzd/Ultra-Fast-Lane-Detection-v2, demo.py). Anchors and places are fractions of the whole picture, of whose height the
     network sees the lowest `crop_ratio`.
     """
     found = []
     for lane in sorted([*row_lanes, *column_lanes]):
         by_row = lane in row_lanes
-        side, anchors, share = ("row", row_anchors, 0.5) if by_row else ("col", column_anchors, 0.25)
+        side, anchors, fraction = ("row", row_anchors, 0.5) if by_row else ("col", column_anchors, 0.25)
         no, yes = outputs[f"exist_{side}"][:, :, lane]
         there = np.flatnonzero(yes > no)
-        if len(there) < min_points or not len(there) > share * len(anchors):
+        if len(there) < min_points or not len(there) > fraction * len(anchors):
             continue
         along = np.array([float(anchors[k]) for k in there.tolist()])
         across = np.array([locate(outputs[f"loc_{side}"][:, k, lane]) for k in there])
