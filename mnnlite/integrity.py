@@ -90,10 +90,10 @@ def file_hash(path: Path) -> str:
 def _descriptor_hash(descriptor: int) -> str:
     import hashlib
 
-    digest, place = hashlib.sha256(), 0
-    while part := os.pread(descriptor, _PART, place):
+    digest, offset = hashlib.sha256(), 0
+    while part := os.pread(descriptor, _PART, offset):
         digest.update(part)
-        place += len(part)
+        offset += len(part)
     return digest.hexdigest()
 
 

@@ -151,10 +151,10 @@ def _one(
     """A form of a network: made in each way there is, judged, and the best kept."""
     source = Path(os.path.abspath(os.fspath(spec.model)))
     ways = ("",) if form != "int8" else METHODS if method is None else (method,)
-    with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as place:
+    with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as temporary:
         found = []
         for way in ways:
-            within = Path(place) / (way or form)
+            within = Path(temporary) / (way or form)
             within.mkdir()
             request: dict[str, Any] = {
                 "form": form,

@@ -61,7 +61,7 @@ def _make(request: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
     _tools.mnnquant(["mnnquant", request["source"], "whole.mnn", str(_calibration(request, task))])
     if not Path("whole.mnn").exists():
         raise UnsupportedModelError("the engine's quantiser wrote nothing")
-    # It leaves the description out, and the place where one is written.
+    # It leaves the description out, and the slot that one is written to.
     files = ["--modelFile", "whole.mnn", "--MNNModel", request["made"]]
     _tools.mnnconvert(["mnnconvert", "-f", "MNN", *files, "--bizCode", "mnnlite"])
     return {}
@@ -69,7 +69,7 @@ def _make(request: dict[str, Any], task: TaskSpec) -> dict[str, Any]:
 
 def _calibration(request: dict[str, Any], task: TaskSpec) -> Path:
     """What the network is fed for each picture, as the quantiser reads it: numbers in text, a folder each."""
-    place = Path("calibration").absolute()
+    samples = Path("calibration").absolute()
     image = task.image
     if not isinstance(image, ImageSpec):
         if image is None or len(image) != 1:
@@ -77,7 +77,7 @@ def _calibration(request: dict[str, Any], task: TaskSpec) -> Path:
         image = next(iter(image.values()))
     frames = _pictures(request, held_out=False)
     for number, frame in enumerate(frames):
-        folder = place / f"{number:05}"
+        folder = samples / f"{number:05}"
         folder.mkdir(parents=True)
         inputs = observe.picture_inputs(request["source"], image, frame, task.shapes)
         shapes = [{"name": name, "shape": list(value.shape)} for name, value in inputs.items()]
@@ -87,7 +87,7 @@ def _calibration(request: dict[str, Any], task: TaskSpec) -> Path:
                 raise ArgumentError(f"input {name!r} has a slash in its name, which the quantiser cannot read yet")
             np.savetxt(folder / f"{name}.txt", value.reshape(1, -1), fmt="%.8g")
     config = {
-        "path": f"{place}/",
+        "path": f"{samples}/",
         "input_type": "sequence",
         "used_sample_num": len(frames),
         "batch_size": 1,

@@ -88,10 +88,10 @@ def try_model(
     """
     words = json.dumps(dict(options), sort_keys=True)
     facts = None if weights is None else os.fstat(weights.descriptor)
-    place = "" if facts is None else f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}"
+    weights_identity = "" if facts is None else f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}"
     import hashlib
 
-    key = f"{hashlib.sha256(model).hexdigest()} {place} {words}"
+    key = f"{hashlib.sha256(model).hexdigest()} {weights_identity} {words}"
     if key in _passed:
         return
     copy = os.memfd_create("mnnlite-trial", os.MFD_CLOEXEC)

@@ -9,7 +9,7 @@ import pytest
 
 import mnnlite
 from mnnlite.runtime.cores import Core, assign, read_cores, shown, speeds_of
-from mnnlite.runtime.placement import load_of, memory_of, pays, place
+from mnnlite.runtime.placement import assign_lanes, load_of, memory_of, pays
 from mnnlite.runtime.replanning import FRAMES, Replanner
 
 
@@ -23,29 +23,29 @@ def test_the_longest_lane_is_about_as_short_as_can_be(seed):
     rng = random.Random(seed)
     costs = [rng.uniform(1, 20) for _ in range(rng.randint(1, 7))]
     speeds = [1.0, 1.0, 1.0][: rng.randint(2, 3)] if seed % 2 else [1.0, 0.4]
-    found = place(costs, speeds)
+    found = assign_lanes(costs, speeds)
     assert max(load_of(costs, found, speeds)) <= best(costs, speeds) * 1.1
 
 
 def test_of_placements_that_take_as_long_the_one_of_least_memory_is_taken():
     # Two large buffers fit into one lane: 9 + 1 instead of 9 + 9.
-    lanes = place([5, 5, 5, 5], [1, 1], memory=[9, 9, 1, 1])
+    lanes = assign_lanes([5, 5, 5, 5], [1, 1], memory=[9, 9, 1, 1])
     assert lanes[0] == lanes[1] != lanes[2] == lanes[3]
     assert memory_of([9, 9, 1, 1], lanes, 2) == 10
     # Time comes first.
-    assert max(load_of([5, 5, 3, 3], place([5, 5, 3, 3], [1, 1], memory=[9, 9, 1, 1]), [1, 1])) == 8
+    assert max(load_of([5, 5, 3, 3], assign_lanes([5, 5, 3, 3], [1, 1], memory=[9, 9, 1, 1]), [1, 1])) == 8
 
 
 def test_what_need_not_move_stays():
-    assert place([5, 4, 3, 2], [1, 1], now=[1, 0, 0, 1]) == [1, 0, 0, 1]
+    assert assign_lanes([5, 4, 3, 2], [1, 1], now=[1, 0, 0, 1]) == [1, 0, 0, 1]
     # The names of lanes mean nothing: one move rather than three.
-    assert place([10, 1, 1, 1], [1, 1], now=[1, 1, 0, 0]) == [1, 0, 0, 0]
-    assert place([10, 1, 1, 1], [1, 1], now=[0, 0, 1, 1]) == [0, 1, 1, 1]
+    assert assign_lanes([10, 1, 1, 1], [1, 1], now=[1, 1, 0, 0]) == [1, 0, 0, 0]
+    assert assign_lanes([10, 1, 1, 1], [1, 1], now=[0, 0, 1, 1]) == [0, 1, 1, 1]
 
 
 def test_what_may_not_move_stays():
     costs, now = [10, 6, 5, 5], [0, 0, 0, 0]
-    found = place(costs, [1, 1], None, now, [False, True, True, True])
+    found = assign_lanes(costs, [1, 1], None, now, [False, True, True, True])
     assert found[0] == 0
     assert max(load_of(costs, found, [1, 1])) <= 15
 
@@ -65,14 +65,14 @@ def test_a_placement_pays_from_a_tenth_of_time_or_a_fifth_of_memory_on():
 
 def test_a_slow_lane_gets_less():
     costs = [4.0] * 9
-    found = place(costs, [1.0, 0.5])
+    found = assign_lanes(costs, [1.0, 0.5])
     assert found.count(0) == 6
     assert load_of(costs, found, [1.0, 0.5]) == [24.0, 24.0]
 
 
 def test_nothing_to_place():
-    assert place([], [1, 1]) == []
-    assert place([], [1, 1], [], []) == []
+    assert assign_lanes([], [1, 1]) == []
+    assert assign_lanes([], [1, 1], [], []) == []
 
 
 def placements(seed):
@@ -120,7 +120,7 @@ def test_no_move_and_no_swap_makes_a_placement_better_and_it_is_never_worse_than
     def times(lanes):
         return sorted(load_of(costs, lanes, speeds), reverse=True)
 
-    found = place(costs, speeds)
+    found = assign_lanes(costs, speeds)
     assert times(found) <= times(longest_first(costs, speeds))
     assert all(times(found) <= times(other) for other in beside(found, len(speeds), everything))
 
@@ -133,7 +133,7 @@ def test_no_move_and_no_swap_makes_a_placement_better_and_it_is_never_worse_than
     ):
         may = [task in free for task in everything]
         rule = longest_first(costs, speeds, free, there)
-        found = place(costs, speeds, sizes, there, None if there is None else may)
+        found = assign_lanes(costs, speeds, sizes, there, None if there is None else may)
         assert all(may[task] or found[task] == now[task] for task in everything)
         assert times(found)[0] <= 1.02 * times(rule)[0]
 
@@ -152,21 +152,21 @@ def test_no_move_and_no_swap_makes_a_placement_better_and_it_is_never_worse_than
 
 def test_memory_may_cost_two_hundredths_of_the_time_and_no_more():
     for more, together in ((1.5, True), (3.0, False)):  # 103 instead of 101.5, 106 instead of 103
-        lanes = place([50 + more, 50, 50 + more, 50], [1, 1], memory=[10, 1, 10, 1])
+        lanes = assign_lanes([50 + more, 50, 50 + more, 50], [1, 1], memory=[10, 1, 10, 1])
         assert (lanes[0] == lanes[2]) == together
     # Of the longest lane, not of another one: 203 instead of 200.
-    assert place([200, 3, 100], [1, 1], memory=[9, 9, 1]) == [0, 0, 1]
+    assert assign_lanes([200, 3, 100], [1, 1], memory=[9, 9, 1]) == [0, 0, 1]
 
 
 def test_lanes_of_other_speeds_or_with_tasks_that_stay_are_not_renamed():
-    assert place([10, 1, 1], [1.0, 0.1], now=[1, 0, 0]) == [0, 1, 0]
-    assert place([4, 3, 2, 1], [1, 1], None, [0, 1, 1, 0], [True, True, True, False]) == [0, 1, 1, 0]
-    assert place([1, 5, 7], [1, 1], now=[0, 0, 0]) == [0, 0, 1]
-    assert place([5, 1, 8], [1, 1], now=[1, 1, 1]) == [1, 1, 0]
-    assert place([8, 3, 4], [1, 1], None, [0, 0, 0], [False, True, True]) == [0, 1, 1]
+    assert assign_lanes([10, 1, 1], [1.0, 0.1], now=[1, 0, 0]) == [0, 1, 0]
+    assert assign_lanes([4, 3, 2, 1], [1, 1], None, [0, 1, 1, 0], [True, True, True, False]) == [0, 1, 1, 0]
+    assert assign_lanes([1, 5, 7], [1, 1], now=[0, 0, 0]) == [0, 0, 1]
+    assert assign_lanes([5, 1, 8], [1, 1], now=[1, 1, 1]) == [1, 1, 0]
+    assert assign_lanes([8, 3, 4], [1, 1], None, [0, 0, 0], [False, True, True]) == [0, 1, 1]
     # Five lanes have too many orders to try: what is as short and moves few is found from where tasks are.
-    assert place([5, 4, 3, 2, 1], [1] * 5, now=[4, 3, 2, 1, 0]) == [4, 3, 2, 1, 0]
-    assert place([5, 4, 3, 2], [1] * 4, now=[3, 2, 1, 0]) == [3, 2, 1, 0]
+    assert assign_lanes([5, 4, 3, 2, 1], [1] * 5, now=[4, 3, 2, 1, 0]) == [4, 3, 2, 1, 0]
+    assert assign_lanes([5, 4, 3, 2], [1] * 4, now=[3, 2, 1, 0]) == [3, 2, 1, 0]
 
 
 def test_memory_of_a_lane_without_tasks_is_none():

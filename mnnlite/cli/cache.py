@@ -31,26 +31,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _run(args: argparse.Namespace, output: Output) -> int:
     removed = cache.clear() if args.action == "clear" else None
-    found, place = cache.entries(), cache.folder()
+    found, folder = cache.entries(), cache.folder()
     sizes: Counter[str] = Counter()
     for entry in found:
         sizes[entry.kind] += entry.size
     counts = Counter(entry.kind for entry in found)
     if args.json:
         facts = {
-            "folder": None if place is None else str(place),
+            "folder": None if folder is None else str(folder),
             "limit": cache.limit(),
             "bytes": sum(sizes.values()),
             "kinds": {kind: {"count": counts[kind], "bytes": sizes[kind]} for kind in counts},
         }
         output.json(facts if removed is None else {**facts, "removed": removed})
         return FINE
-    if place is None:
+    if folder is None:
         output.text("nothing is kept: MNNLITE_CACHE is empty, or there is no home")
         return FINE
     if removed is not None:
         output.text(f"{removed} removed")
-    output.text(f"{place}: {sum(sizes.values()) / MIB:.1f} of {cache.limit() / MIB:.0f} MiB")
+    output.text(f"{folder}: {sum(sizes.values()) / MIB:.1f} of {cache.limit() / MIB:.0f} MiB")
     rows = [(kind, str(counts[kind]), f"{sizes[kind] / MIB:.2f}") for kind in sorted(counts)]
     if rows:
         output.text(*columns([("kind", "count", "MiB"), *rows], right=(1, 2)))

@@ -85,15 +85,15 @@ def locked(text: str, hashes: list[dict[str, str]], file: str = "") -> str:
     PipelineError
         The tasks are not written in a way that lines can be put into, such as an inline table.
     """
-    values, places = _toml.loads(text)
+    values, line_of = _toml.loads(text)
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.split("\n")
     for index in range(len(hashes)):
-        model = places["task", index, "model"] - 1
+        model = line_of["task", index, "model"] - 1
         indent = re.match(r"\s*", lines[model])[0]  # type: ignore[index]
         new = "".join(f'{end}{indent}{key} = "{value}"' for key, value in hashes[index].items())
         lines[model] = lines[model].rstrip("\r") + new + ("\r" if end == "\r\n" else "")
-    removed = {places[at] - 1 for at in places if len(at) == 3 and at[0] == "task" and at[2] in _KEYS}
+    removed = {line_of[at] - 1 for at in line_of if len(at) == 3 and at[0] == "task" and at[2] in _KEYS}
     made = "\n".join(line for number, line in enumerate(lines) if number not in removed)
     for task, now in zip(values["task"], hashes, strict=True):
         for key in _KEYS:

@@ -112,8 +112,8 @@ def converted_in(
     """
     rewrite = look_through(source, slim)
     try:
-        with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as place:
-            made = _convert(source, Path(place), rewrite, list(slim), list(options), seconds)
+        with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as temporary:
+            made = _convert(source, Path(temporary), rewrite, list(slim), list(options), seconds)
             if external:
                 made.weights = made.path.with_name(made.path.name + ".weight")
                 made.weights = made.weights if made.weights.exists() else None

@@ -176,7 +176,7 @@ class _Reader:
         """Bytes of a file of weights, which lies in the folder of the model, or in that which a link to it leads to."""
         if location in self.sizes:
             return self.sizes[location]
-        place = self.path.parent / location
+        path = self.path.parent / location
         parts = Path(location).parts
         if not location or "\0" in location or os.path.isabs(location) or ".." in parts:
             raise UnsupportedModelError(
@@ -184,7 +184,7 @@ class _Reader:
                 op="convert",
             )
         try:
-            facts = os.stat(place)
+            facts = os.stat(path)
         except OSError as error:
             raise UnsupportedModelError(
                 f"{self.path}: its weights are in {location}, which is not beside it ({error.strerror}); put both files in one "
@@ -196,7 +196,7 @@ class _Reader:
                 f"{self.path}: its weights are to be read from {location}, which is no regular file", op="convert"
             )
         folders = {self.path.parent.resolve(), self.path.resolve().parent}
-        if not any(place.resolve().is_relative_to(folder) for folder in folders):
+        if not any(path.resolve().is_relative_to(folder) for folder in folders):
             raise UnsupportedModelError(
                 f"{self.path}: its weights are to be read from {location}, a link out of the model's folder",
                 op="convert",

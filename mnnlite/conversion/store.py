@@ -57,13 +57,13 @@ def ready(path: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Any:
     found = cache.load_file(_KIND, key) or _here.get(key)
     if found is not None and found.exists():
         return str(found)
-    place = cache.folder()
-    if place is not None:
+    folder = cache.folder()
+    if folder is not None:
         try:
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError:
-            place = None
-    with converted_in(place or Path(tempfile.gettempdir()), source, shapes=shapes, seconds=SECONDS) as made:
+            folder = None
+    with converted_in(folder or Path(tempfile.gettempdir()), source, shapes=shapes, seconds=SECONDS) as made:
         return str(keep(key, made.path))
 
 

@@ -1,6 +1,6 @@
 """A TFLite file before it is converted: whole, and with indices that lead somewhere.
 
-Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (places of fields).
+Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (slots of fields).
 """
 
 from __future__ import annotations

@@ -164,7 +164,9 @@ class Lanes(Named):
     min_length: float = option(0.08, "number", "mask: shorter lines are dropped, in heights of the map", low=0, high=10)
     min_pixels: int = option(8, "whole", "mask: smaller pieces are noise", low=1, high=1 << 24)
     row_anchors: tuple[float, ...] = option(
-        (), "numbers", "rows: y of each row in network pixels, growing; anchors: fractions of the whole picture's height"
+        (),
+        "numbers",
+        "rows: y of each row in network pixels, growing; anchors: fractions of the whole picture's height",
     )
     min_points: int = option(3, "whole", "rows, anchors: lanes with fewer points are dropped", low=2, high=1 << 20)
     column_anchors: tuple[float, ...] = option(

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def load(place: str) -> Any:
+def load(import_path: str) -> Any:
     """Import what ``"package.module:attribute"`` names; `ArgumentError` if it is not there."""
-    module, colon, attribute = place.partition(":")
+    module, colon, attribute = import_path.partition(":")
     if not (module and colon and attribute):
-        raise ArgumentError(f"decoder {place!r}: wanted 'package.module:attribute'")
+        raise ArgumentError(f"decoder {import_path!r}: wanted 'package.module:attribute'")
     try:
         found: Any = import_module(module)
         for part in attribute.split("."):
@@ -25,13 +25,13 @@ def load(place: str) -> Any:
         return found
     except Exception as error:  # whatever the module raises when it is imported
         raise ArgumentError(
-            f"decoder {place!r}: {type(error).__name__}: {error}; wanted 'package.module:attribute' of a module that "
+            f"decoder {import_path!r}: {type(error).__name__}: {error}; wanted 'package.module:attribute' of a module that "
             "Python finds (installed, or in a folder of PYTHONPATH)"
         ) from error
 
 
 class External(Decoder):
-    """What specs of decoders from outside share: the object or its place, options, names of classes, outputs taken."""
+    """What specs of decoders from outside share: the object or its import path, options, names of classes, outputs taken."""
 
     decoder: Any
     options: Mapping[str, Any]
@@ -102,7 +102,7 @@ class External(Decoder):
         return dict(self.options)
 
     def to_dict(self) -> dict[str, Any]:
-        """What `from_dict` takes: the place of the decoder as ``family``, and its options."""
+        """What `from_dict` takes: the import path of the decoder as ``family``, and its options."""
         if not isinstance(self.decoder, str):
             raise ArgumentError(
                 f"{self.title}: only a decoder that was named as 'package.module:attribute' can be written down"

@@ -27,8 +27,8 @@ def read(path: str | Path) -> dict[str, Any]:
         ``"huggingface"``: the two files' objects in one; ``"archive"``: the NN archive's; empty if there is none.
     """
     folder = Path(path).absolute().parent
-    for place in (folder, folder.parent) if folder.name == "onnx" else (folder,):
-        config, processor = (_json(place / name) for name in ("config.json", "preprocessor_config.json"))
+    for directory in (folder, folder.parent) if folder.name == "onnx" else (folder,):
+        config, processor = (_json(directory / name) for name in ("config.json", "preprocessor_config.json"))
         if isinstance(config.get("model"), dict) and "heads" in config["model"]:
             return {"archive": config["model"]} if _is_of(config["model"], Path(path)) else {}
         if processor or "architectures" in config:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibration", "Drive", "Observer", "solve_drive"]
 
-BELIEVED = 0.25  # least confidence of an element
+MIN_CONFIDENCE = 0.25  # least confidence of an element
 FOUND_OUT = 0.6  # a deviation below this part of what it was before has been found out by the drive
 AGAIN_S = 0.15  # seconds, and degrees, beyond which all is solved again from what was found
 AGAIN_DEG = 0.4
@@ -242,7 +242,7 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     things, left = standing(solved)
     elements = [element_of(thing, azimuth, solved) for thing, azimuth in things]
     elements += outlines.elements_of(given, views, final, track)
-    elements = [each for each in elements if each.confidence >= BELIEVED]
+    elements = [each for each in elements if each.confidence >= MIN_CONFIDENCE]
     if trim:
         elements, keep = _trimmed(elements, track, views, trim)
     else:

@@ -50,7 +50,7 @@ class Comparison:
     def first_deviation(self) -> Deviation | None:
         """The first operator that deviates by itself, over all inputs; else the first that inherited too much."""
         found = [case.deviation for case in self.cases if case.deviation is not None]
-        order = {each.op: place for case in reversed(self.cases) for place, each in enumerate(case.operators)}
+        order = {each.op: index for case in reversed(self.cases) for index, each in enumerate(case.operators)}
         return min(found, key=lambda each: (not each.born_here, order[each.op]), default=None)
 
     @property

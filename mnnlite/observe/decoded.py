@@ -217,7 +217,7 @@ class _Tally:
         names = [each.text if isinstance(each, Texts) else each.labels for each in (found, wanted)]
         matched = 0
         while overlap.size and overlap.max() >= _IOU:
-            one, other = (int(place) for place in np.unravel_index(int(overlap.argmax()), overlap.shape))
+            one, other = (int(index) for index in np.unravel_index(int(overlap.argmax()), overlap.shape))
             if names[0][one] == names[1][other]:
                 matched += 1
                 self._ious.append(float(overlap[one, other]))

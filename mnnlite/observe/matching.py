@@ -214,9 +214,9 @@ def _is_its_product(product: TensorRecord, bias: TensorRecord, known: set[str], 
 def _chains_by_order(reference: Recording, known: set[str]) -> dict[str, tuple[str, ...]]:
     """The same of a recording that does not say what reads what: tensors of equal shape that follow."""
     chains = {}
-    for place, tensor in enumerate(reference.tensors):
+    for index, tensor in enumerate(reference.tensors):
         chain = [tensor.name]
-        for after in reference.tensors[place + 1 :]:
+        for after in reference.tensors[index + 1 :]:
             if after.name in known or after.value.shape != tensor.value.shape:
                 break
             chain.append(after.name)

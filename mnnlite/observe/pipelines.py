@@ -16,7 +16,7 @@ from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, predictio
 from mnnlite.proc import MIB
 from mnnlite.runtime.budget import Budget, MemoryDemand, held, most
 from mnnlite.runtime.loaded_task import needs_of
-from mnnlite.runtime.placement import place
+from mnnlite.runtime.placement import assign_lanes
 from mnnlite.runtime.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     threads, count = int(spec.runtime.get("threads", 1)), int(spec.runtime.get("lanes", 1))
     said = {key: spec.runtime[key] for key in MEMORY_OPTIONS if key in spec.runtime}
     budget = Budget(1, threads, count, memory_options(**said))
-    shares = {name: budget.demand_of(name, task, 0) for name, task in spec.tasks.items()}
-    lanes = _lanes(spec, shares, count)
+    demand_of = {name: budget.demand_of(name, task, 0) for name, task in spec.tasks.items()}
+    lanes = _lanes(spec, demand_of, count)
     demands = [budget.demand_of(name, task, lanes[name]) for name, task in spec.tasks.items()]
     loading = max(most(demands[:number], each) for number, each in enumerate(demands))
     tasks = {each.name: prediction_of(each.cost) for each in demands}
@@ -76,7 +76,7 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     return PipelinePrediction(tasks, lanes, loading / MIB, held(demands) / MIB, loading / MIB, alone)
 
 
-def _lanes(spec: Pipeline, shares: dict[str, MemoryDemand], count: int) -> dict[str, int]:
+def _lanes(spec: Pipeline, demand_of: dict[str, MemoryDemand], count: int) -> dict[str, int]:
     """As the runtime places groups of tasks that belong together, with multiply-adds for times."""
     group_of: dict[str, int] = {}
     for number, (name, task) in enumerate(spec.tasks.items()):
@@ -86,10 +86,12 @@ def _lanes(spec: Pipeline, shares: dict[str, MemoryDemand], count: int) -> dict[
     loads = dict.fromkeys(group_of.values(), 0.0)
     for name, group in group_of.items():
         schedule = _schedule(spec, name)
-        share = min(1.0, schedule.rate_hz / _RATE_HZ) if schedule.rate_hz else 1 / schedule.every
-        loads[group] += share * shares[name].cost.multiply_adds
-    memory = [float(max(shares[name].cost.dynamic for name in group_of if group_of[name] == group)) for group in loads]
-    chosen = dict(zip(loads, place(list(loads.values()), [1.0] * count, memory), strict=True))
+        runs_a_frame = min(1.0, schedule.rate_hz / _RATE_HZ) if schedule.rate_hz else 1 / schedule.every
+        loads[group] += runs_a_frame * demand_of[name].cost.multiply_adds
+    memory = [
+        float(max(demand_of[name].cost.dynamic for name in group_of if group_of[name] == group)) for group in loads
+    ]
+    chosen = dict(zip(loads, assign_lanes(list(loads.values()), [1.0] * count, memory), strict=True))
     return {name: chosen[group] for name, group in group_of.items()}
 
 

@@ -111,8 +111,8 @@ class Maps(Boxed):
             if not seen.any():
                 continue
             low, high = float(spread[seen].min()), float(spread[seen].max())
-            share = (spread[seen] - low) / (high - low if high > low else 1)
+            level = (spread[seen] - low) / (high - low if high > low else 1)
             ends, middle = np.array([(90, 20, 60), (60, 230, 250)], np.float32), np.array((150, 130, 40), np.float32)
-            half = np.abs(share * 2 - 1)[:, None]
-            tint = np.where(share[:, None] < 0.5, ends[0], ends[1]) * half + middle * (1 - half)
+            half = np.abs(level * 2 - 1)[:, None]
+            tint = np.where(level[:, None] < 0.5, ends[0], ends[1]) * half + middle * (1 - half)
             image[seen] = (image[seen] * (1 - style.alpha) + tint * style.alpha).astype(np.uint8)

@@ -167,10 +167,10 @@ class Polygons(_Vectors):
 
     def _filter(self, rows: NDArray[Any], selected: Any) -> NDArray[Any]:
         kept = np.arange(len(self._rows))[selected]
-        place = np.full(len(self._rows) + 1, -1, np.int32)  # one more, for -1
-        place[kept] = np.arange(len(kept))
+        new_index = np.full(len(self._rows) + 1, -1, np.int32)  # one more, for -1
+        new_index[kept] = np.arange(len(kept))
         rows = rows.copy()
-        rows["parent"] = place[rows["parent"]]
+        rows["parent"] = new_index[rows["parent"]]
         return rows
 
     def _json(self, index: int, row: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["load_of", "memory_of", "pays", "place"]
+__all__ = ["load_of", "memory_of", "pays", "assign_lanes"]
 
 _GAIN = 0.1  # of the longest lane, for which tasks are loaded anew before the first frame
 _MEMORY_GAIN = 0.2  # of the feature maps, likewise
@@ -32,7 +32,7 @@ def memory_of(memory: Sequence[float], lanes: Sequence[int], count: int) -> floa
     return sum(largest)
 
 
-def place(
+def assign_lanes(
     costs: Sequence[float],
     speeds: Sequence[float],
     memory: Sequence[float] | None = None,

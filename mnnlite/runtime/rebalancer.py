@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mnnlite.errors import MnnliteError, StateError, about_task
-from mnnlite.runtime.placement import load_of, pays, place
+from mnnlite.runtime.placement import assign_lanes, load_of, pays
 from mnnlite.runtime.replanning import Replan, Replanner
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Rebalancer:
             groups = self._groups()
             costs, memory, now = self._facts(groups)
             movable = [all(task.absence is None and task.in_flight == 0 for task in group) for group in groups]
-        wanted = place(costs, self._speeds, memory, now, movable)
+        wanted = assign_lanes(costs, self._speeds, memory, now, movable)
         if not pays(costs, self._speeds, memory, now, wanted):
             return
         moves = [(group, lane) for group, old, lane in zip(groups, now, wanted, strict=True) if old != lane]

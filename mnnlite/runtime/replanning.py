@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mnnlite.runtime.placement import load_of, place
+from mnnlite.runtime.placement import assign_lanes, load_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ class Replanner:
         longest = max(load_of(costs, now, self._speeds))
         possible = sum(costs) / sum(self._speeds)
         if possible <= (1 - GAIN) * longest:  # else no placement is so much better, and none need be looked for
-            wanted = place(costs, self._speeds, memory, now, movable)
+            wanted = assign_lanes(costs, self._speeds, memory, now, movable)
             expected = max(load_of(costs, wanted, self._speeds))
             if expected <= (1 - GAIN) * longest:
                 self._better += frames

@@ -39,7 +39,7 @@ class _Attention:
 
 def rewrite(graph: Graph) -> None:
     """Change `graph` in place, where an attention holds the peak. The same numbers."""
-    if graph.opset < 10:  # Slice had its places as attributes
+    if graph.opset < 10:  # Slice had its starts and ends as attributes
         return
     for softmax in graph.nodes("Softmax"):
         found = _attention(graph, softmax)

@@ -166,9 +166,9 @@ class Graph:
     def rename_input(self, old: str, new: str) -> None:
         """Let every operator read another tensor."""
         for node in self.graph.node:
-            for place, name in enumerate(node.input):
+            for index, name in enumerate(node.input):
                 if name == old:
-                    node.input[place] = new
+                    node.input[index] = new
 
     def drop_unused(self) -> None:
         """Take away operators that no output needs, and constants that none of those left reads."""

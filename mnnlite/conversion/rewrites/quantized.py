@@ -58,7 +58,7 @@ def _shaped(value: NDArray[Any], node: onnx.NodeProto, like: NDArray[Any]) -> ND
         return value.reshape(())
     if block:
         return np.repeat(value, block, axis).take(range(like.shape[axis]), axis)
-    return value.reshape([-1 if place == axis % like.ndim else 1 for place in range(like.ndim)])
+    return value.reshape([-1 if dim == axis % like.ndim else 1 for dim in range(like.ndim)])
 
 
 def _scale_and_zero(graph: Graph, node: onnx.NodeProto) -> tuple[NDArray[Any], NDArray[Any] | None]:

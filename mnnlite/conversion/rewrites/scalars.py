@@ -20,11 +20,11 @@ def rewrite(graph: Graph) -> None:
     """Change `graph` in place."""
     changed = 0
     for node in graph.nodes(*KINDS):
-        for place, other in ((0, 1), (1, 0)):
-            value = graph.constant(node.input[place])
+        for index, other in ((0, 1), (1, 0)):
+            value = graph.constant(node.input[index])
             beside = graph.shape(node.input[other])
             if value is not None and value.shape == (1, 1, 1) and beside is not None and len(beside) >= 3:
-                node.input[place] = graph.add_constant(value.reshape(1), node.output[0])
+                node.input[index] = graph.add_constant(value.reshape(1), node.output[0])
                 changed += 1
     if changed:
         graph.notes.append(f"{changed} constants of one element have one axis now, which the engine takes right")

@@ -30,7 +30,7 @@ def rewrite(graph: Graph) -> None:
         axis = attribute(node, "axis", 1)
         if shape is not None:
             axis += len(shape) if axis < 0 else 0
-            long = [place for place in range(axis, len(shape)) if shape[place] != 1]
+            long = [dim for dim in range(axis, len(shape)) if shape[dim] != 1]
             if len(long) <= 1:  # one of them is more than 1: it is over that axis alone
                 graph.set_attribute(node, "axis", long[0] if long else axis)
                 changed += 1

@@ -69,8 +69,8 @@ def _facts(graph: Graph, node: onnx.NodeProto, scores: str) -> dict[str, Any]:
     """What the operator was told, for the decoder that takes its place."""
     facts: dict[str, Any] = {"boxes": node.input[0], "scores": scores, "maker": graph.model.producer_name[:40]}
     facts["centers"] = bool(attribute(node, "center_point_box", 0))
-    for name, place in (("most", 2), ("iou", 3), ("score", 4)):
-        value = graph.constant(node.input[place]) if len(node.input) > place and node.input[place] else None
+    for name, index in (("most", 2), ("iou", 3), ("score", 4)):
+        value = graph.constant(node.input[index]) if len(node.input) > index and node.input[index] else None
         if value is not None and value.size == 1:
             facts[name] = value.ravel()[0].item()
     return facts
