@@ -33,7 +33,7 @@ class ModelMemory:
         Of the weights, what lies in files instead of anonymous memory.
     feature_maps : int
         What the model needs of its arena's shared buffer.
-    feature_maps_share : int
+    feature_maps_charged : int
         Its part of that buffer, which is as large as the largest need: by need, so that the parts of an arena's models
         add up to the buffer.
     feature_maps_owner : str
@@ -49,7 +49,7 @@ class ModelMemory:
     weights: int
     mapped: int
     feature_maps: int
-    feature_maps_share: int
+    feature_maps_charged: int
     feature_maps_owner: str
     inputs: int
     outputs: int
@@ -58,7 +58,7 @@ class ModelMemory:
     @property
     def total(self) -> int:
         """What the model is charged with, mapped weights included."""
-        tensors = self.feature_maps_share + self.inputs + self.outputs
+        tensors = self.feature_maps_charged + self.inputs + self.outputs
         return self.model_buffer + self.weights + tensors + self.scratch
 
 
@@ -98,7 +98,7 @@ class MemoryReport:
         return {
             "model buffer": sum(each.model_buffer for each in self.models),
             "feature maps": self.shared_inputs
-            + sum(each.feature_maps_share + each.inputs + each.outputs for each in self.models),
+            + sum(each.feature_maps_charged + each.inputs + each.outputs for each in self.models),
             "parameters": sum(each.weights - each.mapped for each in self.models),
             "heap and stack": max(0, self.heap) + self.free + sum(each.scratch for each in self.models),
         }
@@ -113,7 +113,7 @@ class MemoryReport:
 
     @property
     def explained(self) -> float:
-        """The share of the growth that the categories cover, at most 1."""
+        """The fraction of the growth that the categories cover, at most 1."""
         return min(1.0, 1 - self.unexplained / self.growth) if self.growth > 0 else 1.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def models_memory(named: Mapping[str, Model | Task]) -> tuple[ModelMemory, ...]:
         own, mates, each = terms[name], arenas[model.arena], named[name]
         owner = max(mates, key=lambda mate: terms[mate]["dynamic"])
         together = sum(terms[mate]["dynamic"] for mate in mates)
-        share = terms[owner]["dynamic"] * own["dynamic"] // together if together else 0
+        charged = terms[owner]["dynamic"] * own["dynamic"] // together if together else 0
         found.append(
             ModelMemory(
                 model=name,
@@ -195,7 +195,7 @@ def models_memory(named: Mapping[str, Model | Task]) -> tuple[ModelMemory, ...]:
                 weights=own["static"] - own["outputs"],
                 mapped=own["mapped"],
                 feature_maps=own["dynamic"],
-                feature_maps_share=share,
+                feature_maps_charged=charged,
                 feature_maps_owner=owner,
                 inputs=own["inputs"],
                 outputs=own["outputs"],

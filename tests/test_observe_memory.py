@@ -137,7 +137,7 @@ with mnnlite.Arena() as arena:
     largest = max(first.feature_maps, second.feature_maps)
     owner = "heavy" if first.feature_maps > second.feature_maps else "big"
     assert first.feature_maps_owner == second.feature_maps_owner == owner
-    assert abs(first.feature_maps_share + second.feature_maps_share - largest) <= 1
+    assert abs(first.feature_maps_charged + second.feature_maps_charged - largest) <= 1
     assert found.explained >= 0.95, found
     assert abs(found.unexplained) < 0.05 * found.growth + (1 << 20), found
     assert sum(found.categories.values()) == found.growth - found.unexplained
@@ -174,12 +174,12 @@ for lane in (0, 1):
     mine = {name: task for name, task in tasks.items() if task["lane"] == lane}
     assert mine
     largest = max(task["feature_maps"] for task in mine.values())
-    assert abs(sum(task["feature_maps_share"] for task in mine.values()) - largest) <= len(mine)
+    assert abs(sum(task["feature_maps_charged"] for task in mine.values()) - largest) <= len(mine)
     owner, = {task["feature_maps_owner"] for task in mine.values()}
     assert mine[owner]["feature_maps"] == largest
 for task in tasks.values():
     assert task["total"] == sum(
-        task[key] for key in ("model_buffer", "weights", "feature_maps_share", "inputs", "outputs", "scratch")
+        task[key] for key in ("model_buffer", "weights", "feature_maps_charged", "inputs", "outputs", "scratch")
     )
 assert set(found["categories"]) == {"model buffer", "feature maps", "parameters", "heap and stack"}
 assert found["growth"] - found["unexplained"] == sum(found["categories"].values())

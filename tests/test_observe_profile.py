@@ -29,7 +29,7 @@ def test_profile__has_loading_once_and_inference_often(found):
 def test_profile__operators_are_the_models_own(found):
     with mnnlite.Model(models.path("branches")) as model:
         assert [(op.name, op.type, op.mflops) for op in found.operators] == model.operators()
-    assert sum(op.share for op in found.operators) == pytest.approx(1)
+    assert sum(op.fraction for op in found.operators) == pytest.approx(1)
 
 
 def test_profile__types_add_up(found):

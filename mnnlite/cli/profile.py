@@ -91,10 +91,10 @@ def _summary(profiles: dict[str, observe.Profile]) -> list[str]:
                 *(f"{times[stage]:.3f}" if stage in times else "" for stage in _PER_FRAME),
                 f"{sums[name]:.3f}",
                 f"{sums[name] / whole:.0%}" if whole else "",
-                f"{most.type} {short(most.name, 40)} {most.share:.0%}" if most else "",
+                f"{most.type} {short(most.name, 40)} {most.fraction:.0%}" if most else "",
             )
         )
-    head = ("task", *(f"{stage} ms" for stage in _PER_FRAME), "sum ms", "share", "dearest operator")
+    head = ("task", *(f"{stage} ms" for stage in _PER_FRAME), "sum ms", "fraction", "dearest operator")
     title = f"{len(profiles)} tasks, {whole:.2f} ms of work a frame in the median (lanes work side by side)"
     return [title, *columns([head, *rows], right=(1, 2, 3, 4, 5))]
 
@@ -136,7 +136,14 @@ def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
         for stage in found.stages
     ]
     types = [
-        (each.type, str(each.count), f"{each.ms:.3f}", f"{each.share:.1%}", f"{each.mflops:.1f}", f"{each.gflops:.1f}")
+        (
+            each.type,
+            str(each.count),
+            f"{each.ms:.3f}",
+            f"{each.fraction:.1%}",
+            f"{each.mflops:.1f}",
+            f"{each.gflops:.1f}",
+        )
         for each in found.types
     ]
     chosen = found.operators if every else sorted(found.operators, key=lambda op: -op.ms)[:15]
@@ -146,7 +153,7 @@ def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
             op.type,
             op.backend,
             f"{op.ms:.3f}",
-            f"{op.share:.1%}",
+            f"{op.fraction:.1%}",
             f"{op.mflops:.2f}",
             f"{op.gflops:.1f}",
         )
@@ -157,10 +164,10 @@ def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
         name,
         *columns([("stage", "p50 ms", "p90 ms", "p99 ms", "runs"), *stages], right=(1, 2, 3, 4)),
         "",
-        *columns([("type", "count", "ms", "share", "MFLOP", "GFLOP/s"), *types], right=(1, 2, 3, 4, 5)),
+        *columns([("type", "count", "ms", "fraction", "MFLOP", "GFLOP/s"), *types], right=(1, 2, 3, 4, 5)),
         "",
         f"operators, {'in order of execution' if every else 'the most expensive of ' + str(len(found.operators))}",
-        *columns([("name", "type", "backend", "ms", "share", "MFLOP", "GFLOP/s"), *operators], right=(3, 4, 5, 6)),
+        *columns([("name", "type", "backend", "ms", "fraction", "MFLOP", "GFLOP/s"), *operators], right=(3, 4, 5, 6)),
     ]
     lines += [f"fell back: {count} x {reason}" for reason, count in fallen.items()]
     return lines

@@ -40,7 +40,7 @@ class Agreement:
         The results' class, or ``"array"``.
     agreement : float
         0 to 1. Things with a box: ``2 n / (a + b)`` for n pairs of equal label whose boxes overlap by an IoU of 0.5 or
-        more, best pairs first. Masks: share of equal pixels. Classes: share of items with the same best class.
+        more, best pairs first. Masks: fraction of equal pixels. Classes: fraction of items with the same best class.
         Embeddings and arrays: cosine.
     worst : float
         The least of any picture.

@@ -45,8 +45,8 @@ class OperatorTime:
         As in `Operator`.
     ms : float
         Median over the traced runs.
-    share : float
-        Of the sum over all operators, 0 to 1.
+    fraction : float
+        Of the time of all operators, 0 to 1.
     mflops : float
         Multiply-adds in millions, as the engine counts them.
     gflops : float
@@ -59,7 +59,7 @@ class OperatorTime:
     type: str
     backend: str
     ms: float
-    share: float
+    fraction: float
     mflops: float
     gflops: float
     fell_back: str
@@ -72,7 +72,7 @@ class TypeTime:
     type: str
     count: int
     ms: float
-    share: float
+    fraction: float
     mflops: float
     gflops: float
 
@@ -247,7 +247,7 @@ def _operators(traces: Sequence[TracedRun]) -> tuple[tuple[OperatorTime, ...], t
             type=op.type,
             backend=op.backend,
             ms=float(ms),
-            share=float(ms) / total,
+            fraction=float(ms) / total,
             mflops=op.mflops,
             gflops=_rate(op.mflops, float(ms)),
             fell_back=_why(op, main),

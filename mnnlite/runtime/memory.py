@@ -32,7 +32,7 @@ class TaskMemory:
         Of the weights, what lies in files.
     weights : int
         Weights and operators.
-    feature_maps_share : int
+    feature_maps_charged : int
         The task's part of the arena's buffer, by need: the parts of an arena add up to it.
     feature_maps_owner : str
         The task whose need made that buffer as large as it is.
@@ -52,7 +52,7 @@ class TaskMemory:
     mapped: int
     weights: int
     feature_maps: int
-    feature_maps_share: int
+    feature_maps_charged: int
     feature_maps_owner: str
     scratch: int
     total: int
@@ -148,7 +148,7 @@ class RuntimeMemory:
     unexplained : int, optional
         Of the growth, what no category has.
     explained : float, optional
-        The share of the growth that the categories cover.
+        The fraction of the growth that the categories cover.
     """
 
     tasks: dict[str, TaskMemory]
