@@ -49,19 +49,19 @@ class Arena:
     power : {"normal", "high", "low"}
         Which cores the engine's own threads prefer. The affinity of the calling thread is never changed.
     threads : int
-        1 to 32, of every model in this arena.
+        How many threads every model in this arena uses, 1 to 32.
     fallback : {None, "cpu"}
-        What to take if the engine has no such backend.
+        The backend to use if the engine does not have `backend`; None raises an error instead.
     winograd : {"large", "small", "none"}
-        How 3x3 convolutions are computed on the CPU. ``"large"``: by Winograd's method with tiles of up to 6x6, as the engine
-        does by itself; fastest, and the weights of such a convolution take up to 64/9 of their size. ``"small"``: tiles of
-        2x2, 16/9. ``"none"``: directly, with the weights as they are. Results differ by rounding.
+        How the CPU computes 3x3 convolutions. ``"large"``: by Winograd's method with tiles of up to 6x6, which is the engine's
+        default; it is fastest, and the weights of such a convolution take up to 64/9 of their size. ``"small"``: with tiles of
+        2x2; the weights take 16/9 of their size. ``"none"``: directly, with the weights as they are. Results differ by rounding.
     weights : {"heap", "mapped"}
-        ``"mapped"``: the weights of each model lie in a file of their own, without a name, that mnnlite writes once when it
-        loads the model; the kernel may drop their pages when memory is short and reads them again when they are used.
-        Loading needs as much anonymous memory as with ``"heap"``, and gives it back at its end.
+        ``"mapped"``: mnnlite writes the weights of each model once, when it loads the model, to a file that has no name. The
+        kernel may drop their pages when memory is short, and reads them again when they are used. Loading needs as much
+        anonymous memory as with ``"heap"``, and gives it back at its end.
     weights_dir : path, optional
-        Where those files are made: a folder on a disk. ``/var/tmp`` if not said.
+        The folder in which those files are made. It must be on a disk. The default is ``/var/tmp``.
 
     Raises
     ------

@@ -35,9 +35,9 @@ class Model:
     source : path or bytes-like
         An ``.mnn`` file or its content.
     outputs : list of str, optional
-        Only the branch that leads to these outputs is created; the others take neither memory nor time.
+        The session gets only the operators that lead to these outputs; the others need neither memory nor time.
     shapes : dict of str to tuple of int, optional
-        Shapes of inputs, set before memory is planned. Needed for inputs whose file leaves them open.
+        Shapes of inputs, which the engine gets before it plans memory. Inputs whose shape the file leaves open need them.
     resizable : bool
         Keep the model buffer so that `resize` works.
     external : path, optional
@@ -47,22 +47,22 @@ class Model:
         What the model and the file with its weights must hash to, in hexadecimal digits; ``mnnlite lock`` writes them
         into a pipeline file.
     trial : bool or float
-        Load and run the model in a child process first, where a crash of the engine is an error (some tenths of a second
-        for Python to start; once for the same file and options): for files of unknown origin. A number is how many
-        seconds that may take, 60 if True.
+        Load and run the model in a child process first, so that a crash of the engine becomes an error here. This is for files
+        of unknown origin. It costs some tenths of a second, once for the same file and options. A number is the most seconds
+        that the trial may take; True means 60.
     arena : Arena, optional
-        Share a runtime with other models. Without it the model has its own, made from `arena_options`.
+        The arena that the model shares with other models. By default the model makes its own from `arena_options`.
     fallback : {None, "cpu"}
         See `Arena`.
     **arena_options
-        The parameters of `Arena`, by name. With `arena` they must be what the arena has.
+        The parameters of `Arena`, by name. Together with `arena` they must equal the arena's.
 
     Raises
     ------
     ModelNotFoundError, ModelFormatError
-        There is no such file; or it is empty, damaged, not an MNN model, or has another hash. Every model is verified
-        before the engine gets it: what it refers to is there, and each operator has what the engine needs of it. With
-        `trial`: the engine crashed on it.
+        There is no such file; or it is empty, damaged, not an MNN model, or has another hash. mnnlite verifies every model
+        before the engine gets it: everything that the file refers to exists, and each operator has the inputs and attributes
+        that the engine needs. With `trial`, the engine crashed on the model.
     UnsupportedModelError
         The engine cannot execute it: an unknown operator, or shapes that depend on the content of the input.
     TensorNotFoundError

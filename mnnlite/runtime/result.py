@@ -26,12 +26,12 @@ class FrameResult:
     Attributes
     ----------
     index : int
-        Counts the frames that were worked on, from 0.
+        The number of the frame among those that the lanes worked on, from 0.
     frame : Frame
-        What was worked on. Its pixels stay in memory as long as the result does.
+        The frame that the results are of. Its pixels stay in memory as long as the result does.
     taken_ns : int
-        When the frame was taken, in nanoseconds of `time.monotonic_ns`: its timestamp if that is of this clock, else when it
-        came from the source.
+        When the frame was taken, in nanoseconds of `time.monotonic_ns`. This is the frame's timestamp if that is of this clock,
+        else the moment at which the frame came from the source.
     wall_ns : int
         The same moment by the system's clock: nanoseconds since 1970, UTC. It jumps when the clock is set.
     skipped : dict of str to str
@@ -39,20 +39,20 @@ class FrameResult:
     late : frozenset of str
         Tasks that ended after their deadline. Their results are there all the same.
     errors : dict of str to MnnliteError
-        Tasks that failed. The others are not touched by it.
+        Tasks that failed, and how. The other tasks' results are not affected.
     timing : dict of str to dict of str to int
-        For each task that ran the nanoseconds of ``preprocess``, ``infer`` and ``decode``.
+        For each task that ran, the nanoseconds of ``preprocess``, ``infer`` and ``decode``.
     crops : dict of str to (int, int)
-        For each task that runs on another's boxes: how many it ran on, and how many there were.
+        For each task that runs on another's boxes, how many boxes it ran on, and how many there were.
     elapsed_ns : int
         From the frame's admission to its last result.
     lane_ns : tuple of int
         How long each lane worked on the frame.
     part : {"whole", "urgent", "rest"}
-        With tasks that preempt a frame may have two results, of the same `index`: one of these tasks, which does not wait, and
-        one of the others.
+        Where tasks preempt, a frame may have two results with the same `index`: ``"urgent"`` has the results of these tasks and
+        does not wait, ``"rest"`` has those of the others.
     rest : Future of FrameResult, optional
-        Of an ``"urgent"`` result of `Runtime.submit`: the other one.
+        The future of the ``"rest"``, in an ``"urgent"`` result of `Runtime.submit`.
     """
 
     __slots__ = (

@@ -42,57 +42,62 @@ class Runtime:
     Parameters
     ----------
     lanes : int
-        Worker threads. Tasks of a lane run one after the other and share one buffer for feature maps; lanes run in
-        parallel. At most ``lanes + 1`` frames are on their way.
+        How many worker threads there are. Tasks of a lane run one after the other and share one buffer for feature maps;
+        lanes run in parallel. At most ``lanes + 1`` frames are in flight.
     threads : int
-        Of the engine, in each lane.
+        How many threads the engine uses in each lane.
     memory : str or int, optional
-        A budget, e.g. ``"64 MiB"``: bounds the growth of this process's anonymous memory from here on, the peak of
-        loading included. A task that does not fit is refused, or takes the place of evictable ones. Models must be files;
-        the cost of one that was never seen is found by a child process (some tenths of a second).
+        A budget, e.g. ``"64 MiB"``. It bounds how much this process's anonymous memory grows from here on; the peak of
+        loading counts. A task that does not fit is refused, unless evictable tasks can be unloaded for it. Models must be
+        files. A child process measures the cost of a model that was never seen, in some tenths of a second.
     weights : {"heap", "mapped"}
         ``"mapped"``: weights lie in files that mnnlite writes when it loads a model; the kernel may drop their pages when
         memory is short, at the price of reading them again. See `Arena`.
     winograd : {"large", "small", "none"}
         ``"small"`` and ``"none"``: less memory for the weights of 3x3 convolutions, which then take longer. See `Arena`.
     cores : "auto" or list of list of int, optional
-        Bind lanes to cores: ``"auto"`` gives each lane one, the fastest first (big.LITTLE), hyper-threads last; or the
-        numbers for each lane, ``[[4, 5], [0]]``. Only with one thread a lane: the engine's own belong to the process.
+        Bind lanes to cores. ``"auto"`` gives each lane one core, the fastest first (big.LITTLE), hyper-threads last. A list
+        gives the numbers of the cores of each lane: ``[[4, 5], [0]]``. This needs ``threads=1``, because the engine's own
+        threads belong to the process and not to a lane.
     force : bool
         Allow more lanes times threads than there are cores, and lanes that share cores.
     replan : bool
-        Move tasks to other lanes while frames are worked on, when by measured cost that has been better by a fifth for
-        100 frames. Moving is loading anew, for which a lane stops. Tasks with ``state`` stay.
+        Move tasks to other lanes while frames are worked on. A task moves when another placement has been better by a fifth
+        for 100 frames, by measured cost. It is then loaded again, and the lane that loads it stops meanwhile. Tasks with
+        ``state`` do not move.
     max_failures : int
-        After so many failures in a row a task is quarantined: it is left out, with the reason, until it is replaced.
+        A task that fails this many times in a row is quarantined: the runtime leaves it out, and says why, until it is
+        replaced.
     weights_dir : path, optional
-        Where the files with weights are made, without names: a folder on a disk. ``/var/tmp`` if not said.
+        The folder in which mnnlite makes the files with weights, which have no names. It must be on a disk. The default is
+        ``/var/tmp``.
     heap : {"share", "keep"}
         Whether mnnlite may change the process's heap, see the notes.
     watchdog_s : float
-        A run that takes longer is reported: logged, and listed in `stats`.
+        A run that takes longer than this is logged and listed in `stats`.
     trial : bool or float
         Load and run each new task's model in a child process first, where a crash of the engine is an error; see `Model`.
 
     Raises
     ------
     ArgumentError, StateError
-        A value that cannot be used, such as more lanes times threads than cores; the system gives no thread.
+        A value cannot be used, such as more lanes times threads than there are cores; or the system gives no thread.
 
     Notes
     -----
-    Threads: any may call; frames are worked on in the order of their admission and results come in that order, but for tasks
-    that preempt. Lanes are native and hold no GIL while they work; a frame costs the calling thread one release of it.
+    Threads: any thread may call. Lanes work on frames in the order of their admission, and results come in that order, except
+    those of tasks that preempt. Lanes are native and do not hold the GIL while they work; a frame costs the calling thread
+    one release of it.
 
-    Decoders in Python and callbacks of futures may call everything; waiting for a future of `submit` on the thread that
-    completes it is `StateError`. A function given to `on_lane` gets that for what would wait for its own lane.
+    Decoders in Python and callbacks of futures may call every method. Waiting for a future of `submit` on the thread that
+    completes it raises `StateError`. So does a function given to `on_lane` that calls what would wait for its own lane.
 
-    Time: deadlines count from a frame's ``timestamp_ns`` where that is of `time.monotonic_ns` (not in the future and
-    less than a minute ago), else from the moment the frame was taken from the source.
+    Time: deadlines count from a frame's ``timestamp_ns`` if that is a time of `time.monotonic_ns` (not in the future, and
+    less than a minute ago). Otherwise they count from the moment at which the frame was taken from the source.
 
-    Memory: the first `add` of a process changes its heap, see there. ``heap="keep"``, or ``MNNLITE_HEAP=keep`` in the
-    environment, refuses that and the giving back of free pages (``malloc_trim``) for the whole process: what removed networks
-    leave in heaps of single threads stays then.
+    Memory: the first `add` of a process changes the process's heap, see `add`. ``heap="keep"``, or ``MNNLITE_HEAP=keep`` in the
+    environment, forbids that for the whole process, and forbids giving free pages back (``malloc_trim``). Memory that removed
+    networks leave in the heaps of single threads then stays with the process.
 
     A runtime does not survive ``fork``.
     """
@@ -138,36 +143,36 @@ class Runtime:
     def add(
         self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule | None = None, **options: Any
     ) -> None:
-        """Load a task. While frames are worked on, only its lane stops, for the one load.
+        """Load a task. Only its lane stops while it loads; the other lanes go on with their frames.
 
         Parameters
         ----------
         name : str
-            Results are found under it. No dots.
+            The name under which results are found. It must not contain a dot.
         spec : TaskSpec or path
-            A path is a network that is used as it says, see `mnnlite.describe`. Paths are made absolute: the model may be
-            loaded again later.
+            A path names a network whose file says how it is used, see `mnnlite.describe`. Paths are made absolute, because
+            the model may be loaded again later.
         schedule : Schedule, optional
-            When it runs, and on what: on each whole frame if not said.
+            When the task runs, and on what. By default it runs on each whole frame.
         **options
-            The same, or changes of it: the parameters of `Schedule` by name, ``priority=10, deadline_ms=40``.
+            Parameters of `Schedule` by name, ``priority=10, deadline_ms=40``; they take precedence over `schedule`.
 
         Raises
         ------
         ArgumentError
-            A value that cannot be used; a name that is taken; a task to come after that is not there.
+            A value cannot be used, the name is taken, or the task named by ``after`` does not exist.
         MemoryBudgetError
-            It does not fit: says by how much, and what would.
+            The task does not fit. The error says by how much, and what would fit.
         StateError
             Called from a function given to `on_lane`, or the system gives no thread.
         ModelError, EngineError, OutOfMemoryError
-            As for `Task`; nothing has changed.
+            As for `Task`. The runtime is as it was before.
 
         Notes
         -----
-        The first one of a runtime starts the threads of its lanes. Before that, unless it is refused (``heap="keep"``,
-        ``MNNLITE_HEAP=keep``) or ``MALLOC_ARENA_MAX`` says otherwise, the process's threads that are started from then on
-        share the heaps there are: glibc's ``M_ARENA_MAX``, which is the process's and has no finer form.
+        The first call starts the threads of the runtime's lanes. Before that it sets glibc's ``M_ARENA_MAX``, so that threads
+        which the process starts from then on share the heaps that exist. That option has no finer form: it is the whole
+        process's. It is not set with ``heap="keep"``, ``MNNLITE_HEAP=keep`` or a ``MALLOC_ARENA_MAX`` of your own.
         """
         self._registry.check_may_wait("add()")
         self._parts.start_lanes()
@@ -185,16 +190,16 @@ class Runtime:
         self._parts.changes.remove(name)
 
     def replace(self, name: str, spec: TaskSpec | str | os.PathLike[str]) -> None:
-        """Swap what a task runs, under load: from one frame to the next. How it is scheduled stays.
+        """Replace what a task runs, from one frame to the next. Its schedule stays the same.
 
-        The new model is loaded while the old one is still there; the lane stops for the load.
+        The lane loads the new model while the old one still exists, and stops for that long.
 
         Raises
         ------
         ArgumentError
             There is no such task, or others come after it.
         MnnliteError
-            As for `add`; the old one goes on.
+            As for `add`. The task goes on as it was.
         """
         self._registry.check_may_wait("replace()")
         self._parts.changes.replace(name, spec)
@@ -206,17 +211,18 @@ class Runtime:
         *,
         image: ImageSpec | Mapping[str, ImageSpec] | None = None,
     ) -> None:
-        """Give a task's inputs other shapes, under load: from one frame to the next.
+        """Give a task's inputs other shapes, from one frame to the next.
 
-        The network is planned anew from its file beside the one that runs, as `replace` does. State starts at zeros.
+        The lane loads the network from its file again, with the new shapes, while the old one still exists, as `replace`
+        does. Its state starts at zeros.
 
         Parameters
         ----------
         name : str
         shapes : dict of str to tuple of int, optional
-            New shapes of inputs. Those that are not named keep theirs.
+            New shapes of inputs. Inputs that are not named keep their shapes.
         image : ImageSpec or dict of str to ImageSpec, optional
-            A new image spec, whose ``size`` says what the file leaves open. Without it the spec stays.
+            A new image spec, whose ``size`` gives the dimensions that the file leaves open. The default is the present spec.
 
         Raises
         ------
@@ -230,28 +236,29 @@ class Runtime:
 
     @property
     def tasks(self) -> dict[str, TaskSpec]:
-        """By name, in the order of adding."""
+        """The specs of the tasks by name, in the order in which they were added."""
         return {name: task.spec for name, task in self._registry.snapshot().items()}
 
     def on_lane(self, name: str, function: Callable[[Task], T]) -> T:
-        """Call a function with a loaded task between frames, on the thread that runs it; only its lane stands still.
+        """Call a function with a loaded task, on the task's lane and between two frames. Only that lane waits for it.
 
         Parameters
         ----------
         name : str
         function : callable
-            Gets the `Task`; must not keep or close it. It may ask the runtime; what would wait for a lane is `StateError`.
+            Gets the `Task`, which it must neither keep nor close. It may call the runtime; methods that would wait for its
+            own lane raise `StateError`.
 
         Returns
         -------
-        Whatever `function` returns. What it raises is raised.
+        What `function` returns. An exception that it raises is raised here.
 
         Raises
         ------
         ArgumentError
             There is no such task, or its model is not loaded at the moment.
         StateError
-            Called from such a function, or the system gives no thread.
+            The call came from such a function, or the system gives no thread.
         """
         self._registry.check_may_wait("on_lane()")
         return self._registry.call(name, function)
@@ -273,17 +280,18 @@ class Runtime:
         return dispatcher.finish(dispatcher.admit(OfferedFrame(frame, time.monotonic_ns()), dropping=False))
 
     def submit(self, frame: Frame) -> Future[FrameResult]:
-        """Work on one frame without waiting for it. Waits while ``lanes + 1`` frames are on their way.
+        """Hand one frame to the lanes and do not wait for its results. Waits while ``lanes + 1`` frames are in flight.
 
         Parameters
         ----------
         frame : Frame
-            Its pixels must not change until the result is there.
+            Its pixels must not change until the future is done.
 
         Returns
         -------
         concurrent.futures.Future
-            Of a `FrameResult`, done in the order of submission; where tasks preempt, of these, with the `rest`. Never cancelled.
+            A future of a `FrameResult`. Futures are done in the order of submission and are never cancelled. Where tasks
+            preempt, it gives the results of these, and their `rest` is the future of the others.
 
         """
         _check_frame(frame)
@@ -296,11 +304,11 @@ class Runtime:
         Parameters
         ----------
         source : iterable of Frame
-            Read in a thread of its own.
+            A thread of its own reads it.
         latest : bool
-            False: the source waits, nothing is dropped. True: the source never waits; of the frames that come while the
-            lanes are busy only the newest is kept, the others are dropped and counted; but tasks that preempt have every frame, and
-            results of their own (`FrameResult.part`).
+            False: the source waits for the lanes, and no frame is dropped. True: the source never waits. Of the frames that
+            come while the lanes are busy the stream keeps only the newest; it drops and counts the others. Tasks that preempt
+            still get every frame, and have results of their own (`FrameResult.part`).
 
         Returns
         -------
@@ -322,12 +330,12 @@ class Runtime:
     # ---- what there is to know
 
     def plan(self) -> str:
-        """Say which task runs in which lane, how often, and what it takes: lines of text."""
+        """Say which task runs in which lane, how often, and how long it takes, as lines of text."""
         self._begin("plan()")
         return self._parts.report.plan()
 
     def memory(self) -> RuntimeMemory:
-        """Memory of the tasks and lanes, in bytes; under a budget how that stands."""
+        """Return the memory of the tasks and lanes in bytes and, with a budget, how much of it is used."""
         self._registry.check_open()
         return self._parts.report.memory()
 
@@ -337,9 +345,9 @@ class Runtime:
         Parameters
         ----------
         target : path, or file open for text, optional
-            Written when the trace is closed, or the runtime. Without it call `Trace.save`.
+            It is written when the trace or the runtime is closed. Without it call `Trace.save`.
         max_frames : int
-            Of older frames nothing is kept.
+            The trace keeps the last so many frames.
 
         Returns
         -------
@@ -356,7 +364,7 @@ class Runtime:
         return self._trace
 
     def stats(self) -> RuntimeStats:
-        """Counts and times since the runtime was made."""
+        """Return counts and times since the runtime was made."""
         self._registry.check_process()
         return self._parts.report.stats()
 
@@ -367,7 +375,7 @@ class Runtime:
     # ---- the end
 
     def close(self) -> None:
-        """Let the frames on their way end, close all tasks and lanes. Closing twice is fine."""
+        """Finish the frames in flight, then close all tasks and lanes. Closing twice is fine."""
         if self._registry.closed:
             return
         if self._registry.is_forked:  # the lanes are the parent's

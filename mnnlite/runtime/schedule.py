@@ -19,38 +19,41 @@ class Schedule:
     Parameters
     ----------
     every : int
-        Run on each n-th frame.
+        The task runs on each n-th frame.
     rate_hz : float, optional
-        Run at most this often, instead.
+        The task runs at most so many times a second. Not together with `every`.
     priority : int
-        Larger is more important: it runs earlier, and is left out later.
+        A task with a larger priority is more important: it runs earlier and is left out later.
     deadline_ms : float, optional
-        From the frame's timestamp to the end of the task; a result that comes after is marked late.
+        The time from the frame's timestamp to the end of the task. A result that comes later is marked late.
     optional : bool
-        May be left out of a frame when, by predicted cost, there is no time for it.
+        The runtime may leave the task out of a frame when the predicted costs say that there is no time for it.
     after : str, optional
-        Run on crops of this task's boxes instead of on the frame: ``"task"``, or ``"task.decoder"`` if it has several. A row
-        with four corners gives the turned part between them. ``item`` of the results is the row.
+        The task runs on crops of this task's boxes instead of on the frame: ``"task"``, or ``"task.decoder"`` if that has
+        several decoders. Where a row has four corners, the crop is the turned rectangle between them. ``item`` of the results
+        is the row's index.
     only : set of str or int, optional
-        Labels or class numbers of the boxes to take. All if not given.
+        Labels or class numbers of the boxes to crop. The default is all boxes.
     max_crops : int, optional
-        The most crops of a frame, best scores first: 32 if not said. More than the spec's ``batch`` run as several batches.
+        The most crops of a frame, best scores first. The default is 32. More crops than the spec's ``batch`` run as several
+        batches.
     padding : float
-        Part of the box's width and height added on each side.
+        The fraction of the box's width and height that is added on each side.
     turn_by : str, optional
         Another task, or ``"task.decoder"``, that runs on the same boxes (the same `after`) before this one: its class says
         which crops are upside down. They are turned by half; results stay in pixels of the frame.
     turn_if : set of str or int, optional
         Labels or class numbers of that task for which a crop is turned. The best row of the crop counts.
     evictable : bool
-        With a memory budget: may be unloaded to make room for others, the least recently used first. It is loaded again, in
-        its lane between two frames, when it is due and there is room. Nothing may come after it.
+        With a memory budget the runtime may unload the task to make room for others, the least recently used first. Its lane
+        loads it again between two frames, when it is due and there is room. No task may run on its boxes.
     preempts : bool or "auto"
-        Does not wait for the lane's other tasks: it begins before the next operator of the network at work, and its results come
-        in a `FrameResult` of their own, see `Runtime`. It has a session, and with those like it an arena, of its own. It neither
-        takes from other tasks nor gives to them, and always runs when it is due. With
-        ``"auto"`` it does so as long as less important tasks of its lane take so long that it could miss its deadline, by measured
-        cost, whenever tasks come, go or move; one with a ``state``, or that others take from, does not.
+        The task does not wait for the other tasks of its lane. It begins before the next operator of the network that is
+        running, and its results come in a `FrameResult` of their own, see `Runtime`. It has a session of its own; the tasks of
+        a lane that preempt have an arena of their own. It neither reads other tasks' results nor gives them its own, and it
+        runs whenever it is due. With ``"auto"`` it preempts while less important tasks of its lane take so long, by measured
+        cost, that it could miss its deadline. The runtime decides that whenever tasks are added, removed or moved. A task with
+        a ``state``, or one whose results other tasks read, does not preempt.
 
     Raises
     ------

@@ -50,15 +50,15 @@ class TaskStats:
     skipped : int
         Frames on which it was due and did not run.
     shed : int
-        Planned, and left out after all for want of time.
+        Frames for which it was planned, and then left out because there was no time.
     crops, crops_left : int
-        Of a cascade: boxes that it ran on, and boxes beyond ``max_crops``.
+        Of a cascade: the boxes that it ran on, and the boxes beyond ``max_crops`` that it left out.
     reloads : int
-        After evictions.
+        How often it was loaded again after an eviction.
     preemptions : int
-        Times that its network gave way to tasks that preempt.
+        How often its network was interrupted by tasks that preempt.
     given_ns : int
-        How long that took, in none of `stages`.
+        How long those tasks took. `stages` do not contain it.
     loading : dict of str to int
         Nanoseconds of each stage of loading.
     stages : dict of str to StageTimes
@@ -93,18 +93,19 @@ class LaneStats:
     Parameters
     ----------
     frames : int
-        On which it had something to do.
+        Frames on which one of its tasks was due.
     busy_ns : int
+        How long it worked on frames.
     utilisation : float
-        Busy part of the time since the runtime was made.
+        The fraction of the time since the runtime was made in which it worked on frames.
     loads : int
-        Times that it stood still for tasks to be loaded or closed, or for `Runtime.on_lane`.
+        How often it stopped to load or close a task, or for `Runtime.on_lane`.
     stopped_ns, longest_stop_ns : int
-        How long that took, together and the longest.
+        How long it stopped, in total and at most.
     preemptions : int
-        Times that frames at work gave way to tasks that preempt.
+        How often tasks that preempt interrupted a frame.
     preempted_ns : int
-        How long these took then, with going there and back.
+        How long these interruptions took, with the switches there and back.
     """
 
     frames: int
@@ -124,9 +125,9 @@ class ReplanStats:
     Parameters
     ----------
     moved : int
-        Groups of tasks.
+        How many groups of tasks moved.
     longest_ns, expected_ns : int
-        Of the longest lane, a frame: as it was, and what was expected of the move.
+        The time a frame takes the longest lane: before the move, and as expected after it.
     """
 
     moved: int
