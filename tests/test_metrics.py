@@ -47,6 +47,8 @@ def test_average_precision__goes_by_score_and_keeps_the_best_precision_behind() 
     # Best first: F T F T F, precision 0 1/2 1/3 2/4 2/5; behind each recall step the best is 1/2.
     assert metrics.average_precision(hits, 2) == pytest.approx(0.5)
     assert metrics.average_precision(hits, 4) == pytest.approx(0.25)
+    hits = [(0.1, False), (0.9, True), (0.8, False), (0.3, True)]  # T F T F: 1, then 2/3
+    assert metrics.average_precision(hits, 2) == pytest.approx(5 / 6)
     assert metrics.average_precision([(0.9, True)], 0) == 0
     assert metrics.average_precision([(0.3, True), (0.4, True)], 2) == 1
 
@@ -72,12 +74,19 @@ def test_match__of_equal_scores_the_first_comes_first_and_takes_the_nearest() ->
     hits = metrics.match(boxes, np.array([0.5, 0.5, 0.25], np.float32), objects)
     assert hits == [(0.5, True), (0.5, True), (0.25, False)]
     assert all(type(score) is float for score, _ in hits)
+    elsewhere = [(90, 90, 99, 99)]
+    many = np.array([*elsewhere * 2, (0, 0, 10, 10), *elsewhere * 297], np.float32)
+    hits = metrics.match(many, np.tile(np.array([0.5, 0.25, 0.75], np.float32), 100), objects)
+    assert hits[0] == (0.75, True)  # the first of a hundred with this score
+    assert sum(right for _, right in hits) == 1
 
 
 def test_accuracy_beside_what_always_says_the_same() -> None:
     pairs = [("a", "a"), ("b", "a"), ("b", "b"), ("a", "c")]
     assert metrics._accuracy(pairs, "a") == (0.5, 0.5, 4)
     assert metrics._accuracy(pairs, "c") == (0.5, 0.25, 4)
+    assert metrics._accuracy([*pairs, ("c", "c"), ("c", "c")], "c") == (4 / 6, 0.5, 6)
+    assert metrics._accuracy([("a", "a")], "a") == (1, 1, 1)
     assert metrics._accuracy([], "a") == (0, 0, 0)
 
 
@@ -161,8 +170,10 @@ def test_difference__of_directions():
     assert cosine([1, 0], [0, 0]) == 0
     assert cosine([1e-21, 0], [0, 1e-21]) == 1  # and so are what is smaller than any value that means something
     assert cosine([1e-15, 0], [0, 1e-15]) == 0
-    values = np.random.default_rng(0).normal(size=1000)
-    assert cosine(values, values * 3) <= 1  # not a rounding more
+    assert cosine([1e-12, 0], [3e-12, 4e-12]) == pytest.approx(0.6)
+    for seed in range(50):
+        values = np.random.default_rng(seed).normal(size=1000)
+        assert cosine(values, values * 3) <= 1  # not a rounding more
 
 
 def test_difference__counts_what_is_not_finite():
