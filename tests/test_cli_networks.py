@@ -119,7 +119,7 @@ def test_inspect__options_of_one_decoder(folder: Path) -> None:
     assert "centerface" not in text
     assert "0.25 number 0 to 1 " in text
     assert "300 whole 1 to 1048576 " in text
-    assert "no family is called 'sdd'; did you mean ssd?" in mnnlite("inspect", "--decoders", "sdd").error()
+    assert "no family is called 'sdd'; did you mean 'ssd'?" in mnnlite("inspect", "--decoders", "sdd").error()
 
 
 def test_bad_input__one_line_that_names_the_file_and_the_flag(folder: Path, tmp_path: Path) -> None:

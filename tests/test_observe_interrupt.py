@@ -10,7 +10,7 @@ from helpers.cli import mnnlite as command
 
 # Where Ctrl-C arrives: the function, and at which of its calls.
 INTERRUPTED = {
-    "memory": ("mnnlite.memory_probe", "subprocess.run", 2, ["--plot", "{folder}/out.png"]),
+    "memory": ("subprocess", "run", 2, ["--plot", "{folder}/out.png"]),
     "dump": ("numpy.lib.format", "write_array", 5, ["-o", "{folder}/out.npz"]),
     "compare": ("mnnlite.observe.report", "_case", 2, ["{model}", "--report", "{folder}/out.html"]),
     "profile": ("mnnlite.perfetto", "json.dumps", 1, ["--trace", "{folder}/out.json"]),
