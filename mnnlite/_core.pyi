@@ -115,7 +115,7 @@ def plan(model: Model) -> tuple[list[Any], dict[str, list[int]]]: ...
 
 # bind_preemption.cpp
 def run_interrupted(
-    model: Model, at: int = -1, inner: Model | None = None
+    model: Model, at: int = -1, inner: Model | None = None, stops: bool = True
 ) -> tuple[list[int], dict[str, NDArray[Any]], dict[str, NDArray[Any]]]: ...
 
 # bind_core.cpp

@@ -291,6 +291,9 @@ def test_a_network_of_the_same_arena_is_refused_in_between(slow, quick):
     gaps, found, _ = _core.run_interrupted(outer.native, 3, apart.native)
     np.testing.assert_array_equal(found["heat"], alone)
     assert len(gaps) >= 24
+    gaps, found, _ = _core.run_interrupted(outer.native, 3, apart.native, stops=False)  # nothing is urgent
+    np.testing.assert_array_equal(found["heat"], alone)
+    assert gaps == []
 
 
 def test_tasks_that_preempt_share_a_session_only_with_one_another(quick):

@@ -20,12 +20,12 @@ int64_t now_ns() noexcept {
       .count();
 }
 
-// Stops at every preemption point of one run, and at one of them runs another network.
+// Stops at every preemption point of one run, and at one of them runs another network. Without `stops` nothing is urgent.
 class Watch final : public PreemptionPoint {
  public:
-  Watch(int64_t at, MnnSession* inner) : at_(at), inner_(inner) {
+  Watch(int64_t at, MnnSession* inner, bool stops) : at_(at), inner_(inner) {
     reached_ns_.reserve(4096);
-    set_wanted(true);
+    set_wanted(stops);
   }
 
   const Status& status() const noexcept { return status_; }
@@ -61,10 +61,10 @@ py::dict all_outputs(const NativeModel& model) {
 }
 
 // One run: nanoseconds from each point to the next, and the outputs of both.
-py::tuple run_interrupted(const NativeModel& model, int64_t at, const NativeModel* inner) {
+py::tuple run_interrupted(const NativeModel& model, int64_t at, const NativeModel* inner, bool stops) {
   const NativeModel::Entered held(model, "infer");
   const std::shared_ptr<MnnSession> other = inner ? inner->readable() : nullptr;
-  Watch watch(at, other.get());
+  Watch watch(at, other.get(), stops);
   Status status;
   int64_t end = 0;
   {
@@ -82,7 +82,7 @@ py::tuple run_interrupted(const NativeModel& model, int64_t at, const NativeMode
 
 void bind_preemption(py::module_& module) {
   module.def("run_interrupted", &run_interrupted, py::arg("model"), py::arg("at") = -1,
-             py::arg("inner") = static_cast<const NativeModel*>(nullptr));
+             py::arg("inner") = static_cast<const NativeModel*>(nullptr), py::arg("stops") = true);
 }
 
 }  // namespace mnnlite::python
