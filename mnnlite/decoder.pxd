@@ -119,7 +119,7 @@ cdef extern from "mnnlite/decoder.h" nogil:
         const double* numbers
 
     ctypedef int (*mnnlite_create)(const mnnlite_option* options, int32_t n_options, void** self, char* error) noexcept nogil
-    ctypedef int (*mnnlite_plan)(void* self, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items,
+    ctypedef int (*mnnlite_plan)(void* self, const mnnlite_tensor* desc, int32_t n_tensors, int32_t max_items,
                                  mnnlite_needs* needs) noexcept nogil
     ctypedef int (*mnnlite_decode)(void* self, const mnnlite_tensor* tensors, int32_t n_tensors,
                                    const mnnlite_item* items, int32_t n_items, mnnlite_sink* sink,

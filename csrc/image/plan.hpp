@@ -16,7 +16,7 @@ namespace mnnlite {
 class ImagePlan {
  public:
   /// Work out everything that does not depend on the frame.
-  /// @param like  the tensor: rank 4, dtype f32, f16, u8 or i8; `data` is not looked at. dims[0] is the number of slots.
+  /// @param desc  the tensor: rank 4, dtype f32, f16, u8 or i8; `data` is not looked at. dims[0] is the number of slots.
   /// @param max_items  most regions of one call, at most dims[0]
   /// @param bits  of a sample, see ImageView; 0: all that it has
   /// @return Code::argument, dtype, layout: what does not fit, and what to do

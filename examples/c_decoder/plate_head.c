@@ -27,11 +27,11 @@ static int create(const mnnlite_option* options, int32_t n_options, void** self,
   return 0;
 }
 
-static int plan(void* self, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items, mnnlite_needs* needs) {
+static int plan(void* self, const mnnlite_tensor* desc, int32_t n_tensors, int32_t max_items, mnnlite_needs* needs) {
   (void)self;
-  if (n_tensors != 1 || like->rank != 3 || like->dims[2] != 15 || like->dtype != MNNLITE_F32 ||
-      like->dims[0] < max_items)
-    return snprintf(needs->error, MNNLITE_TEXT, "wants one float32 output [N, plates, 15], got %s", like->name);
+  if (n_tensors != 1 || desc->rank != 3 || desc->dims[2] != 15 || desc->dtype != MNNLITE_F32 ||
+      desc->dims[0] < max_items)
+    return snprintf(needs->error, MNNLITE_TEXT, "wants one float32 output [N, plates, 15], got %s", desc->name);
   needs->kind = MNNLITE_DETECTIONS;
   needs->rows = max_items;
   needs->values = 8 * max_items;

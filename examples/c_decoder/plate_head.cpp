@@ -26,10 +26,10 @@ struct PlateHead {
     return *self ? 0 : std::snprintf(error, MNNLITE_TEXT, "no memory");
   }
 
-  static int plan(void*, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items, mnnlite_needs* needs) {
-    if (n_tensors != 1 || like->rank != 3 || like->dims[2] != 15 || like->dtype != MNNLITE_F32 ||
-        like->dims[0] < max_items)
-      return std::snprintf(needs->error, MNNLITE_TEXT, "wants one float32 output [N, plates, 15], got %s", like->name);
+  static int plan(void*, const mnnlite_tensor* desc, int32_t n_tensors, int32_t max_items, mnnlite_needs* needs) {
+    if (n_tensors != 1 || desc->rank != 3 || desc->dims[2] != 15 || desc->dtype != MNNLITE_F32 ||
+        desc->dims[0] < max_items)
+      return std::snprintf(needs->error, MNNLITE_TEXT, "wants one float32 output [N, plates, 15], got %s", desc->name);
     needs->kind = MNNLITE_DETECTIONS;
     needs->rows = max_items;
     needs->values = 8 * max_items;

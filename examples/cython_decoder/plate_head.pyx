@@ -17,9 +17,9 @@ cdef int create(const mnnlite_option* options, int32_t n, void** self, char* err
         least[0] = <float>options[i].number
     return 0
 
-cdef int plan(void* self, const mnnlite_tensor* like, int32_t n, int32_t max_items, mnnlite_needs* needs) noexcept nogil:
-    if n != 1 or like[0].rank != 3 or like[0].dims[2] != 15 or like[0].dtype != MNNLITE_F32 or like[0].dims[0] < max_items:
-        return snprintf(needs.error, MNNLITE_TEXT, b"wants one float32 output [N, plates, 15], got %s", like[0].name)
+cdef int plan(void* self, const mnnlite_tensor* desc, int32_t n, int32_t max_items, mnnlite_needs* needs) noexcept nogil:
+    if n != 1 or desc[0].rank != 3 or desc[0].dims[2] != 15 or desc[0].dtype != MNNLITE_F32 or desc[0].dims[0] < max_items:
+        return snprintf(needs.error, MNNLITE_TEXT, b"wants one float32 output [N, plates, 15], got %s", desc[0].name)
     needs.kind, needs.rows, needs.values = MNNLITE_DETECTIONS, max_items, 8 * max_items
     return 0
 

@@ -155,7 +155,7 @@ typedef struct mnnlite_option {
 typedef int (*mnnlite_create)(const mnnlite_option* options, int32_t n_options, void** self, char* error);
 /* Check the tensors' shapes and dtypes (data may be NULL) and say what decode will need for at most
  * max_items slots. Called once per shape, may allocate. */
-typedef int (*mnnlite_plan)(void* self, const mnnlite_tensor* like, int32_t n_tensors, int32_t max_items,
+typedef int (*mnnlite_plan)(void* self, const mnnlite_tensor* desc, int32_t n_tensors, int32_t max_items,
                             mnnlite_needs* needs);
 /* The work. Must not allocate. The sink comes with its counts at 0. It is also called once by the
  * planner, on zeros, to see that it works. */
