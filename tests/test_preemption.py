@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -552,4 +553,4 @@ def test_tasks_come_and_go_while_others_preempt(slow, quick, alone):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_tasks_come_and_go_for_long(slow, quick, alone, seed):
-    mixed(slow, quick, alone, 20, seed)
+    mixed(slow, quick, alone, float(os.environ.get("MNNLITE_MIX_SECONDS", "20")), seed)
