@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -122,7 +123,7 @@ def verdict(found: dict[str, Any], number: int) -> str:
         return f"said {said[-300:]}"
     if code == 128 + number and "Traceback" in said:
         return f"traceback: {said[-300:]}"
-    if code in (0, 128 + number) and found["lines"] and " frames in " not in said:
+    if code in (0, 128 + number) and found["lines"] and not re.search(r"\bframes? in ", said):
         return f"no summary: {said[-300:]}"
     return ""
 
