@@ -4,8 +4,8 @@
     python benchmarks/arm/preemption.py LONG.mnn URGENT.mnn [--cpu cortex-a72] [--json]
 
 `point` is what each operator costs more where networks may be interrupted and nothing is urgent: the engine's two calls
-around an operator, and the look at one flag. Both ways are called from Python, whose own calls differ a little: some hundred
-thousandth of a run. `preemption` is what a run in between costs beside the urgent network's own.
+around an operator, and the look at one flag. `preemption` is what a run in between costs beside the urgent network's own.
+Both are differences of whole runs, whose counts vary by about a hundred thousand: upper bounds, and no more.
 """
 
 from __future__ import annotations
