@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mnnlite.arena import Arena
     from mnnlite.decoders import get_include
     from mnnlite.descriptions import describe
+    from mnnlite.engine_options import EngineOptions
     from mnnlite.frame import Frame
     from mnnlite.model import Model
     from mnnlite.runtime import FrameResult, Runtime
@@ -54,6 +55,7 @@ _MODULES = ("decoders", "descriptions", "draw", "mapping", "observe", "pipeline"
 _HOMES = {
     "__version__": "mnnlite._core",
     "Arena": "mnnlite.arena",
+    "EngineOptions": "mnnlite.engine_options",
     "Frame": "mnnlite.frame",
     "FrameResult": "mnnlite.runtime",
     "ImageSpec": "mnnlite.specs",
@@ -79,6 +81,7 @@ __all__ = [
     "DecoderError",
     "EngineError",
     "EngineNotFoundError",
+    "EngineOptions",
     "EngineVersionError",
     "Frame",
     "FrameResult",

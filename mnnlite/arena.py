@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnnlite import _core
+from mnnlite.engine_options import SESSION_WORDS
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.files import checked_path
 
@@ -18,13 +19,26 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["MEMORY_OPTIONS", "Arena", "memory_options", "own_arena", "shared_arena"]
+    from mnnlite.engine_options import EngineOptions
+
+__all__ = [
+    "RUNTIME_OPTIONS",
+    "Arena",
+    "native_options",
+    "own_arena",
+    "runtime_arena",
+    "runtime_options",
+    "session_options",
+    "shared_arena",
+    "task_options",
+]
 
 _log = logging.getLogger("mnnlite.model")
 
-# Options by words, which the native table has; and those that are no words. `MEMORY_OPTIONS` are a runtime's for all its arenas.
+# Options by words, which the native table has; and those that are no words. `RUNTIME_OPTIONS` are what a runtime says for all
+# its tasks; all of them are a session's.
 _OPTIONS = (*_core.ArenaOptions.names(), "threads", "weights_dir")
-MEMORY_OPTIONS = ("weights", "weights_dir", "winograd")
+RUNTIME_OPTIONS = (*SESSION_WORDS, "weights_dir")
 # Kept from one start to the next, so it is on a disk, where /tmp may be in memory (Filesystem Hierarchy Standard 3.0, 5.15).
 _WEIGHTS_DIR = "/var/tmp"
 
@@ -37,6 +51,9 @@ def _threads(got: object) -> int:
 
 class Arena:
     """One runtime of the engine. Models in one arena share one buffer for feature maps, as large as the largest needs.
+
+    `backend`, `power` and `threads` are the same for all of its models. `precision`, `memory_mode`, `winograd` and `weights` are
+    what a model has that does not say otherwise: ``Model("net.mnn", arena=arena, winograd="small")``.
 
     Parameters
     ----------
@@ -108,8 +125,8 @@ class Arena:
         self.winograd, self.weights = winograd, weights
         self._native: _core.Arena | None = _core.Arena(options)
         self._by_id: weakref.WeakValueDictionary[int, _core.Model] = weakref.WeakValueDictionary()
-        if precision == "low" and not self._native.computes_in_half:
-            _log.info("precision='low' computes in float32 here: this CPU has no half-float arithmetic")
+        if precision == "low":
+            _say_precision(self._native)
 
     @property
     def native(self) -> _core.Arena:
@@ -125,14 +142,14 @@ class Arena:
 
     @property
     def computes_in_half(self) -> bool:
-        """Whether ``precision="low"`` really means half floats on this CPU."""
-        return self.native.computes_in_half
+        """Whether its precision is ``"low"`` and really means half floats on this CPU."""
+        return self.precision == "low" and self.native.has_half
 
     def options(self) -> dict[str, Any]:
         """What it was made with, as plain data: arguments of another one like it."""
-        weights = {} if self.weights == "heap" else {"weights": self.weights, "weights_dir": self.weights_dir}
-        names = [name for name in _core.ArenaOptions.names() if name != "weights"]
-        return {**{name: getattr(self, name) for name in names}, "threads": self.threads, **weights}
+        folder = self.weights_dir if self.weights == "mapped" else None
+        words = {name: getattr(self, name) for name in _core.ArenaOptions.names()}
+        return {**words, "threads": self.threads, "weights_dir": folder}
 
     def shrink(self) -> None:
         """Give the shared buffer and the weights of closed models back to the system.
@@ -203,8 +220,13 @@ def _weights_folder(weights: str, weights_dir: str | os.PathLike[str] | None) ->
     return where
 
 
-def memory_options(**options: Any) -> dict[str, str]:
-    """Of `MEMORY_OPTIONS` those that are given and not the usual ones, checked: what they say is so for any arena.
+def _say_precision(native: _core.Arena) -> None:
+    if not native.has_half:
+        _log.info("precision='low' computes in float32 here: this CPU has no half-float arithmetic")
+
+
+def runtime_options(**options: Any) -> dict[str, str]:
+    """Of `RUNTIME_OPTIONS` those that are given and not the usual ones, checked: what they say is so for any arena.
 
     Raises
     ------
@@ -212,10 +234,65 @@ def memory_options(**options: Any) -> dict[str, str]:
         A word that is not known; the folder cannot be written or lies in memory.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    where = _weights_folder(given.get("weights", "heap"), given.pop("weights_dir", None))
+    folder = given.pop("weights_dir", None)
     _core.ArenaOptions(**given)
-    chosen = {name: value for name, value in given.items() if value != _core.ArenaOptions.words(name)[0]}
+    chosen = {name: value for name, value in given.items() if value != SESSION_WORDS[name][0]}
+    # A folder alone is for those tasks whose weights are mapped.
+    mapped = folder is not None or "weights" in chosen
+    where = _weights_folder("mapped", folder) if mapped else None
     return chosen if where is None else {**chosen, "weights_dir": where}
+
+
+def runtime_arena(threads: int, options: Mapping[str, str]) -> Arena:
+    """An arena for tasks of a runtime with these options, as `runtime_options` gives them."""
+    words = {name: word for name, word in options.items() if name != "weights_dir"}
+    folder = options.get("weights_dir")
+    arena = Arena(threads=threads, **words, weights_dir=folder if "weights" in words else None)
+    arena.weights_dir = folder  # also for tasks whose weights alone are mapped
+    return arena
+
+
+def task_options(own: EngineOptions, defaults: Mapping[str, str]) -> dict[str, Any]:
+    """What is not usual about a task's session in a runtime, as arguments of `Model`.
+
+    Parameters
+    ----------
+    own : EngineOptions
+        Of the task.
+    defaults : dict
+        Of the runtime, as `runtime_options` gives them.
+    """
+    found: dict[str, Any] = {**own.unusual(defaults)}
+    if "weights" in found:
+        found["weights_dir"] = defaults.get("weights_dir", _WEIGHTS_DIR)
+    return found
+
+
+def session_options(arena: Arena, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a model in an arena, as `Arena.options` gives them: its own and else the arena's.
+
+    Raises
+    ------
+    ArgumentError
+        A folder for weights that are not mapped, or that cannot be used.
+    """
+    found = arena.options()
+    found.update({name: given[name] for name in SESSION_WORDS if name in given})
+    folder = given.get("weights_dir")
+    if folder is None and found["weights"] == "mapped":
+        folder = arena.weights_dir
+    where = _weights_folder(found["weights"], folder)
+    if found["precision"] == "low" and arena.precision != "low":
+        _say_precision(arena.native)
+    return {**found, "weights_dir": where}
+
+
+def native_options(arena: Arena, options: Mapping[str, Any]) -> _core.ArenaOptions:
+    """The options of a session as the engine room takes them."""
+    words = {name: options[name] for name in _core.ArenaOptions.names()}
+    return _core.ArenaOptions(
+        threads=arena.threads, weights_folder=options["weights_dir"] or "", **{**words, "backend": arena.native.backend}
+    )
 
 
 def own_arena(options: Mapping[str, Any], fallback: str | None) -> Arena:
@@ -227,15 +304,17 @@ def own_arena(options: Mapping[str, Any], fallback: str | None) -> Arena:
 
 
 def shared_arena(arena: Arena, options: Mapping[str, Any]) -> Arena:
-    """The caller's arena, once `options` are found to be its."""
+    """The caller's arena, once those of `options` that models of an arena share are found to be its."""
     if not isinstance(arena, Arena):
         raise ArgumentError(f"arena is a {type(arena).__name__}; pass a mnnlite.Arena")
     for name, value in options.items():
         has = getattr(arena, name) if name in _OPTIONS else None
+        if name in RUNTIME_OPTIONS:
+            continue  # a session's own
         if has is None:
             raise ArgumentError(f"unknown option {name!r}")
         if has != value:
             raise ArgumentError(
-                f"{name} is {value!r} but the arena has {has!r}; every model of an arena shares its options"
+                f"{name} is {value!r} but the arena has {has!r}; models of an arena share it: make another Arena({name}={value!r})"
             )
     return arena

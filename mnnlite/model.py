@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
-from mnnlite.arena import Arena, own_arena, shared_arena
+from mnnlite.arena import Arena, native_options, own_arena, session_options, shared_arena
 from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError, UnsupportedModelError
 from mnnlite.files import checked_path, refuse_address
 from mnnlite.integrity import open_model
@@ -55,7 +55,9 @@ class Model:
     fallback : {None, "cpu"}
         See `Arena`.
     **arena_options
-        The parameters of `Arena`, by name. Together with `arena` they must equal the arena's.
+        The parameters of `Arena`, by name. Together with `arena` those of them that its models share (``backend``, ``power``,
+        ``threads``) must equal the arena's; ``precision``, ``memory_mode``, ``winograd``, ``weights`` and ``weights_dir`` are this
+        model's own.
 
     Raises
     ------
@@ -100,13 +102,14 @@ class Model:
         if external is not None:
             external = checked_path(external, "external")
         names = _names(outputs)
+        options = session_options(self.arena, arena_options)
         try:
             check_kind(source)
             model, weights = open_model(source, external, sha256, weights_sha256)
             limit = seconds_of(trial)
             if limit is not None:
-                options = trial_options(outputs, _shapes(shapes), _images, resizable, self.arena.options())
-                try_model(model, weights, options, limit, self._name)
+                tried = trial_options(outputs, _shapes(shapes), _images, resizable, options)
+                try_model(model, weights, tried, limit, self._name)
             self._native = _core.Model(
                 model,
                 weights,
@@ -116,6 +119,7 @@ class Model:
                 images=list(_images),
                 resizable=bool(resizable),
                 on_stage=_on_stage,
+                engine=native_options(self.arena, options),
             )
         except (ModelError, ArgumentError, EngineError) as error:  # of one file among many: say which
             if isinstance(source, str) and error.args and source not in str(error.args[0]):
@@ -269,7 +273,7 @@ class Model:
         return self._native.operators()
 
     def facts(self) -> dict[str, Any]:
-        """Engine facts: ``mflops``, ``backend``, ``file_bytes``, ``converter_version``."""
+        """Engine facts: ``mflops``, ``backend``, ``computes_in_half``, ``file_bytes``, ``converter_version``."""
         return self._native.facts()
 
     def close(self) -> None:

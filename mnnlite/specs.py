@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mnnlite.engine_options import EngineOptions
 from mnnlite.errors import ArgumentError
 from mnnlite.trial import seconds_of
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnnlite._image import FrameLike
+    from mnnlite.engine_options import MemoryMode, Precision, Weights, Winograd
 
     Fit: TypeAlias = Literal["stretch", "letterbox", "crop"]
     Color: TypeAlias = Literal["RGB", "BGR", "RGBA", "BGRA", "GRAY"]
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     Anchor: TypeAlias = Literal["center", "top_left", "bottom"]
     DType: TypeAlias = Literal["float32", "float16", "uint8", "int8"]
     Layout: TypeAlias = Literal["NCHW", "NHWC", "NC4HW4", "NC8HW8"]
-    Precision: TypeAlias = Literal["normal", "high", "low"]
 
 __all__ = ["ImageSpec", "TaskSpec", "TensorInfo"]
 
@@ -36,7 +37,6 @@ FILTERS = ("nearest", "bilinear", "area")
 # Of what is over, in the picture (a crop) or beside it (a letterbox), the part to the left and above.
 ANCHORS = {"center": (0.5, 0.5), "top_left": (0.0, 0.0), "bottom": (0.5, 1.0)}
 DTYPES = ("float32", "float16", "uint8", "int8")
-PRECISIONS = ("normal", "high", "low")
 LAYOUTS = ("NCHW", "NHWC", "NC4HW4", "NC8HW8")
 MAX_SIDE = 16384
 
@@ -287,10 +287,12 @@ class TaskSpec:
     feed : dict of str to str or array
         ``{input: "task.output"}``: outputs of tasks that ran before on the same frame, copied before each run; or an
         array, copied once. For a Runtime, which runs several tasks on a frame.
+    winograd, memory_mode, precision, weights : str, optional
+        How the engine computes this network, see `Arena` for the words. By default as the arena, or the `Runtime`, says. Tasks
+        that share an arena may differ in them.
     threads : int, optional
-        Of a runtime of its own (1 if not said); in a shared arena it must be the arena's.
-    precision : {"normal", "high", "low"}
-        Of a runtime of its own.
+        The engine's threads; by default the arena's or the runtime's. In a shared arena it must be the arena's, in a runtime the
+        tasks of a lane that differ in it have an arena for each number: `Runtime.plan` says what that costs.
     external : path, optional
         The file of external weights.
     sha256, weights_sha256 : str, optional
@@ -313,7 +315,10 @@ class TaskSpec:
     state: Mapping[str, str] = field(default_factory=dict)
     feed: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
-    precision: Precision = "normal"
+    precision: Precision | None = None
+    winograd: Winograd | None = None
+    memory_mode: MemoryMode | None = None
+    weights: Weights | None = None
     external: Any = None
     sha256: str | None = None
     weights_sha256: str | None = None
@@ -321,9 +326,7 @@ class TaskSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "batch", _whole("batch", self.batch, 1, 1024))
-        if self.threads is not None:
-            object.__setattr__(self, "threads", _whole("threads", self.threads, 1, 32))
-        _word("precision", self.precision, PRECISIONS)
+        object.__setattr__(self, "threads", self.engine.threads)
         for key in ("sha256", "weights_sha256"):
             object.__setattr__(self, key, checked_hash(getattr(self, key), key))
         seconds_of(self.trial)
@@ -341,6 +344,11 @@ class TaskSpec:
         for name, output in self.state.items():
             if not isinstance(name, str) or not isinstance(output, str):
                 raise ArgumentError(f"state: got {name!r}: {output!r}, wanted input name to output name")
+
+    @property
+    def engine(self) -> EngineOptions:
+        """How the engine computes it, as one value; `dataclasses.replace(spec, **options.given())` takes it over."""
+        return EngineOptions(self.winograd, self.memory_mode, self.precision, self.weights, self.threads)
 
 
 def checked_hash(text: object, key: str) -> str | None:

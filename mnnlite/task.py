@@ -570,10 +570,8 @@ def ready_spec(spec: TaskSpec) -> TaskSpec:
 
 def load_model(spec: TaskSpec, arena: Arena | None) -> Model:
     """Load the model of a task, with the shapes that its pictures give it."""
-    options: dict[str, Any] = {"precision": spec.precision} if arena is None else {}
+    options = spec.engine.given()
     spec = ready_spec(spec)
-    if spec.threads is not None:
-        options["threads"] = spec.threads
     try:
         return Model(
             spec.model,

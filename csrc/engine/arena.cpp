@@ -68,19 +68,12 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
   MNNLITE_TRY(may_start_engine(options.threads));
   const InEngine inside;
   if (options.weights == Weights::mapped) {
-    MNNLITE_TRY(check_weights_folder(options.weights_folder.c_str()));
-    if (!lead_allocations())
-      return Status::error(
-          Code::engine,
-          "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
-          "weights=\"heap\"");
+    MNNLITE_TRY(check_mapped_weights(options.weights_folder.c_str()));
   }
   const LogCapture log;
   std::shared_ptr<Arena> arena(new Arena);
   arena->options_ = options;
-  arena->config_.precision = static_cast<MNN::BackendConfig::PrecisionMode>(options.precision);
-  arena->config_.memory = static_cast<MNN::BackendConfig::MemoryMode>(options.memory);
-  arena->config_.power = static_cast<MNN::BackendConfig::PowerMode>(options.power);
+  arena->config_ = backend_config(options);
   const KeepAffinity affinity(options.power != Level::normal);
   arena->executor_ =
       MNN::Express::Executor::newExecutor(forward_type(options.backend), arena->config_, options.threads);
@@ -98,7 +91,7 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
     const MNN::Express::ExecutorScope scope(arena->executor_);
     arena->runtime_ = MNN::Express::Executor::getRuntime();
   }
-  arena->half_ = options.precision == Level::low && arena->options_.backend == BackendKind::cpu &&
+  arena->half_ = arena->options_.backend == BackendKind::cpu &&
                  arena->executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_FP16) != 0;
   result = std::move(arena);
   return {};
@@ -118,6 +111,37 @@ Arena::~Arena() {
   // The child of a fork owns none of this: leave the engine's objects alone.
   new std::shared_ptr<MNN::Express::Executor>(std::move(executor_));
   new MNN::RuntimeInfo(std::move(runtime_));
+}
+
+MNN::BackendConfig backend_config(const ArenaOptions& options) noexcept {
+  MNN::BackendConfig config;
+  config.precision = static_cast<MNN::BackendConfig::PrecisionMode>(options.precision);
+  config.memory = static_cast<MNN::BackendConfig::MemoryMode>(options.memory);
+  config.power = static_cast<MNN::BackendConfig::PowerMode>(options.power);
+  return config;
+}
+
+// The engine hands hints over to a runtime only where a session is created: one of a network of two operators, which is never
+// planned.
+Status Arena::hint(Winograd level) noexcept {
+  if (level == hint_) return {};
+  struct Destroy {
+    void operator()(MNN::Interpreter* interpreter) const { MNN::Interpreter::destroy(interpreter); }
+  };
+  const std::unique_ptr<MNN::Interpreter, Destroy> probe(
+      MNN::Interpreter::createFromBuffer(probe_model().data, probe_model().size));
+  if (!probe) return Status::error(Code::out_of_memory, "no memory to plan the network");
+  probe->setSessionMode(MNN::Interpreter::Session_Input_User);
+  probe->setSessionHint(MNN::Interpreter::WINOGRAD_MEMORY_LEVEL, static_cast<int>(level));
+  MNN::ScheduleConfig config;
+  config.type = forward_type(options_.backend);
+  config.numThread = options_.threads;
+  config.backendConfig = &config_;
+  MNN::Session* const session = probe->createSession(config, runtime_);
+  if (!session) return Status::error(Code::out_of_memory, "no memory to plan the network");
+  probe->releaseSession(session);
+  hint_ = level;
+  return {};
 }
 
 void Arena::shrink() noexcept {

@@ -22,7 +22,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   ~Arena();
 
   const ArenaOptions& options() const noexcept { return options_; }  // backend as it became, after a fallback
-  bool computes_in_half() const noexcept { return half_; }           // low precision on a CPU with half floats
+  bool has_half() const noexcept { return half_; }                   // low precision means half floats here
   ExclusiveLock& lock() noexcept { return lock_; }
 
   // All below: the caller holds lock().
@@ -55,7 +55,11 @@ class Arena : public std::enable_shared_from_this<Arena> {
 
   MNN::Express::Executor& executor() noexcept { return *executor_; }
   const MNN::RuntimeInfo& runtime() const noexcept { return runtime_; }
-  MNN::BackendConfig& backend_config() noexcept { return config_; }
+
+  // The runtime holds one level of Winograd for all, which operators read while they are created: that of the session created
+  // last. `hint` makes it this one, before a session is planned; `hinted` says that a session was created with it.
+  Status hint(Winograd level) noexcept;
+  void hinted(Winograd level) noexcept { hint_ = level; }
 
  private:
   Arena() = default;
@@ -64,12 +68,16 @@ class Arena : public std::enable_shared_from_this<Arena> {
   bool half_ = false;
   ExclusiveLock lock_;
   std::atomic<std::thread::id> owner_{std::this_thread::get_id()};
-  MNN::BackendConfig config_;  // sessions keep a pointer to it
+  MNN::BackendConfig config_;
+  Winograd hint_ = Winograd::large;
   std::shared_ptr<MNN::Express::Executor> executor_;
   MNN::RuntimeInfo runtime_;
   std::atomic<size_t> static_bytes_{0};
   size_t room_ = 0;  // how large the shared buffer is at least
 };
+
+// Precision, memory and power as the engine takes them.
+MNN::BackendConfig backend_config(const ArenaOptions& options) noexcept;
 
 // The affinity of the calling thread, restored at the end of the scope: with power "high" or "low" the engine pins the
 // thread that calls it and never unpins it. Does nothing when `wanted` is false.

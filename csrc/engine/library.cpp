@@ -149,6 +149,8 @@ Status probe_session() {
 
 const char* engine_version() noexcept { return MNN::getVersion(); }
 
+ProbeModel probe_model() noexcept { return {kProbeModel, sizeof kProbeModel}; }
+
 const char* engine_path() noexcept {
   Dl_info info;
   return ::dladdr(reinterpret_cast<const void*>(&MNN::getVersion), &info) && info.dli_fname ? info.dli_fname : "";

@@ -48,11 +48,29 @@ void example_text(const TensorView& view, char* text, size_t size) {
   }
 }
 
+// What belongs to the runtime cannot be another for one session: the engine would take the runtime's without a word.
+Status check_shared(const ArenaOptions& wanted, const ArenaOptions& has) {
+  if (wanted.threads != has.threads)
+    return Status::error(Code::argument,
+                         "threads is %d but the arena has %d; models with other threads need another arena",
+                         wanted.threads, has.threads);
+  for (const char* name : {"backend", "power"})
+    if (std::strcmp(word_of(wanted, name), word_of(has, name)) != 0)
+      return Status::error(Code::argument, "%s is '%s' but the arena has '%s'; models with another need another arena",
+                           name, word_of(wanted, name), word_of(has, name));
+  return {};
+}
+
 }  // namespace
+
+MnnSession::MnnSession(Net net, std::shared_ptr<Arena> arena, const ArenaOptions& engine)
+    : net_(std::move(net)), arena_(std::move(arena)), engine_(engine), config_(backend_config(engine)) {}
 
 Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOptions& options, StageTimes& times,
                         std::unique_ptr<MnnSession>& result) noexcept try {
   Arena& shared = *arena;
+  const ArenaOptions& engine = options.engine ? *options.engine : shared.options();
+  MNNLITE_TRY(check_shared(engine, shared.options()));
   const LogCapture log;
   const InEngine inside;
   const KeepAffinity affinity(shared.options().power != Level::normal);
@@ -62,9 +80,10 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   // yet touched, so the price is one mapping.
   shared.shrink();
 
-  std::unique_ptr<MnnSession> session(new MnnSession(std::move(net), std::move(arena)));
-  const bool filed = shared.options().weights == Weights::mapped;
-  const WeightBlocks::Collect collect(session->weights_, shared.options().weights);
+  std::unique_ptr<MnnSession> session(new MnnSession(std::move(net), std::move(arena), engine));
+  const bool filed = engine.weights == Weights::mapped;
+  if (filed) MNNLITE_TRY(check_mapped_weights(engine.weights_folder.c_str()));
+  const WeightBlocks::Collect collect(session->weights_, engine.weights);
   MNN::ScheduleConfig config;
   config.type = MNN_FORWARD_CPU;
   switch (shared.options().backend) {
@@ -74,15 +93,16 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
     case BackendKind::vulkan: config.type = MNN_FORWARD_VULKAN; break;
   }
   config.numThread = shared.options().threads;
-  config.backendConfig = &shared.backend_config();
+  config.backendConfig = &session->config_;
   if (!options.outputs.empty()) {
     config.path.mode = MNN::ScheduleConfig::Path::Tensor;
     config.path.outputs = session->branch_ = options.outputs;
     session->all_outputs_ = false;
   }
   MNN::Interpreter& interpreter = session->net_.interpreter();
-  interpreter.setSessionHint(MNN::Interpreter::WINOGRAD_MEMORY_LEVEL, static_cast<int>(shared.options().winograd));
+  interpreter.setSessionHint(MNN::Interpreter::WINOGRAD_MEMORY_LEVEL, static_cast<int>(engine.winograd));
   session->session_ = interpreter.createSession(config, shared.runtime());
+  shared.hinted(engine.winograd);
   if (!session->session_) {
     if (!options.outputs.empty()) MNNLITE_TRY(session->check_names(options.outputs));
     const bool content = std::strstr(log.text(), "use module api") != nullptr;
@@ -112,7 +132,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
 }
 
 Status MnnSession::file_weights() {
-  const Status status = weights_.move_to_file(arena_->options().weights_folder.c_str());
+  const Status status = weights_.move_to_file(engine_.weights_folder.c_str());
   need_.file_bytes = std::min(weights_.file_bytes(), need_.static_bytes);
   return status;
 }
@@ -155,7 +175,7 @@ Status MnnSession::find_tensors(const std::vector<std::string>& wanted) {
 // A branch that could not be made: because there are no such outputs? A session of the whole network tells.
 Status MnnSession::check_names(const std::vector<std::string>& wanted) {
   MNN::ScheduleConfig config;
-  config.backendConfig = &arena_->backend_config();
+  config.backendConfig = &config_;
   MNN::Interpreter& interpreter = net_.interpreter();
   MNN::Session* whole = interpreter.createSession(config, arena_->runtime());
   if (!whole) return {};
@@ -239,6 +259,7 @@ Status MnnSession::prepare() {
   need_ = SessionNeed{};
   for (Input& input : inputs_) MNNLITE_TRY(describe_input(input));
   MNNLITE_TRY(check_shapes());
+  MNNLITE_TRY(arena_->hint(engine_.winograd));
   interpreter.resizeSession(session_);
   int status = 2;
   interpreter.getSessionInfo(session_, MNN::Interpreter::RESIZE_STATUS, &status);
@@ -344,7 +365,7 @@ Status MnnSession::describe_output(Output& output) {
   output.host.reset(MNN::Tensor::create(output.tensor->shape(), output.tensor->buffer().type, nullptr, plain));
   if (!output.host || !output.host->buffer().host)
     return Status::error(Code::out_of_memory, "no memory for output \"%.60s\"", output.name.c_str());
-  if (host && !packed && dtype_of(output.view) == DType::f32 && arena_->computes_in_half()) {
+  if (host && !packed && dtype_of(output.view) == DType::f32 && computes_in_half()) {
     const uint16_t kOne = 0x3c00, kMinusTwo = 0xc000;  // IEEE binary16
     float first[2];
     const uint16_t* patterns[2] = {&kOne, &kMinusTwo};
@@ -589,6 +610,7 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
         "the model buffer was released, so the network cannot be resized; load it with resizable=True, "
         "or with shapes={...} at once");
   if (lost_) return lost();
+  if (has_shapes(shapes)) return {};  // the engine would plan nothing anew, and its need could not be measured
   const LogCapture log;
   const InEngine inside;
   const KeepAffinity affinity(arena_->options().power != Level::normal);
@@ -597,8 +619,8 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   std::vector<InputShape> before;
   for (const Input& input : inputs_)
     before.push_back({input.name, {input.view.dims, input.view.dims + input.view.rank}});
-  const bool filed = arena_->options().weights == Weights::mapped;
-  const WeightBlocks::Collect collect(weights_, arena_->options().weights);
+  const bool filed = engine_.weights == Weights::mapped;
+  const WeightBlocks::Collect collect(weights_, engine_.weights);
   ++generation_;
   Status status = replan(shapes);
   if (status.ok() && filed) status = file_weights();
@@ -610,6 +632,16 @@ Status MnnSession::resize(const std::vector<InputShape>& shapes) noexcept try {
   return status;
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory to resize the network");
+}
+
+bool MnnSession::has_shapes(const std::vector<InputShape>& shapes) const noexcept {
+  return std::all_of(shapes.begin(), shapes.end(), [&](const InputShape& wanted) {
+    return std::any_of(inputs_.begin(), inputs_.end(), [&](const Input& input) {
+      const TensorView& now = input.view;
+      return input.name == wanted.name && static_cast<size_t>(now.rank) == wanted.dims.size() &&
+             std::equal(wanted.dims.begin(), wanted.dims.end(), now.dims);
+    });
+  });
 }
 
 Status MnnSession::replan(const std::vector<InputShape>& shapes) noexcept try {

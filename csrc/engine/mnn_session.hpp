@@ -30,10 +30,13 @@ struct ImageHint {
 };
 
 struct SessionOptions {
-  std::vector<std::string> outputs;           // only the branch that leads to these; empty: all
-  std::vector<InputShape> shapes;             // inputs to resize before memory is planned
-  std::vector<ImageHint> images;              // applied after shapes
-  bool keep_model_buffer = false;             // so that resize() works
+  std::vector<std::string> outputs;  // only the branch that leads to these; empty: all
+  std::vector<InputShape> shapes;    // inputs to resize before memory is planned
+  std::vector<ImageHint> images;     // applied after shapes
+  bool keep_model_buffer = false;    // so that resize() works
+  // Precision, memory mode, Winograd and weights of this session alone. Null: the arena's. What it says of an arena (backend,
+  // power, threads) must be the arena's.
+  const ArenaOptions* engine = nullptr;
   std::function<void(const char*)> on_stage;  // called after each stage of loading, to measure; must not throw
 };
 
@@ -70,6 +73,7 @@ class MnnSession final : public Session {
   const Net& net() const noexcept { return net_; }
   float mflops() const noexcept { return mflops_; }
   const char* backend() const noexcept { return backend_; }
+  bool computes_in_half() const noexcept { return engine_.precision == Level::low && arena_->has_half(); }
   const WeightBlocks& weights() const noexcept { return weights_; }
 
   MnnSession* next_retired = nullptr;  // the list that Arena::retire keeps
@@ -102,13 +106,14 @@ class MnnSession final : public Session {
         host;  // what the engine converts into, where its own memory is not plain
   };
 
-  MnnSession(Net net, std::shared_ptr<Arena> arena) : net_(std::move(net)), arena_(std::move(arena)) {}
+  MnnSession(Net net, std::shared_ptr<Arena> arena, const ArenaOptions& engine);
   Status find_tensors(const std::vector<std::string>& outputs);
   Status check_names(const std::vector<std::string>& outputs);
   Status set_shapes(const std::vector<InputShape>& shapes);
   Status set_images(const std::vector<ImageHint>& images);
   Status find_input(const std::string& name, Input** input);
   Status check_shapes() const;  // of the inputs, against the model that the engine holds
+  bool has_shapes(const std::vector<InputShape>& shapes) const noexcept;  // the inputs have them already
   Status replan(const std::vector<InputShape>& shapes) noexcept;
   Status prepare();  // memory for the inputs, the engine's plan for the rest, views of the outputs
   Status describe_input(Input& input);
@@ -122,6 +127,8 @@ class MnnSession final : public Session {
 
   Net net_;
   std::shared_ptr<Arena> arena_;
+  const ArenaOptions engine_;  // its own and the arena's
+  MNN::BackendConfig config_;  // the engine keeps a pointer to it
   MNN::Session* session_ = nullptr;
   std::vector<Input> inputs_;
   std::vector<Output> outputs_;

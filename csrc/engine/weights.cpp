@@ -222,6 +222,15 @@ Status check_weights_folder(const char* folder) noexcept {
   return open_file(folder, file);
 }
 
+Status check_mapped_weights(const char* folder) noexcept {
+  MNNLITE_TRY(check_weights_folder(folder));
+  if (lead_allocations()) return {};
+  return Status::error(
+      Code::engine,
+      "this engine's allocations cannot be led elsewhere, so its weights cannot be put into a file; use "
+      "weights=\"heap\"");
+}
+
 WeightBlocks::WeightBlocks() noexcept {
   static std::atomic<uint64_t> made{0};
   owner_ = ++made;

@@ -23,6 +23,9 @@ bool lead_allocations() noexcept;
 // Whether a file of weights can be made in `folder`: it is there and writable, and lies on a disk and not in memory.
 Status check_weights_folder(const char* folder) noexcept;
 
+// The same, and whether the engine's weights can be led there.
+Status check_mapped_weights(const char* folder) noexcept;
+
 // The large blocks that the engine allocated for one session.
 class WeightBlocks {
  public:

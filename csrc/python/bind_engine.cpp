@@ -114,7 +114,8 @@ int64_t now_ns() {
 
 NativeModel::NativeModel(const py::object& source, const py::object& weights, std::shared_ptr<Arena> arena,
                          const std::vector<std::string>& outputs, const py::dict& shapes,
-                         const std::vector<ImageHint>& images, bool resizable, const py::object& on_stage) {
+                         const std::vector<ImageHint>& images, bool resizable, const py::object& on_stage,
+                         const ArenaOptions* engine) {
   PyModelFile* const model_file = py::isinstance<PyModelFile>(source) ? &py::cast<PyModelFile&>(source) : nullptr;
   WeightsFile weights_file;
   if (!weights.is_none()) weights_file = std::move(py::cast<PyWeightsFile&>(weights).file);
@@ -125,7 +126,7 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
     }
   } bytes;
   if (!model_file && PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) throw py::error_already_set();
-  SessionOptions options{outputs, shapes_from(shapes), images, resizable, {}};
+  SessionOptions options{outputs, shapes_from(shapes), images, resizable, engine, {}};
   std::exception_ptr raised;  // no exception may pass through the engine room
   if (!on_stage.is_none())
     options.on_stage = [&](const char* stage) {
@@ -406,6 +407,7 @@ py::dict NativeModel::facts() const {
   py::dict result;
   result["mflops"] = current.mflops();
   result["backend"] = current.backend();
+  result["computes_in_half"] = current.computes_in_half();
   result["file_bytes"] = current.net().file_bytes();
   result["converter_version"] = name_to_python(current.net().version());
   return result;
@@ -456,7 +458,7 @@ void bind_engine(py::module_& module) {
   py::class_<Arena, std::shared_ptr<Arena>>(module, "Arena")
       .def("__init__", constructor(&make_arena), IsConstructor(), py::arg("options"))
       .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options(), "backend"); })
-      .def_property_readonly("computes_in_half", &Arena::computes_in_half)
+      .def_property_readonly("has_half", &Arena::has_half)
       .def_property_readonly("static_bytes", &Arena::static_bytes)
       .def("adopt", &Arena::adopt)
       .def("shrink", [](Arena& arena) {
@@ -477,9 +479,10 @@ void bind_engine(py::module_& module) {
       .def("__init__",
            constructor(&make_unique_from<NativeModel, const py::object&, const py::object&, std::shared_ptr<Arena>,
                                          const std::vector<std::string>&, const py::dict&,
-                                         const std::vector<ImageHint>&, bool, const py::object&>),
+                                         const std::vector<ImageHint>&, bool, const py::object&, const ArenaOptions*>),
            IsConstructor(), py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"),
-           py::arg("shapes"), py::arg("images"), py::arg("resizable"), py::arg("on_stage") = py::none())
+           py::arg("shapes"), py::arg("images"), py::arg("resizable"), py::arg("on_stage") = py::none(),
+           py::arg("engine") = py::none())
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })
       .def("outputs", [](const NativeModel& model) { return model.describe(false); })
       .def("input_view", &NativeModel::input_view, py::arg("name"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mnnlite.arena import Arena
+from mnnlite.engine_options import EngineOptions
 from mnnlite.errors import ArgumentError
 from mnnlite.observe.metrics import difference
 from mnnlite.results import Classes, Embeddings, Masks, Results, Texts
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnnlite.frame import Frame
-    from mnnlite.specs import Precision, TaskSpec
+    from mnnlite.specs import TaskSpec
 
 __all__ = ["Agreement", "DecodedComparison", "compare_decoded"]
 
 AGREEMENT = 0.9
+# Of a spec's engine options: here the arenas say how they compute.
+_NOT_SAID: dict[str, Any] = {each.name: None for each in fields(EngineOptions)}
 _IOU = 0.5  # boxes that overlap less are not the same thing (PASCAL VOC's criterion)
 
 
@@ -149,7 +152,7 @@ def compare_decoded(
 
 
 def _task(path: str | os.PathLike[str], spec: TaskSpec, arena: Arena) -> Task:
-    return Task(replace(spec, model=path, precision=cast("Precision", arena.precision), threads=None), arena=arena)
+    return Task(replace(spec, model=path, **_NOT_SAID), arena=arena)
 
 
 def _parts(found: Any) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import memory_probe, pipeline, video
-from mnnlite.arena import MEMORY_OPTIONS, memory_options
+from mnnlite.arena import RUNTIME_OPTIONS, runtime_options
 from mnnlite.frame import Frame
 from mnnlite.observe.memory_curve import Curve, curve_of
 from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, prediction_of
@@ -65,8 +65,8 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     """Predict the peak of a pipeline; see `predict`."""
     spec = source if isinstance(source, pipeline.Pipeline) else pipeline.load(source)
     threads, count = int(spec.runtime.get("threads", 1)), int(spec.runtime.get("lanes", 1))
-    said = {key: spec.runtime[key] for key in MEMORY_OPTIONS if key in spec.runtime}
-    budget = Budget(1, threads, count, memory_options(**said))
+    said = {key: spec.runtime[key] for key in RUNTIME_OPTIONS if key in spec.runtime}
+    budget = Budget(1, threads, count, runtime_options(**said))
     demand_of = {name: budget.demand_of(name, task, 0) for name, task in spec.tasks.items()}
     lanes = _lanes(spec, demand_of, count)
     demands = [budget.demand_of(name, task, lanes[name]) for name, task in spec.tasks.items()]

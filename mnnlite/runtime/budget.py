@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnnlite import cost
 from mnnlite._engine import engine_bytes
-from mnnlite.arena import memory_options
+from mnnlite.arena import runtime_options, task_options
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
 from mnnlite.proc import trim
 from mnnlite.task import image_hints
@@ -31,7 +31,7 @@ _A_TASK = 128 * 1024
 _A_LANE = 512 * 1024
 _A_PAGE = 4096  # a number below it was meant in another unit
 _MOST_CHILDREN = 4  # processes that find costs for one kind of choice
-_USUAL: Mapping[str, str] = {}  # options of arenas, see `memory_options`
+_USUAL: Mapping[str, str] = {}  # options of a runtime, see `runtime_options`
 
 
 def parse(memory: str | int) -> int:
@@ -67,13 +67,13 @@ class MemoryDemand:
     spec: TaskSpec
     cost: Cost
     lane: int
-    arena: tuple[str, int]
+    threads: int  # those of a lane with as many share an arena
     shares_input: bool
     preempts: bool = False  # in an arena, and with a picture, of these tasks
 
 
-def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, Any], outputs: Iterable[str] | None = None) -> Cost:
-    """Of a task's model; from the cache if it is known."""
+def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, str], outputs: Iterable[str] | None = None) -> Cost:
+    """Of a task's model in a runtime of these options; from the cache if it is known."""
     if not isinstance(spec.model, (str, os.PathLike)):
         raise ArgumentError(
             "with a memory budget a model must be a file, so that its cost can be found before it is loaded"
@@ -85,22 +85,21 @@ def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, Any], outputs: I
         shapes=spec.shapes,
         external=spec.external,
         images=image_hints(spec),
-        precision=spec.precision,
         threads=spec.threads or threads,
-        **options,
+        **task_options(spec.engine, options),
     )
 
 
 def held(demands: Iterable[MemoryDemand]) -> int:
     """Bytes that tasks hold together while they run."""
     total = 0
-    dynamic: dict[tuple[int, tuple[str, int], bool], int] = {}
+    dynamic: dict[tuple[int, int, bool], int] = {}
     inputs: dict[tuple[int, bool], int] = {}
     for each in demands:
         found = each.cost
         # Outputs twice: results travel while the next frame is worked on.
         total += found.static + found.overhead + found.outputs + _A_TASK
-        arena = (each.lane, each.arena, each.preempts)
+        arena = (each.lane, each.threads, each.preempts)
         dynamic[arena] = max(dynamic.get(arena, 0), found.dynamic)
         if each.shares_input:
             pool = (each.lane, each.preempts)
@@ -142,7 +141,7 @@ class Budget:
     threads, lanes : int
         Of the runtime.
     options : dict
-        Of its arenas, as `memory_options` gives them.
+        What its tasks have that do not say otherwise, as `runtime_options` gives them.
     """
 
     def __init__(self, limit: int, threads: int = 1, lanes: int = 1, options: Mapping[str, str] = _USUAL) -> None:
@@ -160,7 +159,7 @@ class Budget:
         """What a task of this spec would hold in a lane."""
         found = cost_of(spec, self.threads, self.options, outputs)
         shares = spec.image is not None and not isinstance(spec.image, Mapping)
-        return MemoryDemand(name, spec, found, lane, (spec.precision, spec.threads or self.threads), shares, preempts)
+        return MemoryDemand(name, spec, found, lane, spec.threads or self.threads, shares, preempts)
 
     def needed(self, demands: list[MemoryDemand], new: MemoryDemand, freed: Iterable[MemoryDemand] = ()) -> int:
         """The most bytes that will be held while `new` is loaded beside the others, or runs with them.
@@ -210,7 +209,7 @@ class Budget:
         for name, word in (("winograd", "small"), ("weights", "mapped")):
             with suppress(MnnliteError):
                 if name not in self.options and len(demands) < _MOST_CHILDREN:
-                    options = {**self.options, **memory_options(**{name: word})}
+                    options = {**self.options, **runtime_options(**{name: word})}
                     changed = [
                         replace(each, cost=cost_of(each.spec, self.threads, options)) for each in (*demands, new)
                     ]

@@ -136,7 +136,7 @@ class TaskChanges:
         """In a child process, where that is wanted; before the turn, so that nobody waits for it."""
         seconds = seconds_of(spec.trial) or self._trial
         if seconds is not None:
-            options = self._lanes[0].arena_options(spec.precision, spec.threads or self._threads)
+            options = self._lanes[0].model_options(spec.engine, self._threads)
             try_task(spec, options, seconds)
 
     def resize(

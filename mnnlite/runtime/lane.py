@@ -15,13 +15,14 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnnlite import _core
-from mnnlite.arena import Arena
+from mnnlite.arena import Arena, runtime_arena, task_options
 from mnnlite.errors import OutOfMemoryError, StateError
 from mnnlite.proc import trim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mnnlite.engine_options import EngineOptions
     from mnnlite.runtime.sharing import SessionKey, SharedModel
 
 __all__ = ["Lane", "join_stopped"]
@@ -29,7 +30,7 @@ __all__ = ["Lane", "join_stopped"]
 T = TypeVar("T")
 _EXIT_S = 10  # how long the end of the process waits for a run to end
 _stopped: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-_Arenas = dict[tuple[str, int, bool], Arena]
+_Arenas = dict[tuple[int, bool], Arena]
 _Note = Callable[[int, int, int], None]  # lane, begin, end
 _Calls = deque[tuple["Future[Any]", "Callable[[], Any]", "_Note | None", bool]]
 
@@ -43,7 +44,7 @@ class Lane:
         All lanes; this one is `index` of them.
     index : int
     options : dict
-        Of the arenas, as `memory_options` gives them.
+        What its tasks have that do not say otherwise, as `runtime_options` gives them.
     callers : set of int
         The runtime's: identifiers of the threads that are in a call between frames. Such a thread must not wait for a lane.
     cores : tuple of int, optional
@@ -132,17 +133,21 @@ class Lane:
                 raise
         return future
 
-    def arena(self, precision: str, threads: int, urgent: bool = False) -> Arena:
-        """The lane's arena of these options, for tasks that preempt or for the others; on the lane's thread."""
-        key = (precision, threads, urgent)
+    def arena(self, threads: int, urgent: bool = False) -> Arena:
+        """The lane's arena with so many threads, for tasks that preempt or for the others; on the lane's thread.
+
+        Tasks that differ in nothing else share it: precision, memory mode, Winograd and weights are each session's own.
+        """
+        key = (threads, urgent)
         if key not in self.arenas:
-            self.arenas[key] = Arena(precision=precision, threads=threads, **self.options)
+            self.arenas[key] = runtime_arena(threads, self.options)
         return self.arenas[key]
 
-    def arena_options(self, precision: str, threads: int) -> dict[str, Any]:
-        """What `Arena.options` of such an arena would be."""
-        usual = {name: _core.ArenaOptions.words(name)[0] for name in _core.ArenaOptions.names() if name != "weights"}
-        return {**usual, "precision": precision, "threads": threads, **self.options}
+    def model_options(self, own: EngineOptions, threads: int) -> dict[str, Any]:
+        """How a task's model would be loaded here: arguments of `Model`."""
+        usual = {name: _core.ArenaOptions.words(name)[0] for name in _core.ArenaOptions.names()}
+        found = {**usual, "weights_dir": None, "threads": own.threads or threads}
+        return {**found, **task_options(own, self.options)}
 
     def allow_preemption(self, allowed: bool) -> None:
         """Whether networks give way, from the next frame on. Where none has to they run without callbacks."""

@@ -155,11 +155,11 @@ def load(
             "the process; use threads=1 and more lanes, or no cores"
         )
     _check_preempts(spec, schedule, others)
-    arena = lane.arena(spec.precision, spec.threads or threads, schedule.preempts)
+    arena = lane.arena(spec.threads or threads, schedule.preempts)
     bare = replace(spec, threads=None, feed={})
     shared = None
     try:
-        key = key_of(spec, schedule) if sharing else None
+        key = key_of(spec, schedule, lane.options) if sharing else None
         if key is not None:
             shared = _shared(key, name, spec, lane, arena, others)
         task = Task(bare, arena=arena, _model=None if shared is None else shared.model)
@@ -224,7 +224,8 @@ def _shared(
             for each in others.values()
             if each.absence is None and (each.lane is lane or (before is not None and each.shared is before))
         ]
-        outputs = outputs_of(key, spec, [(each.spec, each.schedule) for each in companions if each.name != name])
+        specs = [(each.spec, each.schedule) for each in companions if each.name != name]
+        outputs = outputs_of(key, spec, specs, lane.options)
         made = load_model(replace(spec, threads=None, feed={}, decoder="raw", outputs=outputs), arena)
         found = lane.models[key] = SharedModel(key, made, outputs)
     found.users += 1

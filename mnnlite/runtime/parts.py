@@ -35,7 +35,7 @@ __all__ = ["RuntimeParts"]
 
 
 class RuntimeParts:
-    """What works behind a `Runtime`, whose parameters these are; `options` are its arenas', as `memory_options` gives them.
+    """What works behind a `Runtime`, whose parameters these are; `options` are its tasks', as `runtime_options` gives them.
 
     Nothing here holds the runtime itself.
 

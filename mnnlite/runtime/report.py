@@ -65,8 +65,9 @@ class RuntimeReport:
             for lane in self._lanes:
                 where = "" if lane.cores is None else f", cores {shown(lane.cores)}"
                 tasks = {name: task for name, task in self._registry.tasks.items() if task.lane is lane}
+                threads, apart = _threads(list(tasks.values()), self._threads)
                 lines.append(
-                    f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {self._threads}{where}"
+                    f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {threads}{where}{apart}"
                 )
                 longest = _longest(list(tasks.values()))
                 waits_ns = 0 if longest is None else longest.blocking_ns
@@ -162,6 +163,22 @@ class RuntimeReport:
         return RuntimeStats(frames, dropped, found, lanes, replans, hung)
 
 
+def _threads(tasks: Sequence[LoadedTask], usual: int) -> tuple[str, str]:
+    """The threads of a lane's tasks; where they differ, what their own buffers for feature maps cost."""
+    largest: dict[int, int] = {}
+    for task in tasks:
+        if task.absence is None:
+            count = task.spec.threads or usual
+            largest[count] = max(largest.get(count, 0), task.dynamic)
+    if len(largest) < 2:
+        return ", ".join(map(str, largest)) or str(usual), ""
+    more = sum(largest.values()) - max(largest.values())
+    return (
+        " and ".join(map(str, sorted(largest))),
+        f"; {len(largest)} arenas, for threads belong to an arena: {more / 2**20:.1f} MiB of feature maps more than one",
+    )
+
+
 def _longest(tasks: Sequence[LoadedTask]) -> LoadedTask | None:
     """The task for whose operator those of the lane that preempt may wait longest, if there are such tasks."""
     if not any(task.schedule.preempts for task in tasks):
@@ -186,6 +203,8 @@ def _parts(task: LoadedTask, cost_ns: int, waits_ns: int) -> Iterator[str]:
         yield "preempts"
         if schedule.deadline_ns is not None and waits_ns + cost_ns > schedule.deadline_ns:
             yield f"late where it waits those {waits_ns / 1e6:.1f} ms"
+    for name, word in task.spec.engine.given().items():
+        yield f"{name} {word}"
     if task.needs:
         yield f"after {', '.join(task.needs)}"
     if task.absence is not None:

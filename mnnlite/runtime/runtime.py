@@ -7,7 +7,7 @@ import weakref
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from mnnlite.arena import memory_options
+from mnnlite.arena import runtime_options
 from mnnlite.errors import ArgumentError
 from mnnlite.frame import Frame
 from mnnlite.runtime.exit import open_runtimes
@@ -52,9 +52,12 @@ class Runtime:
         files. A child process measures the cost of a model that was never seen, in some tenths of a second.
     weights : {"heap", "mapped"}
         ``"mapped"``: weights lie in files that mnnlite writes when it loads a model; the kernel may drop their pages when
-        memory is short, at the price of reading them again. See `Arena`.
+        memory is short, at the price of reading them again. See `Arena`. As the next three: of the tasks that do not say
+        otherwise (`TaskSpec`).
     winograd : {"large", "small", "none"}
-        ``"small"`` and ``"none"``: less memory for the weights of 3x3 convolutions, which then take longer. See `Arena`.
+        ``"small"`` and ``"none"``: less memory for the weights of 3x3 convolutions, which may then take longer. See `Arena`.
+    precision, memory_mode : {"normal", "high", "low"}
+        See `Arena`.
     cores : "auto" or list of list of int, optional
         Bind lanes to cores. ``"auto"`` gives each lane one core, the fastest first (big.LITTLE), hyper-threads last. A list
         gives the numbers of the cores of each lane: ``[[4, 5], [0]]``. This needs ``threads=1``, because the engine's own
@@ -69,8 +72,8 @@ class Runtime:
         A task that fails this many times in a row is quarantined: the runtime leaves it out, and says why, until it is
         replaced.
     weights_dir : path, optional
-        The folder in which mnnlite makes the files with weights, which have no names. It must be on a disk. The default is
-        ``/var/tmp``.
+        The folder in which mnnlite makes the files with mapped weights, which have no names. It must be on a disk. The default
+        is ``/var/tmp``.
     heap : {"share", "keep"}
         Whether mnnlite may change the process's heap, see the notes.
     watchdog_s : float
@@ -110,6 +113,8 @@ class Runtime:
         weights: str = "heap",
         *,
         winograd: str = "large",
+        precision: str = "normal",
+        memory_mode: str = "normal",
         cores: str | Sequence[Sequence[int]] | None = None,
         force: bool = False,
         replan: bool = False,
@@ -123,7 +128,13 @@ class Runtime:
             lanes,
             threads,
             memory,
-            memory_options(weights=weights, weights_dir=weights_dir, winograd=winograd),
+            runtime_options(
+                weights=weights,
+                weights_dir=weights_dir,
+                winograd=winograd,
+                precision=precision,
+                memory_mode=memory_mode,
+            ),
             cores,
             force,
             replan,

@@ -53,8 +53,8 @@ class SharedModel:
                 del models[self.key]
 
 
-def key_of(spec: TaskSpec, schedule: Schedule) -> SessionKey | None:
-    """What tasks have in common that can share a session; None for one that cannot.
+def key_of(spec: TaskSpec, schedule: Schedule, defaults: Mapping[str, str]) -> SessionKey | None:
+    """What tasks have in common that can share a session; None for one that cannot. `defaults` are the runtime's options.
 
     Their networks read the same picture of the same frame: no crops, no tensors of other tasks, no state. An evictable task
     has its memory for itself, so that it can give it back.
@@ -72,13 +72,16 @@ def key_of(spec: TaskSpec, schedule: Schedule) -> SessionKey | None:
     which = (os.path.abspath(spec.model), file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns)
     external = None if spec.external is None else os.fspath(spec.external)
     hashes = (spec.sha256, spec.weights_sha256)
+    engine = (*sorted(spec.engine.unusual(defaults).items()), spec.threads)
     # One that preempts has another arena than those that it interrupts.
-    return (*which, external, *hashes, shapes, images, spec.batch, spec.precision, spec.threads, schedule.preempts)
+    return (*which, external, *hashes, shapes, images, spec.batch, engine, schedule.preempts)
 
 
-def outputs_of(key: SessionKey, spec: TaskSpec, others: Iterable[tuple[TaskSpec, Schedule]]) -> list[str] | None:
+def outputs_of(
+    key: SessionKey, spec: TaskSpec, others: Iterable[tuple[TaskSpec, Schedule]], defaults: Mapping[str, str]
+) -> list[str] | None:
     """Outputs that a session needs for this task and those that will share it; None for all."""
-    specs = [spec, *(other for other, schedule in others if key == key_of(other, schedule))]
+    specs = [spec, *(other for other, schedule in others if key == key_of(other, schedule, defaults))]
     if any(each.outputs is None for each in specs):
         return None
     return list(dict.fromkeys(output for each in specs for output in each.outputs or ()))
