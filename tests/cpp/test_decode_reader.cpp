@@ -59,9 +59,9 @@ TEST_CASE("every layout and dtype reads as the same floats, in either order") {
         for (Order order : {Order::chw, Order::hwc}) {
           Tensor tensor = filled(n, c, h, w, dtype, layout);
           mnnlite_needs needs{};
-          Plan plan(needs, n);
+          Needs wanted(needs, n);
           Reader reader;
-          REQUIRE(reader.plan("test", tensor.view, order, plan).ok());
+          REQUIRE(reader.plan("test", tensor.view, order, wanted).ok());
           Block scratch;
           REQUIRE(scratch.reserve(needs.scratch));
           mnnlite_sink sink{};
@@ -88,9 +88,9 @@ TEST_CASE("quantised integers are read by their scale and zero point") {
   tensor.as<int8_t>()[1] = -2;
   tensor.as<int8_t>()[2] = 127;
   mnnlite_needs needs{};
-  Plan plan(needs, 1);
+  Needs wanted(needs, 1);
   Reader reader;
-  REQUIRE(reader.plan("test", tensor.view, Order::flat, plan).ok());
+  REQUIRE(reader.plan("test", tensor.view, Order::flat, wanted).ok());
   Block scratch;
   REQUIRE(scratch.reserve(needs.scratch));
   mnnlite_sink sink{};

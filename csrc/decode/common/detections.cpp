@@ -28,14 +28,14 @@ void DetectionOptions::read(Options& options) noexcept {
   clip = options.flag("clip", clip);
 }
 
-void Detector::plan_detections(Plan& plan, int64_t candidates) noexcept {
-  candidates_ = plan.scratch<Candidate>(candidates);
+void Detector::ask_for_detections(Needs& needs, int64_t candidates) noexcept {
+  candidates_ = needs.scratch<Candidate>(candidates);
   if (points_first())
-    point_scratch_ = plan.scratch<float>(std::min(candidates, int64_t{options_.nms.top_k}) * points_.total());
-  const int64_t rows = std::min(int64_t{options_.max_detections}, candidates) * plan.max_items();
-  plan.kind(points_.count > 0 && points_.values == 3 ? MNNLITE_KEYPOINTS : MNNLITE_DETECTIONS);
-  plan.rows(rows);
-  plan.values(rows * points_.total());
+    point_scratch_ = needs.scratch<float>(std::min(candidates, int64_t{options_.nms.top_k}) * points_.total());
+  const int64_t rows = std::min(int64_t{options_.max_detections}, candidates) * needs.max_items();
+  needs.kind(points_.count > 0 && points_.values == 3 ? MNNLITE_KEYPOINTS : MNNLITE_DETECTIONS);
+  needs.rows(rows);
+  needs.values(rows * points_.total());
 }
 
 Status Detector::need_net_size(const mnnlite_item& item) const noexcept {

@@ -29,7 +29,7 @@ class Detector : public BuiltIn {
   Detector(const char* name, int min_tensors, int max_tensors) noexcept : BuiltIn(name, min_tensors, max_tensors) {}
 
   // Pools and scratch for heads that propose up to `candidates` boxes a slot.
-  void plan_detections(Plan& plan, int64_t candidates) noexcept;
+  void ask_for_detections(Needs& needs, int64_t candidates) noexcept;
   Candidate* candidates(const Call& call) const noexcept { return call.at<Candidate>(candidates_); }
 
   // The points of a candidate in network pixels, points_.total() numbers. Called for survivors, and for all candidates

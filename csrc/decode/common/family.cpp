@@ -84,7 +84,7 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
   clean.frame_height = needs.frame_height;
   for (int i = 0; i < n; ++i) MNNLITE_TRY(check_tensor(name_, desc[i]));
   try {
-    Plan wanted(clean, max_items);
+    Needs wanted(clean, max_items);
     TensorView copies[kMostBatched];
     MNNLITE_TRY(prepare(with_batch(desc, n, max_items, copies), n, wanted));
     if (names_ > 0 && wanted.classes() > 0 && wanted.classes() != names_)
@@ -97,7 +97,7 @@ Status BuiltIn::plan(const TensorView* desc, int n, int max_items, mnnlite_needs
       return Status::error(Code::decoder, "%s: outputs of this shape would need more than 2 GiB to decode", name_);
     planned_.assign(desc, desc + n);
   } catch (const std::bad_alloc&) {
-    return Status::error(Code::out_of_memory, "%s: no memory to plan", name_);
+    return Status::error(Code::out_of_memory, "%s: no memory to needs", name_);
   }
   max_items_ = max_items;
   needs = needs_ = clean;
@@ -113,13 +113,13 @@ Status BuiltIn::not_probability(const TensorView& tensor, float score, const cha
 Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* items, int n_items, mnnlite_sink& sink,
                        void* scratch) const noexcept {
   if (planned_.empty() ? (min_tensors_ > 0 || max_items_ == 0) : false)
-    return Status::error(Code::decoder, "%s: decode before a successful plan", name_);
+    return Status::error(Code::decoder, "%s: decode before a successful needs", name_);
   if (n != static_cast<int>(planned_.size()))
     return Status::error(Code::decoder, "%s was planned for %zu outputs, got %d", name_, planned_.size(), n);
   for (int i = 0; i < n; ++i) {
     if (!same(tensors[i], planned_[static_cast<size_t>(i)])) {
       char got[96], wanted[96];
-      return Status::error(Code::decoder, "%s: output \"%s\" is %s but was planned as %s; plan again", name_,
+      return Status::error(Code::decoder, "%s: output \"%s\" is %s but was planned as %s; needs again", name_,
                            tensors[i].name ? tensors[i].name : "?", describe(tensors[i], got),
                            describe(planned_[static_cast<size_t>(i)], wanted));
     }
@@ -140,7 +140,7 @@ Status BuiltIn::decode(const TensorView* tensors, int n, const mnnlite_item* ite
       return Status::error(Code::decoder, "%s: item %d has no usable frame (%dx%d) or mapping", name_, i,
                            static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
     if (needs_.depends_on_frame && (item.frame_width > needs_.frame_width || item.frame_height > needs_.frame_height))
-      return Status::error(Code::decoder, "%s was planned for frames of up to %dx%d pixels, got %dx%d; plan again",
+      return Status::error(Code::decoder, "%s was planned for frames of up to %dx%d pixels, got %dx%d; needs again",
                            name_, static_cast<int>(needs_.frame_width), static_cast<int>(needs_.frame_height),
                            static_cast<int>(item.frame_width), static_cast<int>(item.frame_height));
   }

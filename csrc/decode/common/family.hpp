@@ -9,9 +9,9 @@
 namespace mnnlite {
 
 // What a family asks for while it is planned. Counts are wide and checked, so that hostile dims cannot wrap.
-class Plan {
+class Needs {
  public:
-  Plan(mnnlite_needs& needs, int max_items) noexcept : needs_(needs), max_items_(max_items) {}
+  Needs(mnnlite_needs& needs, int max_items) noexcept : needs_(needs), max_items_(max_items) {}
 
   int max_items() const noexcept { return max_items_; }
   int32_t frame_width() const noexcept { return needs_.frame_width; }
@@ -94,7 +94,7 @@ class BuiltIn : public Decoder {
   Status not_probability(const TensorView& tensor, float score, const char* likely) const noexcept;
 
   // May throw bad_alloc; tensors have positive dims, a known dtype and layout, and fewer than 2^31 elements.
-  virtual Status prepare(const TensorView* desc, int n, Plan& plan) = 0;
+  virtual Status prepare(const TensorView* desc, int n, Needs& needs) = 0;
   // One slot of the batch. Tensors have the planned shapes and data, n_items is in [1, max_items], the pools are as asked for.
   virtual Status run_slot(const Call& call, int slot) const noexcept = 0;
 

@@ -112,16 +112,16 @@ float half_to_float(uint16_t half) noexcept {
   return value;
 }
 
-Status Reader::plan(const char* family, const TensorView& desc, Order order, Plan& plan, int slots) noexcept {
+Status Reader::plan(const char* family, const TensorView& desc, Order order, Needs& needs, int slots) noexcept {
   char text[96];
   ImageDims dims;
   if (order != Order::flat && !image_dims(desc, dims))
     return Status::error(Code::decoder, "%s: output \"%s\" is %s, an image of rank 4 (or 3: N, H, W) is wanted", family,
                          desc.name, describe(desc, text));
   const bool unbatched = desc.rank < 2;  // a bare vector or number is one slot's
-  if ((unbatched ? 1 : desc.dims[0]) < (slots > 0 ? slots : plan.max_items()))
+  if ((unbatched ? 1 : desc.dims[0]) < (slots > 0 ? slots : needs.max_items()))
     return Status::error(Code::decoder, "%s: output \"%s\" is %s, %d items do not fit its first axis", family,
-                         desc.name, describe(desc, text), plan.max_items());
+                         desc.name, describe(desc, text), needs.max_items());
   per_slot_ = 1;
   for (int axis = unbatched ? 0 : 1; axis < desc.rank; ++axis) per_slot_ *= desc.dims[axis];
   order_ = order;
@@ -131,7 +131,7 @@ Status Reader::plan(const char* family, const TensorView& desc, Order order, Pla
                                              : false;
   const bool packed = pack_of(layout) > 1;
   direct_ = dtype_of(desc) == DType::f32 && !packed && !swapped;
-  if (!direct_) scratch_ = plan.scratch<float>(per_slot_);
+  if (!direct_) scratch_ = needs.scratch<float>(per_slot_);
   return {};
 }
 

@@ -16,8 +16,8 @@ enum class Order { chw, hwc, flat };  // flat: row-major over the logical axes a
 
 class Reader {
  public:
-  // `desc` must have at least plan.max_items() slots, or `slots` for heads that do not lie slot by slot.
-  Status plan(const char* family, const TensorView& desc, Order order, Plan& plan, int slots = 0) noexcept;
+  // `desc` must have at least needs.max_items() slots, or `slots` for heads that do not lie slot by slot.
+  Status plan(const char* family, const TensorView& desc, Order order, Needs& needs, int slots = 0) noexcept;
 
   int32_t per_slot() const noexcept { return per_slot_; }
   bool direct() const noexcept { return direct_; }

@@ -33,7 +33,7 @@ class CenterFace final : public Detector {
   // heat map, size, offset, landmarks; -1 = not there
   enum { kHeat, kSize, kOffset, kMarks };
 
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     n_ = n;
     char text[96];
     for (int i = 0; i < n; ++i) {
@@ -52,17 +52,17 @@ class CenterFace final : public Detector {
             desc[i].name, describe(desc[i], text), i < kMarks ? "2 numbers a cell" : "x, y of each landmark", i);
       if (i == kHeat) dims_ = dims;
       if (i == kMarks) points_.count = dims.channels / 2;
-      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::chw, plan));
+      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::chw, needs));
     }
     const int64_t area = int64_t{dims_.height} * dims_.width;
     if (n <= kMarks) points_.count = 0;
-    best_ = plan.scratch<float>(area);
-    index_ = plan.scratch<int32_t>(area);
-    hits_ = plan.scratch<int32_t>(area);
+    best_ = needs.scratch<float>(area);
+    index_ = needs.scratch<int32_t>(area);
+    hits_ = needs.scratch<int32_t>(area);
     // Every cell could be a peak of every class; more than this are cut to the best on the way.
     capacity_ = static_cast<int32_t>(
         std::min(area * (peaks_ ? dims_.channels : 1), std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
-    plan_detections(plan, capacity_);
+    ask_for_detections(needs, capacity_);
     return {};
   }
 

@@ -26,14 +26,14 @@ class Classification final : public BuiltIn {
         score_(static_cast<float>(options.number("score", 0, -1e30, 1e30))) {}
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
-    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, plan));
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
+    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, needs));
     classes_ = reader_.per_slot();
-    plan.classes(classes_);
-    ranked_ = plan.scratch<Ranked>(classes_);
+    needs.classes(classes_);
+    ranked_ = needs.scratch<Ranked>(classes_);
     keep_ = std::min(top_k_, classes_);
-    plan.kind(MNNLITE_CLASSES);
-    plan.rows(int64_t{keep_} * plan.max_items());
+    needs.kind(MNNLITE_CLASSES);
+    needs.rows(int64_t{keep_} * needs.max_items());
     return {};
   }
 

@@ -34,7 +34,7 @@ class Detr final : public Detector {
   }
 
  private:
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     char text[96];
     scores_ = 0;
     boxes_ = n - 1;
@@ -45,7 +45,7 @@ class Detr final : public Detector {
         return Status::error(Code::decoder,
                              "detr: output \"%s\" is %s, [N, queries, classes] and [N, queries, 4] are wanted",
                              desc[i].name, describe(desc[i], text));
-      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, plan));
+      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, needs));
     }
     count_ = desc[0].dims[1];
     step_ = desc[scores_].dims[2];
@@ -57,12 +57,12 @@ class Detr final : public Detector {
           "detr: output \"%s\" is %s, [N, queries, classes] and [N, queries, 4] are wanted, or one of [N, queries, 4 + "
           "classes]",
           desc[0].name, describe(desc[0], text));
-    plan.classes(classes_ - (background_ ? 1 : 0));
+    needs.classes(classes_ - (background_ ? 1 : 0));
     box_step_ = desc[boxes_].dims[2];
     // Every query could be of every class; more than this are cut to the best on the way.
     room_ = static_cast<int32_t>(
         std::min<int64_t>(int64_t{count_} * classes_, std::max(int64_t{16384}, int64_t{2} * options_.nms.top_k)));
-    plan_detections(plan, room_);
+    ask_for_detections(needs, room_);
     return {};
   }
 

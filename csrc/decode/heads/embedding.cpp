@@ -13,11 +13,11 @@ class Embedding final : public BuiltIn {
   explicit Embedding(Options& options) : BuiltIn("embedding", 1, 1), normalize_(options.flag("normalize", true)) {}
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
-    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, plan));
-    plan.kind(MNNLITE_EMBEDDINGS);
-    plan.rows(plan.max_items());
-    plan.values(int64_t{reader_.per_slot()} * plan.max_items());
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
+    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, needs));
+    needs.kind(MNNLITE_EMBEDDINGS);
+    needs.rows(needs.max_items());
+    needs.values(int64_t{reader_.per_slot()} * needs.max_items());
     return {};
   }
 

@@ -19,14 +19,14 @@ class FastestDet final : public Detector {
   }
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     char text[96];
     if (!image_dims(desc[0], dims_) || desc[0].rank != 4 || dims_.channels < 6)
       return Status::error(Code::decoder, "%s: output \"%s\" is %s, [N, 5 + classes, rows, columns] is wanted", name(),
                            desc[0].name, describe(desc[0], text));
-    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, plan));
-    plan.classes(dims_.channels - 5);
-    plan_detections(plan, int64_t{dims_.height} * dims_.width);
+    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, needs));
+    needs.classes(dims_.channels - 5);
+    ask_for_detections(needs, int64_t{dims_.height} * dims_.width);
     return {};
   }
 

@@ -80,7 +80,7 @@ class Grids final : public Detector {
     return {};
   }
 
-  Status plan_reader(const TensorView& tensor, int index, Plan& plan) noexcept {
+  Status ask_for_reader(const TensorView& tensor, int index, Needs& needs) noexcept {
     TensorView view = tensor;
     if (view.rank == 2) view.rank = 3, view.dims[2] = view.dims[1], view.dims[1] = view.dims[0], view.dims[0] = 1;
     const bool rows = view.rank == 3;
@@ -88,10 +88,10 @@ class Grids final : public Detector {
                                 rows                              ? Order::flat
                                 : layout_of(view) == Layout::nhwc ? Order::hwc
                                                                   : Order::chw,
-                                plan);
+                                needs);
   }
 
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     const auto strides = static_cast<int>(rules_.strides.size());
     char text[96];
     joined_ = n == 1 || (rules_.joined && rules_.points > 0 && n == 2);
@@ -102,7 +102,7 @@ class Grids final : public Detector {
     Grid shapes[kMostStrides * kParts];
     prototypes_ = -1;
     for (int i = 0; i < n; ++i) {
-      MNNLITE_TRY(lie_of(desc[i], i, plan.max_items(), lies[i], shapes[i]));
+      MNNLITE_TRY(lie_of(desc[i], i, needs.max_items(), lies[i], shapes[i]));
       if (rules_.masks && desc[i].rank == 4 && (prototypes_ < 0 || shapes[i].anchors > shapes[prototypes_].anchors))
         prototypes_ = i;
     }
@@ -110,9 +110,9 @@ class Grids final : public Detector {
       return Status::error(Code::decoder,
                            "%s: masks need prototypes [N, numbers, rows, columns] and outputs of each stride", name());
     for (int i = 0; i < n; ++i)
-      if (i != prototypes_) MNNLITE_TRY(plan_reader(desc[i], i, plan));
+      if (i != prototypes_) MNNLITE_TRY(ask_for_reader(desc[i], i, needs));
     if (rules_.masks) {
-      MNNLITE_TRY(masks_.plan(name(), desc[prototypes_], rules_.mask_room, options_.max_detections, plan));
+      MNNLITE_TRY(masks_.plan(name(), desc[prototypes_], rules_.mask_room, options_.max_detections, needs));
       shapes[prototypes_].anchors = INT32_MAX;  // of no stride
     }
     if (joined_) {
@@ -139,12 +139,12 @@ class Grids final : public Detector {
     } else {
       MNNLITE_TRY(assign(desc, n, lies, shapes));
     }
-    plan.classes(classes_);
-    best_ = plan.scratch<float>(kBlock);
-    index_ = plan.scratch<int32_t>(kBlock);
-    hits_ = plan.scratch<int32_t>(kBlock);
-    plan_detections(plan, total_);
-    if (rules_.masks) plan.kind(MNNLITE_INSTANCES);
+    needs.classes(classes_);
+    best_ = needs.scratch<float>(kBlock);
+    index_ = needs.scratch<int32_t>(kBlock);
+    hits_ = needs.scratch<int32_t>(kBlock);
+    ask_for_detections(needs, total_);
+    if (rules_.masks) needs.kind(MNNLITE_INSTANCES);
     return {};
   }
 

@@ -36,7 +36,7 @@ int32_t clamped(double value, int32_t most) noexcept {
 }  // namespace
 
 Status InstanceMasks::plan(const char* family, const TensorView& desc, int64_t room, int32_t max_rows,
-                           Plan& plan) noexcept {
+                           Needs& needs) noexcept {
   char text[96];
   dims_ = {};
   ImageDims dims;
@@ -44,17 +44,17 @@ Status InstanceMasks::plan(const char* family, const TensorView& desc, int64_t r
     return Status::error(Code::decoder,
                          "%s: output \"%s\" is %s, prototypes of masks [N, numbers, rows, columns] are wanted", family,
                          desc.name, describe(desc, text));
-  MNNLITE_TRY(reader_.plan(family, desc, Order::chw, plan));
+  MNNLITE_TRY(reader_.plan(family, desc, Order::chw, needs));
   dims_ = dims;
-  plan.depends_on_frame();
-  const int32_t width = plan.frame_width(), height = plan.frame_height();
-  weights_ = plan.scratch<float>(dims_.channels);
-  map_ = plan.scratch<float>(int64_t{dims_.height} * dims_.width);
-  line_ = plan.scratch<float>(dims_.width);
-  samples_ = plan.scratch<Sample>(width);
-  stretches_ = plan.scratch<Stretch>(width);
+  needs.depends_on_frame();
+  const int32_t width = needs.frame_width(), height = needs.frame_height();
+  weights_ = needs.scratch<float>(dims_.channels);
+  map_ = needs.scratch<float>(int64_t{dims_.height} * dims_.width);
+  line_ = needs.scratch<float>(dims_.width);
+  samples_ = needs.scratch<Sample>(width);
+  stretches_ = needs.scratch<Stretch>(width);
   const int64_t frame = (int64_t{width} + 7) / 8 * height;
-  plan.pixels(std::min(std::max(room, frame), frame * max_rows) * plan.max_items());
+  needs.pixels(std::min(std::max(room, frame), frame * max_rows) * needs.max_items());
   return {};
 }
 

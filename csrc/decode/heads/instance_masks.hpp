@@ -13,7 +13,7 @@ class InstanceMasks {
  public:
   // `desc` are the prototypes [N, numbers, rows, columns]; `room` is in bytes of masks, a slot. At least one mask of a whole
   // frame fits.
-  Status plan(const char* family, const TensorView& desc, int64_t room, int32_t max_rows, Plan& plan) noexcept;
+  Status plan(const char* family, const TensorView& desc, int64_t room, int32_t max_rows, Needs& needs) noexcept;
 
   bool active() const noexcept { return dims_.channels > 0; }
   int32_t coefficients() const noexcept { return dims_.channels; }

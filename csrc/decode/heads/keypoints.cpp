@@ -48,7 +48,7 @@ class Keypoints final : public BuiltIn {
     return view;
   }
 
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     char text[96];
     if (n != (offsets_ ? 2 : 1))
       return Status::error(Code::decoder,
@@ -56,10 +56,10 @@ class Keypoints final : public BuiltIn {
                            "\"mode\" what they are",
                            offsets_ ? "heat maps and offsets" : "one output", n);
     heat_ = 0;
-    if (offsets_) MNNLITE_TRY(prepare_offsets(desc, plan));
+    if (offsets_) MNNLITE_TRY(prepare_offsets(desc, needs));
     const TensorView view = named(desc[heat_]);
     if (regressed_) {
-      MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan));
+      MNNLITE_TRY(reader_.plan(name(), view, Order::flat, needs));
       if (reader_.per_slot() % per_point_ != 0)
         return Status::error(Code::decoder, "keypoints: output \"%s\" is %s, which is not %d numbers a point",
                              view.name, describe(view, text), static_cast<int>(per_point_));
@@ -69,17 +69,17 @@ class Keypoints final : public BuiltIn {
         return Status::error(Code::decoder,
                              "keypoints: output \"%s\" is %s, heat maps [N, points, rows, columns] are wanted",
                              view.name, describe(view, text));
-      MNNLITE_TRY(reader_.plan(name(), view, Order::chw, plan));
+      MNNLITE_TRY(reader_.plan(name(), view, Order::chw, needs));
       count_ = dims_.channels;
     }
-    plan.kind(MNNLITE_KEYPOINTS);
-    plan.rows(plan.max_items());
-    plan.values(int64_t{3} * count_ * plan.max_items());
+    needs.kind(MNNLITE_KEYPOINTS);
+    needs.rows(needs.max_items());
+    needs.values(int64_t{3} * count_ * needs.max_items());
     return {};
   }
 
   // Which of the two has twice as many maps as the other.
-  Status prepare_offsets(const TensorView* desc, Plan& plan) noexcept {
+  Status prepare_offsets(const TensorView* desc, Needs& needs) noexcept {
     char first[96], second[96];
     ImageDims dims[2];
     const TensorView views[2] = {named(desc[0]), named(desc[1])};
@@ -93,7 +93,7 @@ class Keypoints final : public BuiltIn {
           "keypoints: outputs \"%s\" %s and \"%s\" %s are not heat maps [N, points, rows, columns] and "
           "offsets [N, 2 points, rows, columns]",
           desc[0].name, describe(views[0], first), desc[1].name, describe(views[1], second));
-    return offset_reader_.plan(name(), views[1 - heat_], Order::chw, plan);
+    return offset_reader_.plan(name(), views[1 - heat_], Order::chw, needs);
   }
 
   Status run_slot(const Call& call, int slot) const noexcept override {

@@ -36,7 +36,7 @@ class Mtcnn final : public Detector {
     return view;
   }
 
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     char text[96];
     std::fill(tensor_, tensor_ + 3, -1);
     points_.count = 0;
@@ -54,12 +54,12 @@ class Mtcnn final : public Detector {
       rows_ = dims.height, columns_ = dims.width;
       tensor_[part] = i;
       if (part == kPoints) points_.count = dims.channels / 2;
-      MNNLITE_TRY(readers_[i].plan(name(), view, view.rank == 4 ? Order::chw : Order::flat, plan));
+      MNNLITE_TRY(readers_[i].plan(name(), view, view.rank == 4 ? Order::chw : Order::flat, needs));
     }
     if (tensor_[kBoxes] < 0 || tensor_[kScores] < 0)
       return Status::error(Code::decoder,
                            "mtcnn: scores of 2 and boxes of 4 numbers are wanted, one of them is missing");
-    plan_detections(plan, int64_t{rows_} * columns_);
+    ask_for_detections(needs, int64_t{rows_} * columns_);
     return {};
   }
 

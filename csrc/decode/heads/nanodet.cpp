@@ -36,7 +36,7 @@ class NanoDet final : public Detector {
   }
 
  private:
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     n_ = n;
     const int32_t bins = 4 * (reg_max_ + 1);
     char text[96];
@@ -45,7 +45,7 @@ class NanoDet final : public Detector {
       if (desc[i].rank != 3)
         return Status::error(Code::decoder, "nanodet: output \"%s\" is %s, [N, cells, numbers] is wanted", desc[i].name,
                              describe(desc[i], text));
-      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, plan));
+      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, needs));
     }
     if (n == 1) {
       classes_ = desc[0].dims[2] - bins;
@@ -81,9 +81,9 @@ class NanoDet final : public Detector {
         total += desc[class_tensor_[s]].dims[1];
       }
     }
-    plan.classes(classes_);
+    needs.classes(classes_);
     count_ = static_cast<int32_t>(std::min<int64_t>(total, INT32_MAX));
-    plan_detections(plan, total);
+    ask_for_detections(needs, total);
     return {};
   }
 

@@ -10,8 +10,8 @@ class Raw final : public BuiltIn {
   Raw() noexcept : BuiltIn("raw", 0, INT32_MAX) {}
 
  private:
-  Status prepare(const TensorView*, int, Plan& plan) override {
-    plan.kind(MNNLITE_RAW);
+  Status prepare(const TensorView*, int, Needs& needs) override {
+    needs.kind(MNNLITE_RAW);
     return {};
   }
   Status run_slot(const Call&, int) const noexcept override { return {}; }

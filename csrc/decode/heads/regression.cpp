@@ -25,16 +25,16 @@ class Regression final : public BuiltIn {
   }
 
  private:
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     n_ = n;
     int64_t total = 0;
     for (int i = 0; i < n; ++i) {
-      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, plan));
+      MNNLITE_TRY(readers_[i].plan(name(), desc[i], Order::flat, needs));
       total += expectation_ ? 1 : readers_[i].per_slot();
     }
-    plan.kind(MNNLITE_MEASUREMENTS);
-    plan.rows(plan.max_items());
-    plan.values(total * plan.max_items());
+    needs.kind(MNNLITE_MEASUREMENTS);
+    needs.rows(needs.max_items());
+    needs.values(total * needs.max_items());
     return {};
   }
 

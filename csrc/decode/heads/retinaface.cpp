@@ -38,7 +38,7 @@ class RetinaFace final : public Detector {
  private:
   enum { kBoxes, kScores, kPoints };
 
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     char text[96];
     std::fill(tensor_, tensor_ + 3, -1);
     points_.count = 0;
@@ -55,12 +55,12 @@ class RetinaFace final : public Detector {
       count_ = view.dims[1];
       tensor_[part] = i;
       if (part == kPoints) points_.count = numbers / 2;
-      MNNLITE_TRY(readers_[i].plan(name(), view, Order::flat, plan));
+      MNNLITE_TRY(readers_[i].plan(name(), view, Order::flat, needs));
     }
     if (tensor_[kBoxes] < 0 || tensor_[kScores] < 0)
       return Status::error(Code::decoder,
                            "retinaface: boxes [N, A, 4] and scores [N, A, 2] are wanted, one of them is missing");
-    plan_detections(plan, count_);
+    ask_for_detections(needs, count_);
     return {};
   }
 

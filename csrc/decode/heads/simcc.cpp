@@ -22,7 +22,7 @@ class SimCC final : public BuiltIn {
   }
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     char text[96];
     for (int axis = 0; axis < 2; ++axis) {
       const TensorView& tensor = desc[axis];
@@ -31,13 +31,13 @@ class SimCC final : public BuiltIn {
             Code::decoder,
             "simcc: output \"%s\" is %s, [N, points, columns] and [N, points, rows] are wanted, of as many points",
             tensor.name, describe(tensor, text));
-      MNNLITE_TRY(readers_[axis].plan(name(), tensor, Order::flat, plan));
+      MNNLITE_TRY(readers_[axis].plan(name(), tensor, Order::flat, needs));
       bins_[axis] = tensor.dims[2];
     }
     count_ = desc[0].dims[1];
-    plan.kind(MNNLITE_KEYPOINTS);
-    plan.rows(plan.max_items());
-    plan.values(int64_t{3} * count_ * plan.max_items());
+    needs.kind(MNNLITE_KEYPOINTS);
+    needs.rows(needs.max_items());
+    needs.values(int64_t{3} * count_ * needs.max_items());
     return {};
   }
 

@@ -49,7 +49,7 @@ class Ssd final : public Detector {
 
  private:
   // Outputs come in either order: boxes are the ones with 4 numbers (and the points') an anchor.
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     const int32_t wanted = 4 + 2 * points_.count;
     int32_t columns[2];
     for (int i = 0; i < 2; ++i) {
@@ -67,8 +67,8 @@ class Ssd final : public Detector {
     box_tensor_ = columns[1] == wanted ? 1 : 0;
     const TensorView& boxes = desc[box_tensor_];
     const TensorView& scores = desc[1 - box_tensor_];
-    MNNLITE_TRY(box_reader_.plan(name(), boxes, Order::flat, plan));
-    MNNLITE_TRY(score_reader_.plan(name(), scores, Order::flat, plan));
+    MNNLITE_TRY(box_reader_.plan(name(), boxes, Order::flat, needs));
+    MNNLITE_TRY(score_reader_.plan(name(), scores, Order::flat, needs));
     count_ = box_reader_.per_slot() / wanted;
     classes_ = columns[1 - box_tensor_];
     if (int64_t{count_} * classes_ != score_reader_.per_slot())
@@ -79,7 +79,7 @@ class Ssd final : public Detector {
       return Status::error(Code::decoder,
                            "ssd: output \"%s\" has %d classes, which does not go with background %d and the activation",
                            scores.name, static_cast<int>(classes_), static_cast<int>(background_));
-    plan.classes(classes_ - (background_ >= 0 ? 1 : 0));
+    needs.classes(classes_ - (background_ >= 0 ? 1 : 0));
     if (boxes_ == kDeltas) {
       anchor_list_ = anchors_.make_for(count_);
       if (static_cast<int64_t>(anchor_list_.size()) != count_)
@@ -91,7 +91,7 @@ class Ssd final : public Detector {
     // A candidate for each class: only the best are kept when there is no room for more, so room is bounded by top_k.
     const int64_t all = int64_t{count_} * classes_;
     room_ = multi_label_ ? std::min(all, std::max(int64_t{4096}, int64_t{2} * options_.nms.top_k)) : count_;
-    plan_detections(plan, room_);
+    ask_for_detections(needs, room_);
     return {};
   }
 

@@ -97,17 +97,17 @@ class YoloHead : public Detector {
   }
 
   // With masks: which of the two outputs are the prototypes, and the room for masks. Boxes are in `boxes_`.
-  Status plan_masks(const TensorView* desc, Plan& plan) noexcept {
+  Status ask_for_masks(const TensorView* desc, Needs& needs) noexcept {
     if (!yolo_.masks) return {};
     boxes_ = desc[0].rank == 4 && desc[1].rank != 4 ? 1 : 0;
-    return masks_.plan(name(), desc[1 - boxes_], yolo_.mask_room, options_.max_detections, plan);
+    return masks_.plan(name(), desc[1 - boxes_], yolo_.mask_room, options_.max_detections, needs);
   }
   int32_t coefficients() const noexcept { return masks_.coefficients(); }
   void begin_masks(const Call& call, int slot) const noexcept {
     if (masks_.active()) masks_.begin(call, call.tensors[1 - boxes_], slot);
   }
-  void finish_plan(Plan& plan) const noexcept {
-    if (masks_.active()) plan.kind(MNNLITE_INSTANCES);
+  void finish_needs(Needs& needs) const noexcept {
+    if (masks_.active()) needs.kind(MNNLITE_INSTANCES);
   }
   // The mask's coefficients of a candidate, as far apart as they lie.
   struct Weights {

@@ -32,8 +32,8 @@ class YoloAnchors final : public YoloHead {
     int64_t anchor_step, cell_step, part_step;  // between anchors, cells and the numbers of a candidate
   };
 
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
-    MNNLITE_TRY(plan_masks(desc, plan));
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
+    MNNLITE_TRY(ask_for_masks(desc, needs));
     if (masks_.active()) desc += boxes_, n = 1;
     n_ = n;
     char text[96];
@@ -52,13 +52,13 @@ class YoloAnchors final : public YoloHead {
         tensor.rank = 3, tensor.dims[2] = tensor.dims[1], tensor.dims[1] = tensor.dims[0], tensor.dims[0] = 1;
       }
       parts_ = tensor.dims[2];
-      MNNLITE_TRY(readers_[0].plan(name(), tensor, Order::flat, plan));
+      MNNLITE_TRY(readers_[0].plan(name(), tensor, Order::flat, needs));
       grids_[0] = {1, tensor.dims[1], 1, 0, nullptr, 0, parts_, 1};
       classes_ = parts_ - 5 - points_.total() - coefficients();
       if (classes_ < 1) return shape_error(desc[0]);
-      plan.classes(classes_);
-      plan_detections(plan, tensor.dims[1]);
-      finish_plan(plan);
+      needs.classes(classes_);
+      ask_for_detections(needs, tensor.dims[1]);
+      finish_needs(needs);
       return {};
     }
     const int32_t per_grid = static_cast<int32_t>(yolo_.anchors.size()) / 2 / n;
@@ -74,14 +74,14 @@ class YoloAnchors final : public YoloHead {
       if (tensor.rank == 5 && tensor.dims[1] == per_grid && pack_of(layout_of(tensor)) == 1) {
         grid.rows = tensor.dims[2], grid.columns = tensor.dims[3], parts_ = tensor.dims[4];
         grid.part_step = 1, grid.cell_step = parts_, grid.anchor_step = int64_t{grid.rows} * grid.columns * parts_;
-        MNNLITE_TRY(readers_[i].plan(name(), tensor, Order::flat, plan));
+        MNNLITE_TRY(readers_[i].plan(name(), tensor, Order::flat, needs));
       } else {
         ImageDims dims;
         if (tensor.rank != 4 || !image_dims(tensor, dims) || dims.channels % per_grid != 0) return shape_error(tensor);
         grid.rows = dims.height, grid.columns = dims.width, parts_ = dims.channels / per_grid;
         grid.part_step = int64_t{grid.rows} * grid.columns, grid.cell_step = 1,
         grid.anchor_step = parts_ * grid.part_step;
-        MNNLITE_TRY(readers_[i].plan(name(), tensor, Order::chw, plan));
+        MNNLITE_TRY(readers_[i].plan(name(), tensor, Order::chw, needs));
       }
       if (i > 0 && parts_ - 5 - points_.total() != classes_) return shape_error(tensor);
       classes_ = parts_ - 5 - points_.total();
@@ -100,8 +100,8 @@ class YoloAnchors final : public YoloHead {
       }
       grids_[i].sizes = yolo_.anchors.data() + static_cast<ptrdiff_t>(finer) * per_grid * 2;
     }
-    plan.classes(classes_);
-    plan_detections(plan, total);
+    needs.classes(classes_);
+    ask_for_detections(needs, total);
     return {};
   }
 

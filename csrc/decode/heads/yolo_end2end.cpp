@@ -24,8 +24,8 @@ class YoloEnd2End final : public YoloHead {
  private:
   enum { kSlot, kScore, kClass, kX1, kY1, kX2, kY2, kAngle, kFields };
 
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
-    MNNLITE_TRY(plan_masks(desc, plan));
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
+    MNNLITE_TRY(ask_for_masks(desc, needs));
     const TensorView& tensor = desc[boxes_];
     char text[96];
     parts_ = tensor.rank > 1 ? tensor.dims[tensor.rank - 1] : 0;
@@ -67,17 +67,17 @@ class YoloEnd2End final : public YoloHead {
       int32_t count = 1;
       for (int axis = 0; axis < tensor.rank - 1; ++axis) count *= tensor.dims[axis];
       view.rank = 1, view.dims[0] = count * parts_;
-      if (where_[kSlot] < 0 && plan.max_items() > 1)
+      if (where_[kSlot] < 0 && needs.max_items() > 1)
         return Status::error(Code::decoder,
                              "yolo: output \"%s\" is %s, whose rows do not say which of %d items they are of",
-                             tensor.name, describe(tensor, text), plan.max_items());
-      MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan, 1));
+                             tensor.name, describe(tensor, text), needs.max_items());
+      MNNLITE_TRY(reader_.plan(name(), view, Order::flat, needs, 1));
     } else {
-      MNNLITE_TRY(reader_.plan(name(), view, Order::flat, plan));
+      MNNLITE_TRY(reader_.plan(name(), view, Order::flat, needs));
     }
     count_ = reader_.per_slot() / parts_;
-    plan_detections(plan, count_);
-    finish_plan(plan);
+    ask_for_detections(needs, count_);
+    finish_needs(needs);
     return {};
   }
 

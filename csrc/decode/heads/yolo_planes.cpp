@@ -23,8 +23,8 @@ class YoloPlanes final : public YoloHead {
  private:
   static constexpr int32_t kBlock = 1024;  // candidates looked at together
 
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
-    MNNLITE_TRY(plan_masks(desc, plan));
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
+    MNNLITE_TRY(ask_for_masks(desc, needs));
     const TensorView& tensor = desc[boxes_];
     // Axes of 1 after the first mean nothing.
     int32_t axes[MNNLITE_MAX_RANK], n = 0;
@@ -53,13 +53,13 @@ class YoloPlanes final : public YoloHead {
                            "yolo: output \"%s\" is %s, [N, %d + classes, candidates] is wanted (or its last two axes "
                            "swapped; say so by channels)",
                            tensor.name, describe(tensor, text), static_cast<int>(4 + extra));
-    MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, plan));
-    plan.classes(classes_);
-    best_ = plan.scratch<float>(kBlock);
-    index_ = plan.scratch<int32_t>(kBlock);
-    hits_ = plan.scratch<int32_t>(kBlock);
-    plan_detections(plan, count_);
-    finish_plan(plan);
+    MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, needs));
+    needs.classes(classes_);
+    best_ = needs.scratch<float>(kBlock);
+    index_ = needs.scratch<int32_t>(kBlock);
+    hits_ = needs.scratch<int32_t>(kBlock);
+    ask_for_detections(needs, count_);
+    finish_needs(needs);
     return {};
   }
 

@@ -47,31 +47,31 @@ class YoloFastestV2 final : public Detector {
     return view;
   }
 
-  Status prepare_joined(const TensorView& desc, Plan& plan) noexcept {
+  Status prepare_joined(const TensorView& desc, Needs& needs) noexcept {
     char text[96];
     const TensorView view = rows_of(desc);
     n_ = static_cast<int>(anchors_.size() / (2 * kAnchors));
     dims_[0].channels = view.dims[2];
     const int64_t cells = view.dims[1];
     if (n_ > kMostGrids || anchors_.size() % (2 * kAnchors) != 0 || (desc.rank == 4 && desc.dims[1] != 1) ||
-        view.dims[2] < 5 * kAnchors + 1 || pack_of(layout_of(desc)) > 1 || (desc.rank == 2 && plan.max_items() > 1))
+        view.dims[2] < 5 * kAnchors + 1 || pack_of(layout_of(desc)) > 1 || (desc.rank == 2 && needs.max_items() > 1))
       return Status::error(
           Code::decoder,
           "yolofastestv2: output \"%s\" is %s, %zu numbers of anchors are given; [cells, 15 + classes] "
           "and 3 of width and height for each of at most %d grids are wanted",
           desc.name, describe(desc, text), anchors_.size(), kMostGrids);
-    MNNLITE_TRY(readers_[0].plan(name(), view, Order::flat, plan));
+    MNNLITE_TRY(readers_[0].plan(name(), view, Order::flat, needs));
     for (int i = 0; i < n_; ++i) finer_[i] = i;
-    plan.classes(dims_[0].channels - 5 * kAnchors);
-    plan_detections(plan, cells * kAnchors);
+    needs.classes(dims_[0].channels - 5 * kAnchors);
+    ask_for_detections(needs, cells * kAnchors);
     return {};
   }
 
-  Status prepare(const TensorView* desc, int n, Plan& plan) override {
+  Status prepare(const TensorView* desc, int n, Needs& needs) override {
     n_ = n;
     joined_ =
         n == 1 && desc[0].rank >= 2 && (desc[0].rank < 4 || desc[0].dims[1] == 1) && anchors_.size() > 2 * kAnchors;
-    if (joined_) return prepare_joined(desc[0], plan);
+    if (joined_) return prepare_joined(desc[0], needs);
     if (anchors_.size() != size_t{2 * kAnchors} * static_cast<size_t>(n))
       return Status::error(
           Code::decoder,
@@ -86,7 +86,7 @@ class YoloFastestV2 final : public Detector {
         return Status::error(
             Code::decoder, "yolofastestv2: output \"%s\" is %s, [N, rows, columns, 15 + classes] is wanted; see layout",
             view.name, describe(view, text));
-      MNNLITE_TRY(readers_[i].plan(name(), view, Order::hwc, plan));
+      MNNLITE_TRY(readers_[i].plan(name(), view, Order::hwc, needs));
       first_[i] = static_cast<int32_t>(total);
       total += int64_t{dims_[i].height} * dims_[i].width * kAnchors;
     }
@@ -95,8 +95,8 @@ class YoloFastestV2 final : public Detector {
       for (int j = 0; j < n; ++j)
         finer_[i] += dims_[j].width > dims_[i].width || (dims_[j].width == dims_[i].width && j < i) ? 1 : 0;
     }
-    plan.classes(dims_[0].channels - 5 * kAnchors);
-    plan_detections(plan, total);
+    needs.classes(dims_[0].channels - 5 * kAnchors);
+    ask_for_detections(needs, total);
     return {};
   }
 

@@ -18,16 +18,16 @@ class Yolox final : public YoloHead {
   }
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     char text[96];
     if (desc[0].rank != 3 || desc[0].dims[2] < 6)
       return Status::error(Code::decoder, "yolo: output \"%s\" is %s, [N, cells, 5 + classes] is wanted", desc[0].name,
                            describe(desc[0], text));
     count_ = desc[0].dims[1];
     parts_ = desc[0].dims[2];
-    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, plan));
-    plan.classes(parts_ - 5);
-    plan_detections(plan, count_);
+    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::flat, needs));
+    needs.classes(parts_ - 5);
+    ask_for_detections(needs, count_);
     return {};
   }
 

@@ -83,7 +83,7 @@ TensorView ClassMapper::named(const TensorView& tensor) const noexcept {
   return view;
 }
 
-Status ClassMapper::plan(const char* family, const TensorView& desc, Plan& plan) noexcept {
+Status ClassMapper::plan(const char* family, const TensorView& desc, Needs& needs) noexcept {
   const TensorView view = named(desc);
   char text[96];
   if (!image_dims(view, dims_))
@@ -96,8 +96,8 @@ Status ClassMapper::plan(const char* family, const TensorView& desc, Plan& plan)
   if (!fits)
     return Status::error(Code::decoder, "%s: output \"%s\" is %s; mode \"%s\" wants %s", family, desc.name,
                          describe(view, text), kModes[mode_], mode_ == kArgmax ? "2 to 255 channels" : "one channel");
-  if (mode_ != kClasses) plan.classes(classes());
-  return reader_.plan(family, view, Order::chw, plan);
+  if (mode_ != kClasses) needs.classes(classes());
+  return reader_.plan(family, view, Order::chw, needs);
 }
 
 Status ClassMapper::classify(const char* family, const Call& call, const TensorView& tensor, int slot,

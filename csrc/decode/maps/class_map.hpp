@@ -25,7 +25,7 @@ void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExt
 class ClassMapper {
  public:
   void read(Options& options) noexcept;
-  Status plan(const char* family, const TensorView& desc, Plan& plan) noexcept;
+  Status plan(const char* family, const TensorView& desc, Needs& needs) noexcept;
   // Fills width() * height() bytes, kIgnoreLabel where a pixel's centre lies outside the frame (a letterbox's bars), and
   // says where in the frame a pixel of the map lies.
   Status run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map,

@@ -47,12 +47,12 @@ int64_t walk(const uint8_t* pixels, ptrdiff_t pitch, int32_t start_x, int32_t st
 
 }  // namespace
 
-void ContourFinder::plan(Plan& plan, int32_t width, int32_t height, int32_t max_rings) noexcept {
+void ContourFinder::plan(Needs& needs, int32_t width, int32_t height, int32_t max_rings) noexcept {
   max_rings_ = std::min(max_rings, 65534);
   const int64_t padded = (int64_t{width} + 2) * (int64_t{height} + 2) + 8;
-  padded_ = plan.scratch<uint8_t>(padded);
-  marks_ = plan.scratch<uint16_t>(padded);
-  rings_ = plan.scratch<Ring>(max_rings_);
+  padded_ = needs.scratch<uint8_t>(padded);
+  marks_ = needs.scratch<uint16_t>(padded);
+  rings_ = needs.scratch<Ring>(max_rings_);
 }
 
 const Ring* ContourFinder::find(const Call& call, const uint8_t* map, int32_t width, int32_t height, int32_t skip,

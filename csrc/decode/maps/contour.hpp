@@ -16,10 +16,10 @@ struct Ring {
   int64_t pixels;  // area inside the ring in pixels of the map; negative for holes
 };
 
-// Finds all rings of a map of at most width x height pixels. Memory is a plan's; nothing is allocated by `find`.
+// Finds all rings of a map of at most width x height pixels. Memory is asked for by `plan`; nothing is allocated by `find`.
 class ContourFinder {
  public:
-  void plan(Plan& plan, int32_t width, int32_t height, int32_t max_rings) noexcept;
+  void plan(Needs& needs, int32_t width, int32_t height, int32_t max_rings) noexcept;
 
   // Rings of all classes but `skip` (and kIgnoreLabel), topmost first; at most max_rings. `truncated` says if there were more.
   const Ring* find(const Call& call, const uint8_t* map, int32_t width, int32_t height, int32_t skip, int32_t& count,

@@ -19,16 +19,16 @@ Point unit(const Point& from, const Point& to) noexcept {
 
 }  // namespace
 
-void LaneTracer::plan(Plan& plan, int32_t width, int32_t height) noexcept {
+void LaneTracer::plan(Needs& needs, int32_t width, int32_t height) noexcept {
   width_ = width;
   height_ = height;
   const int64_t area = int64_t{width} * height;
   max_runs_ = static_cast<int32_t>(std::min<int64_t>(area / 2 + height, kMostRuns));
   max_points_ = static_cast<int32_t>(std::min<int64_t>(area + 1, kMostPoints));
-  runs_ = plan.scratch<Run>(max_runs_);
-  chains_ = plan.scratch<LaneChain>(kMostPieces);
-  points_ = plan.scratch<Point>(max_points_);
-  sums_ = plan.scratch<double>(2 * int64_t{width});
+  runs_ = needs.scratch<Run>(max_runs_);
+  chains_ = needs.scratch<LaneChain>(kMostPieces);
+  points_ = needs.scratch<Point>(max_points_);
+  sums_ = needs.scratch<double>(2 * int64_t{width});
 }
 
 int32_t LaneTracer::find_runs(const Call& call, const uint8_t* map, int32_t skip, bool& truncated) const noexcept {

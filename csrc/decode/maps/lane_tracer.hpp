@@ -25,10 +25,10 @@ struct LaneChain {
   int32_t next, previous;               // chain that continues it, or -1
 };
 
-// Memory is a plan's. Points are in pixels of the map.
+// Memory is asked for by `plan`. Points are in pixels of the map.
 class LaneTracer {
  public:
-  void plan(Plan& plan, int32_t width, int32_t height) noexcept;
+  void plan(Needs& needs, int32_t width, int32_t height) noexcept;
 
   // Chains of all classes but `skip` and kIgnoreLabel, linked. Returns how many; `truncated` if there were more than fit.
   int32_t trace(const Call& call, const uint8_t* map, int32_t skip, const LaneOptions& options,

@@ -28,12 +28,12 @@ class MaskLanes final : public BuiltIn {
     float score;
   };
 
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
-    MNNLITE_TRY(mapper_.plan(name(), desc[0], plan));
-    map_ = plan.scratch<uint8_t>(int64_t{mapper_.width()} * mapper_.height());
-    tracer_.plan(plan, mapper_.width(), mapper_.height());
-    heads_ = plan.scratch<Line>(256);
-    writer_.plan(plan, lines_, tracer_.point_capacity());
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
+    MNNLITE_TRY(mapper_.plan(name(), desc[0], needs));
+    map_ = needs.scratch<uint8_t>(int64_t{mapper_.width()} * mapper_.height());
+    tracer_.plan(needs, mapper_.width(), mapper_.height());
+    heads_ = needs.scratch<Line>(256);
+    writer_.plan(needs, lines_, tracer_.point_capacity());
     return {};
   }
 
@@ -103,14 +103,14 @@ void LineOptions::read(Options& options) noexcept {
   max_lines = options.integer("max_lines", max_lines, 1, 256);
 }
 
-void LineWriter::plan(Plan& plan, const LineOptions& options, int32_t capacity) noexcept {
+void LineWriter::plan(Needs& needs, const LineOptions& options, int32_t capacity) noexcept {
   capacity_ = capacity;
-  points_ = plan.scratch<Point>(capacity);
-  stack_ = plan.scratch<int32_t>(2 * int64_t{capacity} + 4);
-  keep_ = plan.scratch<uint8_t>(capacity);
-  plan.kind(MNNLITE_POLYLINES);
-  plan.rows(int64_t{options.max_lines} * plan.max_items());
-  plan.values(2 * int64_t{capacity} * plan.max_items());
+  points_ = needs.scratch<Point>(capacity);
+  stack_ = needs.scratch<int32_t>(2 * int64_t{capacity} + 4);
+  keep_ = needs.scratch<uint8_t>(capacity);
+  needs.kind(MNNLITE_POLYLINES);
+  needs.rows(int64_t{options.max_lines} * needs.max_items());
+  needs.values(2 * int64_t{capacity} * needs.max_items());
 }
 
 void LineWriter::add(const Call& call, const Mapping& to_frame, const Point& point) noexcept {

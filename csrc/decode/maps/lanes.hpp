@@ -22,7 +22,7 @@ struct LineOptions {
 // Collects the points of one line after another in scratch memory, in pixels of the frame.
 class LineWriter {
  public:
-  void plan(Plan& plan, const LineOptions& options, int32_t capacity) noexcept;
+  void plan(Needs& needs, const LineOptions& options, int32_t capacity) noexcept;
   void begin() noexcept { count_ = 0; }
   void add(const Call& call, const Mapping& to_frame, const Point& point) noexcept;
   void end(const Call& call, const mnnlite_item& item, const LineOptions& options, int32_t class_id,

@@ -76,14 +76,14 @@ class AnchorLanes final : public BuiltIn {
       options.fail(Status::error(Code::argument, "lanes: option \"%s\" has a lane twice", key));
   }
 
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     MNNLITE_TRY(find_outputs(desc));
-    MNNLITE_TRY(prepare_side(desc, rows_, "row_anchors", plan));
-    MNNLITE_TRY(prepare_side(desc, columns_, "column_anchors", plan));
-    writer_.plan(plan, lines_, std::max(rows_.dims.height, columns_.dims.height));
+    MNNLITE_TRY(prepare_side(desc, rows_, "row_anchors", needs));
+    MNNLITE_TRY(prepare_side(desc, columns_, "column_anchors", needs));
+    writer_.plan(needs, lines_, std::max(rows_.dims.height, columns_.dims.height));
     const int64_t points = int64_t{rows_.dims.height} * static_cast<int64_t>(rows_.lanes.size()) +
                            int64_t{columns_.dims.height} * static_cast<int64_t>(columns_.lanes.size());
-    plan.values(2 * points * plan.max_items());
+    needs.values(2 * points * needs.max_items());
     return {};
   }
 
@@ -124,7 +124,7 @@ class AnchorLanes final : public BuiltIn {
         desc.name, describe(desc, text));
   }
 
-  Status prepare_side(const TensorView* desc, Anchors& side, const char* key, Plan& plan) {
+  Status prepare_side(const TensorView* desc, Anchors& side, const char* key, Needs& needs) {
     char text[96];
     const size_t count = static_cast<size_t>(side.dims.height);
     side.anchors = side.given;
@@ -142,8 +142,8 @@ class AnchorLanes final : public BuiltIn {
       return Status::error(Code::decoder, "lanes: output \"%s\" is %s, so it has %d lanes; lane %d is asked for",
                            desc[side.cells_at].name, describe(desc[side.cells_at], text), side.dims.width,
                            side.lanes.back());
-    MNNLITE_TRY(side.cells.plan(name(), desc[side.cells_at], Order::chw, plan));
-    return side.exists.plan(name(), desc[side.exists_at], Order::chw, plan);
+    MNNLITE_TRY(side.cells.plan(name(), desc[side.cells_at], Order::chw, needs));
+    return side.exists.plan(name(), desc[side.exists_at], Order::chw, needs);
   }
 
   Status run_slot(const Call& call, int slot) const noexcept override {

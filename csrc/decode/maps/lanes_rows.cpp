@@ -29,16 +29,16 @@ class RowLanes final : public BuiltIn {
   }
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     char text[96];
     if (desc[0].rank != 4 || !image_dims(desc[0], dims_) || dims_.channels < 3 ||
         static_cast<size_t>(dims_.height) != anchors_.size())
       return Status::error(Code::decoder, "lanes: output \"%s\" is %s, [N, cells + 1, %zu rows, lanes] is wanted",
                            desc[0].name, describe(desc[0], text), anchors_.size());
-    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, plan));
+    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, needs));
     lines_.max_lines = std::max(lines_.max_lines, 1);
-    writer_.plan(plan, lines_, dims_.height);
-    plan.values(2 * int64_t{dims_.height} * std::min(lines_.max_lines, dims_.width) * plan.max_items());
+    writer_.plan(needs, lines_, dims_.height);
+    needs.values(2 * int64_t{dims_.height} * std::min(lines_.max_lines, dims_.width) * needs.max_items());
     return {};
   }
 

@@ -42,29 +42,29 @@ class Maps final : public BuiltIn {
     return view;
   }
 
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     char text[96];
     const TensorView view = named(desc[0]);
     if (!image_dims(view, dims_) || (picture_ && dims_.channels != 1 && dims_.channels != 3 && dims_.channels != 4))
       return Status::error(Code::decoder,
                            "maps: output \"%s\" is %s, %s [N, C, rows, columns] or [N, rows, columns] are wanted",
                            desc[0].name, describe(view, text), picture_ ? "pictures of 1, 3 or 4 channels" : "maps");
-    MNNLITE_TRY(reader_.plan(name(), view, Order::chw, plan));
-    if (changed()) scaled_ = plan.scratch<float>(reader_.per_slot());
+    MNNLITE_TRY(reader_.plan(name(), view, Order::chw, needs));
+    if (changed()) scaled_ = needs.scratch<float>(reader_.per_slot());
     int64_t width = dims_.width, height = dims_.height;
     if (frame_) {
-      plan.depends_on_frame();
-      width = plan.frame_width(), height = plan.frame_height();
-      columns_ = plan.scratch<int32_t>(width);
-      weights_ = plan.scratch<float>(width);
-      lines_ = plan.scratch<float>(2 * width);
+      needs.depends_on_frame();
+      width = needs.frame_width(), height = needs.frame_height();
+      columns_ = needs.scratch<int32_t>(width);
+      weights_ = needs.scratch<float>(width);
+      lines_ = needs.scratch<float>(2 * width);
     }
-    plane_ = plan.scratch<float>(picture_ ? width * height * dims_.channels : 0);
+    plane_ = needs.scratch<float>(picture_ ? width * height * dims_.channels : 0);
     const int64_t numbers = width * height * dims_.channels;
-    plan.kind(MNNLITE_MAPS);
-    plan.rows(plan.max_items());
-    plan.values((9 + (picture_ ? 0 : numbers)) * plan.max_items());
-    plan.pixels(picture_ ? numbers * plan.max_items() : 0);
+    needs.kind(MNNLITE_MAPS);
+    needs.rows(needs.max_items());
+    needs.values((9 + (picture_ ? 0 : numbers)) * needs.max_items());
+    needs.pixels(picture_ ? numbers * needs.max_items() : 0);
     return {};
   }
 

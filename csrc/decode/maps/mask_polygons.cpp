@@ -28,12 +28,12 @@ Status outline(const mnnlite_row& row, const uint8_t* bits, double tolerance, Wo
   for (int32_t y = 0; y < height; ++y, bits += step)
     for (int32_t x = 0; x < width; ++x) *map++ = static_cast<uint8_t>(bits[x / 8] >> (7 - x % 8) & 1);
   mnnlite_needs needs{};
-  Plan plan(needs, 1);
+  Needs wanted(needs, 1);
   ContourFinder contours;
   // No more rings than every second pixel, and no more than anyone looks at.
   const auto most = static_cast<int32_t>(std::min<int64_t>(int64_t{width} * height / 2 + 1, kMostRings));
-  contours.plan(plan, width, height, most);
-  if (plan.too_large() || !work.scratch.reserve(needs.scratch))
+  contours.plan(wanted, width, height, most);
+  if (wanted.too_large() || !work.scratch.reserve(needs.scratch))
     return Status::error(Code::out_of_memory, "no memory for the outline of a mask of %dx%d", static_cast<int>(width),
                          static_cast<int>(height));
   mnnlite_sink none{};

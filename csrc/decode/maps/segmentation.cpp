@@ -28,18 +28,18 @@ class Segmentation final : public BuiltIn {
  private:
   static constexpr int32_t kValues = 9;  // the matrix of a row
 
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
-    MNNLITE_TRY(mapper_.plan(name(), desc[0], plan));
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
+    MNNLITE_TRY(mapper_.plan(name(), desc[0], needs));
     const int64_t area = int64_t{mapper_.width()} * mapper_.height();
     skip_ = common_.skipped(mapper_);
-    extents_ = plan.scratch<ClassExtent>(256);
-    means_ = plan.scratch<double>(256);
+    extents_ = needs.scratch<ClassExtent>(256);
+    means_ = needs.scratch<double>(256);
     int64_t pixels = area;
     if (over_frame_) {
-      plan.depends_on_frame();
-      pixels = int64_t{plan.frame_width()} * plan.frame_height();
-      map_ = plan.scratch<uint8_t>(area);
-      columns_ = plan.scratch<int32_t>(plan.frame_width());
+      needs.depends_on_frame();
+      pixels = int64_t{needs.frame_width()} * needs.frame_height();
+      map_ = needs.scratch<uint8_t>(area);
+      columns_ = needs.scratch<int32_t>(needs.frame_width());
     }
     if (linear_) {
       if (!mapper_.has_scores())
@@ -47,13 +47,13 @@ class Segmentation final : public BuiltIn {
                              "segmentation: output \"%s\" holds classes, and there is nothing between two classes; "
                              "resize \"linear\" wants scores",
                              desc[0].name);
-      spread_.plan(mapper_.channels(), mapper_.width(), mapper_.height(), plan);
+      spread_.plan(mapper_.channels(), mapper_.width(), mapper_.height(), needs);
     }
-    const int64_t rows = int64_t{mapper_.classes()} * plan.max_items();
-    plan.kind(MNNLITE_MASKS);
-    plan.rows(rows);
-    plan.values(int64_t{kValues} * plan.max_items());
-    plan.pixels(pixels * plan.max_items());
+    const int64_t rows = int64_t{mapper_.classes()} * needs.max_items();
+    needs.kind(MNNLITE_MASKS);
+    needs.rows(rows);
+    needs.values(int64_t{kValues} * needs.max_items());
+    needs.pixels(pixels * needs.max_items());
     return {};
   }
 

@@ -26,24 +26,24 @@ class SegmentationPolygons final : public BuiltIn {
   }
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
-    MNNLITE_TRY(mapper_.plan(name(), desc[0], plan));
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
+    MNNLITE_TRY(mapper_.plan(name(), desc[0], needs));
     const int64_t area = int64_t{mapper_.width()} * mapper_.height();
     skip_ = common_.skipped(mapper_);
-    map_ = plan.scratch<uint8_t>(area);
-    means_ = plan.scratch<double>(256);
-    extents_ = plan.scratch<ClassExtent>(256);
-    contours_.plan(plan, mapper_.width(), mapper_.height(), kMostRings);
+    map_ = needs.scratch<uint8_t>(area);
+    means_ = needs.scratch<double>(256);
+    extents_ = needs.scratch<ClassExtent>(256);
+    contours_.plan(needs, mapper_.width(), mapper_.height(), kMostRings);
     capacity_ = static_cast<int32_t>(std::min<int64_t>(4 * area + 4, kMostCorners));
-    chosen_ = plan.scratch<int32_t>(kMostRings);
-    rows_ = plan.scratch<int32_t>(kMostRings);
-    corners_ = plan.scratch<int32_t>(2 * int64_t{capacity_});
-    points_ = plan.scratch<Point>(capacity_);
-    stack_ = plan.scratch<int32_t>(2 * int64_t{capacity_} + 4);
-    keep_ = plan.scratch<uint8_t>(capacity_);
-    plan.kind(MNNLITE_POLYGONS);
-    plan.rows(int64_t{max_polygons_} * plan.max_items());
-    plan.values(int64_t{2} * max_points_ * plan.max_items());
+    chosen_ = needs.scratch<int32_t>(kMostRings);
+    rows_ = needs.scratch<int32_t>(kMostRings);
+    corners_ = needs.scratch<int32_t>(2 * int64_t{capacity_});
+    points_ = needs.scratch<Point>(capacity_);
+    stack_ = needs.scratch<int32_t>(2 * int64_t{capacity_} + 4);
+    keep_ = needs.scratch<uint8_t>(capacity_);
+    needs.kind(MNNLITE_POLYGONS);
+    needs.rows(int64_t{max_polygons_} * needs.max_items());
+    needs.values(int64_t{2} * max_points_ * needs.max_items());
     return {};
   }
 

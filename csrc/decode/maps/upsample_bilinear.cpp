@@ -14,14 +14,14 @@ float between(float first, float next, float weight) noexcept { return first + (
 
 }  // namespace
 
-void BilinearUpsampler::plan(int32_t channels, int32_t width, int32_t height, Plan& plan) noexcept {
+void BilinearUpsampler::plan(int32_t channels, int32_t width, int32_t height, Needs& needs) noexcept {
   channels_ = channels;
   width_ = width;
   height_ = height;
-  most_ = plan.frame_width();
-  columns_ = plan.scratch<Sample>(most_);
-  line_ = plan.scratch<float>(width);
-  planes_ = plan.scratch<float>(int64_t{channels} * most_);
+  most_ = needs.frame_width();
+  columns_ = needs.scratch<Sample>(most_);
+  line_ = needs.scratch<float>(width);
+  planes_ = needs.scratch<float>(int64_t{channels} * most_);
 }
 
 BilinearUpsampler::Sample BilinearUpsampler::sample(double position, int32_t extent) noexcept {

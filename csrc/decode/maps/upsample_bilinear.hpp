@@ -10,7 +10,7 @@ namespace mnnlite {
 
 class BilinearUpsampler {
  public:
-  void plan(int32_t channels, int32_t width, int32_t height, Plan& plan) noexcept;
+  void plan(int32_t channels, int32_t width, int32_t height, Needs& needs) noexcept;
   // For each pixel of the item's frame the class that is largest between the four map pixels around it, or with one
   // channel 1 where the score is larger than `cut`; kIgnoreLabel where the map does not reach. `values` are [channels, height,
   // width]. False if an interpolated score is not finite. `back`: frame pixel -> map pixel.

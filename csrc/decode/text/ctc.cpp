@@ -42,7 +42,7 @@ class Ctc final : public BuiltIn {
   }
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     char text[96];
     if (symbols_first_) {
       if ((desc[0].rank != 2 && desc[0].rank != 3) || pack_of(layout_of(desc[0])) > 1)
@@ -51,8 +51,8 @@ class Ctc final : public BuiltIn {
                              describe(desc[0], text));
       const TensorView view = upright(desc[0]);
       classes_ = view.dims[1], steps_ = view.dims[3];
-      MNNLITE_TRY(reader_.plan(name(), view, Order::hwc, plan));
-      return plan_texts(view, plan);
+      MNNLITE_TRY(reader_.plan(name(), view, Order::hwc, needs));
+      return ask_for_texts(view, needs);
     }
     const TensorView& tensor = desc[0];
     if (tensor.rank < 2 || tensor.rank > 4)
@@ -65,24 +65,24 @@ class Ctc final : public BuiltIn {
       return Status::error(Code::decoder, "ctc: output \"%s\" is %s, a row-major tensor is wanted", tensor.name,
                            describe(tensor, text));
     if (time_first_) {
-      if (tensor.rank != 3 || tensor.dims[1] != 1 || plan.max_items() != 1)
+      if (tensor.rank != 3 || tensor.dims[1] != 1 || needs.max_items() != 1)
         return Status::error(Code::decoder,
                              "ctc: output \"%s\" is %s, with first_axis=\"time\" [steps, 1, symbols] is wanted",
                              tensor.name, describe(tensor, text));
       steps_ = tensor.dims[0];
       TensorView flat = tensor;
       flat.rank = 2, flat.dims[0] = 1, flat.dims[1] = steps_ * classes_;
-      MNNLITE_TRY(reader_.plan(name(), flat, Order::flat, plan));
+      MNNLITE_TRY(reader_.plan(name(), flat, Order::flat, needs));
     } else if (tensor.rank == 2) {
       steps_ = steps;
       TensorView flat = tensor;
       flat.rank = 3, flat.dims[0] = 1, flat.dims[1] = steps, flat.dims[2] = classes_;
-      MNNLITE_TRY(reader_.plan(name(), flat, Order::flat, plan));
+      MNNLITE_TRY(reader_.plan(name(), flat, Order::flat, needs));
     } else {
-      MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, plan));
+      MNNLITE_TRY(reader_.plan(name(), tensor, Order::flat, needs));
       steps_ = reader_.per_slot() / classes_;
     }
-    return plan_texts(tensor, plan);
+    return ask_for_texts(tensor, needs);
   }
 
   // [N, symbols, 1, steps], whose pixels are the steps.
@@ -95,15 +95,15 @@ class Ctc final : public BuiltIn {
     return view;
   }
 
-  Status plan_texts(const TensorView& tensor, Plan& plan) noexcept {
+  Status ask_for_texts(const TensorView& tensor, Needs& needs) noexcept {
     if (classes_ < 2 || (!symbols_.empty() && static_cast<int64_t>(symbols_.size()) + 1 != classes_))
       return Status::error(Code::decoder, "ctc: output \"%s\" has %d symbols with the blank, but there are %zu keys",
                            tensor.name, static_cast<int>(classes_), symbols_.size());
-    plan.kind(MNNLITE_TEXTS);
-    plan.rows(plan.max_items());
-    plan.values(int64_t{8 + steps_} * plan.max_items());
+    needs.kind(MNNLITE_TEXTS);
+    needs.rows(needs.max_items());
+    needs.values(int64_t{8 + steps_} * needs.max_items());
     // Without keys a symbol is written as its number and a space.
-    plan.chars(int64_t{steps_} * (symbols_.empty() ? 12 : longest_) * plan.max_items());
+    needs.chars(int64_t{steps_} * (symbols_.empty() ? 12 : longest_) * needs.max_items());
     return {};
   }
 

@@ -30,23 +30,23 @@ class DbText final : public BuiltIn {
   }
 
  private:
-  Status prepare(const TensorView* desc, int, Plan& plan) override {
+  Status prepare(const TensorView* desc, int, Needs& needs) override {
     char text[96];
     if (!image_dims(desc[0], dims_) || dims_.channels < 1)
       return Status::error(Code::decoder, "dbtext: output \"%s\" is %s, a map [N, 1, rows, columns] is wanted",
                            desc[0].name, describe(desc[0], text));
-    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, plan));
+    MNNLITE_TRY(reader_.plan(name(), desc[0], Order::chw, needs));
     const int64_t area = int64_t{dims_.height} * dims_.width;
-    map_ = plan.scratch<uint8_t>(area);
-    contours_.plan(plan, dims_.width, dims_.height, kMostRings);
+    map_ = needs.scratch<uint8_t>(area);
+    contours_.plan(needs, dims_.width, dims_.height, kMostRings);
     capacity_ = static_cast<int32_t>(std::min<int64_t>(4 * area + 4, kMostCorners));
-    chosen_ = plan.scratch<int32_t>(kMostRings);
-    corners_ = plan.scratch<int32_t>(2 * int64_t{capacity_});
-    points_ = plan.scratch<Point>(capacity_);
-    hull_ = plan.scratch<Point>(int64_t{capacity_} + 1);
-    plan.kind(MNNLITE_POLYGONS);
-    plan.rows(int64_t{max_candidates_} * plan.max_items());
-    plan.values(int64_t{8} * max_candidates_ * plan.max_items());
+    chosen_ = needs.scratch<int32_t>(kMostRings);
+    corners_ = needs.scratch<int32_t>(2 * int64_t{capacity_});
+    points_ = needs.scratch<Point>(capacity_);
+    hull_ = needs.scratch<Point>(int64_t{capacity_} + 1);
+    needs.kind(MNNLITE_POLYGONS);
+    needs.rows(int64_t{max_candidates_} * needs.max_items());
+    needs.values(int64_t{8} * max_candidates_ * needs.max_items());
     return {};
   }
 
