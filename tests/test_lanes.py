@@ -163,7 +163,7 @@ def test_a_group_moves_as_one(tmp_path, specs, monkeypatch):
         monkeypatch.setattr(runtime._registry.scheduler.latency, "mean", lambda name: slow.get(name, 10**6))
         expected = runtime.process(noisy_frame(1))["inner"].to_json()
         deadline = time.monotonic() + 60
-        while not runtime.stats().replans or runtime._parts.turn._owner is not None:
+        while not runtime.stats().replans or runtime._parts.change_lock._owner is not None:
             assert runtime.process(noisy_frame(1))["inner"].to_json() == expected
             assert time.monotonic() < deadline
         where = {name: task.lane for name, task in runtime.memory().tasks.items()}

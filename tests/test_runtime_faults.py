@@ -312,7 +312,7 @@ def test_a_forked_child_is_told_and_ends_though_every_lock_was_held(small):
     next(stream)
     held, go = threading.Event(), threading.Event()
     def hold():
-        with runtime._parts.turn, runtime._registry.lock:
+        with runtime._parts.change_lock, runtime._registry.lock:
             held.set()
             go.wait()
     threading.Thread(target=hold, daemon=True).start()
@@ -527,7 +527,7 @@ def test_a_placement_that_fails_at_the_first_frame_costs_the_tasks_it_moved(larg
         group = runtime._registry.tasks["t0"]
         for path in paths:
             path.unlink()
-        with runtime._parts.turn:
+        with runtime._parts.change_lock:
             runtime._parts.residency.unload(group)
             runtime._parts.rebalancer._load_anew([group], runtime._parts.lanes[1 - group.lane.index])
         runtime._parts.rebalancer.settled = True

@@ -243,7 +243,7 @@ void bind_lanes(py::module_& module) {
   py::class_<Lanes, std::shared_ptr<Lanes>>(module, "Lanes")
       .def("__init__", constructor(&make_shared_from<Lanes, size_t>), IsConstructor(), py::arg("count"))
       .def(
-          "serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Turn::call; }, py::arg("lane"),
+          "serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Wake::call; }, py::arg("lane"),
           py::call_guard<GilReleaseToWait>())
       .def("submit", &submit, py::arg("frame"), py::arg("due"), py::arg("urgent") = false)
       .def("allow_preemption", &Lanes::allow_preemption, py::arg("lane"), py::arg("allowed"))

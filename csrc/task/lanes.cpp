@@ -93,7 +93,7 @@ void Lanes::stop(size_t lane) {
   push(lane, {nullptr, true});
 }
 
-Lanes::Turn Lanes::serve(size_t lane) noexcept {
+Lanes::Wake Lanes::serve(size_t lane) noexcept {
   Lane& mine = *lanes_[lane];
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
@@ -105,7 +105,7 @@ Lanes::Turn Lanes::serve(size_t lane) noexcept {
     if (!mine.queue.front().job) {
       const bool stop = mine.queue.front().stop;
       mine.queue.erase(mine.queue.begin());
-      return stop ? Turn::stop : Turn::call;
+      return stop ? Wake::stop : Wake::call;
     }
     const std::shared_ptr<FrameJob> job = mine.queue.front().job;
     const bool preemptible = mine.preemptible;

@@ -36,11 +36,11 @@ class Lanes {
  public:
   explicit Lanes(size_t count);
 
-  enum class Turn { call, stop };
+  enum class Wake { call, stop };
 
-  // The lane's own thread: works until it is the turn of a call that was asked for, or of the stop. All frames that were
+  // The lane's own thread: works until a call that was asked for is to be made, or the lane is to stop. All frames that were
   // submitted before are done then, and none that was submitted after but urgent ones.
-  Turn serve(size_t lane) noexcept;
+  Wake serve(size_t lane) noexcept;
 
   // Any thread.
   std::shared_ptr<FrameJob> new_job();                   // an empty one, with a LaneJob for each lane

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
+    from mnnlite.runtime.change_lock import ChangeLock
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.rebalancer import Rebalancer
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.residency import ModelResidency
     from mnnlite.runtime.schedule import Schedule
-    from mnnlite.runtime.turn import Turn
     from mnnlite.runtime.urgency import Urgency
     from mnnlite.specs import ImageSpec, TaskSpec
 
@@ -39,7 +39,7 @@ class TaskChanges:
     rebalancer : Rebalancer
     urgency : Urgency
     lanes : list of Lane
-    turn : Turn
+    change_lock : ChangeLock
     threads : int
         Of the engine, where a task does not say.
     trial : float, optional
@@ -53,13 +53,13 @@ class TaskChanges:
         rebalancer: Rebalancer,
         urgency: Urgency,
         lanes: Sequence[Lane],
-        turn: Turn,
+        change_lock: ChangeLock,
         threads: int,
         trial: float | None,
     ) -> None:
         self._registry, self._residency, self._rebalancer = registry, residency, rebalancer
         self._urgency = urgency
-        self._lanes, self._turn, self._threads, self._trial = lanes, turn, threads, trial
+        self._lanes, self._change_lock, self._threads, self._trial = lanes, change_lock, threads, trial
 
     def add(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> None:
         """As `Runtime.add`."""
@@ -69,7 +69,7 @@ class TaskChanges:
         is_automatic = schedule.preempts == "auto"
         if is_automatic:
             schedule = replace(schedule, preempts=False)  # until it is known what there is
-        # Found before the turn: it may take a child process.
+        # Found before the lock: it may take a child process.
         self._residency.demand_of(name, spec, 0, schedule.preempts)
         with self._change():
             tasks = self._registry.snapshot()
@@ -124,7 +124,7 @@ class TaskChanges:
         _, spec = check_spec(name, spec)
         spec = absolute(spec)
         self._try(spec)
-        self._residency.demand_of(name, spec, 0, False)  # found before the turn: it may take a child process
+        self._residency.demand_of(name, spec, 0, False)  # found before the lock: it may take a child process
         with self._change():
             old = self._unneeded(name)
             if needs_of(spec, old.schedule) != old.needs:
@@ -133,7 +133,7 @@ class TaskChanges:
             self._urgency.reconsider()
 
     def _try(self, spec: TaskSpec) -> None:
-        """In a child process, where that is wanted; before the turn, so that nobody waits for it."""
+        """In a child process, where that is wanted; before the lock, so that nobody waits for it."""
         seconds = seconds_of(spec.trial) or self._trial
         if seconds is not None:
             options = self._lanes[0].model_options(spec.engine, self._threads)
@@ -169,7 +169,7 @@ class TaskChanges:
     @contextmanager
     def _change(self) -> Iterator[None]:
         try:
-            with self._turn:
+            with self._change_lock:
                 self._registry.check_open()
                 yield
         except NoRoomError as error:

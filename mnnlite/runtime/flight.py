@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnnlite.errors import ArgumentError
+from mnnlite.frame import Frame
+
 if TYPE_CHECKING:
     from mnnlite import _core
-    from mnnlite.frame import Frame
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.result import FrameResult
 
-__all__ = ["InFlightFrame", "OfferedFrame"]
+__all__ = ["InFlightFrame", "OfferedFrame", "check_frame"]
+
+
+def check_frame(frame: object) -> None:
+    """Raise `ArgumentError` for what is no frame."""
+    if not isinstance(frame, Frame):
+        raise ArgumentError(f"got a {type(frame).__name__}, wanted a mnnlite.Frame: Frame(array, 'BGR')")
 
 
 class OfferedFrame:

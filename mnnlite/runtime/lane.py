@@ -124,12 +124,12 @@ class Lane:
     def call_soon(self, function: Callable[[], T], note: _Note | None = None, *, always: bool = False) -> Future[T]:
         """As `call`, without waiting. With `always` also where the system gives no thread: what closes a model must run."""
         future: Future[T] = Future()
-        with self._posting:  # the order of calls is that of their turns
+        with self._posting:  # calls are made in the order in which they were posted
             self._calls.append((future, function, note, always))
             try:
                 self._lanes.call(self.index)
             except OutOfMemoryError:
-                self._calls.pop()  # no turn will come for it
+                self._calls.pop()  # nobody will call it
                 raise
         return future
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mnnlite import _core
 from mnnlite.errors import ArgumentError
 from mnnlite.runtime.budget import Budget, parse
+from mnnlite.runtime.change_lock import ChangeLock
 from mnnlite.runtime.changes import TaskChanges
 from mnnlite.runtime.completion import CompletionThread
 from mnnlite.runtime.cores import assign, read_cores, speeds_of
@@ -19,7 +20,6 @@ from mnnlite.runtime.rebalancer import Rebalancer
 from mnnlite.runtime.registry import TaskRegistry
 from mnnlite.runtime.report import RuntimeReport
 from mnnlite.runtime.residency import ModelResidency
-from mnnlite.runtime.turn import Turn
 from mnnlite.runtime.urgency import Urgency
 from mnnlite.trial import seconds_of
 
@@ -82,7 +82,7 @@ class RuntimeParts:
         budget = None if limit is None else Budget(limit, threads, lanes, options)
         callers: set[int] = set()  # threads that a lane waits for
         native = _core.Lanes(lanes)
-        self.turn = Turn()
+        self.change_lock = ChangeLock()
         self.registry = TaskRegistry(lanes, callers)
         self.residency = ModelResidency(self.registry, threads, budget)
         self.dispatcher = Dispatcher(self.registry, self.residency, native, max_failures, int(watchdog_s * 1e9))
@@ -95,14 +95,14 @@ class RuntimeParts:
             speeds = speeds_of(there, lanes, bound)
             urgency = Urgency(self.registry, self.residency, self.lanes)
             self.rebalancer = Rebalancer(
-                self.registry, self.residency, self.dispatcher, self.lanes, self.turn, urgency, speeds, replan
+                self.registry, self.residency, self.dispatcher, self.lanes, self.change_lock, urgency, speeds, replan
             )
         except BaseException:
             for lane in self.lanes:
                 lane.stop()
             raise
         self.changes = TaskChanges(
-            self.registry, self.residency, self.rebalancer, urgency, self.lanes, self.turn, threads, trial_s
+            self.registry, self.residency, self.rebalancer, urgency, self.lanes, self.change_lock, threads, trial_s
         )
         self.report = RuntimeReport(
             self.registry, self.residency, self.dispatcher, self.rebalancer, self.lanes, threads
@@ -160,16 +160,16 @@ class RuntimeParts:
             False if it was closed before.
         """
         self.rebalancer.stop()
-        with self.turn:
+        with self.change_lock:
             if not self.registry.close():
                 return False
-        # Without the turn: what is completed now may be waiting for it.
+        # Without the lock: what is completed now may be waiting for it.
         for stream in streams:
             stream.close()
         if self._completion is not None:
             self._completion.close()
         self.dispatcher.drain()
-        with self.turn:
+        with self.change_lock:
             self.changes.clear()
             for lane in self.lanes:
                 if lane.started:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
+    from mnnlite.runtime.change_lock import ChangeLock
     from mnnlite.runtime.dispatcher import Dispatcher
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.residency import ModelResidency
-    from mnnlite.runtime.turn import Turn
     from mnnlite.runtime.urgency import Urgency
 
 __all__ = ["Rebalancer"]
@@ -39,8 +39,7 @@ class Rebalancer:
     residency : ModelResidency
     dispatcher : Dispatcher
     lanes : list of Lane
-    turn : Turn
-        Of changes.
+    change_lock : ChangeLock
     urgency : Urgency
         Told where tasks are.
     speeds : list of float
@@ -60,14 +59,14 @@ class Rebalancer:
         residency: ModelResidency,
         dispatcher: Dispatcher,
         lanes: Sequence[Lane],
-        turn: Turn,
+        change_lock: ChangeLock,
         urgency: Urgency,
         speeds: Sequence[float],
         replan: bool,
     ) -> None:
         self.replans: list[Replan] = []
         self._registry, self._residency, self._dispatcher = registry, residency, dispatcher
-        self._lanes, self._turn, self._speeds = lanes, turn, speeds
+        self._lanes, self._change_lock, self._speeds = lanes, change_lock, speeds
         self._urgency = urgency
         self._measuring: list[Future[None]] = []
         self.settled = True  # no better placement is to be looked for before the next frame
@@ -137,7 +136,7 @@ class Rebalancer:
 
     def settle(self) -> None:
         """Before the first frame: with the cost of all tasks known, another placement may be better."""
-        with self._turn:
+        with self._change_lock:
             self._registry.check_open()
             for measured in self._measuring:
                 measured.exception()  # what could not be measured is guessed
@@ -245,7 +244,7 @@ class Rebalancer:
             return
         self.replans.append(found)
         for first, lane in [(group[0].name, lane) for group, lane in zip(groups, found.lanes, strict=True)]:
-            with self._turn:
+            with self._change_lock:
                 if self._stopping.is_set():
                     return
                 with self._registry.lock:
@@ -269,6 +268,6 @@ class Rebalancer:
         self._stopping.set()
 
     def join(self) -> None:
-        """Wait for the thread's end, without the turn."""
+        """Wait for the thread's end, without the lock."""
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()

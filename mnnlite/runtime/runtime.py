@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mnnlite.arena import runtime_options
-from mnnlite.errors import ArgumentError
-from mnnlite.frame import Frame
 from mnnlite.runtime.exit import open_runtimes
-from mnnlite.runtime.flight import OfferedFrame
+from mnnlite.runtime.flight import OfferedFrame, check_frame
 from mnnlite.runtime.parts import RuntimeParts
 from mnnlite.runtime.prometheus import prometheus
 from mnnlite.runtime.schedule import Schedule
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from mnnlite.frame import Frame
     from mnnlite.runtime.memory import RuntimeMemory
     from mnnlite.runtime.result import FrameResult
     from mnnlite.runtime.stats import RuntimeStats
@@ -124,24 +123,11 @@ class Runtime:
         trial: bool | float = False,
         heap: str = "share",
     ) -> None:
+        options = runtime_options(
+            weights=weights, weights_dir=weights_dir, winograd=winograd, precision=precision, memory_mode=memory_mode
+        )
         parts = RuntimeParts(
-            lanes,
-            threads,
-            memory,
-            runtime_options(
-                weights=weights,
-                weights_dir=weights_dir,
-                winograd=winograd,
-                precision=precision,
-                memory_mode=memory_mode,
-            ),
-            cores,
-            force,
-            replan,
-            max_failures,
-            watchdog_s,
-            trial,
-            heap,
+            lanes, threads, memory, options, cores, force, replan, max_failures, watchdog_s, trial, heap
         )
         self.threads = threads
         self._parts, self._registry, self._dispatcher = parts, parts.registry, parts.dispatcher
@@ -283,9 +269,8 @@ class Runtime:
         ------
         ArgumentError, ClosedError
             Not a frame; the runtime is closed. What goes wrong in a task is in the result's ``errors``.
-
         """
-        _check_frame(frame)
+        check_frame(frame)
         self._begin("process()")
         dispatcher = self._dispatcher
         return dispatcher.finish(dispatcher.admit(OfferedFrame(frame, time.monotonic_ns()), dropping=False))
@@ -303,9 +288,8 @@ class Runtime:
         concurrent.futures.Future
             A future of a `FrameResult`. Futures are done in the order of submission and are never cancelled. Where tasks
             preempt, it gives the results of these, and their `rest` is the future of the others.
-
         """
-        _check_frame(frame)
+        check_frame(frame)
         self._begin("submit()")
         return self._parts.submit(frame)
 
@@ -412,8 +396,3 @@ class Runtime:
     def __repr__(self) -> str:
         state = "closed" if self._registry.closed else ", ".join(self._registry.snapshot()) or "no tasks"
         return f"Runtime(lanes={len(self._parts.lanes)}, threads={self.threads}: {state})"
-
-
-def _check_frame(frame: object) -> None:
-    if not isinstance(frame, Frame):
-        raise ArgumentError(f"got a {type(frame).__name__}, wanted a mnnlite.Frame: Frame(array, 'BGR')")

@@ -20,7 +20,7 @@ __all__ = ["Urgency"]
 
 
 class Urgency:
-    """Loads automatic tasks anew where they are to preempt, and where they no longer need to. In the turn of a change.
+    """Loads automatic tasks anew where they are to preempt, and where they no longer need to. Under the lock of changes.
 
     Parameters
     ----------

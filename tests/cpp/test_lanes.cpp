@@ -213,7 +213,7 @@ TEST_CASE("two lanes work through frames, in order, with calls between them") {
   std::vector<std::thread> threads;
   for (size_t lane = 0; lane < 2; ++lane)
     threads.emplace_back([&, lane] {
-      while (lanes.serve(lane) == Lanes::Turn::call) ++calls;
+      while (lanes.serve(lane) == Lanes::Wake::call) ++calls;
     });
   std::atomic<bool> watching{true};
   std::thread watcher([&] {  // what a watchdog does

@@ -136,7 +136,7 @@ TEST_CASE("lanes: a frame is taken by all lanes or by none, and they end where t
           std::shared_ptr<FrameJob> job = lanes.new_job();
           failing = 0;  // threads are the test's
           const auto serve = [&](size_t lane) {
-            while (lanes.serve(lane) == Lanes::Turn::call) {}
+            while (lanes.serve(lane) == Lanes::Wake::call) {}
           };
           std::thread threads[2] = {std::thread(serve, 0), std::thread(serve, 1)};
           failing = point;

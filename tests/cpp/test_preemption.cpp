@@ -44,7 +44,7 @@ class At final : public PreemptionPoint {
 struct OneLane {
   Lanes lanes{1};
   std::thread thread{[this] {
-    while (lanes.serve(0) == Lanes::Turn::call) {}
+    while (lanes.serve(0) == Lanes::Wake::call) {}
   }};
   ~OneLane() {
     lanes.stop(0);

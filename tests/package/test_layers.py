@@ -176,3 +176,10 @@ def test_reference__never_imports_the_extension(checkout: Path) -> None:
         if room_of(name) == "reference":
             targets = {room_of(target) for target, _ in imports(path, files)}
             assert targets <= {"reference", "errors", "specs"}, f"{path}: {targets}"
+
+
+def test_runtime__files_have_at_most_400_lines(checkout: Path) -> None:
+    lengths = {
+        path.name: len(path.read_text().splitlines()) for path in (checkout / "mnnlite" / "runtime").glob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > 400} == {}

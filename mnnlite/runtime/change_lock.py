@@ -1,4 +1,4 @@
-"""Changes of a runtime's tasks take turns."""
+"""A lock under which the tasks of a runtime change, one change at a time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mnnlite.errors import StateError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Turn"]
+__all__ = ["ChangeLock"]
 
 
-class Turn:
-    """One change at a time, in a ``with`` block. Whoever has the turn and asks for it again gets `StateError`.
+class ChangeLock:
+    """One change at a time, in a ``with`` block. A thread that holds it and asks for it again gets `StateError`.
 
-    Only changes wait for each other: neither frames nor questions take a turn.
+    Only changes wait for each other: neither frames nor questions take this lock.
     """
 
     def __init__(self) -> None:
