@@ -14,7 +14,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick wheels clean-room clean prerequisites
+.PHONY: coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -34,6 +34,7 @@ help:
 	@echo "make format       let ruff and clang-format format, and ruff fix"
 	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
 	@echo "make arm-quick    part of them, in minutes"
+	@echo "make arm-gate     instructions of the NEON kernels, decoders and tasks against tools/counts.json (arm-baseline: renew)"
 	@echo "make wheels       wheels for both machines and three Pythons, built twice, checked and tried (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
@@ -194,6 +195,10 @@ arm:
 
 arm-quick:
 	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" --quick $(ARGS)
+
+# As gate and baseline, of NEON: counted by an emulated ARM CPU. Minutes the first time, for the emulator and the target.
+arm-gate arm-baseline:
+	PYTHON="$(PYTHON)" bash tools/arm/gate.sh "$(CURDIR)" $(if $(filter arm-baseline,$@),--renew) $(ARGS)
 
 # For both machines and three Pythons, each built twice: of the last commit, not of the tree.
 wheels:

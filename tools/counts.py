@@ -6,6 +6,7 @@ Counts do not depend on how busy the machine is: the instruction set is forced, 
 environment is empty, and only mnnlite's own functions count (what libc and the fake engine do is not ours). They do
 depend on the compiler, by which the baseline is keyed. Exit code 1: something executes more than the baseline and
 3 %, or is no longer counted; 2: there is no baseline for this compiler, and MNNLITE_GATE=required, as in CI, wants one.
+tools/arm/gate.py has an emulated ARM CPU count, and compares by the same rules.
 """
 
 from __future__ import annotations
@@ -81,16 +82,15 @@ def main() -> int:
     for _ in range(args.times):
         if args.times > 1:
             print(f"load {os.getloadavg()[0]:.1f}: ", end="", flush=True)
-        if code := check(args):
+        if code := check(count(args.program), compiler(), renew=args.renew, most=args.most):
             return code
     return 0
 
 
-def check(args: argparse.Namespace) -> int:
-    """Count once, and compare with the baseline or renew it."""
-    counts, key = count(args.program), compiler()
+def check(counts: dict[str, int], key: str, *, renew: bool, most: float) -> int:
+    """Compare counts with the baseline of a compiler, or renew that."""
     every = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
-    if args.renew:
+    if renew:
         every[key] = counts
         BASELINE.write_text(json.dumps(every, indent=1, sort_keys=True) + "\n")
         print(f"{len(counts)} cases, {sum(counts.values())} instructions: baseline of {key}")
@@ -105,14 +105,14 @@ def check(args: argparse.Namespace) -> int:
     if new := sorted(counts.keys() - before.keys()):
         print(f"new, and not in the baseline: {', '.join(new)}; make baseline")
     slower = {
-        name: counts[name] / before[name] - 1 for name in before if counts[name] > before[name] * (1 + args.most / 100)
+        name: counts[name] / before[name] - 1 for name in before if counts[name] > before[name] * (1 + most / 100)
     }
     faster = sum(counts[name] < before[name] * 0.97 for name in before)
     for name, more in sorted(slower.items(), key=lambda item: -item[1]):
         print(f"{name}: {counts[name]} instructions, {more:+.1%} of {before[name]}")
     print(
         f"{len(counts)} cases, {sum(counts.values())} instructions ({sum(map(counts.__getitem__, before)) / sum(before.values()) - 1:+.2%}), "
-        f"{len(slower)} above {args.most:g} %, {faster} below -3 %: {key}"
+        f"{len(slower)} above {most:g} %, {faster} below -3 %: {key}"
     )
     return 1 if slower else 0
 

@@ -1,6 +1,12 @@
-// Runs each kernel, decoder and task once between two marks for callgrind, which counts what was executed; `make gate`
-// compares that with what was counted before (tools/counts.py). Not a test and not a timer.
+// Runs each kernel, decoder and task once between two marks, for what counts instructions: callgrind, or on ARM the emulator
+// (tools/arm/count_instructions.c). `make gate` and `make arm-gate` compare that with what was counted before
+// (tools/counts.py). Not a test and not a timer.
+#if defined(__x86_64__)
 #include <valgrind/callgrind.h>
+#else
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <cctype>
 #include <cmath>
@@ -21,14 +27,35 @@ using namespace mnnlite::test;
 
 namespace {
 
+#if !defined(__x86_64__)
+long marks = 0;
+#endif
+
 // Once to touch memory and to make what is made the first time, and once to be counted.
 template <class F>
 void count(const std::string& name, F work) {
   work();
+#if defined(__x86_64__)
   CALLGRIND_ZERO_STATS;
   work();
   CALLGRIND_DUMP_STATS_AT(name.c_str());
+#else
+  std::printf("case %ld %s\n", marks, name.c_str());
+  std::fflush(stdout);
+  syscall(0x5eed, marks++);
+  work();
+  syscall(0x5eed, marks++);
+#endif
 }
+
+// What the decoders have kernels for: on ARM the baseline is NEON.
+#if defined(__x86_64__)
+constexpr const char* kDecodeIsas[] = {"baseline", "avx2"};
+constexpr const char* kFastest = "avx2";
+#else
+constexpr const char* kDecodeIsas[] = {"baseline"};
+constexpr const char* kFastest = "neon";
+#endif
 
 struct Bytes {  // the same on every machine
   uint32_t state = 1;
@@ -127,7 +154,7 @@ TEST_CASE("image") {
 // ---- decoders: every family with the options that make it take another way ----------------------------------------
 
 TEST_CASE("decode") {
-  for (const char* isa : {"baseline", "avx2"}) {
+  for (const char* isa : kDecodeIsas) {
     REQUIRE(force_isa(isa).ok());
     std::map<std::string, int> number;  // of a family's variants
     for (const Variant& each : variants()) {
@@ -168,7 +195,7 @@ TEST_CASE("decode") {
 // ---- tasks, over an engine that computes next to nothing -----------------------------------------------------------
 
 TEST_CASE("tasks") {
-  REQUIRE(force_isa("avx2").ok());
+  REQUIRE(force_isa(kFastest).ok());
   const Rig one(32);
   const Picture picture(64, 48, 1);
   count("Task::run", [&] { (void)one.task->run(&picture.item, 1); });
