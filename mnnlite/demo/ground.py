@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnnlite.demo.canvas import Canvas
-    from mnnlite.demo.world import Item, World
+    from mnnlite.demo.course import Curve
+    from mnnlite.demo.world import Arc, Item, World
     from mnnlite.mapping.pinhole import PinholeCamera
 
     F32 = NDArray[np.float32]
@@ -79,9 +80,14 @@ def _cover_dashes(at: F32, period: float, dash: float, pixel: F32) -> F32:
 
 
 def paint_ground(
-    canvas: Canvas, world: World, camera: PinholeCamera, start: float, crosswalks: Sequence[tuple[int, Item]]
+    canvas: Canvas,
+    world: World,
+    camera: PinholeCamera,
+    arc: Arc | Curve,
+    start: float,
+    crosswalks: Sequence[tuple[int, Item]],
 ) -> Ground:
-    """Paint everything below the horizon; `start` is where on the road the camera is.
+    """Paint everything below the horizon; `start` is where on the road the camera is, `arc` how it runs from there.
 
     Crosswalks come with the number that owns their pixels.
     """
@@ -97,11 +103,7 @@ def paint_ground(
     w = m[2, 1] * v + m[2, 2]  # no roll: the same along a row
     x = (m[0, 0] / w) * u + (m[0, 1] * v + m[0, 2]) / w
     y = (m[1, 0] / w) * u + (m[1, 1] * v + m[1, 2]) / w
-    k = np.float32(road.curvature)
-    # Exact for an arc, and without cancellation where it is nearly straight.
-    bend = 1 - k * x
-    d = (2 * x - k * (x * x + y * y)) / (1 + np.sqrt(bend * bend + (k * y) * (k * y)))
-    s = y if abs(road.curvature) < 1e-6 else np.arctan2(k * y, bend) / k
+    d, s = arc.locate(x, y)
     middle = np.clip(y[:, width // 2], 0.5, 2000)[:, None]
     # Metres of the road that a pixel covers, across it and along it.
     across, ahead = _steepness(d), _steepness(s)

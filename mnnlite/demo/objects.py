@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from mnnlite.demo.canvas import Canvas, Texture
+    from mnnlite.demo.course import Curve
     from mnnlite.demo.world import Arc, Item
     from mnnlite.mapping.pinhole import PinholeCamera
 
@@ -32,7 +33,7 @@ class Painter:
     After each item `low` and `high` are its corners in pixels, also where they lie outside of the frame.
     """
 
-    def __init__(self, canvas: Canvas, camera: PinholeCamera, arc: Arc) -> None:
+    def __init__(self, canvas: Canvas, camera: PinholeCamera, arc: Arc | Curve) -> None:
         self.canvas, self.camera, self.arc = canvas, camera, arc
         self.low, self.high = np.zeros(2), np.zeros(2)
         self._item: Item

@@ -17,7 +17,8 @@ from mnnlite.demo.objects import Painter
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mnnlite.demo.world import Item, Look, World
+    from mnnlite.demo.course import Curve
+    from mnnlite.demo.world import Arc, Item, Look, World
     from mnnlite.mapping.pinhole import PinholeCamera
 
     F32 = NDArray[np.float32]
@@ -128,7 +129,7 @@ class SceneTruth:
 
 
 def render(
-    world: World, camera: PinholeCamera, start: float = 0.0, time_s: float = 0.0
+    world: World, camera: PinholeCamera, start: float = 0.0, time_s: float = 0.0, curve: Curve | None = None
 ) -> tuple[NDArray[np.uint8], SceneTruth]:
     """Paint a frame.
 
@@ -140,6 +141,8 @@ def render(
         Where on the road the camera is, in metres.
     time_s : float
         Since the clip began: vehicles have moved on.
+    curve : Curve, optional
+        How the road runs from there, if its bends change; else it is an arc of the road's curvature.
 
     Returns
     -------
@@ -148,8 +151,8 @@ def render(
     """
     rng = np.random.default_rng((world.seed, round(time_s * 1000)))
     canvas = Canvas(camera.width, camera.height)
-    arc = world.road.arc
-    pose = (*arc.place(start, 0.0)[:2], world.road.curvature * start)
+    arc: Arc | Curve = world.road.arc if curve is None else curve
+    pose = (*arc.place(start, 0.0)[:2], world.road.curvature * start) if curve is None else curve.pose
     _paint_sky(canvas, world, camera, pose[2])
     here: list[tuple[float, Item]] = []
     for item in world.items:
@@ -161,7 +164,7 @@ def render(
     labelled = [(s, item) for s, item in here if item.kind in OBJECTS]
     numbers = {id(item): index + 1 for index, (_, item) in enumerate(labelled)}
     crosswalks = [(numbers[id(item)], item) for _, item in here if item.kind == "crosswalk"]
-    ground = paint_ground(canvas, world, camera, start, crosswalks)
+    ground = paint_ground(canvas, world, camera, arc, start, crosswalks)
     painter = Painter(canvas, camera, arc)
     drawn: dict[int, tuple[tuple[int, int, int, int], int, float]] = {}
     for s, item in here:
@@ -192,7 +195,7 @@ def render(
     ground.lanes[~open_ground] = 0
     image = _expose(canvas, world, camera, rng, ground.road & open_ground)
     look = world.look
-    lanes = _lanes(world, camera)
+    lanes = _lanes(world, camera, arc)
     truth = SceneTruth(
         time_s,
         camera,
@@ -218,11 +221,11 @@ def _scene_object(
     return SceneObject(item.id, item.kind, OBJECTS.index(item.kind), box, place, visible, clear, item.name, item.text)
 
 
-def _lanes(world: World, camera: PinholeCamera) -> list[Lane]:
+def _lanes(world: World, camera: PinholeCamera, arc: Arc | Curve) -> list[Lane]:
     s = np.arange(1.0, REACH + 0.25, 0.5)
     lanes = []
     for line in world.road.lines:
-        places = world.road.arc.along(s, line.d)
+        places = arc.along(s, line.d)
         pixels, depths = camera.project(places)
         kept = (
             (depths > 0.3) & (pixels >= 0).all(axis=1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)

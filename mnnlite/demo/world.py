@@ -38,6 +38,13 @@ class Arc(NamedTuple):
         x = d + (1 - self.curvature * d) * self.curvature * s * s / 2 * np.sinc(turn / 2 / math.pi) ** 2
         return np.stack([x, (1 - self.curvature * d) * s * np.sinc(turn / math.pi)], axis=1)
 
+    def locate(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """`d` and `s` of places on the ground: exact for an arc, and without cancellation where it is nearly straight."""
+        k = np.float32(self.curvature)
+        bend = 1 - k * x
+        d = (2 * x - k * (x * x + y * y)) / (1 + np.sqrt(bend * bend + (k * y) * (k * y)))
+        return d, y if abs(self.curvature) < 1e-6 else np.arctan2(k * y, bend) / k
+
 
 @dataclass(frozen=True)
 class Line:

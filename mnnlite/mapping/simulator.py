@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HARD", "RULES", "USUAL", "Gnss", "Made", "Options", "Simulated", "simulate"]
+__all__ = [
+    "HARD",
+    "RULES",
+    "TICK",
+    "USUAL",
+    "Gnss",
+    "Made",
+    "Options",
+    "Simulated",
+    "alike",
+    "noisy_log",
+    "simulate",
+    "waves",
+]
 
 START = 1_770_112_800.0
 PLANE = Plane(48.1, 11.5)
@@ -134,7 +147,7 @@ class Simulated:
     owner: NDArray[np.int64]
 
 
-def _waves(rng: np.random.Generator, at: Floats, count: int, shortest: float, longest: float) -> Floats:
+def waves(rng: np.random.Generator, at: Floats, count: int, shortest: float, longest: float) -> Floats:
     """Smooth ups and downs with unit deviation."""
     total = np.zeros_like(at)
     for _ in range(count):
@@ -143,7 +156,7 @@ def _waves(rng: np.random.Generator, at: Floats, count: int, shortest: float, lo
     return waves
 
 
-def _alike(rng: np.random.Generator, shape: tuple[int, ...], keeps: float) -> Floats:
+def alike(rng: np.random.Generator, shape: tuple[int, ...], keeps: float) -> Floats:
     """Gauss-Markov noise along the first axis, with unit deviation."""
     noise = rng.normal(0, math.sqrt(1 - keeps**2), shape)
     noise[0] = rng.normal(0, 1, shape[1:])
@@ -196,9 +209,9 @@ def simulate(seed: int, options: Options | None = None) -> Simulated:
     options = options or Options()
     rng = np.random.default_rng(seed)
     time = np.arange(0, options.seconds, TICK)
-    speed = (13 + 3 * _waves(rng, time, 3, 12, 40)).clip(4, 24)
+    speed = (13 + 3 * waves(rng, time, 3, 12, 40)).clip(4, 24)
     way = np.concatenate([[0.0], np.cumsum(speed[:-1] * TICK)])
-    bend = np.zeros_like(way) if options.straight else 0.006 * _waves(rng, way, 3, 120, 400)
+    bend = np.zeros_like(way) if options.straight else 0.006 * waves(rng, way, 3, 120, 400)
     heading = rng.uniform(0, 2 * np.pi) + np.concatenate([[0.0], np.cumsum(bend[:-1] * speed[:-1] * TICK)])
     path = np.concatenate(
         [
@@ -206,12 +219,12 @@ def simulate(seed: int, options: Options | None = None) -> Simulated:
             np.cumsum(np.column_stack([np.sin(heading), np.cos(heading)])[:-1] * speed[:-1, None] * TICK, axis=0),
         ]
     )
-    road = 500 + (0.03 * 60 / (2 * np.pi) * 4 * _waves(rng, way, 2, 250, 500) if options.slopes else np.zeros_like(way))
+    road = 500 + (0.03 * 60 / (2 * np.pi) * 4 * waves(rng, way, 2, 250, 500) if options.slopes else np.zeros_like(way))
     grade = np.gradient(road, way) if options.slopes else np.zeros_like(way)
     push = np.gradient(speed, TICK)
     shake = math.exp(-TICK / 0.15)
-    pitch = np.radians(0.12 * _alike(rng, (len(time), 1), shake)[:, 0] + 0.15 * push)
-    roll = np.radians(0.3 * _alike(rng, (len(time), 1), shake)[:, 0] + rng.normal(0, 0.3))
+    pitch = np.radians(0.12 * alike(rng, (len(time), 1), shake)[:, 0] + 0.15 * push)
+    roll = np.radians(0.3 * alike(rng, (len(time), 1), shake)[:, 0] + rng.normal(0, 0.3))
     said = Mounting(height=1.4, pitch=-2.0, yaw=1.0, antenna=(0.3, -1.2, 0.2))
     true = replace(
         said, pitch=said.pitch + options.pitch, yaw=said.yaw + options.yaw, height=said.height + options.height
@@ -230,7 +243,7 @@ def simulate(seed: int, options: Options | None = None) -> Simulated:
     frames = frames[(time[frames] > 1) & (time[frames] < options.seconds - 1)]
     given, owner = _look(rng, frames, time, eye, body, replace(camera, mounting=true), things)
     velocity = np.gradient(antenna[:, :2], TICK, axis=0)
-    log = _log(rng, options, time, antenna, velocity, bend * speed)
+    log = noisy_log(rng, options, time, antenna, velocity, bend * speed)
     return Simulated(log, given, camera, START + options.clock, things, START + time, antenna, heading, owner)
 
 
@@ -292,7 +305,7 @@ def _look(
         tall = box[:, 3] - box[:, 1]
         deviation = BOX["pixels"] + BOX["part"] * tall
         lasting = rng.normal(0, BOX["lasting"], 4) * tall[:, None]
-        box = box + _alike(rng, (len(rows), 4), keeps) * deviation[:, None] + lasting
+        box = box + alike(rng, (len(rows), 4), keeps) * deviation[:, None] + lasting
         found = rng.random(len(rows)) < 0.93 / (1 + np.exp(-(tall - 13) / 3))
         score = (0.85 - 3 / tall + rng.normal(0, 0.05, len(rows))).clip(0.3, 0.99)
         count = int(found.sum())
@@ -334,14 +347,27 @@ def _look(
     return given, table[:, 7].astype(np.int64)
 
 
-def _log(
+def noisy_log(
     rng: np.random.Generator, options: Options, time: Floats, antenna: Floats, velocity: Floats, turn: Floats
 ) -> Log:
+    """What a receiver, and a gyroscope if there is one, say of a drive.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    options : Options
+    time : (T,) float64
+        Seconds of the truth, `TICK` apart.
+    antenna : (T, 3) float64
+    velocity : (T, 2) float64
+    turn : (T,) float64
+        Radians per second, clockwise.
+    """
     speed, heading = np.hypot(*velocity.T), np.arctan2(*velocity.T)
     step = round(1 / options.rate / TICK)
     at = np.arange(0, len(time), step)
     gnss = options.gnss
-    slow = gnss.common * _alike(rng, (len(at), 3), math.exp(-1 / options.rate / 60)) * (1, 1, 1.5)
+    slow = gnss.common * alike(rng, (len(at), 3), math.exp(-1 / options.rate / 60)) * (1, 1, 1.5)
     error = slow + rng.normal(0, gnss.white, (len(at), 3))
     for _ in range(gnss.jumps):
         begin = rng.integers(0, len(at))
