@@ -15,10 +15,11 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
+from map_truth import KNOWN, compare, pooled, print_figures
 
 from mnnlite.mapping import Track
 from mnnlite.mapping.drive import solve_drive
-from mnnlite.mapping.simulator import HARD, PLANE, START, Options, simulate
+from mnnlite.mapping.simulator import HARD, START, Options, simulate
 
 CASES = {
     "gyroscope": Options(),
@@ -34,7 +35,6 @@ CASES = {
     "pitch 1 degree off, slopes": Options(pitch=1.0, slopes=True),
     "yaw 1 degree off": Options(yaw=1.0),
 }
-NEAR, KNOWN = 20.0, 40.0  # metres
 
 
 def one(seed: int, options: Options) -> dict[str, Any]:
@@ -43,86 +43,35 @@ def one(seed: int, options: Options) -> dict[str, Any]:
     track = Track(made.log)
     track.video_start, track.video_start_sigma = made.video_start, 0.6 if options.clock else 0.02
     drive = solve_drive(made.given, made.camera, track)
-    antenna = np.column_stack(
-        [np.interp(made.given.time + START, made.utc, made.antenna[:, axis]) for axis in range(3)]
-    )
     utc = START + made.given.time
-    shift = drive.calibration.clock[0]
-    estimated = track.states(made.video_start + made.given.time + shift)
-    degrees = track.plane.to_degrees(estimated.place[:, :2])
-    error = PLANE.to_plane(degrees[:, 0], degrees[:, 1]) - antenna[:, :2]
+    antenna = np.column_stack([np.interp(utc, made.utc, made.antenna[:, axis]) for axis in range(3)])
     things = [thing for thing in made.things if not thing.moves]
-    places = np.array([thing.place[:2] for thing in things])
-    passed = np.linalg.norm(places[:, None] - antenna[None, :, :2], axis=2).min(axis=1)
-    # How often it was to be seen at all, and nearer than 40 metres.
-    index = {id(thing): number for number, thing in enumerate(made.things)}
-    distance = np.linalg.norm(
-        np.array([thing.place for thing in made.things])[np.maximum(made.owner, 0)][:, :2]
-        - antenna[made.given.owner, :2],
-        axis=1,
-    )
-    close = np.bincount(made.owner[(made.owner >= 0) & (distance < KNOWN)], minlength=len(made.things))
-    near, absolute, squared, azimuth, used, false = [], [], [], [], set(), 0
-    for element in drive.elements:
-        place = PLANE.to_plane(element.degrees[:, 0], element.degrees[:, 1])[0]
-        off = place - places
-        kinds = np.array([thing.kind == element.kind for thing in things])
-        high = np.abs(element.above_road - np.array([thing.above for thing in things]))
-        moment = int(np.argmin(np.abs(utc - (element.last - shift - options.clock))))
-        true = np.linalg.norm(off - error[moment], axis=1) + np.where(kinds, 0, 1e9) + high
-        best = int(np.argmin(true))
-        if true[best] > 4.0 or best in used:
-            false += 1
-            continue
-        used.add(best)
-        relative = float(np.linalg.norm(off[best] - error[moment]))
-        if passed[best] < NEAR:
-            near.append(relative)
-        absolute.append(float(np.linalg.norm(off[best])))
-        squared.append(float(off[best] @ np.linalg.solve(element.covariance, off[best])))
-        if np.isfinite(element.azimuth):
-            azimuth.append(abs(float((element.azimuth - things[best].azimuth + 180) % 360 - 180)))
-    wanted = [number for number, thing in enumerate(things) if close[index[id(thing)]] >= 4]
-    hits = sum(number in used for number in wanted)
+    # How often each was seen nearer than 40 metres.
+    places = np.array([thing.place for thing in made.things])[np.maximum(made.owner, 0), :2]
+    distance = np.linalg.norm(places - antenna[made.given.owner, :2], axis=1)
+    counts = np.bincount(made.owner[(made.owner >= 0) & (distance < KNOWN)], minlength=len(made.things))
+    close = [int(count) for count, thing in zip(counts, made.things, strict=True) if not thing.moves]
+    figures = compare(drive, track, things, close, utc, antenna, made.video_start, options.clock)
     pitch = drive.calibration.pitch[0] - options.pitch
     height = 1.4 + drive.calibration.height[0]
     below = np.arctan(1.4 / 30)  # at 30 metres, as the ground plane alone would place it
     range_error = abs(height / np.tan(below - np.radians(pitch)) / 30 - 1) if below > np.radians(pitch) else 9.0
     return {
-        "near": near, "absolute": absolute, "squared": squared, "azimuth": azimuth, "false": false, "found": len(used),
-        "wanted": len(wanted), "hits": hits, "pitch": pitch, "yaw": drive.calibration.yaw[0] - options.yaw,
-        "range": float(range_error), "clock": shift + options.clock, "clock_sigma": drive.calibration.clock[1],
-        "blind": list(drive.calibration.unobservable),
+        **figures, "pitch": pitch, "yaw": drive.calibration.yaw[0] - options.yaw, "range": float(range_error),
+        "height": drive.calibration.height[0] - options.height,
     }  # fmt: skip
 
 
 def case(name: str, drives: int, pool: ProcessPoolExecutor) -> dict[str, Any]:
     rows = list(pool.map(one, range(drives), [CASES[name]] * drives, chunksize=4))
-    pooled = {
-        key: np.array([value for row in rows for value in row[key]])
-        for key in ("near", "absolute", "squared", "azimuth")
-    }
-    column = {
-        key: np.array([row[key] for row in rows])
-        for key in ("false", "found", "wanted", "hits", "pitch", "yaw", "range", "clock")
-    }
-    sure = np.array([row["clock_sigma"] < 0.05 for row in rows])
+    column = {key: np.abs([row[key] for row in rows]) for key in ("pitch", "yaw", "range", "height")}
     return {
         "case": name,
-        "drives": drives,
-        "elements": len(pooled["absolute"]),
-        "near_m": [round(float(np.quantile(pooled["near"], part)), 3) for part in (0.5, 0.9)],
-        "absolute_m": [round(float(np.quantile(pooled["absolute"], part)), 2) for part in (0.5, 0.9)],
-        "inside_90": round(float((pooled["squared"] < 4.605).mean()), 3),
-        "precision": round(float(column["found"].sum() / (column["found"].sum() + column["false"].sum())), 3),
-        "recall_40m": round(float(column["hits"].sum() / column["wanted"].sum()), 3),
-        "azimuth_90_deg": round(float(np.quantile(pooled["azimuth"], 0.9)), 1),
-        "pitch_90_deg": round(float(np.quantile(np.abs(column["pitch"]), 0.9)), 3),
-        "yaw_90_deg": round(float(np.quantile(np.abs(column["yaw"]), 0.9)), 3),
+        **pooled(rows),
+        "pitch_90_deg": round(float(np.quantile(column["pitch"], 0.9)), 3),
+        "yaw_90_deg": round(float(np.quantile(column["yaw"], 0.9)), 3),
+        "height_90_m": round(float(np.quantile(column["height"], 0.9)), 3),
         "range_at_30m_90": round(float(np.quantile(column["range"], 0.9)), 4),
-        "clock_90_s": round(float(np.quantile(np.abs(column["clock"]), 0.9)), 3),
-        "clock_sure": round(float(sure.mean()), 2),
-        "clock_not_observable": round(float(np.mean(["clock" in row["blind"] for row in rows])), 2),
     }
 
 
@@ -139,10 +88,7 @@ def main() -> int:
             if args.json:
                 print(json.dumps(figures), flush=True)
                 continue
-            print(f"{name}: {figures['elements']} elements of {figures['drives']} drives", flush=True)
-            for key, value in figures.items():
-                if key not in ("case", "drives", "elements"):
-                    print(f"  {key:22} {value}")
+            print_figures(name, figures)
     return 0
 
 
