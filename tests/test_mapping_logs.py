@@ -117,6 +117,7 @@ def test_csv__units_and_imu(tmp_path: Path) -> None:
         (b"", "empty"),
         (b"hello", "no log that is known"),
         (b"DEVC", "no GPMF"),
+        (b"# Name: gr701w, ublox 7\n\xb5b\x01\x03\x10\x00", "binary protocol"),
         (b"utc,lat,lon\n1,120,48\n2,121,48\n", "swapped"),
     ],
 )

@@ -1,4 +1,9 @@
-"""Yaw and pitch of the camera from where the lines of a straight road meet."""
+"""Yaw and pitch of the camera from where the lines of the road meet.
+
+Lines side by side meet in the direction that they have where they were looked at, some metres ahead. Which direction that is
+against the vehicle's own the track says, so that a bend is not taken for a yaw,
+nor a crest for a pitch.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["level_of"]
 
-STRAIGHT = 0.003  # radians per metre: on what bends more, lines meet elsewhere
+STRAIGHT = 0.006  # radians per metre: on what bends more, a line is no line in the picture
 LEAST = 10  # frames
-FRAMES_ALIKE = 8.0  # neighbouring frames see the same lines, so so many count as one
+METRES_ALIKE = 20.0  # on so many metres driven frames see the same lines, and count as one
 FLOOR = np.radians([0.1, 0.15])  # yaw and pitch: what lines do not agree on with the way driven, however many there are
 
 
@@ -39,22 +44,33 @@ def level_of(given: Measurements, views: Views, camera: Camera) -> tuple[Floats,
     for outline in given.outlines:
         if given.rules.elements[outline.rule].shape == "line":
             by_frame.setdefault(outline.frame, []).append(outline.points)
-    found = []
+    found, places = [], set()
     turn = camera.mounting.turn
+    way, first = np.unique(views.states.way, return_index=True)
+    course = np.unwrap(np.arctan2(views.turn[first, 1, 0], views.turn[first, 1, 1]))
+    slope = np.arctan(views.states.grade[first])
     for frame, lines in by_frame.items():
         speed = float(views.states.speed[frame])
         if len(lines) < 2 or speed < 5 or abs(float(views.states.turn[frame])) / speed > STRAIGHT:
             continue
         point = _meeting(lines, camera)
         if point is not None:
-            body = np.append(point, 1.0) @ turn
-            found.append((math.atan2(body[0], body[1]), math.atan2(body[2], math.hypot(body[0], body[1]))))
+            body, ahead = np.append(point[0], 1.0) @ turn, camera.mounting.height / point[1]
+            here = float(views.states.way[frame])
+            if here + ahead > way[-1]:
+                continue
+            turned, risen = (
+                np.interp(here + ahead, way, each) - np.interp(here, way, each) for each in (course, slope)
+            )
+            up = math.atan2(body[2], math.hypot(body[0], body[1]))
+            found.append((math.atan2(body[0], body[1]) - turned, up - risen))
+            places.add(int(here / METRES_ALIKE))
     if len(found) < LEAST:
         return None
     angles = np.array(found)
     middle = np.median(angles, axis=0)
     spread = 1.4826 * np.median(np.abs(angles - middle), axis=0)
-    sigma = np.hypot(spread / math.sqrt(max(len(found) / FRAMES_ALIKE, 1.0)), FLOOR)
+    sigma = np.hypot(spread / math.sqrt(len(places)), FLOOR)
     # What is ahead should be seen at 0, 0: if it appears to the right, the camera looks less to the right than was thought.
     change, deviation = np.zeros(2), np.full(2, math.inf)
     change[YAW], change[PITCH] = -middle
@@ -62,9 +78,10 @@ def level_of(given: Measurements, views: Views, camera: Camera) -> tuple[Floats,
     return change, deviation
 
 
-def _meeting(lines: list[Floats], camera: Camera) -> Floats | None:
-    """Where the near parts of lines meet, as x / z and y / z in the camera's axes."""
-    normals = []
+def _meeting(lines: list[Floats], camera: Camera) -> tuple[Floats, float] | None:
+    """Where the near parts of lines meet, as x / z and y / z in the camera's axes; and how far below the horizon they are."""
+    normals, below = [], []
+    turn = camera.mounting.turn
     for points in lines:
         rays = camera.rays(points)
         seen = rays[:, :2] / rays[:, 2:]
@@ -77,10 +94,13 @@ def _meeting(lines: list[Floats], camera: Camera) -> Floats | None:
         slope, start = np.polyfit(low[:, 1], low[:, 0], 1)
         if abs(slope) < 6:
             normals.append((1.0, -slope, start))
+            body = np.column_stack([low, np.ones(len(low))]) @ turn
+            below.append(float(np.median(-body[:, 2] / np.maximum(body[:, 1], 0.1))))
     if len(normals) < 2:
         return None
     table = np.array(normals)
     if np.ptp(table[:, 1]) < 0.3:  # nearly parallel in the picture: they meet anywhere
         return None
     point = np.linalg.lstsq(table[:, :2], table[:, 2], rcond=None)[0]
-    return point if np.abs(point).max() < 0.5 else None
+    down = float(np.mean(below))
+    return (point, down) if np.abs(point).max() < 0.5 and down > 0.02 else None

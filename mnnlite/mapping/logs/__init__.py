@@ -54,6 +54,8 @@ def _parse(name: str, content: bytes, date: dt.date | None) -> Log:
         return gpsd.read(name, content)
     if next(iter(nmea.sentences(content)), None) is not None:
         return nmea.read(name, content, date)
+    if b"\xb5b" in content[:65536]:
+        raise SourceError(f"{name} is u-blox's binary protocol; give NMEA, or what gpsd makes of it (gpspipe -w)")
     if b"$G" in start:
         raise SourceError(f"{name} looks like NMEA, but no GGA or RMC in it has a right checksum")
     if b"," in start or b";" in start or b"\t" in start:
