@@ -156,10 +156,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _synchronise(track: Track, given: Measurements, offset: float | None) -> None:
-    from mnnlite.mapping.clocks import Start
+    from numpy import isfinite
+
+    from mnnlite.mapping.clocks import OWN, Start
 
     begun = given.facts.get("begun")
     known = Start(float(begun[0]), float(begun[1])) if begun else None
+    if isfinite(given.utc).all():  # a camera's frames, each with the system's time
+        known = Start(float(given.utc[0] - given.time[0]), OWN)
     track.synchronise(known, float(given.time[-1]), offset)
 
 
@@ -171,7 +175,7 @@ def _measure(args: argparse.Namespace, spec: Pipeline, rules: MapRules, camera: 
     lines = JsonLines(kept)
     with ExitStack() as stack:
         stack.callback(lines.close)
-        recorder = Recorder(lines.write, rules, facts_of(spec, args.pipeline, args.source))
+        recorder = Recorder(lines.write, rules, facts_of(spec, args.pipeline, args.source), source.live)
         runtime = stack.enter_context(spec.open())
         total = source.frames and -(-source.frames // args.every)
         total = min(total, args.frames) if total and args.frames else total or args.frames

@@ -126,7 +126,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             stack.enter_context(runtime.trace(args.trace))
         sinks = list(_sinks(args, source, output, stack))
         if args.measurements:
-            sinks.append(_measuring(args, spec, stack))
+            sinks.append(_measuring(args, spec, source, stack))
         figures = Figures()
         shows_lines = not (args.json or args.quiet or args.out or args.table)
         hidden = args.quiet or (shows_lines and output.is_terminal)
@@ -185,14 +185,15 @@ def _expected(source: video.Source, args: argparse.Namespace) -> int | None:
     return min(counts, default=None)
 
 
-def _measuring(args: argparse.Namespace, spec: Pipeline, stack: ExitStack) -> Sink:
+def _measuring(args: argparse.Namespace, spec: Pipeline, source: video.Source, stack: ExitStack) -> Sink:
     # Only here: it is the one option that needs it.
     from mnnlite.mapping.kinds import MapRules
     from mnnlite.mapping.recording import Recorder, facts_of
 
     lines = JsonLines(args.measurements, append=False, overwrite=args.overwrite)
     stack.callback(lines.close)
-    recorder = Recorder(lines.write, MapRules.of_pipeline(spec), facts_of(spec, args.pipeline, args.source))
+    facts = facts_of(spec, args.pipeline, args.source)
+    recorder = Recorder(lines.write, MapRules.of_pipeline(spec), facts, source.live)
     return recorder.add
 
 

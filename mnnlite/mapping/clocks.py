@@ -15,7 +15,7 @@ from mnnlite.mapping.logs.log import utc_of
 if TYPE_CHECKING:
     import os
 
-__all__ = ["Start", "begun", "check_covers", "start_of", "text"]
+__all__ = ["OWN", "Start", "begun", "check_covers", "start_of", "text"]
 
 GIVEN, OWN, CONTAINER, UNKNOWN = 0.02, 0.05, 1.5, 3.0  # seconds: how well a start is known, by what says it
 ZONE = 900  # seconds: time zones differ by whole quarters of an hour

@@ -10,9 +10,12 @@ import numpy as np
 
 from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.mapping import measurements, outlines
+from mnnlite.mapping.clocks import OWN
 from mnnlite.mapping.following import follow
 from mnnlite.mapping.kinds import MapRules
+from mnnlite.mapping.lanes import number_lanes
 from mnnlite.mapping.levelling import level_of
+from mnnlite.mapping.occlusion import Hiding, hiding_of
 from mnnlite.mapping.records import Solved, element_of, standing
 from mnnlite.mapping.solver import CLOCK, HEIGHT, PITCH, ROLL, SHARED, YAW, Solution, solve
 from mnnlite.mapping.views import Views, boxes_of, views_of
@@ -36,6 +39,7 @@ MIN_CONFIDENCE = 0.25  # least confidence of an element
 FOUND_OUT = 0.6  # a deviation below this part of what it was before has been found out by the drive
 AGAIN_S = 0.15  # seconds, and degrees, beyond which all is solved again from what was found
 AGAIN_DEG = 0.4
+_OF_THE_VIDEO = ("begun", "seconds")  # facts that say when a drive began, which a map with trimmed ends does not tell
 
 
 @dataclass
@@ -86,6 +90,8 @@ class Drive:
     facts : dict
         Hashes and names that belong to the drive.
     notes : list of str
+    hiding : Hiding
+        Which way it looked at each frame of the path, and what hid what was behind it.
     """
 
     id: str
@@ -96,6 +102,7 @@ class Drive:
     recall: dict[str, list[list[int]]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    hiding: Hiding = field(default_factory=Hiding)
 
 
 class Observer:
@@ -161,8 +168,10 @@ class Observer:
 
 def _times(given: Measurements, track: Track) -> tuple[Floats, float, list[str]]:
     """UTC of each frame, its deviation, and what was taken for granted."""
-    if np.isfinite(given.utc).all():
-        return given.utc, 0.05, []
+    if np.isfinite(given.utc).all():  # the system's clock at each frame
+        begun = given.utc[0] - given.time[0]
+        late = 0.0 if track.video_start is None else track.video_start - begun
+        return given.utc + late, OWN if track.video_start is None else track.video_start_sigma, []
     if track.video_start is None:
         return track.start + given.time, 3.0, ["nothing says when the video was begun: taken to begin with the track"]
     return track.video_start + given.time, track.video_start_sigma, []
@@ -243,17 +252,23 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     elements = [element_of(thing, azimuth, solved) for thing, azimuth in things]
     elements += outlines.elements_of(given, views, final, track)
     elements = [each for each in elements if each.confidence >= MIN_CONFIDENCE]
+    number_lanes(elements, views, track)
     if trim:
         elements, keep = _trimmed(elements, track, views, trim)
     else:
         keep = np.ones(len(utc), bool)
+    made_of = _made_of(camera.mounted(said), final, given.facts)
     for each in elements:
-        each.drive = drive_id
+        each.drive, each.made_of = drive_id, made_of
     path = track.plane.to_degrees(views.states.place[:, :2])[keep]
     calibration = _calibration(solution, said, final.mounting, clock_sigma)
     if left:
         notes.append(f"{left} tracks were of what moves, or too short to be placed")
-    return Drive(drive_id, elements, calibration, path, utc[keep], solved.recall, dict(given.facts), notes)
+    facts = {key: value for key, value in given.facts.items() if key not in _OF_THE_VIDEO}
+    facts["calibration"] = made_of["calibration"]
+    hiding = hiding_of(given, views, final)
+    hiding = Hiding(hiding.looks[keep], [each for each, kept in zip(hiding.boxes, keep.tolist(), strict=True) if kept])
+    return Drive(drive_id, elements, calibration, path, utc[keep], solved.recall, facts, notes, hiding)
 
 
 def _found(camera: Camera, solution: Solution) -> Any:
@@ -300,6 +315,19 @@ def _trimmed(
         elif good.sum() >= (2 if each.shape == "line" else 3):
             inside.append(replace(each, degrees=each.degrees[good]))
     return inside, keep
+
+
+def _made_of(said: Camera, found: Camera, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Hashes of what the elements were made with."""
+    import hashlib
+
+    models = facts.get("models")
+    hashes = {"calibration": hashlib.sha256(f"{said!r}\n{found!r}".encode()).hexdigest()[:20]}
+    if isinstance(facts.get("pipeline"), str):
+        hashes["pipeline"] = facts["pipeline"]
+    if isinstance(models, dict) and models:
+        hashes["models"] = hashlib.sha256(repr(sorted(models.items())).encode()).hexdigest()[:20]
+    return hashes
 
 
 def _hash(given: Measurements, track: Track) -> str:

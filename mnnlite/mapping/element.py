@@ -46,6 +46,8 @@ class Element:
         Degrees from true north that it faces; NaN where nothing says it.
     side : {"left", "right", ""}
         Of the way that was driven, and how many metres from it (`aside`).
+    lane : int or None
+        0 in the lane that was driven, 1 in the next to its right, -1 to its left; None where lines do not say it.
     seen, expected : int
         Frames in which it was found, and in which it should have been.
     first, last : float
@@ -56,6 +58,9 @@ class Element:
         Worst quality of a position while it was seen, as in NMEA's GGA.
     drive : str
         Hash of the drive.
+    made_of : dict of str to str
+        Hashes of the camera as it was calibrated and as the drive found it (`calibration`), of the `pipeline` and of its
+        `models`, where they are known.
     """
 
     kind: str
@@ -76,11 +81,13 @@ class Element:
     azimuth_sigma: float = math.nan
     side: str = ""
     aside: float = math.nan
+    lane: int | None = None
     label_score: float = 0.0
     text_score: float = 0.0
     proof: list[tuple[int, tuple[float, ...]]] = field(default_factory=list)
     quality: int = 1
     drive: str = ""
+    made_of: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -123,10 +130,13 @@ class Element:
             "above_road_m": _number(self.above_road, 2),
             "side": self.side or None,
             "aside_m": _number(self.aside, 2),
-            "lane": None,
+            "lane": self.lane,
             "label_score": round(self.label_score, 3),
             "text_score": round(self.text_score, 3),
             "fix_quality": self.quality,
+            "calibration": self.made_of.get("calibration"),
+            "pipeline": self.made_of.get("pipeline"),
+            "models": self.made_of.get("models"),
             "drive": self.drive,
             "id": self.id,
             "schema": SCHEMA,

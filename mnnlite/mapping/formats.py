@@ -64,7 +64,8 @@ def collection(drive: Drive, proofs: bool = False) -> dict[str, Any]:
 
 
 def coverage(drive: Drive, rules: MapRules, view_deg: float) -> dict[str, Any]:
-    """Where it was looked, and how well: the way driven, with the view, and for each kind the recall by distance.
+    """Where it was looked, and how well: the way driven, with the view, for each kind the recall by distance, and what was
+    hidden behind other things.
 
     What is not in the map, and was in view and range, was not there with that recall; elsewhere nobody looked.
     """
@@ -93,6 +94,10 @@ def coverage(drive: Drive, rules: MapRules, view_deg: float) -> dict[str, Any]:
         "coverage": "way of the antenna",
         "view_deg": round(view_deg, 1),
         "kinds": kinds,
+        "looks_deg": [round(float(each) % 360, 1) for each in drive.hiding.looks[kept]]
+        if len(drive.hiding.looks)
+        else [],
+        "hidden": [drive.hiding.boxes[index] for index in kept] if drive.hiding.boxes else [],
         "times": [round(float(drive.utc[index]), 2) for index in kept] if len(drive.utc) else [],
         "drive": drive.id,
         "schema": "mnnlite-coverage/1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +31,15 @@ class Recorder:
     rules : MapRules
     facts : dict
         What goes into the first line besides: see `facts_of`.
+    live : bool
+        Frames come from a camera as they are taken: each line also says when that was by the system's clock, which on a
+        board with gpsd or NTP is that of the track.
     """
 
-    def __init__(self, write: Callable[[dict[str, Any]], None], rules: MapRules, facts: dict[str, Any]) -> None:
-        self._write, self._rules, self._facts = write, rules, facts
+    def __init__(
+        self, write: Callable[[dict[str, Any]], None], rules: MapRules, facts: dict[str, Any], live: bool = False
+    ) -> None:
+        self._write, self._rules, self._facts, self._live = write, rules, facts, live
         self.frames = 0
 
     def add(self, result: FrameResult) -> None:
@@ -49,7 +55,10 @@ class Recorder:
         time_s = measurements.time_of(result)
         if not self.frames:
             self._write(measurements.header(self._rules, result.frame_size, **self._facts))
-        self._write(measurements.line_of(result, self._rules, time_s))
+        utc = None
+        if self._live and result.timestamp_ns is not None:
+            utc = time.time() - (time.monotonic_ns() - result.timestamp_ns) / 1e9
+        self._write(measurements.line_of(result, self._rules, time_s, utc))
         self.frames += 1
 
 
