@@ -1,4 +1,4 @@
-"""What decoders find: structured arrays over the native result pools, with plain conveniences.
+"""What decoders find: structured arrays over the native result pools, and methods that convert and draw them.
 
 All coordinates are pixels of the whole frame, x to the right, y down; pixel i covers [i, i+1).
 """

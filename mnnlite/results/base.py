@@ -29,7 +29,7 @@ class Results:
     Parameters
     ----------
     rows : structured array of rows, or bytes of them (uint8)
-        As `from_native` gets them; use the ``from_arrays`` of a type to make results by hand.
+        As `from_native` gets them. To make results by hand, use `Detections.from_arrays` or `Polygons.from_points`.
     values : (V,) float32, optional
     chars : (C,) uint8, optional
     pixels : (P,) uint8, optional
@@ -39,9 +39,9 @@ class Results:
     frame_size : (width, height), optional
         Pixels of the frame the coordinates belong to.
     found : int, optional
-        How many there were before the capacity cut them; the number of rows if not given.
+        How many results there were before the decoder cut them to its capacity. The default is the number of rows.
     truncated : bool
-        More were found than fit: the best were kept.
+        Whether the decoder found more than fit and kept the best.
     """
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "class_id", "score")
@@ -160,14 +160,14 @@ class Results:
 
     @property
     def scores(self) -> NDArray[np.float32]:
-        """(N,) float32 in [0, 1] (whatever the network gives, for classification without activation)."""
+        """(N,) float32 in [0, 1]; for classification without activation, the network's own numbers."""
         return self._rows["score"]
 
     @property
     def labels(self) -> list[str]:
-        """Names of the rows' classes; the number where there is no name, "" where there is no class.
+        """The name of each row's class; its number if the class has no name, "" if the row has no class.
 
-        Areas and lines of classes without names are just that: "".
+        Areas and lines of classes without names have the label "".
         """
         return [self._label(int(class_id)) for class_id in self._rows["class_id"]]
 
@@ -194,9 +194,9 @@ class Results:
     # ---- out
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Rows as dictionaries of finite numbers, texts and lists; ``item`` is there if there is more than one.
+        """Rows as dictionaries of finite numbers, texts and lists.
 
-        Pixels are rounded to 0.001 and scores to 0.00001.
+        They have ``item`` if a row is of another item than 0. Pixels are rounded to 0.001 and scores to 0.00001.
         """
         several = bool((self._rows["item"] != 0).any())
         result = []
@@ -225,20 +225,20 @@ class Results:
         return exports.coco(self, image_id)
 
     def to_supervision(self) -> Any:
-        """The same as `supervision.Detections`; key points as `KeyPoints`, classes without boxes as `Classifications`.
+        """The rows as `supervision.Detections`; key points as `KeyPoints`, classes without boxes as `Classifications`.
 
         Raises
         ------
         MissingExtraError
             The package supervision is not installed.
         ArgumentError
-            Embeddings: supervision has no place for them.
+            They are `Embeddings` or `Measurements`, which supervision has no type for.
         """
         return exports.supervision(self)
 
     def to_arrow(self) -> Any:
-        """A `pyarrow.Table`: columns ``item``, ``class_id``, ``label``, ``score`` and, where there are any, ``box``, ``area``,
-        ``polygon``, ``keypoints``, ``text``, ``embedding``, ``run_lengths``.
+        """A `pyarrow.Table` with the columns ``item``, ``class_id``, ``label`` and ``score``, and those that the type has of
+        ``box``, ``area``, ``text``, ``polygon``, ``points``, ``keypoints``, ``embedding``, ``values`` and ``run_lengths``.
 
         Raises
         ------
@@ -248,7 +248,7 @@ class Results:
         return exports.arrow(self)
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows: the rows on grey paper of the frame's size."""
+        """The rows drawn on a grey picture of the frame's size, as a PNG for notebooks."""
         return exports.picture(self)
 
     def _head(self, row: Any) -> dict[str, Any]:
@@ -267,7 +267,7 @@ class Results:
         Parameters
         ----------
         image : (H, W, 3) uint8, writable
-            The frame the results belong to; the order of channels only swaps the palette.
+            The frame the results belong to, RGB or BGR: the order of channels only changes the colours of the drawing.
         style : mnnlite.draw.Style, optional
             Sizes and transparency.
 

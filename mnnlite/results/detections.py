@@ -27,7 +27,7 @@ class Detection(NamedTuple):
 
 
 class Detections(Boxed):
-    """Boxes with a class and a score, best first for each item; some heads add points (corners, face marks)."""
+    """Boxes with a class and a score, best first for each item; some heads add points (corners, face landmarks)."""
 
     @classmethod
     def from_arrays(

@@ -27,7 +27,7 @@ class Embeddings(Results):
 
     @property
     def vectors(self) -> NDArray[np.float32]:
-        """(N, D) float32."""
+        """(N, D) float32: one vector per row."""
         if len(self) == 0:
             return np.empty((0, 0), np.float32)
         return np.stack([self._values_of(index) for index in range(len(self))])

@@ -44,7 +44,7 @@ def coco(results: Any, image_id: int) -> list[dict[str, Any]]:
 
 
 def supervision(results: Any) -> Any:
-    """`supervision.Detections`, `KeyPoints` or `Classifications`, whichever has room for what was found."""
+    """`supervision.Detections`, `KeyPoints` or `Classifications`, whichever can hold the rows."""
     try:
         import supervision as sv
     except ImportError:
@@ -80,7 +80,7 @@ def supervision(results: Any) -> Any:
 
 
 def arrow(results: Any) -> Any:
-    """A `pyarrow.Table`: a row a result, columns of fixed types, also where nothing was found."""
+    """A `pyarrow.Table` with one row per result. The columns have fixed types, even without rows."""
     try:
         import pyarrow as pa
     except ImportError:
@@ -116,7 +116,7 @@ def arrow(results: Any) -> Any:
 
 
 def picture(results: Any) -> bytes | None:
-    """The rows drawn on grey paper of the frame's size, as a PNG; None where the size is not known."""
+    """The rows drawn on a grey picture of the frame's size, as a PNG; None if the size is not known."""
     if results.frame_size is None:
         return None
     width, height = results.frame_size

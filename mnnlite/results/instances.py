@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Instance(NamedTuple):
-    """One row of `Instances`; `mask` is (height, width) bool, its first pixel is pixel `left`, `top` of the frame."""
+    """One row of `Instances`; `mask` is (height, width) bool, and its first pixel is pixel `left`, `top` of the frame."""
 
     item: int
     class_id: int
@@ -32,13 +32,13 @@ class Instance(NamedTuple):
 
 
 class Instances(Boxed):
-    """Boxes with a mask each, in pixels of the frame; held as bits, cut to their boxes."""
+    """Boxes with a mask each, in pixels of the frame. Masks are kept as bits, cut to their boxes."""
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "class_id", "score", "box", "area", "left", "top", "width", "height")
 
     @property
     def areas(self) -> NDArray[np.float32]:
-        """(N,) float32: pixels of the frame that each mask sets."""
+        """(N,) float32: how many pixels of the frame are in each mask."""
         return self._rows["area"]
 
     @property
@@ -59,7 +59,7 @@ class Instances(Boxed):
 
     @property
     def masks(self) -> list[NDArray[np.bool_]]:
-        """One (height, width) bool array per row, cut to the box: `mask_boxes` says which pixels of the frame it covers."""
+        """One (height, width) bool array per row, cut to the box; `mask_boxes` says which pixels of the frame it covers."""
         return [self._mask(index) for index in range(len(self))]
 
     def over_frame(self, index: int, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
@@ -70,7 +70,7 @@ class Instances(Boxed):
         index : int
             Row.
         size : (width, height), optional
-            Of the frame; the results' own if not given.
+            Size of the frame. The default is the `frame_size` of the results.
 
         Raises
         ------
@@ -86,12 +86,12 @@ class Instances(Boxed):
         return whole
 
     def run_lengths(self, size: tuple[int, int] | None = None) -> list[list[int]]:
-        """The masks as COCO's uncompressed run lengths: pixels of the whole frame, column by column, zeros first.
+        """The masks as COCO's uncompressed run lengths over the whole frame, column by column, beginning with zeros.
 
         Parameters
         ----------
         size : (width, height), optional
-            Of the frame; the results' own if not given.
+            Size of the frame. The default is the `frame_size` of the results.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class Instances(Boxed):
 
     @property
     def polygons(self) -> Polygons:
-        """The outlines of the masks with a tolerance of a pixel, see `to_polygons`."""
+        """The outlines of the masks with a tolerance of one pixel, see `to_polygons`."""
         return self.to_polygons()
 
     def to_polygons(self, tolerance: float = 1.0) -> Polygons:
@@ -117,12 +117,12 @@ class Instances(Boxed):
         Parameters
         ----------
         tolerance : float
-            No dropped corner is further from the outline, in pixels of the frame.
+            How far a corner that is dropped may be from the outline, in pixels of the frame.
 
         Returns
         -------
         Polygons
-            Outer rings with the class and score of their row, each followed by its holes; ``item`` is the item.
+            Outer rings with the item, class and score of their row, each followed by its holes.
         """
         if not 0 <= tolerance < 1e6:
             raise ArgumentError(f"tolerance: wanted pixels in [0, 1e6), got {tolerance!r}")

@@ -1,4 +1,4 @@
-"""Numbers a pixel, or pictures, and where they lie in the frame."""
+"""Maps with numbers or colours per pixel, and the part of the frame that they cover."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Map(NamedTuple):
-    """One row of `Maps`; `values` is (C, height, width) float32, of pictures (height, width, C) uint8."""
+    """One row of `Maps`; `values` is (C, height, width) float32, or (height, width, C) uint8 for pictures."""
 
     item: int
     box: tuple[float, float, float, float]
@@ -28,23 +28,23 @@ class Map(NamedTuple):
 class Maps(Boxed):
     """A map of each item: depth, an alpha mask, a picture. ``box`` is the part of the frame that it covers.
 
-    ``names`` holds the unit of the numbers, and is empty if they are relative.
+    ``names`` holds the unit of the numbers. It is empty if they are relative.
     """
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "box", "width", "height", "channels")
 
     @property
     def maps(self) -> list[NDArray[Any]]:
-        """One array per row: (C, height, width) float32, of pictures (height, width, C) uint8."""
+        """One array per row: (C, height, width) float32, or (height, width, C) uint8 for pictures."""
         return [self._map(index) for index in range(len(self))]
 
     @property
     def unit(self) -> str:
-        """Of the numbers; "" if they are relative or none was said."""
+        """The unit of the numbers; "" if they are relative or the decoder names none."""
         return self.names[0] if self.names else ""
 
     def to_frame(self, index: int = 0) -> NDArray[np.float32]:
-        """(3, 3) float32: pixel of a row's map -> pixel of the frame, pixel i covers [i, i+1)."""
+        """(3, 3) float32: pixel of a row's map -> pixel of the frame; pixel i covers [i, i+1)."""
         return self._values_of(index)[:9].reshape(3, 3)
 
     def _map(self, index: int) -> NDArray[Any]:
@@ -56,19 +56,19 @@ class Maps(Boxed):
         return self._values_of(index)[9:].reshape(channels, height, width)
 
     def over_frame(self, index: int = 0, size: tuple[int, int] | None = None) -> NDArray[np.float32]:
-        """The first channel of a row at each pixel of the frame; NaN where the network saw nothing of it.
+        """The first channel of a row at each pixel of the frame; NaN where the network did not see the frame.
 
         Parameters
         ----------
         index : int
             Row.
         size : (width, height), optional
-            Of the frame; the results' own if not given.
+            Size of the frame. The default is the `frame_size` of the results.
 
         Returns
         -------
         (H, W) float32
-            The nearest pixel of the map.
+            The value of the nearest pixel of the map.
         """
         size = size or self.frame_size
         if size is None:
@@ -87,7 +87,7 @@ class Maps(Boxed):
 
     @property
     def labels(self) -> list[str]:
-        """The size of each map."""
+        """The size of each map, as a text."""
         return [f"{int(row['width'])}x{int(row['height'])}" for row in self._rows]
 
     def _row(self, index: int) -> Map:

@@ -35,16 +35,16 @@ class Masks(Boxed):
 
     @property
     def areas(self) -> NDArray[np.float32]:
-        """(N,) float32: pixels of the frame squared."""
+        """(N,) float32: the area of each row, in pixels of the frame squared."""
         return self._rows["area"]
 
     def class_map(self, item: int = 0) -> NDArray[np.uint8]:
-        """(H, W) uint8: the class of each pixel of an item's map; 255 where the network saw nothing of the frame.
+        """(H, W) uint8: the class of each pixel of an item's map; 255 where the network did not see the frame.
 
         Raises
         ------
         ArgumentError
-            No row is of that item (a map of nothing but background has none).
+            The item has no row, as when its map is all background.
         """
         for index in np.flatnonzero(self._rows["item"] == item):
             return self._map(int(index))
@@ -73,7 +73,7 @@ class Masks(Boxed):
         return pixels
 
     def over_frame(self, item: int = 0, frame_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-        """(frame height, frame width) uint8: an item's class map, nearest pixel, 255 where it does not reach."""
+        """(frame height, frame width) uint8: an item's class map over the frame, by the nearest pixel; 255 outside the map."""
         size = frame_size or self.frame_size
         if size is None:
             raise ArgumentError("frame_size: these masks do not know the size of their frame; pass (width, height)")

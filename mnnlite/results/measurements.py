@@ -1,4 +1,4 @@
-"""Numbers that a network says in its own unit."""
+"""Numbers that a network gives in a unit of its own."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Measurement(NamedTuple):
 
 
 class Measurements(Results):
-    """Numbers of each item, e.g. an age or the angles of a head; `names` say what they are."""
+    """The numbers of each item, e.g. an age or the angles of a head; `names` are their names."""
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item",)
 
     @property
     def labels(self) -> list[str]:
-        """What the numbers of each row say, as texts."""
+        """The first six numbers of each row with their names, as a text."""
         return [self._caption(index) for index in range(len(self))]
 
     @property

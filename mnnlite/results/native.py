@@ -1,4 +1,4 @@
-"""From what ``_core`` returns to the types of results."""
+"""Makes results of what ``_core`` returns."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def from_native(
     Parameters
     ----------
     native : tuple
-        Arrays of rank 1, None if empty; rows are always there, the bytes of mnnlite_row.
+        Arrays of rank 1, None if empty. The rows are never None: they are the bytes of mnnlite_row.
     names : sequence of str
         Names of the classes.
     frame_size : (width, height), optional
         Pixels of the frame.
     out : Results, optional
-        Becomes the result.
+        Results that get the new rows and are returned.
 
     Returns
     -------
     Results
-        Of the type that belongs to the kind; views of the arrays, nothing is copied.
+        Of the kind's type. They are views of the arrays: nothing is copied.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def from_native(
 
 
 def buffer_of(out: Results) -> _core.ResultBuffer:
-    """The memory of results that shall be used again: made at the first time, and kept from then on."""
+    """The memory that results reuse. The first call makes it, and the results keep it."""
     if not isinstance(out, Results):
         raise ArgumentError(f"out: got a {type(out).__name__}, wanted results that an earlier call returned")
     if out._buffer is None:

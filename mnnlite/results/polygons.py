@@ -43,7 +43,7 @@ class _Vectors(Boxed):
         names: Sequence[str] = (),
         frame_size: tuple[int, int] | None = None,
     ) -> Self:
-        """Vectors from one (P, 2) array each, in pixels of the frame."""
+        """Rows from one (P, 2) array of points each, in pixels of the frame."""
         arrays = [np.asarray(one, np.float32).reshape(-1, 2) for one in points]
         rows = np.zeros(len(arrays), ALL)
         rows["parent"] = -1
@@ -79,7 +79,7 @@ class _Vectors(Boxed):
         Raises
         ------
         ArgumentError
-            Not a finite invertible 3x3 matrix.
+            The homography is not a finite invertible 3x3 matrix.
         """
         matrix = np.asarray(homography, np.float64)
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-300:
@@ -132,7 +132,7 @@ class Polylines(_Vectors):
         Parameters
         ----------
         degree : int
-            Lowered for lines of fewer points.
+            Lines of fewer points get a lower degree: one less than their points.
 
         Returns
         -------
@@ -157,12 +157,12 @@ class Polygons(_Vectors):
 
     @property
     def areas(self) -> NDArray[np.float32]:
-        """(N,) float32: pixels of the frame squared, holes not taken off."""
+        """(N,) float32: the area of each ring, in pixels of the frame squared; holes are not subtracted."""
         return self._rows["area"]
 
     @property
     def parents(self) -> NDArray[np.int32]:
-        """(N,) int32: for holes the row of the ring around them, else -1 (also if filtering took that ring away)."""
+        """(N,) int32: for a hole the row of the ring around it, or -1 if that ring was filtered out; for an outer ring -1."""
         return self._rows["parent"]
 
     def _filter(self, rows: NDArray[Any], selected: Any) -> NDArray[Any]:

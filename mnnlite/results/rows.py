@@ -1,4 +1,4 @@
-"""Where native rows keep their fields, and numbers as texts show them."""
+"""Where native rows keep their fields, and how texts show numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROW: dict[str, tuple[Any, int]] = {
 
 
 def row_dtype(*names: str) -> np.dtype[np.void]:
-    """Structured dtype of some fields, as far apart as they lie natively."""
+    """Structured dtype of some fields, at their native offsets."""
     return np.dtype(
         {
             "names": names,
@@ -48,7 +48,7 @@ ALL = row_dtype(*ROW)
 
 
 def number(value: float, digits: int = 3) -> float:
-    """Round to what a text shows."""
+    """Round to the digits that a text shows."""
     return round(float(value), digits)
 
 

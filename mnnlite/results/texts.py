@@ -1,4 +1,4 @@
-"""Read texts."""
+"""Texts that a network has read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Text(NamedTuple):
-    """One row of `Texts`; `points` is (4, 2) float32: the corners of its place in the frame."""
+    """One row of `Texts`; `points` is (4, 2) float32: the corners of the text in the frame."""
 
     item: int
     text: str
@@ -25,7 +25,7 @@ class Text(NamedTuple):
 
 
 class Texts(Boxed):
-    """Read texts with a confidence per character."""
+    """Texts that a network has read, with a confidence per character."""
 
     FIELDS: ClassVar[tuple[str, ...]] = ("item", "score", "box")
 
@@ -41,14 +41,14 @@ class Texts(Boxed):
 
     @property
     def points(self) -> NDArray[np.float32]:
-        """(N, 4, 2) float32: the corners of each text's place, in pixels of the frame."""
+        """(N, 4, 2) float32: the corners of each text, in pixels of the frame."""
         if len(self) == 0:
             return np.empty((0, 4, 2), np.float32)
         return np.stack([self._values_of(index)[:8].reshape(4, 2) for index in range(len(self))])
 
     @property
     def confidences(self) -> list[NDArray[np.float32]]:
-        """One array per row: a confidence in [0, 1] per character."""
+        """One array per row, with a confidence in [0, 1] per character."""
         return [self._values_of(index)[8:] for index in range(len(self))]
 
     def _text(self, index: int) -> str:
