@@ -1,7 +1,7 @@
 """Decoder families: how the outputs of a network become results, as frozen data.
 
-One class per family of heads, none per network. Each option is described once, here, at its field: that is what checks
-constructors and pipeline files, what ``mnnlite inspect --decoders`` lists and what the documentation shows.
+There is one class per family of heads, and none per network. The field of each option describes it. Constructors and
+pipeline files are checked by that description; ``mnnlite inspect --decoders`` and the documentation show it.
 """
 
 from mnnlite.decoders.anchor_free import Detr, RtmDet

@@ -1,4 +1,4 @@
-"""Families that find boxes without anchors: RTMDet, and the DETR family, which does not suppress."""
+"""Families that find boxes without anchors: RTMDet, and the DETR family, which needs no suppression."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnnlite.decoders.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class RtmDet(Detector):
-    """RTMDet: classes and distances of each stride, planes (N, ., rows, columns) or rows (N, A, .); gives `Detections`.
+    """RTMDet: classes and distances of each stride, as planes (N, ., rows, columns) or rows (N, A, .); gives `Detections`.
 
     Notes
     -----
@@ -25,14 +25,14 @@ class RtmDet(Detector):
     strides: tuple[float, ...] = option((8.0, 16.0, 32.0), "numbers", "strides of the grids, finest first")
     sigmoid: bool = option(True, "flag", "class scores are logits")
     in_strides: bool = option(False, "flag", "distances are in strides, not in pixels")
-    cell_offset: float = option(0.0, "number", "of an anchor's point in its cell, in strides", low=0, high=1)
+    cell_offset: float = option(0.0, "number", "where in its cell an anchor's point is, in strides", low=0, high=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detr(Detector):
     """The DETR family: scores (N, Q, C) and boxes (N, Q, 4), or one output (N, Q, 4 + C); gives `Detections`.
 
-    Rows are the best of queries times classes. Nothing is suppressed: ``iou`` and ``nms`` have no effect.
+    Rows are the best pairs of a query and a class. Nothing is suppressed: ``iou`` and ``nms`` have no effect.
 
     Notes
     -----
@@ -43,13 +43,21 @@ class Detr(Detector):
 
     score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
     activation: str = option(
-        "sigmoid", "word", "of the scores; none: the network did it", choices=("sigmoid", "softmax", "none")
+        "sigmoid",
+        "word",
+        "activation of the scores; none: the network applies its own",
+        choices=("sigmoid", "softmax", "none"),
     )
     background: str = option(
         "none",
         "word",
-        "a class that is no object: of softmax heads usually the last",
+        "which class means no object; for softmax heads it is usually the last",
         choices=("none", "last", "first"),
     )
-    boxes: str = option("middle", "word", "x, y, width, height, or x1, y1, x2, y2", choices=("middle", "corners"))
-    units: str = option("relative", "word", "of boxes", choices=("relative", "pixels"))
+    boxes: str = option(
+        "middle",
+        "word",
+        "numbers of a box; middle: x, y, width, height; corners: x1, y1, x2, y2",
+        choices=("middle", "corners"),
+    )
+    units: str = option("relative", "word", "unit of the boxes", choices=("relative", "pixels"))

@@ -24,7 +24,7 @@ _NATIVE_DTYPES = (np.float32, np.float16, np.int32, np.int8, np.uint8, np.bool_)
 
 
 def native_array(name: str, value: ArrayLike) -> NDArray[Any]:
-    """A C-contiguous array of a dtype that native decoders read; wider numbers are converted, with a range check."""
+    """A C-contiguous array of a dtype that native decoders read; converts wider numbers and checks their range."""
     array = np.asarray(value)
     if array.dtype.kind not in _REAL_DTYPES:
         raise DTypeError(f"output {name!r}: wanted an array of real numbers, got dtype {array.dtype}")
@@ -39,18 +39,20 @@ def native_array(name: str, value: ArrayLike) -> NDArray[Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
-    """Base of all decoder specs: frozen, hashable data that is checked when it is made.
+    """Base of all decoder specs: frozen, hashable data, checked when it is made.
 
     Parameters
     ----------
     tensors : tuple of str
-        Names of the outputs the decoder takes, in the family's order; empty: all it is given, in their order.
+        Names of the outputs the decoder reads, in the family's order. Empty: all outputs it gets, in their order.
     """
 
     family: ClassVar[str] = ""
     _BATCHED_RANK: ClassVar[int] = 2  # outputs of a lower rank have no batch axis
 
-    tensors: tuple[str, ...] = option((), "names", "outputs taken, in the family's order; empty: all", native=False)
+    tensors: tuple[str, ...] = option(
+        (), "names", "outputs that it reads, in the family's order; empty: all", native=False
+    )
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -69,7 +71,7 @@ class Decoder:
 
     @property
     def title(self) -> str:
-        """How error texts call it."""
+        """The decoder's name in errors."""
         return self.family
 
     @property
@@ -86,7 +88,7 @@ class Decoder:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Family and the options that differ from their defaults: what `from_dict` and pipeline files take."""
+        """The family and the options that differ from their defaults, as `from_dict` and pipeline files take them."""
         result: dict[str, Any] = {"family": self.family}
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -95,7 +97,7 @@ class Decoder:
         return result
 
     def select(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The outputs this decoder takes, in its order.
+        """The outputs that this decoder reads, in its order.
 
         Raises
         ------
@@ -130,30 +132,31 @@ class Decoder:
         frame_size : (width, height)
             Pixels of the frame that results are in.
         image : ImageSpec, (3, 3) array or None
-            How the frame got into the network, see `batch_item`. None: stretched.
+            How the frame became the network's input, see `batch_item`. None: it was stretched.
         items : sequence of BatchItem, optional
-            One per slot of the batch, instead of `frame_size` and `image` for all of them.
+            One per slot of the batch. They replace `frame_size` and `image`, which are for all slots.
         out : Results, optional
-            What an earlier call returned: its memory is used again, and it is what is returned. It holds as many rows
-            as the decoder's own limits allow (``max_detections`` and the like), which is what ``truncated`` is about;
-            memory that is too small for that is replaced, once. What was taken from it before then shows the new rows.
-            After an error its content is undefined.
+            Results that an earlier call returned. This call reuses their memory and returns them. They hold as many
+            rows as the decoder's own limits allow (``max_detections`` and the like), and ``truncated`` says whether
+            there were more. Memory that is too small for that is replaced, once. Arrays taken from the results before show the
+            new rows. After an error their content is undefined.
 
         Returns
         -------
         Results
-            The family's type, in pixels of the frame. Own arrays.
+            Of the family's type, in pixels of the frame, with arrays of their own.
 
         Raises
         ------
         DecoderError
-            Shapes that the family does not take; NaN or infinite scores or boxes.
+            The family does not take these shapes, or scores or boxes are NaN or infinite.
         ArgumentError, DTypeError, TensorNotFoundError
-            Arguments that cannot be used.
+            An argument cannot be used.
 
         Notes
         -----
-        Threads: any number, each call has its own memory. Releases the GIL. Definition: `mnnlite.reference.decode`.
+        Any number of threads may call it: each call has its own memory. It releases the GIL. Definition:
+        `mnnlite.reference.decode`.
         """
         chosen = {name: native_array(name, value) for name, value in self.select(outputs).items()}
         if items is None:
@@ -185,7 +188,7 @@ class Named(Decoder):
     """A family whose results have classes."""
 
     classes: tuple[str, ...] | str | None = option(
-        None, "path", "names of the classes: a list, or a text file with one a line", native=False
+        None, "path", "names of the classes: a list, or a text file with one name a line", native=False
     )
 
     def __post_init__(self) -> None:
@@ -216,22 +219,20 @@ class Detector(Named):
     nms: str = option(
         "hard",
         "word",
-        "what happens to boxes that overlap: hard: the better is kept; fast: the same, but those that went still count "
-        "(YOLACT); soft: scores of the others shrink (Bodla 2017); "
-        "weighted: they are averaged by their scores (MediaPipe)",
+        "what happens to boxes that overlap; hard: the better is kept; fast: the same, but boxes that were removed still "
+        "remove others (YOLACT); soft: the scores of the others shrink (Bodla 2017); weighted: boxes are averaged, "
+        "weighted by their scores (MediaPipe)",
         choices=("hard", "fast", "soft", "weighted"),
     )
-    sigma: float = option(
-        0.5, "number", "of soft suppression: scores shrink by exp(-iou^2 / sigma)", low=1e-3, high=1e3
-    )
-    agnostic: bool = option(False, "flag", "boxes of different classes suppress one another too")
+    sigma: float = option(0.5, "number", "nms soft: scores are multiplied by exp(-iou^2 / sigma)", low=1e-3, high=1e3)
+    agnostic: bool = option(False, "flag", "boxes of different classes suppress each other too")
     top_k: int = option(1000, "whole", "candidates that enter the suppression; the best are kept", low=1, high=1 << 20)
     clip: bool = option(True, "flag", "boxes are cut to the frame")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Raw(Decoder):
-    """No decoding: the task gives the outputs as arrays, ``{name: array}``."""
+    """No decoding: the task returns the outputs as arrays, ``{name: array}``."""
 
     family: ClassVar[str] = "raw"
 

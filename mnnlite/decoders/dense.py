@@ -1,4 +1,4 @@
-"""Families of maps: a class per pixel, and the lines that classes draw."""
+"""Families of maps: a class or numbers per pixel, and the lines that classes draw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mnnlite.errors import ArgumentError
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation(Named):
-    """A class per pixel: scores per class, one score, or a map of class numbers; gives `Masks`.
+    """A class per pixel, from scores per class, one score, or a map of class numbers; gives `Masks` or `Polygons`.
 
     Notes
     -----
@@ -24,38 +24,50 @@ class Segmentation(Named):
     mode: str = option(
         "auto",
         "word",
-        "argmax over channels; binary: one channel and a threshold; classes: integers are classes. "
-        "auto: argmax for several channels, else classes for integers and binary for floats",
+        "argmax: over the channels; binary: one channel and a threshold; classes: the numbers are classes; auto: argmax for "
+        "several channels, otherwise classes for integers and binary for floats",
         choices=("auto", "argmax", "binary", "classes"),
     )
-    activation: str = option("none", "word", "of a binary map", choices=("none", "sigmoid"))
+    activation: str = option("none", "word", "activation of a binary map", choices=("none", "sigmoid"))
     threshold: float = option(0.5, "number", "a binary map is 1 where it is larger", low=-1e30, high=1e30)
     layout: str = option(
         "own", "word", "order of the output's axes; own: as the tensor says", choices=("own", "NCHW", "NHWC")
     )
     size: str = option(
-        "network", "word", "maps as the network gives them, or as large as the frame", choices=("network", "frame")
+        "network", "word", "maps are as large as the network gives them, or as the frame", choices=("network", "frame")
     )
     resize: str = option(
         "nearest",
         "word",
-        "how maps become as large as the frame: by their nearest pixel, or linear: scores are interpolated before the "
+        "how maps become as large as the frame; nearest: by the nearest pixel; linear: scores are interpolated before the "
         "class is chosen, for smooth edges",
         choices=("nearest", "linear"),
     )
     background: int = option(
-        -2, "whole", "class that gets no row; -1: none; -2: 0 for two-class maps, else none", low=-2, high=254
+        -2,
+        "whole",
+        "class that gets no row; -1: no class; -2: class 0 of two-class maps, otherwise no class",
+        low=-2,
+        high=254,
     )
-    min_area: float = option(0.0, "number", "smaller areas get no row, in frame pixels squared", low=0, high=1e12)
-    scores: bool = option(False, "flag", "score is the mean softmax of an argmax map (slow); else 1")
-    output: str = option("masks", "word", "masks give Masks, polygons give Polygons", choices=("masks", "polygons"))
+    min_area: float = option(
+        0.0, "number", "areas smaller than this get no row, in frame pixels squared", low=0, high=1e12
+    )
+    scores: bool = option(False, "flag", "the score is the mean softmax of an argmax map (slow), not 1")
+    output: str = option("masks", "word", "masks: gives Masks; polygons: gives Polygons", choices=("masks", "polygons"))
     tolerance: float | None = option(
-        None, "number", "polygons: no dropped corner is further from the outline, in frame pixels (1)", low=0, high=1e6
+        None,
+        "number",
+        "polygons: how far a corner that is dropped may be from the outline, in frame pixels (default 1)",
+        low=0,
+        high=1e6,
     )
-    holes: bool | None = option(None, "flag", "polygons: inner outlines too (true)")
-    max_polygons: int | None = option(None, "whole", "polygons: rows per item, the largest (256)", low=1, high=16384)
+    holes: bool | None = option(None, "flag", "polygons: holes too (default true)")
+    max_polygons: int | None = option(
+        None, "whole", "polygons: rows per item; the largest are kept (default 256)", low=1, high=16384
+    )
     max_points: int | None = option(
-        None, "whole", "polygons: corners of all rows of an item (16384)", low=4, high=1 << 24
+        None, "whole", "polygons: corners of all rows of an item together (default 16384)", low=4, high=1 << 24
     )
 
     def native_options(self) -> dict[str, Any]:
@@ -76,7 +88,7 @@ class Segmentation(Named):
 
 @dataclass(frozen=True, kw_only=True)
 class Maps(Decoder):
-    """Numbers a pixel as they are, (N, C, rows, columns) or (N, rows, columns): depth, matting, pictures; gives `Maps`.
+    """Numbers per pixel as they are, (N, C, rows, columns) or (N, rows, columns): depth, matting, pictures; gives `Maps`.
 
     Notes
     -----
@@ -86,21 +98,24 @@ class Maps(Decoder):
     family: ClassVar[str] = "maps"
     _BATCHED_RANK: ClassVar[int] = 3
 
-    activation: str = option("none", "word", "of the numbers", choices=("none", "sigmoid"))
-    scale: float = option(1.0, "number", "numbers are multiplied by it", low=-1e12, high=1e12)
-    offset: float = option(0.0, "number", "and this is added", low=-1e12, high=1e12)
+    activation: str = option("none", "word", "activation of the numbers", choices=("none", "sigmoid"))
+    scale: float = option(1.0, "number", "the numbers are multiplied by it", low=-1e12, high=1e12)
+    offset: float = option(0.0, "number", "and then this is added", low=-1e12, high=1e12)
     size: str = option(
         "network",
         "word",
-        "maps as the network gives them, or as large as the frame, bilinear",
+        "maps are as large as the network gives them, or as the frame (bilinear)",
         choices=("network", "frame"),
     )
     output: str = option(
-        "values", "word", "picture: bytes, channels side by side, cut to 0 to 255", choices=("values", "picture")
+        "values",
+        "word",
+        "values: floats; picture: bytes, interleaved channels, clipped to 0 to 255",
+        choices=("values", "picture"),
     )
     layout: str = option("own", "word", "order of the output's axes", choices=("own", "NCHW", "NHWC"))
     unit: str = option(
-        "", "text", 'of the numbers, as texts show it: "m" for metric depth, "" for relative', native=False
+        "", "text", 'unit of the numbers, as texts show it: "m" for metric depth, "" for relative depth', native=False
     )
 
     @property
@@ -113,12 +128,13 @@ class Maps(Decoder):
 class Lanes(Named):
     """Lane and edge lines, from a mask or from a head with anchors; gives `Polylines`, from near to far, longest first.
 
-    ``head="mask"``: the outputs that `Segmentation` takes. Lines are the middles of runs of pixels, row by row (column
-    by column where a line lies flat); they end where areas split or join, and are continued over gaps by the piece that
-    fits best. ``head="rows"``: (N, cells + 1, rows, lanes), Ultra-Fast-Lane-Detection. ``head="anchors"``: its version 2,
-    found by their names or shapes: loc_row (N, cells, rows, lanes), loc_col (N, cells, columns, lanes), exist_row
-    (N, 2, rows, lanes), exist_col (N, 2, columns, lanes). Its anchors are fractions of the whole picture, of which the network
-    sees the lowest `crop_ratio`. Rows of both heads come in the order of the lanes, whose numbers are the classes.
+    ``head="mask"`` reads the outputs that `Segmentation` reads. A line goes through the middles of runs of pixels, row by row
+    (column by column where the line lies flat). It ends where areas split or join. Over a gap, the piece that fits best
+    continues it. ``head="rows"`` reads (N, cells + 1, rows, lanes) of Ultra-Fast-Lane-Detection. ``head="anchors"`` reads
+    version 2 of that. It finds the outputs by their names or shapes: loc_row (N, cells, rows, lanes), loc_col (N, cells,
+    columns, lanes), exist_row (N, 2, rows, lanes), exist_col (N, 2, columns, lanes). Its anchors are fractions of the whole
+    picture, of which the network sees the lowest `crop_ratio`. With these two heads, rows come in the order of the lanes, and
+    their classes are the numbers of the lanes.
 
     Notes
     -----
@@ -146,38 +162,46 @@ class Lanes(Named):
         **dict.fromkeys(("column_anchors", "row_lanes", "column_lanes", "crop_ratio"), ("anchors",)),
     }
 
-    head: str = option("mask", "word", "what the output is", choices=("mask", "rows", "anchors"))
-    score: float = option(0.0, "number", "lines with at least this mean probability", low=0, high=1)
+    head: str = option("mask", "word", "which head the network has", choices=("mask", "rows", "anchors"))
+    score: float = option(0.0, "number", "lines with at least this mean probability are kept", low=0, high=1)
     tolerance: float = option(
-        1.0, "number", "no dropped point is further from the line, in frame pixels", low=0, high=1e6
+        1.0, "number", "how far a point that is dropped may be from the line, in frame pixels", low=0, high=1e6
     )
-    degree: int = option(0, "whole", "of the polynomial through the points; 0: the points themselves", low=0, high=3)
-    max_lines: int = option(16, "whole", "rows per item, the longest", low=1, high=256)
+    degree: int = option(
+        0, "whole", "degree of the polynomial through the points; 0: the points themselves", low=0, high=3
+    )
+    max_lines: int = option(16, "whole", "rows per item; the longest are kept", low=1, high=256)
     mode: str = option("auto", "word", "mask: see Segmentation", choices=("auto", "argmax", "binary", "classes"))
-    activation: str = option("none", "word", "mask: of a binary map", choices=("none", "sigmoid"))
+    activation: str = option("none", "word", "mask: activation of a binary map", choices=("none", "sigmoid"))
     threshold: float = option(0.5, "number", "mask: a binary map is 1 where it is larger", low=-1e30, high=1e30)
     layout: str = option("own", "word", "mask: order of the output's axes", choices=("own", "NCHW", "NHWC"))
-    background: int = option(0, "whole", "mask: class that is no line; -1: none", low=-1, high=254)
+    background: int = option(0, "whole", "mask: class that is no line; -1: no class", low=-1, high=254)
     max_gap: float = option(
-        0.25, "number", "mask: gaps that a line is continued over, in heights of the map", low=0, high=10
+        0.25, "number", "mask: longest gap that a line continues over, in heights of the map", low=0, high=10
     )
-    min_length: float = option(0.08, "number", "mask: shorter lines are dropped, in heights of the map", low=0, high=10)
-    min_pixels: int = option(8, "whole", "mask: smaller pieces are noise", low=1, high=1 << 24)
+    min_length: float = option(
+        0.08, "number", "mask: lines shorter than this are dropped, in heights of the map", low=0, high=10
+    )
+    min_pixels: int = option(8, "whole", "mask: pieces of fewer pixels are dropped as noise", low=1, high=1 << 24)
     row_anchors: tuple[float, ...] = option(
         (),
         "numbers",
-        "rows: y of each row in network pixels, growing; anchors: fractions of the whole picture's height",
+        "rows: y of each row in network pixels, growing; anchors: y of each row as a fraction of the whole picture's height",
     )
     min_points: int = option(3, "whole", "rows, anchors: lanes with fewer points are dropped", low=2, high=1 << 20)
     column_anchors: tuple[float, ...] = option(
         (0.0, 1.0),
         "numbers",
-        "anchors: x of each column, fractions of its width; two numbers, as of rows, are first and last",
+        "anchors: x of each column as a fraction of the picture's width; two numbers, here and for rows, are the first and last",
     )
-    row_lanes: tuple[float, ...] = option((1.0, 2.0), "numbers", "anchors: lanes that are read from rows")
-    column_lanes: tuple[float, ...] = option((0.0, 3.0), "numbers", "anchors: lanes that are read from columns")
+    row_lanes: tuple[float, ...] = option((1.0, 2.0), "numbers", "anchors: lanes that are read from row anchors")
+    column_lanes: tuple[float, ...] = option((0.0, 3.0), "numbers", "anchors: lanes that are read from column anchors")
     crop_ratio: float = option(
-        1.0, "number", "anchors: fraction of the picture's height that the network sees, from below", low=0.01, high=1
+        1.0,
+        "number",
+        "anchors: the network sees this fraction of the picture's height, at the bottom",
+        low=0.01,
+        high=1,
     )
 
     def native_options(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Families that find boxes, but for SSD and YOLO; and suppression alone."""
+"""Families that find boxes, other than SSD and YOLO; and non-maximum suppression alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FastestDet(Detector):
-    """FastestDet: (N, 5 + C, rows, columns), objectness and classes activated; gives `Detections`.
+    """FastestDet: (N, 5 + C, rows, columns), whose network activates objectness and classes; gives `Detections`.
 
     Notes
     -----
@@ -34,9 +34,9 @@ class FastestDet(Detector):
 
 @dataclass(frozen=True, kw_only=True)
 class YoloFastestV2(Detector):
-    """Yolo-FastestV2: two grids (N, rows, columns, 15 + C), activated by the network; gives `Detections`.
+    """Yolo-FastestV2: two grids (N, rows, columns, 15 + C) that the network activates; gives `Detections`.
 
-    Or one output of both, (N, cells, 15 + C) or (cells, 15 + C).
+    Both grids may be one output, (N, cells, 15 + C) or (cells, 15 + C).
 
     Notes
     -----
@@ -47,7 +47,9 @@ class YoloFastestV2(Detector):
 
     score: float = option(0.3, "number", "boxes with a larger score are kept", low=0, high=1)
     anchors: tuple[float, ...] = option(
-        (), "numbers", "width, height in network pixels, 3 a grid, finest first; empty: the COCO model's"
+        (),
+        "numbers",
+        "width and height in network pixels, 3 per grid, finest grid first; empty: those of the COCO model",
     )
     layout: str = option(
         "NHWC", "word", "order of the outputs' axes; own: as the tensors say", choices=("NHWC", "NCHW", "own")
@@ -77,7 +79,11 @@ class NanoDet(Detector):
     strides: tuple[float, ...] = option((8.0, 16.0, 32.0, 64.0), "numbers", "strides of the grids, finest first")
     reg_max: int = option(7, "whole", "largest distance of a side, in strides", low=1, high=64)
     cell_offset: float = option(
-        0.0, "number", "centre of a cell, in strides: 0 for NanoDet-Plus, 0.5 for the first NanoDet", low=0, high=1
+        0.0,
+        "number",
+        "where in its cell the centre is, in strides: 0 for NanoDet-Plus, 0.5 for the first NanoDet",
+        low=0,
+        high=1,
     )
     sigmoid: bool = option(False, "flag", "class scores are logits")
 
@@ -86,7 +92,7 @@ class NanoDet(Detector):
 class CenterFace(Detector):
     """CenterFace and CenterNet: heat map, size, offset and landmarks (N, ., rows, columns); gives `Detections`.
 
-    The last two outputs may be missing. CenterFace: size and offset are y before x, sizes are logarithms.
+    The last two outputs may be missing. In CenterFace, y comes before x in size and offset, and sizes are logarithms.
 
     Notes
     -----
@@ -100,11 +106,13 @@ class CenterFace(Detector):
     variant: str = option(
         "centerface",
         "word",
-        "centernet: one heat map a class, sizes in cells, x before y, only local maxima count",
+        "centernet: one heat map per class, sizes in cells, x before y, only local maxima count",
         choices=("centerface", "centernet"),
     )
     sigmoid: bool = option(False, "flag", "the heat map holds logits")
-    peaks: bool | None = option(None, "flag", "only cells that no neighbour exceeds; not given: as the variant")
+    peaks: bool | None = option(
+        None, "flag", "only cells that no neighbour exceeds count; not given: as the variant says"
+    )
 
 
 def nms(
@@ -123,21 +131,22 @@ def nms(
     boxes_xyxy : (N, 4) float32
     scores : (N,) float32
     class_ids : (N,) int32, optional
-        Boxes of different classes do not suppress one another, unless `agnostic`.
+        Boxes of different classes do not suppress each other, unless `agnostic`.
     iou : float in [0, 1]
-        Of two boxes whose intersection over union is larger, the better one is kept; of equal scores the earlier.
+        Of two boxes whose intersection over union is larger, the one with the larger score is kept, or the earlier one if
+        the scores are equal.
     top_k : int
-        Only the best enter.
+        Only so many of the best boxes enter the suppression.
 
     Returns
     -------
     (K,) int64
-        Indices of the boxes that are kept, best first.
+        The indices of the boxes that are kept, best first.
 
     Raises
     ------
     ArgumentError
-        Shapes that do not fit, or numbers that are not finite.
+        Shapes do not fit, or numbers are not finite.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Decoders that are not mnnlite's: where to find them, and what their specs share."""
+"""Decoders from outside of mnnlite: how they are imported, and what their specs share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load(import_path: str) -> Any:
-    """Import what ``"package.module:attribute"`` names; `ArgumentError` if it is not there."""
+    """Import what ``"package.module:attribute"`` names; raises `ArgumentError` if it is not there."""
     module, colon, attribute = import_path.partition(":")
     if not (module and colon and attribute):
         raise ArgumentError(f"decoder {import_path!r}: wanted 'package.module:attribute'")
@@ -31,7 +31,7 @@ def load(import_path: str) -> Any:
 
 
 class External(Decoder):
-    """What specs of decoders from outside share: the object or its import path, options, names of classes, outputs taken."""
+    """Base of specs of decoders from outside: the object or its import path, options, names of classes, outputs to read."""
 
     decoder: Any
     options: Mapping[str, Any]
@@ -86,7 +86,7 @@ class External(Decoder):
 
     @property
     def title(self) -> str:
-        """How error texts call it."""
+        """The decoder's name in errors."""
         if isinstance(self.decoder, str):
             return self.decoder
         name = getattr(self.decoder, "__qualname__", None)

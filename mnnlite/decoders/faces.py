@@ -1,4 +1,4 @@
-"""Families of face detectors over the grids of several strides."""
+"""Families of face detectors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mnnlite.decoders.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class Scrfd(Detector):
-    """SCRFD: scores, boxes as distances and, if there, points of each stride; gives `Detections`.
+    """SCRFD: scores, boxes as distances and, optionally, points of each stride; gives `Detections`.
 
-    Outputs are (N, A, 1), (N, A, 4) and (N, A, 2 points), also without the batch, or planes (N, anchors * numbers, rows,
-    columns), in any order of strides.
+    Outputs are (N, A, 1), (N, A, 4) and (N, A, 2 points), with or without the batch, or planes (N, anchors * numbers, rows,
+    columns). The strides may come in any order.
 
     Notes
     -----
@@ -26,7 +26,7 @@ class Scrfd(Detector):
     score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
     iou: float = option(0.4, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
     strides: tuple[float, ...] = option((8.0, 16.0, 32.0), "numbers", "strides of the grids, finest first")
-    per_cell: int = option(2, "whole", "anchors a cell", low=1, high=16)
+    per_cell: int = option(2, "whole", "anchors per cell", low=1, high=16)
     points: int = option(5, "whole", "points of each box, where there are outputs for them", low=1, high=1024)
     sigmoid: bool = option(False, "flag", "scores are logits")
 
@@ -52,9 +52,9 @@ class YuNet(Detector):
 
 @dataclass(frozen=True, kw_only=True)
 class RetinaFace(Detector):
-    """RetinaFace: boxes (N, A, 4), scores (N, A, 2) and, if there, points (N, A, 2 points), told apart by their numbers.
+    """RetinaFace: boxes (N, A, 4), scores (N, A, 2) and, optionally, points (N, A, 2 points); gives `Detections`.
 
-    Gives `Detections`. Outputs without a batch are taken too.
+    The last axis tells the outputs apart. They may lack the batch axis.
 
     Notes
     -----
@@ -67,20 +67,20 @@ class RetinaFace(Detector):
     iou: float = option(0.4, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
     strides: tuple[float, ...] = option((8.0, 16.0, 32.0), "numbers", "strides of the grids, finest first")
     min_sizes: tuple[float, ...] = option(
-        (16.0, 32.0, 64.0, 128.0, 256.0, 512.0), "numbers", "sides of the priors in pixels, as many for each stride"
+        (16.0, 32.0, 64.0, 128.0, 256.0, 512.0), "numbers", "sides of the priors in pixels, equally many per stride"
     )
     activation: str = option(
-        "none", "word", "of the scores; softmax where the network leaves it out", choices=("none", "softmax")
+        "none", "word", "activation of the scores; softmax where the network leaves it out", choices=("none", "softmax")
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mtcnn(Detector):
-    """MTCNN: scores of 2, boxes of 4 and, if there, marks of 2 numbers a point; gives `Detections`.
+    """MTCNN: scores (2 numbers), boxes (4) and, optionally, landmarks (2 per point); gives `Detections`.
 
-    The first network's outputs are (N, numbers, rows, columns), a window of the picture each; it runs once for each size that
-    faces may have, as a task with its own `ImageSpec.size`. The others' are (N, numbers), of one window, the whole input: they run
-    on crops of the boxes that were found before.
+    The outputs of the first network are (N, numbers, rows, columns): each cell is a window of the picture. It runs once for
+    each size that faces may have, as a task with its own `ImageSpec.size`. The outputs of the other networks are (N, numbers)
+    for one window, the whole input. They run on crops of the boxes that the network before has found.
 
     Notes
     -----
@@ -91,7 +91,9 @@ class Mtcnn(Detector):
 
     score: float = option(0.6, "number", "boxes with a larger score are kept", low=0, high=1)
     iou: float = option(0.5, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
-    window: float = option(12.0, "number", "side of a cell's window in pixels of the input", low=1, high=16384)
-    stride: float = option(2.0, "number", "from one window to the next", low=1, high=4096)
+    window: float = option(12.0, "number", "side of a cell's window, in pixels of the input", low=1, high=16384)
+    stride: float = option(
+        2.0, "number", "distance from one window to the next, in pixels of the input", low=1, high=4096
+    )
     activation: str = option("none", "word", "what turns the outputs into scores", choices=("none", "softmax"))
     layout: str = option("own", "word", "order of the outputs' axes", choices=("own", "NCHW", "NHWC"))

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class Function(External):
-    """A decoder in Python: outputs as arrays go to a function, with the GIL and its price.
+    """A decoder in Python: a function that gets the outputs as arrays. It holds the GIL, which costs time.
 
     Parameters
     ----------
     decoder : callable or str
-        Called with ``({name: array}, items)``, where `items` is a list of `BatchItem`, one per slot of the batch; or
-        ``"package.module:attribute"`` that names it. Returns `Results` (see their ``from_arrays`` and ``from_points``;
-        points of the network become those of the frame by ``items[k].to_frame``) or anything else, which a task hands
-        out as it is.
+        A function that is called with ``({name: array}, items)``, or ``"package.module:attribute"`` that names it. `items` is
+        a list of `BatchItem`, one per slot of the batch; ``items[k].to_frame`` maps points of the network to the frame. The
+        function returns `Results` (see their ``from_arrays`` and ``from_points``), or anything else, which the task returns
+        as it is.
     options : dict, optional
         Passed as keyword arguments.
     classes, tensors
-        As for the built-in families; results without names get those of `classes`.
+        As for the built-in families. Results without names get those of `classes`.
 
     Raises
     ------
@@ -39,8 +39,8 @@ class Function(External):
 
     Notes
     -----
-    In a task it is called after the native part, by the thread that waits for the result and with the GIL: a lane goes
-    on meanwhile. Its time is part of the stage ``decode``. What it raises becomes a `DecoderError`.
+    In a task, the thread that waits for the result calls the function, after the native part and with the GIL. The lane goes
+    on meanwhile. The function's time is part of the stage ``decode``. An exception that it raises becomes a `DecoderError`.
     """
 
     family: ClassVar[str] = "function"
@@ -62,7 +62,7 @@ class Function(External):
         Raises
         ------
         DecoderError
-            It raised something.
+            The function raised an exception.
         """
         try:
             found = self.function(dict(outputs), list(items), **self.options)
@@ -84,7 +84,7 @@ class Function(External):
         items: Sequence[BatchItem] | None = None,
         out: results.Results | None = None,
     ) -> Any:
-        """Decode arrays, without a model; the arguments of `Decoder.decode`, but for `out`."""
+        """Decode arrays, without a model. Takes the arguments of `Decoder.decode`, except `out`."""
         if out is not None:
             raise ArgumentError(f"out: decoder {self.title} makes its own results; out= is for native decoders")
         arrays = {name: np.asarray(value) for name, value in self.select(outputs).items()}

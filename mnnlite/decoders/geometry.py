@@ -11,7 +11,7 @@ from mnnlite.specs import ANCHORS
 
 
 class BatchItem(NamedTuple):
-    """Where a slot of the batch lies in the frame: what decoders need to know about the picture.
+    """Where a slot of the batch lies in the frame, as decoders need it.
 
     Parameters
     ----------
@@ -22,9 +22,9 @@ class BatchItem(NamedTuple):
     frame_size : (width, height)
         Pixels of the whole frame.
     item : int
-        What the rows of this slot carry as ``item``.
+        The ``item`` of this slot's rows.
     picture : (left, top, right, bottom), optional
-        Where in the input the picture lies, beside the bars of a letterbox: network pixels. None: everywhere.
+        The part of the input that the picture fills, without the bars of a letterbox, in network pixels. None: all of it.
     """
 
     to_frame: tuple[float, ...]
@@ -50,8 +50,8 @@ def batch_item(image: Any, frame_size: tuple[int, int]) -> BatchItem:
     Parameters
     ----------
     image : ImageSpec, (3, 3) array or None
-        A spec with ``size`` and ``fit``; a matrix network pixel -> frame pixel; or None: the frame stretched over the
-        input, whose size is taken as the frame's, so that relative and pixel coordinates both mean the frame.
+        A spec with ``size`` and ``fit``, or a matrix network pixel -> frame pixel. None: the frame is stretched over the
+        input, and the input counts as large as the frame. So relative coordinates and pixels both mean the frame.
     frame_size : (width, height)
 
     Returns
@@ -61,7 +61,7 @@ def batch_item(image: Any, frame_size: tuple[int, int]) -> BatchItem:
     Raises
     ------
     ArgumentError
-        A size or matrix that cannot be used.
+        The size or the matrix cannot be used.
     """
     width, height = _size(frame_size, "frame_size")
     if image is None:

@@ -1,4 +1,4 @@
-"""Families of numbers that need no search: class scores, key points, embeddings."""
+"""Families that need no search for boxes: class scores, key points, measurements, embeddings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnnlite.decoders.options import option
 
 @dataclass(frozen=True, kw_only=True)
 class Classification(Named):
-    """Class scores: (N, C) or with trailing axes of 1; gives `Classes`, best first.
+    """Class scores: (N, C), also with trailing axes of 1; gives `Classes`, best first.
 
     Notes
     -----
@@ -23,18 +23,18 @@ class Classification(Named):
     activation: str = option(
         "softmax",
         "word",
-        "what turns the output into scores; none: the network did it, or sigmoid for several classes at once",
+        "what turns the output into scores; sigmoid: several classes at once; none: the network does it",
         choices=("softmax", "sigmoid", "none"),
     )
-    top_k: int = option(5, "whole", "classes per item, the best", low=1, high=(1 << 31) - 1)
-    score: float = option(0.0, "number", "classes with at least this score", low=-1e30, high=1e30)
+    top_k: int = option(5, "whole", "classes per item; the best are kept", low=1, high=(1 << 31) - 1)
+    score: float = option(0.0, "number", "classes with at least this score are kept", low=-1e30, high=1e30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keypoints(Decoder):
-    """Key points: a heat map each, (N, P, rows, columns), or regressed, (N, P * values); gives `Keypoints`.
+    """Key points: a heat map each, (N, P, rows, columns), or their numbers, (N, P * values); gives `Keypoints`.
 
-    Beside the heat maps there may be offsets, (N, 2 P, rows, columns), as PoseNet gives them for one body.
+    With ``mode="offsets"`` a second output holds offsets, (N, 2 P, rows, columns), as PoseNet gives them for one body.
 
     Notes
     -----
@@ -46,35 +46,41 @@ class Keypoints(Decoder):
     mode: str = option(
         "heatmap",
         "word",
-        "what the output is; offsets: heat maps, and maps of pixels from the best cell to the point",
+        "what the output is; offsets: heat maps, and maps of the offsets from the best cell to the point, in pixels",
         choices=("heatmap", "regressed", "offsets"),
     )
     subpixel: str = option(
         "parabola",
         "word",
-        "heat maps: how the peak is found between pixels; parabola is exact for Gaussians",
+        "heat maps: how the peak between pixels is found; parabola is exact for Gaussians",
         choices=("parabola", "quarter", "none"),
     )
     units: str = option(
-        "pixels", "word", "regressed: of the network's input, or relative to it", choices=("relative", "pixels")
+        "pixels",
+        "word",
+        "regressed: pixels of the network's input, or fractions of its size",
+        choices=("relative", "pixels"),
     )
     order: str = option(
-        "xy", "word", "regressed, offsets: which comes first; MoveNet and PoseNet give y", choices=("xy", "yx")
+        "xy",
+        "word",
+        "regressed, offsets: whether x or y comes first; MoveNet and PoseNet give y first",
+        choices=("xy", "yx"),
     )
-    values: int = option(2, "whole", "regressed: numbers a point, x and y first", low=2, high=16)
+    values: int = option(2, "whole", "regressed: numbers per point; x and y come first", low=2, high=16)
     confidence: bool = option(
-        True, "flag", "regressed: of more than two numbers the last is the confidence; else it is 1, as for x, y, z"
+        True, "flag", "regressed: the last of more than two numbers is the confidence; false: it is 1, as for x, y, z"
     )
-    activation: str = option("none", "word", "of the confidences", choices=("none", "sigmoid"))
+    activation: str = option("none", "word", "activation of the confidences", choices=("none", "sigmoid"))
     layout: str = option("own", "word", "heat maps: order of the output's axes", choices=("own", "NCHW", "NHWC"))
-    score: float = option(0.0, "number", "rows with at least this mean confidence", low=-1e30, high=1e30)
+    score: float = option(0.0, "number", "rows with at least this mean confidence are kept", low=-1e30, high=1e30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimCC(Decoder):
-    """Key points of one body, the scores of columns (N, P, 2 W) and of rows (N, P, 2 H); gives `Keypoints`.
+    """Key points of one body, from scores of columns (N, P, 2 W) and of rows (N, P, 2 H); gives `Keypoints`.
 
-    RTMPose, RTMW, DWPose. Several bodies are a cascade of crops.
+    Networks: RTMPose, RTMW, DWPose. Run them on crops of a detector's boxes for several bodies.
 
     Notes
     -----
@@ -85,14 +91,17 @@ class SimCC(Decoder):
     _BATCHED_RANK: ClassVar[int] = 3
 
     confidence: str = option(
-        "smaller", "word", "of a point, from the largest scores of its column and row", choices=("smaller", "mean")
+        "smaller",
+        "word",
+        "confidence of a point, from its largest column score and row score",
+        choices=("smaller", "mean"),
     )
-    score: float = option(0.0, "number", "rows with at least this mean confidence", low=-1e30, high=1e30)
+    score: float = option(0.0, "number", "rows with at least this mean confidence are kept", low=-1e30, high=1e30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Regression(Decoder):
-    """Numbers in the network's own unit, (N, D), of one output or several: an age, angles; gives `Measurements`.
+    """Numbers in the network's own unit, such as an age or angles, (N, D) of one output or several; gives `Measurements`.
 
     Notes
     -----
@@ -104,15 +113,16 @@ class Regression(Decoder):
     mode: str = option(
         "values",
         "word",
-        "expectation: the mean of each output's bins after softmax; probabilities: the same where the network did that",
+        "values: the numbers themselves; expectation: the mean of each output's bins after softmax; probabilities: the same without "
+        "softmax, which the network applies",
         choices=("values", "expectation", "probabilities"),
     )
-    scale: float = option(1.0, "number", "numbers are multiplied by it", low=-1e12, high=1e12)
-    offset: float = option(0.0, "number", "and this is added", low=-1e12, high=1e12)
+    scale: float = option(1.0, "number", "the numbers are multiplied by it", low=-1e12, high=1e12)
+    offset: float = option(0.0, "number", "and then this is added", low=-1e12, high=1e12)
     quantities: tuple[str, ...] = option(
-        (), "names", 'what the numbers are, as texts show them: ("yaw", ...)', native=False
+        (), "names", 'names of the numbers, as texts show them: ("yaw", ...)', native=False
     )
-    unit: str = option("", "text", "of the numbers, as texts show it", native=False)
+    unit: str = option("", "text", "unit of the numbers, as texts show it", native=False)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What options of decoders are: described once, at the fields of the specs, and checked by that description."""
+"""Options of decoders: the fields of the specs describe them, and values are checked by that description."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Option(NamedTuple):
 
     @property
     def range(self) -> str:
-        """Which numbers it takes, as text; "" where there is nothing to say."""
+        """The range of its numbers as a text; "" if it has none."""
         return span(self.low, self.high)
 
 
@@ -37,7 +37,7 @@ _NO_LIMIT = 1e12  # bounds that only keep arithmetic finite are nothing to tell
 
 
 def span(low: float | None, high: float | None) -> str:
-    """Bounds as people read them: ``0 to 1``, ``at least 4``; "" for no bounds."""
+    """Bounds as a text: ``0 to 1``, ``at least 4``; "" for no bounds."""
     least, most = (
         None if bound is None or abs(bound) >= _NO_LIMIT else f"{bound:.0f}" if bound == int(bound) else f"{bound:g}"
         for bound in (low, high)
@@ -65,7 +65,7 @@ def option(
 
 
 def names_from(value: Any, where: str) -> tuple[str, ...]:
-    """Names from a sequence of texts, or from a text file with one name a line."""
+    """Read names from a sequence of texts, or from a text file with one name a line."""
     if isinstance(value, (str, Path)):
         try:
             lines = read_text(value).split("\n")

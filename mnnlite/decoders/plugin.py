@@ -11,7 +11,7 @@ from mnnlite.errors import DecoderABIError
 
 
 class Plugin(External):
-    """A native decoder from outside: an object with ``__mnnlite_decoder__``, or where to find one.
+    """A native decoder from outside: an object with ``__mnnlite_decoder__``, or the import path of one.
 
     Parameters
     ----------
@@ -19,14 +19,14 @@ class Plugin(External):
         An object whose attribute ``__mnnlite_decoder__`` is a capsule named ``mnnlite_decoder_v2`` that holds a
         ``mnnlite_decoder_v2`` (see ``mnnlite/decoder.h``), or ``"package.module:attribute"`` that names such an object.
     options : dict, optional
-        Numbers, booleans, texts and lists of numbers, handed to its ``create``.
+        Numbers, booleans, texts and lists of numbers, which its ``create`` gets.
     classes, tensors
         As for the built-in families.
 
     Raises
     ------
     DecoderABIError
-        It was built for another version of ``decoder.h``, or the attribute is no such capsule.
+        The decoder was built for another version of ``decoder.h``, or the attribute is no such capsule.
     DecoderError
         Its ``create`` refused the options.
     ArgumentError
@@ -34,8 +34,8 @@ class Plugin(External):
 
     Notes
     -----
-    Runs without the GIL. It is tried on zeros whenever it is planned for a shape. Definition of the interface:
-    ``mnnlite/decoder.h``; `get_include` gives its folder, ``mnnlite/decoder.pxd`` its Cython face.
+    It runs without the GIL. Whenever it is planned for a shape, it is tried on zeros. ``mnnlite/decoder.h`` defines the
+    interface: `get_include` gives its folder, and ``mnnlite/decoder.pxd`` declares it for Cython.
     """
 
     def _take(self, found: Any) -> None:
@@ -47,5 +47,5 @@ class Plugin(External):
 
 
 def get_include() -> str:
-    """Folder of ``mnnlite/decoder.h``, for compilers: ``-I$(python -c "import mnnlite; print(mnnlite.get_include())")``."""
+    """The folder of ``mnnlite/decoder.h``, for compilers: ``-I$(python -c "import mnnlite; print(mnnlite.get_include())")``."""
     return str(Path(__file__).parent.parent / "include")

@@ -1,4 +1,4 @@
-"""Families by name, and specs from whatever may stand for one."""
+"""Families by name, and specs made of names, dicts, objects and functions."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _FAMILIES = {name: _NAMED[name] for name in _core.decoder_families()}
 
 
 def families() -> dict[str, type[Decoder]]:
-    """Every family by its name, the class's name in lower case."""
+    """Every family by its name, which is the class's name in lower case."""
     return dict(_FAMILIES)
 
 
 def options_of(family: str | type[Decoder]) -> list[Option]:
-    """The options of a family: the one table that checking, inspection and documentation are made from."""
+    """The options of a family, as checks, ``mnnlite inspect --decoders`` and the documentation use them."""
     spec = _FAMILIES[family] if isinstance(family, str) else family
     return [
         Option(
@@ -62,10 +62,10 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
     Parameters
     ----------
     options : dict with "family", or the name of a family
-        A family with a colon is ``"package.module:attribute"``: an object with ``__mnnlite_decoder__`` (see `Plugin`) or
-        a function (see `Function`), which gets the options.
+        A family with a colon is ``"package.module:attribute"``. It names an object with ``__mnnlite_decoder__`` (see
+        `Plugin`) or a function (see `Function`), which gets the options.
     base : path, optional
-        Folder that relative paths (``classes``) are relative to.
+        The folder that relative paths (``classes``) start from.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
     Raises
     ------
     ArgumentError
-        An unknown family or option (with the closest known one), or a value that cannot be used.
+        The family or an option is unknown (the error names the closest known one), or a value cannot be used.
     DecoderABIError, DecoderError
-        A plug-in that does not fit, or that refuses its options.
+        A plug-in does not fit, or refuses its options.
     """
     entries = {"family": options} if isinstance(options, str) else dict(options)
     family = entries.pop("family", None)
@@ -101,20 +101,20 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
 
 
 def as_decoder(value: Any, base: Path | str | None = None) -> Decoder:
-    """Make a decoder spec from whatever may stand for one.
+    """Make a decoder spec from a name, a dict, a native decoder or a function.
 
     Parameters
     ----------
     value : Decoder, str, dict, object with ``__mnnlite_decoder__``, or callable
-        A spec; a family's name or ``"package.module:attribute"`` of a plug-in or function; either with options in a dict (see
-        `from_dict`); a native decoder; or a Python function (see `Function`).
+        A spec; a family's name, or the ``"package.module:attribute"`` of a plug-in or function; a dict of either with options
+        (see `from_dict`); a native decoder (see `Plugin`); or a Python function (see `Function`).
     base : path, optional
-        Folder that relative paths are relative to.
+        The folder that relative paths start from.
 
     Raises
     ------
     ArgumentError, DecoderABIError, DecoderError
-        Nothing of these, or one that cannot be used.
+        The value is none of these, or cannot be used.
     """
     if isinstance(value, Decoder):
         return value

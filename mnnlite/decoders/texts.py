@@ -1,4 +1,4 @@
-"""Where texts are, and what they say."""
+"""Families that find texts and read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnnlite.decoders.options import names_from, option
 
 @dataclass(frozen=True, kw_only=True)
 class DbText(Decoder):
-    """Text areas by differentiable binarization: a probability map (N, 1, H, W); gives `Polygons` of four corners.
+    """Text areas by differentiable binarization, from a probability map (N, 1, H, W); gives `Polygons` of four corners.
 
     Notes
     -----
@@ -20,17 +20,19 @@ class DbText(Decoder):
 
     family: ClassVar[str] = "dbtext"
 
-    threshold: float = option(0.3, "number", "a pixel is text where it is larger", low=0, high=1)
-    score: float = option(0.6, "number", "areas with at least this mean probability", low=0, high=1)
-    unclip: float = option(1.5, "number", "how far areas grow: by unclip * area / perimeter", low=0, high=10)
-    min_size: float = option(3.0, "number", "shorter sides are dropped, in pixels of the map", low=0, high=1e6)
-    max_candidates: int = option(1000, "whole", "rows per item, the largest", low=1, high=16384)
+    threshold: float = option(0.3, "number", "a pixel whose probability is larger is text", low=0, high=1)
+    score: float = option(0.6, "number", "areas with at least this mean probability are kept", low=0, high=1)
+    unclip: float = option(1.5, "number", "areas grow by unclip * area / perimeter on each side", low=0, high=10)
+    min_size: float = option(
+        3.0, "number", "areas with a shorter side are dropped, in pixels of the map", low=0, high=1e6
+    )
+    max_candidates: int = option(1000, "whole", "rows per item; the largest are kept", low=1, high=16384)
     sigmoid: bool = option(False, "flag", "the map holds logits")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ctc(Decoder):
-    """Text by CTC, greedy: (N, T, symbols); gives `Texts` with a confidence per character.
+    """Text by greedy CTC, from (N, T, symbols); gives `Texts` with a confidence per character.
 
     Notes
     -----
@@ -41,13 +43,13 @@ class Ctc(Decoder):
     _BATCHED_RANK: ClassVar[int] = 3
 
     keys: tuple[str, ...] | str | None = option(
-        None, "path", "the symbols without the blank: a list, or a text file with one a line", native=False
+        None, "path", "the symbols without the blank: a list, or a text file with one symbol a line", native=False
     )
-    space: bool = option(False, "flag", "a space follows the keys")
+    space: bool = option(False, "flag", "a space is one more symbol after the keys")
     blank: str = option("first", "word", "which symbol is the blank", choices=("first", "last"))
     activation: str = option("none", "word", "what turns the output into probabilities", choices=("none", "softmax"))
-    score: float = option(0.0, "number", "texts with at least this mean confidence", low=0, high=1)
-    keep_empty: bool = option(False, "flag", "an item without text is a row too")
+    score: float = option(0.0, "number", "texts with at least this mean confidence are kept", low=0, high=1)
+    keep_empty: bool = option(False, "flag", "an item without text gets a row too")
     symbols_first: bool = option(False, "flag", "the output is (N, symbols, T) or (symbols, T), as LPRNet gives it")
     first_axis: str = option("batch", "word", "time: the output is (T, 1, symbols)", choices=("batch", "time"))
 

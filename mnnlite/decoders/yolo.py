@@ -13,18 +13,18 @@ from mnnlite.decoders.options import option
 class Yolo(Detector):
     """The YOLO family; gives `Detections`, `Keypoints` for points with confidences, or `Instances` for masks.
 
-    ``v8`` (also v9, v11): (N, 4 + C, A) or its transpose, boxes x, y, width, height in network pixels.
-    ``v5`` (also v7 and heads made of it): flat (N, A, 5 + C) with placed boxes, or the raw grids of all strides,
-    (N, anchors (5 + C), rows, columns) or (N, anchors, rows, columns, 5 + C). ``v3``: the same, with its own boxes.
-    ``yolox``: flat (N, A, 5 + C) with boxes relative to cells. ``end2end``: rows that the network suppressed itself,
-    (N, K, 6), (K, 6) or (K, 7) with the slot first, then points or coefficients of masks. ``split``: v8 before its boxes
-    are placed, as tool chains of NPUs cut it: distributions (4 ``bins``), classes and, if there, their sum of each stride,
-    planes or rows, with points or with coefficients of masks and prototypes; or rows (N, A, 4 ``bins`` + C) of all strides, and
-    (N, A, numbers) of points.
+    ``v8`` (also v9, v11) is (N, 4 + C, A) or its transpose, with boxes x, y, width, height in network pixels.
+    ``v5`` (also v7 and heads derived from it) is flat (N, A, 5 + C) with decoded boxes, or the raw grids of all strides,
+    (N, anchors (5 + C), rows, columns) or (N, anchors, rows, columns, 5 + C). ``v3`` is the same, but its raw boxes are
+    decoded by another formula. ``yolox`` is flat (N, A, 5 + C) with boxes relative to cells. ``end2end`` is rows that the
+    network has suppressed, (N, K, 6), (K, 6) or (K, 7) with the slot first; points or coefficients of masks may follow.
+    ``split`` is v8 before its boxes are decoded, as tool chains of NPUs cut it. For each stride it has distributions
+    (4 ``bins``), classes and, optionally, the sum of the classes, as planes or rows, and may have points, or coefficients of
+    masks with prototypes. Or it has rows (N, A, 4 ``bins`` + C) of all strides, and (N, A, numbers) of points.
 
-    With ``masks`` a box's mask is where the sum of the prototypes, weighted by its coefficients, is larger than 0, enlarged
-    to the frame and cut to the box. Only masks of boxes that are kept are computed. Boxes whose mask has no pixel are
-    dropped.
+    With ``masks``, the prototypes are summed, weighted by the coefficients of a box. The sum is enlarged to the frame and cut
+    to the box, and the mask is where it is larger than 0. Only masks of boxes that are kept are computed. Boxes whose mask
+    has no pixel are dropped.
 
     Notes
     -----
@@ -50,48 +50,63 @@ class Yolo(Detector):
     activation: str = option(
         "usual",
         "word",
-        "of scores, and of the numbers of raw grids; usual: sigmoid for raw grids, none for the others",
+        "activation of scores and of the numbers of raw grids; usual: sigmoid for raw grids, none for the others",
         choices=("usual", "none", "sigmoid"),
     )
-    units: str = option("pixels", "word", "of boxes that the network placed", choices=("pixels", "relative"))
+    units: str = option("pixels", "word", "unit of boxes that the network decoded", choices=("pixels", "relative"))
     point_units: str = option(
         "boxes",
         "word",
-        "as those of boxes, or pixels beside relative boxes: TFLite exports of poses",
+        "unit of points; boxes: that of the boxes; pixels: also beside relative boxes, as in TFLite exports of poses",
         choices=("boxes", "pixels"),
     )
     points: int = option(
-        0, "whole", "points of each box: v8 after the classes, v5 between objectness and classes", low=0, high=1024
+        0,
+        "whole",
+        "points of each box; v8 has them after the classes, v5 between objectness and classes",
+        low=0,
+        high=1024,
     )
-    point_values: int = option(2, "whole", "numbers a point: x, y or x, y, confidence", low=2, high=3)
+    point_values: int = option(2, "whole", "numbers per point: x, y or x, y, confidence", low=2, high=3)
     rotated: bool = option(
-        False, "flag", "v8, end2end: the last number is the box's angle in radians; points are its corners"
+        False,
+        "flag",
+        "v8, end2end: the last number is the box's angle in radians; the corners of the box become its points",
     )
     overlap: str = option(
         "polygon",
         "word",
-        "of turned boxes: shared area, or gaussian: ProbIoU, what their trainer suppresses by, with nms fast",
+        "overlap of rotated boxes; polygon: their shared area; gaussian: ProbIoU, which their trainer uses, with nms fast",
         choices=("polygon", "gaussian"),
     )
     masks: bool = option(
         False,
         "flag",
-        "v8, v5, end2end: coefficients of a mask are last, prototypes (N, ., rows, columns) a second output",
+        "v8, v5, end2end: the last numbers are coefficients of a mask, and a second output holds prototypes "
+        "(N, ., rows, columns); split: outputs of their own",
     )
-    mask_room: float = option(8.0, "number", "MiB of masks per item, at least one whole frame", low=0, high=1024)
+    mask_room: float = option(
+        8.0,
+        "number",
+        "MiB that the masks of an item may take; one mask of the whole frame always fits",
+        low=0,
+        high=1024,
+    )
     channels: str = option(
         "auto", "word", "v8: which axis holds 4 + C; auto: the shorter one", choices=("auto", "last", "first")
     )
     anchors: tuple[float, ...] = option(
-        (), "numbers", "raw grids: width, height in network pixels, finest grid first; empty: the COCO models'"
+        (),
+        "numbers",
+        "raw grids: width and height in network pixels, finest grid first; empty: those of the COCO models",
     )
     strides: tuple[float, ...] = option(
         (8.0, 16.0, 32.0), "numbers", "yolox, split: strides of the grids, finest first"
     )
-    bins: int = option(16, "whole", "split: numbers of a side's distribution; 1: plain distances", low=1, high=64)
+    bins: int = option(16, "whole", "split: bins of the distribution of each side; 1: plain distances", low=1, high=64)
     columns: str = option(
         "",
         "text",
-        "end2end: what a row begins with, of x y x y or x y w h, s score, c class, b slot, a angle; empty: xyxysc, "
-        "bxyxycs or xywhsca",
+        "end2end: the first columns of a row, a letter each: x y x y or x y w h, s score, c class, b slot, a angle; empty: "
+        "xyxysc, bxyxycs or xywhsca",
     )
