@@ -13,18 +13,17 @@
     model = "twinlitenet.mnn"
     image = { size = [640, 360], std = [255, 255, 255] }
 
-    [task.decoder.drivable]                      # several decoders on one inference: a table of tables, each with
-    family = "segmentation"                      # its own `family`; `tensors` says what it reads, and is not
-    tensors = ["da"]                             # needed where the name is that of an output
+    [task.decoder.drivable]                      # several decoders of one inference: a table each, with a `family`
+    family = "segmentation"
+    tensors = ["da"]                             # the outputs it reads; not needed if it is named like its output
 
     [task.decoder.ll]
     family = "segmentation"
 
 The keys of ``[[task]]`` are the fields of `TaskSpec` and the arguments of `Runtime.add` (``every``, ``after``,
-``deadline_ms`` and so on), those of ``[runtime]`` the arguments of `Runtime`, those of ``image`` the fields of
-`ImageSpec`, those of a decoder the options of its family. A network with several images takes a table of tables:
-``image = { left = { ... }, ... }``. ``mnnlite new`` writes a pipeline for networks
-that say how they are used.
+``deadline_ms`` and so on). The keys of ``[runtime]`` are the arguments of `Runtime`, those of ``image`` are the fields of
+`ImageSpec`, and those of a decoder are the options of its family. A network with several images takes a table of tables:
+``image = { left = { ... }, ... }``. ``mnnlite new`` writes a pipeline for networks that say how they are used.
 """
 
 from __future__ import annotations
@@ -73,12 +72,12 @@ class Pipeline:
     ----------
     tasks : dict of str to TaskSpec
     runtime : dict
-        Arguments of `Runtime`.
+        The arguments of `Runtime`.
     schedules : dict of str to Schedule
-        When each task runs and on what: what `Runtime.add` takes beside the spec. Tasks that are not named run on every
-        whole frame.
+        When each task runs and on what, as `Runtime.add` takes it. Tasks without a schedule run on every whole frame.
     map, camera : dict
-        What is an element of a map, and how the camera is mounted: for `mnnlite.mapping`, which checks them.
+        The tables ``[map]``, which says what becomes an element of a map, and ``[camera]``, which says how the camera is
+        mounted. `mnnlite.mapping` checks them.
     """
 
     tasks: Mapping[str, TaskSpec]
@@ -95,14 +94,14 @@ class Pipeline:
         Returns
         -------
         Runtime
-            Close it, or use it in a ``with`` block.
+            The runtime. Close it, or use it in a ``with`` block.
 
         Raises
         ------
         PipelineError
-            Settings of the runtime that cannot be used here, such as more lanes than cores.
+            The runtime cannot have these settings here, such as more lanes than cores.
         MnnliteError
-            What loading a task gives, with its name.
+            A task could not be loaded; the error names it.
         """
         try:
             runtime = Runtime(**self.runtime)
@@ -126,11 +125,11 @@ class Pipeline:
         return runtime
 
     def blame(self, table: str, error: MnnliteError) -> PipelineError:
-        """The error of whoever checks ``[map]`` or ``[camera]``, with file and line where they are known."""
+        """An error about ``[map]`` or ``[camera]`` as a `PipelineError`, with file and line if they are known."""
         return self._nodes[table].error(str(error)) if table in self._nodes else PipelineError(str(error), key=table)
 
     def _order(self) -> list[str]:
-        """Names, those that others take something from before these."""
+        """The names of the tasks; a task comes after those that it reads from."""
         needs = {name: needs_of(spec, self.schedules.get(name, Schedule())) for name, spec in self.tasks.items()}
         return list(TopologicalSorter(needs).static_order())
 
@@ -143,19 +142,19 @@ def load(path: str | os.PathLike[str], *, code: bool = True) -> Pipeline:
     path : path
         A TOML file; paths in it are relative to its folder.
     code : bool
-        Whether a decoder may be code of the file's author: ``package.module:attribute`` is imported, which runs it. False for a
-        file that is not trusted.
+        Whether a decoder may be code of the file's author: a decoder ``package.module:attribute`` is imported, which runs the
+        module. Pass False for a file that you do not trust.
 
     Returns
     -------
     Pipeline
-        Everything in it is checked as far as it can be without loading a model; files exist.
+        All of it has been checked, as far as that is possible without loading a model. The files that it names exist.
 
     Raises
     ------
     PipelineError
-        No such file, not TOML, an unknown key, a wrong type, a value that cannot be used, a missing file; with
-        ``file``, ``line`` and ``key``.
+        The file does not exist or is not TOML, a key is unknown, a value has the wrong type or cannot be used, or a file that
+        it names is missing. The error has ``file``, ``line`` and ``key``.
     """
     try:
         file = os.fsdecode(path)
@@ -182,7 +181,7 @@ def load(path: str | os.PathLike[str], *, code: bool = True) -> Pipeline:
 
 
 class _Node:
-    """A value of the file that knows where it stands."""
+    """A value of the file, with its file, line and key."""
 
     def __init__(
         self, file: str, lines: Mapping[_toml.Key, int], path: _toml.Key, key: str, value: Any, code: bool
@@ -202,7 +201,7 @@ class _Node:
         return _Node(self.file, self.lines, (*self.path, part), key or self.key + shown, self.value[part], self.code)
 
     def table(self, known: Iterable[str] | None = None) -> dict[str, _Node]:
-        """Its entries; with `known`, no others than these."""
+        """The entries of the table; with `known`, other keys are refused."""
         if not isinstance(self.value, dict):
             raise self.error(f"wanted a table, got {_described(self.value)}")
         nodes = {key: self.below(key) for key in self.value}
@@ -225,7 +224,7 @@ class _Node:
         return str(path)
 
     def blame(self, error: MnnliteError) -> PipelineError:
-        """The error of a spec, at the key that it names."""
+        """The error of a spec as one of the file, at the key that it names."""
         found = re.match(r"(?:\w+\.)?(\w+)(?:\[(\d+)\])?(: | is |=)", str(error))
         if found is None or not isinstance(self.value, dict) or found[1] not in self.value:
             return self.error(str(error))
@@ -366,7 +365,7 @@ def _decoder_spec(node: _Node) -> Decoder:
 
 
 def _outside(node: _Node, family: _Node) -> Decoder:
-    """A decoder of one's own; what it says against its options is said at them."""
+    """A decoder from outside; an error about an option gets the option's line."""
     if not node.code:
         raise family.error(f"{family.value!r} is code to be imported and run, which code=False, or --no-code, forbids")
     try:
@@ -378,23 +377,23 @@ def _outside(node: _Node, family: _Node) -> Decoder:
 
 
 def dumps(pipeline: Pipeline, base: str | os.PathLike[str] | None = None) -> str:
-    """Write a pipeline as TOML; what has its default value is left out.
+    """Write a pipeline as TOML, without the keys that have their default value.
 
     Parameters
     ----------
     pipeline : Pipeline
     base : path, optional
-        The folder that paths are written relative to; absolute paths otherwise.
+        The folder that paths are written relative to. Without it they are absolute.
 
     Returns
     -------
     str
-        `load` of it gives an equal pipeline.
+        The TOML; `load` reads an equal pipeline from it.
 
     Raises
     ------
     ArgumentError
-        A model that is not a file.
+        A model is not a file.
     """
     folder = None if base is None else Path(base).absolute()
     tables: dict[str, Any] = {"runtime": dict(pipeline.runtime)} if pipeline.runtime else {}
@@ -417,7 +416,7 @@ def save(pipeline: Pipeline, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OutputError
-        It cannot be written.
+        The file cannot be written.
     """
     target = Path(path)
     text = dumps(pipeline, target.parent)
@@ -449,7 +448,7 @@ def _schedule_table(schedule: Schedule) -> dict[str, Any]:
 
 
 def _each(value: Any, write: Any) -> Any:
-    """Of one spec or of a dict of them."""
+    """Apply `write` to one spec, or to each of a dict of them."""
     if value is None or isinstance(value, str):
         return value
     return {name: write(each) for name, each in value.items()} if isinstance(value, Mapping) else write(value)

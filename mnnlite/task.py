@@ -47,17 +47,17 @@ class Task(Generic[R]):
     Parameters
     ----------
     spec : TaskSpec, Model or path
-        What to run. A `Model` stays the caller's; otherwise the task loads its own and closes it. A path alone is used as
-        the file says, see `mnnlite.describe`.
+        What to run. The caller closes a `Model`; otherwise the task loads a model of its own and closes it. With a path
+        alone, the task uses the network as its file says, see `mnnlite.describe`.
     image, decoder
-        As in `TaskSpec`, for a model or a path; with one of them nothing is taken from what the file says.
+        As in `TaskSpec`, for a model or a path. With either of them, the task ignores what the file says.
     arena : Arena, optional
-        Share a runtime with other tasks.
+        The arena that the task shares with other tasks.
 
     Raises
     ------
     ArgumentError, LayoutError, DTypeError
-        The image spec does not fit the input; or several inputs and it was not said which takes the image.
+        The image spec does not fit the input, or it does not say which of several inputs takes the image.
     DecoderError, TensorNotFoundError
         The decoder does not fit the outputs.
     ModelError, EngineError
@@ -65,8 +65,8 @@ class Task(Generic[R]):
 
     Notes
     -----
-    Threads: one call at a time in an arena (`BusyError`). A call releases the GIL once and allocates nothing natively
-    once it has met the frame's format and size.
+    Threads: only one call may run in an arena at a time (`BusyError`). A call releases the GIL once. It allocates nothing
+    natively if the task has seen the frame's format and size before.
     """
 
     @overload
@@ -273,7 +273,7 @@ class Task(Generic[R]):
         )
 
     def _check_batch(self, images: dict[str, ImageSpec], raw: list[str]) -> None:
-        """A network that is fixed to a batch takes no other, though its input can be given any shape."""
+        """Refuse another batch than the one that a network is fixed to, though its input takes any shape."""
         batch = self.spec.batch
         if batch == 1 or not images:
             return
@@ -303,12 +303,12 @@ class Task(Generic[R]):
 
     @property
     def decoders(self) -> dict[str, Decoder]:
-        """The native ones by the name of their result, in the order of the native task's results; none for ``"raw"``."""
+        """The native decoders by the name of their result, in the order of the native task's results; none for ``"raw"``."""
         return self._decoders
 
     @property
     def functions(self) -> dict[str, Function]:
-        """Decoders in Python, by the name of their result."""
+        """The decoders in Python, by the name of their result."""
         return {name: function for name, (function, _) in self._functions.items()}
 
     def collect(
@@ -319,30 +319,30 @@ class Task(Generic[R]):
         frame: Frame | None,
         out: Mapping[str, results.Results | None] | None = None,
     ) -> tuple[Any, int]:
-        """What a call returns, made of the native task's results: for those who run it otherwise.
+        """Make what a call returns from the native task's results, for code that runs the native task itself.
 
         Parameters
         ----------
         found : list
-            For each native decoder what `mnnlite.results.from_native` takes.
+            One entry per native decoder, as `mnnlite.results.from_native` takes it.
         raw : dict of str to ndarray
             The outputs that no native decoder reads.
         slots : list of tuple
-            Where the slots of the batch lie, as the native task tells it.
+            Where the slots of the batch lie in the frame, as the native task returns it.
         frame : Frame, optional
-            Whose size, timestamp and meta the results get.
+            The frame whose size, timestamp and meta the results get.
         out : dict of str to Results, optional
-            What shall become the results.
+            Results whose memory is reused.
 
         Returns
         -------
         result, ns
-            And the nanoseconds that decoders in Python took.
+            What the call returns, and the nanoseconds that decoders in Python took.
 
         Raises
         ------
         DecoderError
-            A decoder in Python raised something.
+            A decoder in Python raised an exception.
         """
         if not self._order:
             return raw, 0
@@ -381,38 +381,38 @@ class Task(Generic[R]):
         out: R | None = None,
         borrow: bool = False,
     ) -> R:
-        """Do the work for one frame, or for several in one batch.
+        """Run the task on one frame, or on several in one batch.
 
         Parameters
         ----------
         frame : Frame, array with `format`, sequence of these, or None
-            At most ``batch`` of the spec; rows of results say in ``item`` which one they come from. None for a task
-            without an image spec, whose inputs were written through ``task.model.input(name)``.
+            At most ``batch`` frames; the ``item`` of a row says which frame it comes from. None for a task without an
+            image spec, whose inputs you write through ``task.model.input(name)``.
         format : str, optional
-            What an array is, as in `Frame`: ``"BGR"``, ``"RGB"``, ``"GRAY"`` and so on.
+            The format of an array, as in `Frame`: ``"BGR"``, ``"RGB"``, ``"GRAY"`` and so on.
         out : Results, dict of str to Results, or dict of str to ndarray, optional
-            What an earlier call returned: its memory is used again, and it becomes what is returned, so that
-            ``found = task(frame, out=found)`` is a loop that allocates nothing. None, also in a dict, is new memory.
-            Results hold as many rows as the decoder's own limits allow (``max_detections`` and the like), which is
-            what ``truncated`` is about; memory that is too small for that, as after a larger frame, is replaced.
-            Arrays of ``"raw"`` must have the output's shape and dtype. What was taken from `out` before shows the new
-            results; after an error its content is undefined. Not for decoders in Python.
+            What an earlier call returned. This call reuses its memory and returns it, so a loop of
+            ``found = task(frame, out=found)`` allocates nothing. None, also in a dict, asks for new memory. Results hold
+            as many rows as the decoder's own limits allow (``max_detections`` and the like), and ``truncated`` says
+            whether there were more. Memory that is too small for that, as after a larger frame, is replaced. Arrays of
+            ``"raw"`` must have the output's shape and dtype. Arrays taken from `out` before show the new results. After
+            an error the content of `out` is undefined. Decoders in Python do not take it.
         borrow : bool
-            Results and arrays are views of the task's own memory, valid until its next call.
+            Whether results and arrays are views of the task's own memory, valid until its next call.
 
         Returns
         -------
         Results, dict of str to Results, or dict of str to ndarray
-            One decoder gives its result type, a dict of decoders a dict, ``"raw"`` the outputs; a decoder in Python
-            whatever it returns.
+            One decoder gives its type of results, a dict of decoders gives a dict, and ``"raw"`` gives the outputs. A
+            decoder in Python gives what it returns.
 
         Raises
         ------
         ArgumentError
-            Not a frame; more frames than ``batch``; a frame for a task without an image spec, or none for one with; an
-            `out` that is not of what the task returns.
+            The argument is not a frame, or there are more frames than ``batch``. A task without an image spec got a
+            frame, or one with an image spec got none. `out` is not of the type that the task returns.
         DecoderError
-            NaN or infinite scores, named with their tensor; what a decoder in Python raised.
+            Scores are NaN or infinite (the error names the tensor), or a decoder in Python raised an exception.
         EngineError, OutOfMemoryError, BusyError, ClosedError
         """
         frames = self._frames(frame, format)
@@ -475,18 +475,18 @@ class Task(Generic[R]):
         return frames
 
     def reset_state(self) -> None:
-        """Forget what was carried from frame to frame: zeros in the inputs that ``state`` feeds."""
+        """Forget what the task carries from frame to frame: fill the inputs that ``state`` feeds with zeros."""
         self.native.reset_state()
 
     @property
     def timing(self) -> dict[str, int]:
-        """Nanoseconds of the stages ``preprocess``, ``infer`` and ``decode`` (decoders in Python too) of the last call."""
+        """Nanoseconds of the last call's stages ``preprocess``, ``infer`` and ``decode``, which includes decoders in Python."""
         stages = dict(zip(_STAGES, self.native.times, strict=True))
         stages["decode"] += self._python_ns
         return stages
 
     def close(self) -> None:
-        """Close the model if it is the task's own. Closing twice is fine."""
+        """Close the task, and its model if the task loaded it. Closing twice is fine."""
         if self._native is None:
             return
         if self._owns_model:
@@ -559,7 +559,7 @@ def image_hints(spec: TaskSpec) -> list[_core.ImageHint]:
 
 
 def ready_spec(spec: TaskSpec) -> TaskSpec:
-    """The task with an .mnn file as its model: an .onnx or .tflite file is converted, once."""
+    """The task with an .mnn file as its model; an .onnx or .tflite file is converted, once."""
     from mnnlite import conversion
 
     if not conversion.is_foreign(spec.model):  # most are not, and the rest of that package is not loaded
