@@ -19,8 +19,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "cache",
         help="what is kept between runs, and where",
-        description="Show what is kept between runs (what networks cost in memory, which a child process has to find out), or "
-        "clear it. MNNLITE_CACHE names another folder, or none if it is empty; MNNLITE_CACHE_MIB the most that is kept.",
+        description="Show or clear what is kept between runs, such as converted networks, and what networks cost in memory, which a "
+        "child process has measured. MNNLITE_CACHE names another folder; if it is empty, nothing is kept. MNNLITE_CACHE_MIB "
+        "limits how much is kept.",
     )
     parser.add_argument(
         "action", nargs="?", choices=("show", "clear"), default="show", help="show (the default) or clear"

@@ -25,29 +25,41 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "compare",
-        help="the first operator where two networks part",
-        description="Compare a network with what it should equal, operator by operator, on a constant input (0.46875), "
-        "a random one, and the one that is given. Options about loading are for A if it is an .mnn file.",
+        help="the first operator whose output deviates between two networks",
+        description="Compare a network with a reference, operator by operator, on a constant input (0.46875), a random input, "
+        "and an input of your own. Options about loading apply to A if it is an .mnn file.",
         epilog="Exit code 1 if they differ.",
     )
     parser.add_argument("a", metavar="A", help="an .mnn, .onnx or .tflite file, or a dump (.npz)")
-    parser.add_argument("b", metavar="B", help="the reference, one of the same")
-    parser.add_argument("--input", metavar="FILE.npz", type=Path, help="inputs by name, as the reference is fed them")
-    parser.add_argument("--image", metavar="PICTURE", help="a picture, through the image spec of --pipeline")
+    parser.add_argument("b", metavar="B", help="the reference, a file of the same kinds")
+    parser.add_argument("--input", metavar="FILE.npz", type=Path, help="inputs by name, as the reference gets them")
+    parser.add_argument(
+        "--image", metavar="PICTURE", help="a picture; the image spec of --pipeline makes the input of it"
+    )
     parser.add_argument(
         "--pictures",
         metavar="SOURCE",
-        help="compare what is found on these too, by the image spec and decoder of --pipeline: a folder, a 'pattern*.jpg', a "
-        "video. This alone decides the exit code then, for tensors of a quantised network never are those of another",
+        help="also compare what A and B find on a folder, a 'pattern*.jpg' or a video, with the image spec and decoder of "
+        "--pipeline; this alone then decides the exit code, because tensors of a quantised network always differ",
     )
-    parser.add_argument("--frames", type=int, default=50, metavar="N", help="of --pictures at most so many, 50")
     parser.add_argument(
-        "--agreement", type=float, default=0.9, metavar="X", help="of what is found that is enough, 0.9"
+        "--frames", type=int, default=50, metavar="N", help="take at most N of --pictures, 50 by default"
     )
-    parser.add_argument("--pipeline", metavar="TOML", type=Path, help="where the image spec and the decoder stand")
-    parser.add_argument("--task", metavar="NAME", help="of the pipeline, if it has several")
-    parser.add_argument("--tolerance", type=float, default=2e-3, metavar="X", help="of a tensor's largest value; 0.002")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random input")
+    parser.add_argument(
+        "--agreement", type=float, default=0.9, metavar="X", help="least agreement on --pictures, 0.9 by default"
+    )
+    parser.add_argument(
+        "--pipeline", metavar="TOML", type=Path, help="the pipeline with the image spec and the decoder"
+    )
+    parser.add_argument("--task", metavar="NAME", help="the task of the pipeline, if it has several")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=2e-3,
+        metavar="X",
+        help="largest difference, as a fraction of a tensor's largest value; 0.002",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the random input")
     parser.add_argument("--report", metavar="FILE.html", type=Path, help="write a page with all operators")
     add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")

@@ -23,14 +23,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "convert",
-        help="ONNX or TFLite into MNN's format",
-        description="Convert a network: it is checked and, where the engine's converter errs, rewritten before; run in a child "
-        "process after; and compared with its source where ONNX Runtime or LiteRT is installed. The output appears whole or not "
-        "at all.",
-        epilog="Exit code 1 if the converted network computes something else; nothing is written then without --keep.",
+        help="convert an ONNX or TFLite file into MNN's format",
+        description="Check a network, rewrite what the engine's converter gets wrong, convert it, and run the result in a child "
+        "process. If ONNX Runtime or LiteRT is installed, compare the result with its source. The output file is written whole or "
+        "not at all.",
+        epilog="Exit code 1 if the converted network computes something else. Without --keep nothing is then written.",
     )
     parser.add_argument("source", metavar="MODEL", type=Path, help="a .onnx or .tflite file")
-    parser.add_argument("-o", "--output", metavar="Y.mnn", type=Path, help="by default beside MODEL, with its name")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="Y.mnn",
+        type=Path,
+        help="the file to write; by default it lies beside MODEL and has its name",
+    )
     parser.add_argument(
         "--fp16", action="store_true", help="store weights as half floats: half the file, the same memory"
     )
@@ -43,21 +49,23 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="INPUT=1x3x224x224",
-        help="shape to try and compare with, of an input that the file leaves open; can be repeated",
+        help="shape for running and comparing an input that the file leaves open; can be repeated",
     )
-    parser.add_argument("--no-compare", dest="compare", action="store_false", help="do not compare it with its source")
-    parser.add_argument("--pictures", metavar="SOURCE", help="compare on these too: a picture, a folder, a video")
+    parser.add_argument(
+        "--no-compare", dest="compare", action="store_false", help="do not compare the result with its source"
+    )
+    parser.add_argument("--pictures", metavar="SOURCE", help="also compare on a picture, a folder or a video")
     parser.add_argument(
         "--slim",
         nargs="?",
         const="slopes,attention",
         default="",
         metavar="slopes,attention",
-        help="rewrite an ONNX network so that its feature maps peak lower, with the same numbers; without a value: both",
+        help="rewrite an ONNX network so that its feature maps peak lower; it computes the same. Without a value: both",
     )
-    parser.add_argument("--keep", action="store_true", help="write the file even if it deviates")
+    parser.add_argument("--keep", action="store_true", help="write the file even if its outputs deviate")
     parser.add_argument(
-        "--seconds", type=float, default=SECONDS, metavar="N", help=f"that each step may take; {SECONDS:g}"
+        "--seconds", type=float, default=SECONDS, metavar="N", help=f"most seconds of each step, {SECONDS:g} by default"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)

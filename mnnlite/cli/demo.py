@@ -37,14 +37,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "demo",
         help="four small road networks on a rendered drive, without any download",
-        description="Render a drive from a seed, play it like a camera at 25 frames a second, and run the networks that come "
-        "with the package on it: objects, lanes and road area, kinds of signs, texts. Prints what the drive cost, how much of "
-        "the truth was found, and the observations, one for each element; --elements adds what each frame shows.",
+        description="Render a drive from a seed, play it like a camera at 25 frames a second, and run the package's own networks "
+        "on it, for objects, lanes and road area, kinds of signs, and texts. Print what the drive cost, how much of the truth was "
+        "found, and one observation for each element.",
     )
-    parser.add_argument("--seed", type=_seed, default=SEED, metavar="N", help="of the drive, %(default)s by default")
-    parser.add_argument("--frames", type=_frames, default=100, metavar="N", help="%(default)s by default")
     parser.add_argument(
-        "--all-frames", action="store_true", help="work on every frame, however long that takes; no frame is dropped"
+        "--seed", type=_seed, default=SEED, metavar="N", help="seed of the drive, %(default)s by default"
+    )
+    parser.add_argument(
+        "--frames", type=_frames, default=100, metavar="N", help="length of the drive in frames, %(default)s by default"
+    )
+    parser.add_argument(
+        "--all-frames", action="store_true", help="run on every frame, however long that takes, and drop none"
     )
     parser.add_argument(
         "--save",
@@ -53,13 +57,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="write annotated frames, demo.png with a map, observations.jsonl, and with PyAV a video",
     )
     parser.add_argument(
-        "--elements", action="store_true", help="print what was found in each frame, in pixels and metres, as it comes"
+        "--elements", action="store_true", help="also print what was found in each frame, in pixels and metres"
     )
     parser.add_argument(
         "--plot", action="store_true", help="draw frame times and memory into DIR/plot.png (matplotlib)"
     )
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object a frame, and one for the summary at the end"
+        "--json", action="store_true", help="one JSON object per frame, and one for the summary at the end"
     )
     parser.set_defaults(command=_run)
 

@@ -19,14 +19,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "dump",
-        help="every operator's outputs in a file",
-        description="Run a model on a constant input (0.46875), a random one and the one that is given, and write the "
-        "outputs of every operator. Made on a device, it is compared elsewhere with mnnlite compare.",
+        help="write every operator's outputs into a file",
+        description="Run a model on a constant input (0.46875), a random input and an input of your own, and write the outputs "
+        "of every operator. Dump on a device, and compare the file elsewhere with mnnlite compare.",
     )
     parser.add_argument("model", metavar="MODEL", type=Path, help="an .mnn file")
-    parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, required=True)
+    parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, required=True, help="the file to write")
     parser.add_argument("--input", metavar="FILE.npz", type=Path, help="inputs by name")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random input")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the random input")
     add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)

@@ -23,7 +23,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "inspect",
         help="inputs, outputs, operators and memory of a model",
-        description="Show a model's inputs, outputs, FLOPs, operators by type and memory. Nothing is executed.",
+        description="Show a model's inputs, outputs, multiply-adds, memory, operators by type, and the decoders that fit. The network "
+        "runs only in the trial, in a child process.",
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="an .mnn, .onnx or .tflite file")
     parser.add_argument(
@@ -31,23 +32,27 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         nargs="?",
         const="",
         metavar="NAME",
-        help="list the families of decoders and their options instead; with a name, that one's",
+        help="list the families of decoders and their options instead of a model; with a name, the options of that family",
     )
     parser.add_argument(
         "--shape",
         action="append",
         default=[],
         metavar="INPUT=1x3x224x224",
-        help="shape of an input; needed where the file leaves it open, can be repeated",
+        help="shape of an input; needed if the file leaves it open; can be repeated",
     )
-    parser.add_argument("--output", action="append", metavar="NAME", help="only the branch to this output; repeatable")
+    parser.add_argument(
+        "--output", action="append", metavar="NAME", help="take only the branch to this output; can be repeated"
+    )
     parser.add_argument("--operators", action="store_true", help="list every operator in order of execution")
     parser.add_argument(
         "--plan",
         action="store_true",
-        help="what the session became: operators in order with type, backend and memory, branches, what fell back",
+        help="show the session instead: operators in order with type, backend and memory, branches, and what fell back",
     )
-    parser.add_argument("--precision", choices=("normal", "high", "low"), default="normal", help="with --plan")
+    parser.add_argument(
+        "--precision", choices=("normal", "high", "low"), default="normal", help="the precision that --plan shows"
+    )
     add_trial_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)

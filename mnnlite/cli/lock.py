@@ -25,8 +25,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "lock",
         help="write hashes of a pipeline's networks into it",
-        description="Write the SHA-256 of each task's model, and of its file of weights, into a pipeline file: a model that is "
-        "exchanged or damaged is refused when the pipeline is opened. Comments and everything else stay as they are.",
+        description="Write the SHA-256 of each task's model, and of its file of weights, into a pipeline file. Opening the pipeline "
+        "then fails if a model was exchanged or damaged. Comments and everything else stay as they are.",
         epilog="Exit code 1 with --check: the file is not locked, or a network has changed.",
     )
     parser.add_argument("pipeline", metavar="PIPELINE", type=Path, help="a .toml file")

@@ -30,41 +30,72 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "map",
-        help="a drive in, a map out: what the networks found, at its place in the world",
-        description="Run a pipeline with a [map] table over a video, and with the camera's calibration and the track of a GNSS "
-        "receiver place what it finds: each thing once, in WGS84, with how well that is known.",
-        epilog="OUT may end in .geojson, .geojsonl, .geojsons (RFC 8142) or .html. --mount takes metres and degrees: pitch up, "
-        "yaw to the right, roll clockwise, antenna as right:forward:up from the camera.",
+        help="make a map of a drive: what the networks found, at its place in the world",
+        description="Run a pipeline with a [map] table over a video. Place what it finds with the camera's calibration and the track "
+        "of a GNSS receiver: each element once, in WGS84, with its error ellipse.",
+        epilog="OUT may end in .geojson, .geojsonl, .geojsons (RFC 8142) or .html. Without --track it ends in .jsonl and gets places in "
+        "metres from the camera. --mount takes metres and degrees: pitch up, yaw to the right, roll clockwise, antenna as "
+        "right:forward:up from the camera.",
     )
-    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help="a TOML file with [map]")
-    parser.add_argument("source", nargs="?", metavar="DRIVE", help="the video")
-    parser.add_argument("--from", dest="measured", metavar="FILE", help="what `mnnlite run --measurements FILE` wrote")
+    parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help="a .toml file with a [map] table")
+    parser.add_argument("source", nargs="?", metavar="DRIVE", help="the video of the drive")
+    parser.add_argument(
+        "--from",
+        dest="measured",
+        metavar="FILE",
+        help="the file that `mnnlite run --measurements FILE` wrote, instead of PIPELINE and DRIVE",
+    )
     parser.add_argument(
         "--camera", required=True, metavar="FILE", help="calibration: ROS camera_info or OpenCV FileStorage"
     )
-    parser.add_argument("--lens", choices=("plumb_bob", "rational", "fisheye"), help="where the file does not say it")
     parser.add_argument(
-        "--mount", metavar="height=1.4,pitch=-2.0,...", help="how the camera is mounted; or [camera] of PIPELINE"
+        "--lens", choices=("plumb_bob", "rational", "fisheye"), help="the lens model, if the file does not say it"
     )
-    parser.add_argument("--track", metavar="FILE", help="NMEA, GPX, CSV, gpsd's JSON, GPMF; or the video itself")
+    parser.add_argument(
+        "--mount",
+        metavar="height=1.4,pitch=-2.0,...",
+        help="how the camera is mounted, instead of [camera] in PIPELINE",
+    )
+    parser.add_argument(
+        "--track", metavar="FILE", help="the track: NMEA, GPX, CSV, gpsd's JSON or GPMF, or the video itself"
+    )
     parser.add_argument(
         "--offset",
         type=float,
         metavar="S",
-        help="seconds from when the video says it was begun to its first frame's UTC",
+        help="seconds to add to the time at which the video says that it began (without one: at which the track begins)",
     )
-    parser.add_argument("--date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="for NMEA that never says it")
-    parser.add_argument("--sigma", type=float, default=1.0, metavar="M", help="metres a position is off, by HDOP (1.0)")
-    parser.add_argument("-o", "--out", action="append", required=True, metavar="OUT", help="can be repeated")
-    parser.add_argument("--coverage", metavar="FILE", help="write where was looked, as GeoJSON")
-    parser.add_argument("--measurements", metavar="FILE", help="keep what was measured, for --from")
-    parser.add_argument("--trim", type=float, default=0.0, metavar="M", help="leave out so many metres at both ends")
-    parser.add_argument("--proofs", action="store_true", help="frames and boxes of each element, and crops in .html")
-    parser.add_argument("--device", metavar="ID", help="a hash of it is written")
+    parser.add_argument(
+        "--date",
+        type=dt.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        help="date of the first position, for NMEA that never says it",
+    )
+    parser.add_argument(
+        "--sigma",
+        type=float,
+        default=1.0,
+        metavar="M",
+        help="deviation of a position in metres, for each unit of HDOP; 1.0",
+    )
+    parser.add_argument(
+        "-o", "--out", action="append", required=True, metavar="OUT", help="the map to write; can be repeated"
+    )
+    parser.add_argument(
+        "--coverage", metavar="FILE", help="also write the way driven with the recall by distance, as GeoJSON"
+    )
+    parser.add_argument("--measurements", metavar="FILE", help="keep what the networks found, for --from")
+    parser.add_argument(
+        "--trim", type=float, default=0.0, metavar="M", help="leave out M metres at both ends of the drive"
+    )
+    parser.add_argument(
+        "--proofs", action="store_true", help="write frames and boxes of each element, and crops into .html"
+    )
+    parser.add_argument("--device", metavar="ID", help="name of the device; the map holds a hash of it")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth frame")
     parser.add_argument("--json", action="store_true", help="write the summary as JSON")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument("--quiet", action="store_true", help="show no progress and no summary")
     parser.set_defaults(command=_run)
 
 

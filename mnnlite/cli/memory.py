@@ -22,13 +22,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "memory",
-        help="memory at each stage of a model's or a pipeline's life",
-        description="Load, run twice and close a model or pipeline in a fresh process and show the memory after each stage, in MiB "
-        "over the start. The peak is predicted before anything is run.",
+        help="memory after each stage of a model's or a pipeline's life",
+        description="Predict the peak of a model or a pipeline. Then load it, run it twice and close it in a fresh process, and show "
+        "the memory after each stage, in MiB more than at the start.",
     )
     parser.add_argument("models", metavar="MODEL|PIPELINE", nargs="+", type=Path, help="an .mnn file, or a .toml file")
     parser.add_argument(
-        "--source", metavar="SOURCE", help="for pipelines: a picture or video to run on; noise otherwise"
+        "--source", metavar="SOURCE", help="for a pipeline: a picture or video to run on, noise by default"
     )
     add_model_options(parser, trial=False)  # what is measured is loaded in a child process
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw the curve as .png, .svg or .pdf")

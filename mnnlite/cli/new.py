@@ -32,13 +32,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "new",
-        help="write a pipeline for networks, from what they say of themselves",
-        description="Write a commented pipeline file: a task for each network, from what its exporter left in the file or beside "
-        "it and from its tensors. Where there is more than one reading, the others stand there as comments. Exit code 1: "
-        "something is left to be said, and marked so.",
+        help="write a pipeline for networks, from what their files say",
+        description="Write a commented pipeline file with a task for each network, from what its exporter left in the file or beside "
+        "it, and from its tensors. If a network can be read in several ways, comments list them.",
+        epilog="Exit code 1 if a task is incomplete; a TODO in the file marks what is missing.",
     )
     parser.add_argument("models", metavar="MODEL", nargs="+", type=Path, help=".mnn, .onnx or .tflite files")
-    parser.add_argument("-o", "--output", metavar="FILE.toml", type=Path, help="where to; standard output by default")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.toml", type=Path, help="the file to write, standard output by default"
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE.toml if it is there")
     parser.add_argument(
         "--shape",

@@ -21,10 +21,10 @@ __all__ = ["DEFAULTS", "add_model_options", "add_trial_option", "model_options",
 
 # Options of arenas that have a flag, and what it is good for; their words are the engine room's.
 _FLAGS = {
-    "backend": None,
-    "precision": "low: half floats where the CPU has them",
-    "memory_mode": "low: 8-bit weights stay as they are",
-    "winograd": "small, none: less memory, more time",
+    "backend": "the engine's backend, cpu by default",
+    "precision": "low: computes in half floats where the CPU has them",
+    "memory_mode": "low: weights of 8 bits stay 8 bits in memory",
+    "winograd": "small, none: 3x3 convolutions take less memory and more time",
 }
 DEFAULTS = {"shapes": {}, **{name: _core.ArenaOptions.words(name)[0] for name in _FLAGS}, "threads": 1, "trial": False}
 
@@ -36,12 +36,12 @@ def add_model_options(parser: argparse.ArgumentParser, trial: bool = True) -> No
         action="append",
         default=[],
         metavar="INPUT=1x3x224x224",
-        help="shape of an input; needed where the file leaves it open, can be repeated",
+        help="shape of an input; needed if the file leaves it open; can be repeated",
     )
     for name, text in _FLAGS.items():
         words = _core.ArenaOptions.words(name)
         parser.add_argument(f"--{name.replace('_', '-')}", choices=words, default=words[0], help=text)
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the engine, 1 by default")
     if trial:
         add_trial_option(parser)
 
@@ -52,7 +52,7 @@ def add_trial_option(parser: argparse.ArgumentParser) -> None:
         "--no-trial",
         dest="trial",
         action="store_false",
-        help="load the model here at once, not in a child process first",
+        help="load the model without trying it in a child process first",
     )
 
 

@@ -26,11 +26,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "peaks",
         help="which operators hold the peak of a network's feature maps",
         description="List the operators that need most memory for feature maps at once, in the engine's order of "
-        "execution, and the tensors that are alive at the peak. Nothing is executed. mnnlite convert --slim rewrites "
-        "some of what holds it.",
+        "execution, and the tensors that are alive at the peak. The network runs only in the trial, in a child process. "
+        "mnnlite convert --slim rewrites some operators that hold the peak.",
     )
     parser.add_argument("model", metavar="MODEL", type=Path, help="an .mnn, .onnx or .tflite file")
-    parser.add_argument("--top", metavar="N", type=int, default=8, help="so many operators (default 8)")
+    parser.add_argument("--top", metavar="N", type=int, default=8, help="list N operators, 8 by default")
     add_model_options(parser)
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw all operators as .png, .svg or .pdf")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output: all operators")

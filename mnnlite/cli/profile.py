@@ -31,15 +31,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("target", metavar="MODEL|PIPELINE", type=Path, help="an .mnn file, or a .toml file")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="for a pipeline: a video or pictures")
-    parser.add_argument("--runs", type=_positive, metavar="N", default=50, help="repetitions, 50 by default")
+    parser.add_argument("--runs", type=_positive, metavar="N", default=50, help="number of runs, 50 by default")
     parser.add_argument("--operators", action="store_true", help="list every operator, not only the most expensive")
     parser.add_argument(
         "--trace",
         metavar="FILE",
         type=Path,
-        help="write a trace for ui.perfetto.dev: operators, of a pipeline lanes too",
+        help="write a trace for ui.perfetto.dev, with operators, and with lanes for a pipeline",
     )
-    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw a pipeline's lanes over time: .png, .svg, .pdf")
+    parser.add_argument(
+        "--plot", metavar="FILE", type=Path, help="draw a pipeline's lanes over time as .png, .svg or .pdf"
+    )
     add_model_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)

@@ -25,27 +25,37 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     parser = commands.add_parser(
         "quantize",
-        help="networks in whole numbers, judged by what they find",
-        description="Quantise the network of each task with the engine's own quantiser: whole numbers throughout (int8, which "
-        "every other picture calibrates) and weights alone of 8 and 4 bits; and compare what each finds on the other pictures "
-        "with what the float network finds. What loses too much is not written.",
-        epilog="Exit code 1 if what --choose asks for was refused for a task, which keeps its network then.",
+        help="quantise the networks of a pipeline, judged by what they find",
+        description="Quantise the network of each task with the engine's own quantiser: to int8, calibrated on every other picture, "
+        "and only its weights to 8 and to 4 bits. Compare what each result finds on the other pictures with what the float "
+        "network finds. A network that loses too much is not written.",
+        epilog="Exit code 1 if the network that --choose asks for was refused for a task; the task then keeps its own.",
     )
     parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or a network that says how it is used")
-    parser.add_argument("pictures", metavar="PICTURES", help="a folder, a 'pattern*.jpg' or a video: what it will see")
-    parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="where the .mnn files go")
+    parser.add_argument(
+        "pictures", metavar="PICTURES", help="a folder, a 'pattern*.jpg' or a video, like what the networks will see"
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="the folder for the .mnn files")
     parser.add_argument(
         "--choose",
         choices=CHOICES,
-        help="write DIR/PIPELINE.toml with these networks; else nothing but networks is written",
-    )
-    parser.add_argument("--loss", type=float, default=LOSS, metavar="X", help=f"most that may be lost; {LOSS:g}")
-    parser.add_argument("--frames", type=int, default=64, metavar="N", help="pictures that are taken at most; 64")
-    parser.add_argument(
-        "--method", choices=METHODS, help="of the engine's quantiser; all are tried by default, and the best is taken"
+        help="also write DIR/PIPELINE.toml with the networks of this form",
     )
     parser.add_argument(
-        "--seconds", type=float, default=SECONDS, metavar="N", help=f"that each step may take; {SECONDS:g}"
+        "--loss",
+        type=float,
+        default=LOSS,
+        metavar="X",
+        help=f"largest loss of agreement with the float network, {LOSS:g} by default",
+    )
+    parser.add_argument("--frames", type=int, default=64, metavar="N", help="take at most N pictures, 64 by default")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        help="method of the engine's quantiser; by default all are tried and the best is taken",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, metavar="N", help=f"most seconds of each step, {SECONDS:g} by default"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)

@@ -33,8 +33,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "run",
         help="run a network or a pipeline on a video, pictures or a camera",
-        description="Run a network, or every task of a pipeline, on every frame. A network is used as its file says, see mnnlite new. Without --out and --json, one line a frame is shown.",
-        epilog="Ctrl-C ends it with the summary.",
+        description="Run a network, or every task of a pipeline, on every frame. A network runs as its file says, see mnnlite new. Without "
+        "--out and --json, show one line per frame.",
+        epilog="Ctrl-C ends the run with the summary.",
     )
     parser.add_argument(
         "pipeline",
@@ -47,52 +48,48 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="a video, a picture, a folder of pictures, a 'pattern*.jpg', a V4L2 device, or - with --raw",
     )
     parser.add_argument(
-        "--raw", metavar="FORMAT:WxH", help="raw frames from standard input, e.g. NV12:1920x1080; SOURCE is -"
+        "--raw", metavar="FORMAT:WxH", help="read raw frames from standard input, e.g. NV12:1920x1080; SOURCE is -"
     )
     parser.add_argument(
         "--shape",
         action="append",
         default=[],
         metavar="INPUT=1x3x224x224",
-        help="of a network: shape of an input that its file leaves open and does not describe; can be repeated",
+        help="for a network: shape of an input that its file leaves open and does not describe; can be repeated",
     )
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="write one JSON object a frame to a new file, a device, a pipe, or - (standard output)",
+        help="write one JSON object per frame to a new file, a device, a pipe, or - (standard output)",
     )
     existing = parser.add_mutually_exclusive_group()
-    existing.add_argument("--append", action="store_true", help="go on at the end of --out's FILE, where it exists")
-    existing.add_argument(
-        "--overwrite", action="store_true", help="write over the files of --out and --save that exist"
-    )
+    existing.add_argument("--append", action="store_true", help="continue at the end of --out's FILE if it exists")
+    existing.add_argument("--overwrite", action="store_true", help="overwrite files of --out and --save that exist")
     parser.add_argument(
         "--save",
         metavar="DIR|VIDEO",
         type=Path,
-        help="write annotated frames, as DIR/000000.jpg and so on after those that are there, or as a video (out.mp4)",
+        help="write annotated frames as DIR/000000.jpg and so on, numbered on after those that exist, or as a video (out.mp4)",
     )
     parser.add_argument("--frames", type=_positive, metavar="N", help="stop after N processed frames")
     parser.add_argument("--every", type=_positive, metavar="N", default=1, help="process every Nth frame")
     parser.add_argument(
-        "--latest", action="store_true", help="leave frames out when the source is faster, as a camera's may be"
+        "--latest", action="store_true", help="drop frames when the source is faster, as a camera may be"
     )
     parser.add_argument(
         "--measurements",
         metavar="FILE",
-        help="write what `mnnlite map --from FILE` makes a map of; needs [map] in PIPELINE",
+        help="write the file that `mnnlite map --from FILE` reads; PIPELINE needs a [map] table",
     )
     parser.add_argument("--trace", metavar="FILE", type=Path, help="write what the lanes did, for ui.perfetto.dev")
-    parser.add_argument("--json", action="store_true", help="write one JSON object a frame to standard output")
-    parser.add_argument(
-        "--table", action="store_true", help="show a table of tasks and lanes while it runs, instead of lines"
-    )
+    parser.add_argument("--json", action="store_true", help="write one JSON object per frame to standard output")
+    parser.add_argument("--table", action="store_true", help="show a live table of tasks and lanes instead of lines")
     parser.add_argument(
         "--no-code",
         action="store_true",
-        help="refuse a pipeline whose decoders are code of its author's (package.module:attribute)",
+        help="refuse a pipeline whose decoders are code of its author (package.module:attribute)",
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress, no lines, no summary")
+    parser.add_argument("--quiet", action="store_true", help="show no progress, no lines and no summary")
     parser.set_defaults(command=_run)
 
 
