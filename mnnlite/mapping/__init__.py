@@ -1,4 +1,4 @@
-"""From what networks find in frames to one observation for each element of the road, at its place in metres."""
+"""Makes one observation of each element of the road, with its place in metres, from what networks find in frames."""
 
 from __future__ import annotations
 

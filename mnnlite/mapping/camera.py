@@ -1,4 +1,4 @@
-"""A real camera: its lens, and how it is mounted in the vehicle."""
+"""A calibrated camera: its lens, and how it is mounted in the vehicle."""
 
 from __future__ import annotations
 
@@ -53,15 +53,16 @@ class Mounting:
     Parameters
     ----------
     height : float
-        Metres of the camera above the road.
+        Height of the camera above the road, in metres.
     pitch, yaw, roll : float
-        Degrees: up, to the right, clockwise as seen from behind. Turned in this order: yaw, pitch, roll.
+        Degrees: up, to the right, and clockwise as seen from behind. They apply in the order yaw, pitch, roll.
     antenna : (right, forward, up)
         Metres from the camera to the GNSS antenna, along the vehicle's axes.
     axle : float
-        Metres that the rear axle is ahead of the camera, so negative: in a bend only it moves where the vehicle points.
+        How far the rear axle is ahead of the camera, in metres: a negative number. In a bend only the rear axle moves in the
+        direction of the vehicle's heading.
     height_sigma, pitch_sigma, yaw_sigma, roll_sigma : float
-        How well these are known, in metres and degrees. Calibration over a drive starts from there.
+        Standard deviations of these, in metres and degrees. Calibration over a drive starts from them.
     """
 
     height: float = 1.4
@@ -94,12 +95,12 @@ class Mounting:
 
     @classmethod
     def parse(cls, text: str) -> Mounting:
-        """Read ``"height=1.4,pitch=-2.0,yaw=0,roll=0,antenna=0.3:-1.2:0.2"``; what is not named keeps its default.
+        """Read ``"height=1.4,pitch=-2.0,yaw=0,roll=0,antenna=0.3:-1.2:0.2"``; fields that it does not name keep their defaults.
 
         Raises
         ------
         ArgumentError
-            Unknown names, words that are no numbers.
+            A name is unknown, or a value is not a number.
         """
         known = [entry.name for entry in fields(cls)]
         given: dict[str, Any] = {}
@@ -117,7 +118,7 @@ class Mounting:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Mounting:
-        """Take the ``[camera]`` table of a pipeline."""
+        """Read the ``[camera]`` table of a pipeline."""
         known = [entry.name for entry in fields(cls)]
         for name in values:
             if name not in known:
@@ -138,17 +139,17 @@ class Mounting:
 
 @dataclass(frozen=True)
 class Camera:
-    """A calibrated camera. Pixel i covers [i, i+1), so the principal point is half a pixel more than OpenCV's.
+    """A calibrated camera. Pixel i covers [i, i+1), so its principal point is OpenCV's plus half a pixel.
 
     Parameters
     ----------
     width, height : int
-        Of the picture that was calibrated, in pixels.
+        Size of the pictures that the camera was calibrated with, in pixels.
     fx, fy, cx, cy : float
         Focal lengths and principal point, in pixels.
     model : {"plumb_bob", "rational", "fisheye"}
     coefficients : tuple of float
-        5, 8 or 4 of them, in OpenCV's order; all 0 for a pinhole.
+        Distortion coefficients in OpenCV's order: 5, 8 or 4 for the three models. All are 0 for a pinhole.
     mounting : Mounting
     """
 
@@ -186,7 +187,7 @@ class Camera:
         ----------
         path : path
         model : {"plumb_bob", "rational", "fisheye"}, optional
-            Where the file does not say: OpenCV's does not tell a fisheye from others.
+            The lens model, if the file does not name it: OpenCV's files do not tell a fisheye from other lenses.
         mounting : Mounting or str, optional
             As `Mounting.parse` takes it.
 
@@ -197,9 +198,9 @@ class Camera:
         Raises
         ------
         SourceError
-            It cannot be read.
+            The file cannot be read.
         ArgumentError
-            It is not a calibration, or one of a model that is not known.
+            The file is not a calibration, or its lens model is unknown.
         """
         values = camera_files.read(path)
         mounted = Mounting.parse(mounting) if isinstance(mounting, str) else mounting or Mounting()
@@ -209,7 +210,7 @@ class Camera:
             raise ArgumentError(f"{path}: {error}") from None
 
     def mounted(self, mounting: Mounting) -> Camera:
-        """The same camera, mounted so."""
+        """The same camera with another mounting."""
         return replace(self, mounting=mounting)
 
     def scaled(self, width: int, height: int) -> Camera:
@@ -218,7 +219,7 @@ class Camera:
         Raises
         ------
         ArgumentError
-            The sides have another ratio: a part was cut off, and nobody knows which.
+            The aspect ratio is another one: a part of the picture was cut off, and nobody knows which.
         """
         if (width, height) == (self.width, self.height):
             return self
@@ -239,7 +240,7 @@ class Camera:
         )
 
     def rays(self, pixels: ArrayLike) -> Floats:
-        """Directions of (N, 2) pixels: (N, 3) unit vectors right, down and forward; NaN where the lens sees nothing."""
+        """Directions of (N, 2) pixels, as (N, 3) unit vectors right, down and forward; NaN for pixels that the lens does not reach."""
         points = np.asarray(pixels, np.float64).reshape(-1, 2)
         seen = (points - (self.cx, self.cy)) / (self.fx, self.fy)
         if self.model == "fisheye":
@@ -253,7 +254,7 @@ class Camera:
         return unit
 
     def pixels(self, directions: ArrayLike) -> Floats:
-        """Where (N, 3) directions or places in the camera's axes are seen: (N, 2); NaN behind the camera."""
+        """Pixels (N, 2) of (N, 3) directions or places in the camera's axes; NaN behind the camera."""
         points = np.asarray(directions, np.float64).reshape(-1, 3)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.model == "fisheye":
@@ -266,7 +267,7 @@ class Camera:
         return seen * (self.fx, self.fy) + (self.cx, self.cy)
 
     def undistort(self, pixels: ArrayLike) -> Floats:
-        """Where a pinhole of the same focal lengths and principal point would see (N, 2) pixels."""
+        """(N, 2) pixels -> pixels of a pinhole with the same focal lengths and principal point."""
         rays = self.rays(pixels)
         with np.errstate(divide="ignore", invalid="ignore"):
             ideal = rays[:, :2] / np.where(rays[:, 2] > 0, rays[:, 2], np.nan)[:, None]

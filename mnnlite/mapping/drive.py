@@ -1,4 +1,4 @@
-"""A whole drive: from what was measured in its frames, a camera and a track to the elements of a map."""
+"""A whole drive: makes the elements of a map from the measurements of its frames, a camera and a track."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ _OF_THE_VIDEO = ("begun", "seconds")  # facts that say when a drive began, which
 
 @dataclass
 class Calibration:
-    """What the drive said of the camera and the clock: added to what was given, with deviations.
+    """Corrections of the camera's mounting and of the clock that the drive revealed, with standard deviations.
 
     Parameters
     ----------
     yaw, pitch, roll : (float, float)
-        Degrees and deviation.
+        Correction and deviation, in degrees.
     height, clock : (float, float)
-        Metres, and seconds that the video began later than was said.
+        Correction and deviation, in metres, and in seconds by which the video began later than given.
     unobservable : tuple of str
-        What the drive says nothing new about.
+        The quantities about which the drive reveals nothing new.
     """
 
     yaw: tuple[float, float]
@@ -64,7 +64,7 @@ class Calibration:
     unobservable: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """The corrections as plain data, with `not_observable`."""
         units = {"yaw": "deg", "pitch": "deg", "roll": "deg", "height": "m", "clock": "s"}
         said: dict[str, Any] = {
             f"{name}_{unit}": [round(each, 4) for each in getattr(self, name)] for name, unit in units.items()
@@ -74,19 +74,19 @@ class Calibration:
 
 @dataclass
 class Drive:
-    """A drive that was solved.
+    """A solved drive.
 
     Parameters
     ----------
     id : str
-        Hash of what was measured and of the track.
+        Hash of the measurements and of the track.
     elements : list of mnnlite.mapping.element.Element
     calibration : Calibration
     path : (P, 2) float64
-        Latitude and longitude of the antenna at each frame that was used.
+        Latitude and longitude of the antenna at each frame that was used, in degrees.
     utc : (P,) float64
     recall : dict
-        By kind: for each ten metres of distance how often it should have been found, and was.
+        By kind, for each ten metres of distance: in how many frames an element should have been found, and was.
     facts : dict
         Hashes and names that belong to the drive.
     notes : list of str
@@ -106,16 +106,16 @@ class Drive:
 
 
 class Observer:
-    """Takes the results of a drive frame by frame and makes elements of them at the end.
+    """Takes the results of a drive frame by frame, and makes elements of a map from all of them.
 
     Parameters
     ----------
     camera : Camera
     track : Track
     elements : MapRules or dict
-        What is an element: the ``[map]`` table.
+        The ``[map]`` table, which says what is an element.
     trim : float
-        Metres at both ends of the drive whose elements are left out.
+        Length of the parts at both ends of the drive that are left out, in metres.
     """
 
     def __init__(
@@ -127,18 +127,18 @@ class Observer:
         self._solved: Drive | None = None
 
     def update(self, result: FrameResult, time_s: float | None = None) -> None:
-        """Take a frame's results.
+        """Add the results of a frame.
 
         Parameters
         ----------
         result : FrameResult
         time_s : float, optional
-            Of the video; by default ``meta["time_ms"]``, as `video.open_source` sets it.
+            Time of the frame in the video. By default it is ``meta["time_ms"]``, as `video.open_source` sets it.
 
         Raises
         ------
         ArgumentError
-            Nothing says when the frame was.
+            The frame has no time.
         """
         time_s = time_s if time_s is not None else measurements.time_of(result)
         if not self._lines:
@@ -147,12 +147,12 @@ class Observer:
         self._solved = None
 
     def drive(self) -> Drive:
-        """Solve what came so far.
+        """Solve the drive so far.
 
         Raises
         ------
         SourceError
-            The track is of another time.
+            The track does not cover the time of the video.
         """
         if self._solved is None:
             if not self._lines:
@@ -162,7 +162,7 @@ class Observer:
         return self._solved
 
     def elements(self) -> list[Element]:
-        """Elements of the drive so far."""
+        """The elements of the drive so far."""
         return self.drive().elements
 
 
@@ -204,10 +204,10 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     ----------
     given : Measurements
     camera : Camera
-        Scaled to the pictures if it was calibrated at another size.
+        It is scaled to the pictures if it was calibrated at another size.
     track : Track
     trim : float
-        Metres at both ends whose elements are left out.
+        Length of the parts at both ends of the drive that are left out, in metres.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     SourceError
         No frame lies within the track's time.
     ArgumentError
-        The camera was calibrated for pictures of another ratio.
+        The camera was calibrated for pictures of another aspect ratio.
     """
     camera = camera.scaled(*given.frame_size)
     utc, clock_sigma, notes = _times(given, track)

@@ -1,4 +1,4 @@
-"""One thing, line or area of the road at its place in the world: the record that a map is made of, schema version 1."""
+"""One object, line or area of the road with its place in the world: the record of a map, schema version 1."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ class Element:
     Parameters
     ----------
     kind, label, text : str
-        What it is, which one, and what stands on it; "" where nothing says it.
+        The class of the element, which one of that class it is, and the text on it; "" if that is not known.
     confidence : float
-        Sum of the scores over the frames in which it should have been seen.
+        Mean score over the frames in which it should have been seen; a frame in which it was not found counts as 0.
     shape : {"point", "line", "area"}
     degrees : (P, 2) float64
-        Latitude and longitude; one row for a point, the ring of an area without its first point again.
+        Latitude and longitude. A point has one row; the ring of an area does not repeat its first point.
     covariance : (2, 2) float64
-        Of east and north in metres.
+        Covariance of east and north, in metres squared.
     height, height_sigma : float
-        Metres above the ellipsoid; NaN where the log does not say the ellipsoid's height.
+        Metres above the ellipsoid; NaN if the log has no heights above the ellipsoid.
     above_road : float
         Metres above the road; NaN for lines and areas.
     azimuth, azimuth_sigma : float
-        Degrees from true north that it faces; NaN where nothing says it.
+        Direction it faces, in degrees from true north; NaN if that is not known.
     side : {"left", "right", ""}
-        Of the way that was driven, and how many metres from it (`aside`).
+        Side of the vehicle's track on which it stands; `aside` is its distance from the track in metres.
     lane : int or None
-        0 in the lane that was driven, 1 in the next to its right, -1 to its left; None where lines do not say it.
+        0 for the lane that was driven, 1 for the next one to its right, -1 to its left; None if lane lines do not tell.
     seen, expected : int
         Frames in which it was found, and in which it should have been.
     first, last : float
-        UTC, seconds since 1970.
+        UTC of the first and of the last frame in which it was found, seconds since 1970.
     proof : list of tuple
-        Numbers of frames of the video, and where it is in them: the best ones.
+        The frames of the video with its largest boxes: their numbers, and the boxes.
     quality : int
-        Worst quality of a position while it was seen, as in NMEA's GGA.
+        Smallest quality indicator of the positions while it was seen, as in NMEA's GGA; 0 if there were none.
     drive : str
         Hash of the drive.
     made_of : dict of str to str
@@ -91,7 +91,7 @@ class Element:
 
     @property
     def id(self) -> str:
-        """Hash of the drive and of what and where it is: the same drive gives the same ids."""
+        """Hash of the drive, the kind, the place and the time: the same drive gives the same ids."""
         place = np.round(self.degrees[0] * 10**DIGITS).astype(np.int64).tolist()
         words = [self.drive, self.kind, self.shape, *map(str, place), f"{self.first:.2f}"]
         import hashlib
@@ -100,16 +100,16 @@ class Element:
 
     @property
     def sigma(self) -> float:
-        """Larger half axis of the ellipse of one deviation, in metres."""
+        """Larger half axis of the one-sigma ellipse, in metres."""
         return ellipse_of(self.covariance)[0]
 
     def to_feature(self, proofs: bool = False) -> dict[str, Any]:
-        """A GeoJSON feature (RFC 7946): longitude, latitude, and the height where it is above the ellipsoid.
+        """A GeoJSON feature (RFC 7946): longitude, latitude, and the height if it is above the ellipsoid.
 
         Parameters
         ----------
         proofs : bool
-            Whether frames and boxes go with it.
+            Whether the feature has the frames and boxes of `proof`.
         """
         major, minor, direction = ellipse_of(self.covariance)
         properties: dict[str, Any] = {
@@ -170,7 +170,7 @@ def _iso(utc: float) -> str:
 
 
 def ellipse_of(covariance: Floats) -> tuple[float, float, float]:
-    """Half axes of one deviation in metres, the larger first, and that one's azimuth in degrees (0 to 180)."""
+    """Half axes of the one-sigma ellipse in metres, the larger first, and the azimuth of the larger in degrees (0 to 180)."""
     values, vectors = np.linalg.eigh(covariance)
     minor, major = np.sqrt(np.maximum(values, 0)).tolist()
     east, north = vectors[:, 1].tolist()

@@ -1,4 +1,4 @@
-"""What an element of a map is, as data: the ``[map]`` table of a pipeline; and how the camera is mounted, ``[camera]``.
+"""The tables of a pipeline that say what is an element of a map, ``[map]``, and how the camera is mounted, ``[camera]``.
 
 ::
 
@@ -7,9 +7,9 @@
     pitch = -2.0
 
     [[map.element]]
-    task = "objects"                              # whose results these are; "scene.lanes" where a task has several
-    labels = ["sign", "board"]                    # of these classes; all without it
-    size = 0.79                                   # usual height in metres: how far away it is follows from its box
+    task = "objects"                              # the task with the results; "scene.lanes" if it has several
+    labels = ["sign", "board"]                    # its classes; all classes without it
+    size = 0.79                                   # usual height in metres: gives the distance of a box
     label = "signs"                               # a task on crops of it that says which one it is
     text = "texts"                                # and one that reads it
 
@@ -51,31 +51,31 @@ SHAPES = ("point", "line", "area", "occluder")
 
 @dataclass(frozen=True)
 class ElementRule:
-    """Which results become elements, and how they get a place.
+    """Which results become elements of the map, and what their places follow from.
 
     Parameters
     ----------
     task : str
-        Name of a task, or ``"task.output"`` where it has several decoders.
+        Name of the task, or ``"task.output"`` if it has several decoders.
     labels : tuple of str
-        Classes; empty for all.
+        Classes of the task's results; empty for all.
     kind : str
-        What the elements are called; empty for the name of the class.
+        The ``kind`` of the elements; empty for the name of the class.
     shape : {"point", "line", "area", "occluder"}
     size : float
-        Usual height of what the box shows, in metres; 0 for not known.
+        Usual height of the object in the box, in metres; 0 if it is not known.
     size_sigma : float
-        Deviation of the logarithm of that: 0.2 is about 20 per cent.
+        Standard deviation of the logarithm of `size`: 0.2 is about 20 per cent.
     ground : bool
         Whether the middle of the box's lower edge is on the road.
     aspect : float
-        Width by height of it, seen from the front; from that follows which way it faces. 0 for what faces nowhere.
+        Width by height of the object, seen from the front: gives the direction it faces. 0 for an object without a front.
     label, text : str
         Tasks on crops of the boxes: the class of their results names the element, their text is what stands on it.
     score : float
         Least score of a box.
     near, far : float
-        Metres between which it should be found.
+        Least and largest distance at which the task should find the object, in metres.
     """
 
     task: str
@@ -114,12 +114,12 @@ class ElementRule:
 
 @dataclass(frozen=True)
 class MapRules:
-    """All of the ``[map]`` table.
+    """The whole ``[map]`` table.
 
     Parameters
     ----------
     elements : tuple of ElementRule
-        The first that fits a result takes it.
+        A result belongs to the first rule that fits it.
     blur : tuple of str
         Tasks whose boxes are blurred in crops.
     """
@@ -129,12 +129,12 @@ class MapRules:
 
     @classmethod
     def of(cls, table: Mapping[str, Any], tasks: Sequence[str] | None = None) -> MapRules:
-        """Take the table; with `tasks`, each task that it names must be one of these.
+        """Read the table; with `tasks`, each task that it names must be one of these.
 
         Raises
         ------
         ArgumentError
-            Unknown keys, tasks that are not there, no element at all.
+            A key or a task is unknown, or there is no element.
         """
         _known("map", table, ("element", "privacy"))
         entries = table.get("element", [])
@@ -162,7 +162,7 @@ class MapRules:
 
     @classmethod
     def of_pipeline(cls, pipeline: Pipeline) -> MapRules:
-        """Take a pipeline's; its errors say file and line.
+        """Read the table of a pipeline; errors name the file and the line.
 
         Raises
         ------
@@ -174,7 +174,7 @@ class MapRules:
             raise pipeline.blame("map", error) from None
 
     def to_table(self) -> dict[str, Any]:
-        """The table that gives these rules."""
+        """The table that `of` reads these rules from."""
         plain = ElementRule("task")
         entries = []
         for rule in self.elements:

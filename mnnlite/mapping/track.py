@@ -39,12 +39,12 @@ LEAST = 0.05  # metres
 
 
 class TrackPose(NamedTuple):
-    """Where the antenna was, and how the vehicle stood.
+    """Position of the antenna, and heading of the vehicle.
 
     Parameters
     ----------
     position : (..., 3) float64
-        Latitude and longitude in degrees (WGS84), height in metres, above what `Track.vertical` says.
+        Latitude and longitude in degrees (WGS84), and height in metres; `Track.vertical` says above what.
     heading : (...) float64
         Degrees from true north, clockwise.
     covariance : (..., 4, 4) float64
@@ -93,9 +93,9 @@ class Track:
     log : Log
         From `mnnlite.mapping.logs.read`, or made of arrays.
     sigma_m : float
-        Deviation of a position per axis in metres, for each unit of HDOP, where the log does not say better (GST).
+        Standard deviation of a position per axis in metres, for each unit of HDOP, if the log has none (GST).
     correlation_s : float
-        For how many seconds the receiver's errors stay alike.
+        Correlation time of the receiver's slow errors, in seconds.
 
     Attributes
     ----------
@@ -104,9 +104,9 @@ class Track:
     vertical : str
         What heights are above: "ellipsoid", "sea level" or "unknown".
     video_start : float or None
-        UTC of the video's first frame, with its deviation `video_start_sigma`; None where nothing says it.
+        UTC of the video's first frame, with its deviation `video_start_sigma`; None if it is not known.
     notes : list of str
-        What was left out, taken for granted, or could not be found.
+        What the track leaves out, what it assumes, and what it could not find.
     """
 
     def __init__(self, log: logs.Log, *, sigma_m: float = 1.0, correlation_s: float = 60.0) -> None:
@@ -148,20 +148,20 @@ class Track:
         sigma_m: float = 1.0,
         correlation_s: float = 60.0,
     ) -> Track:
-        """Read a track and, with a video, find out when its first frame was.
+        """Read a track and, with a video, find the UTC of the video's first frame.
 
         Parameters
         ----------
         path : path
-            NMEA, GPX, CSV, JSON of gpsd, GPMF (raw, or the MP4 itself).
+            NMEA, GPX, CSV, gpsd's JSON, or GPMF (raw, or the MP4 itself).
         video : path, optional
             The video that was recorded on the drive.
         offset : float, optional
-            Seconds from the time at which the video says it was begun (its ``creation_time``; the track's first position
-            where it says none) to the UTC of its first frame. Without it the offset is found from the drive itself, by
-            `Observer`, where it can be.
+            Seconds from the time at which the video says that it began (GoPro's metadata or ``creation_time``; without
+            them, the track's first position) to the UTC of its first frame. Without `offset`, `Observer` finds it from
+            the drive itself, if the drive reveals it.
         date : date, optional
-            Of the first position, for logs that never say it.
+            The date of the first position, for logs that never say it.
         sigma_m, correlation_s
             As for `Track`.
 
@@ -172,7 +172,7 @@ class Track:
         Raises
         ------
         SourceError
-            The log cannot be used, or it is of another time than the video.
+            The log cannot be used, or does not cover the time of the video.
         """
         log = logs.read(path, date)
         track = cls(log, sigma_m=sigma_m, correlation_s=correlation_s)
@@ -183,21 +183,21 @@ class Track:
         return track
 
     def synchronise(self, known: clocks.Start | None, seconds: float | None, offset: float | None) -> None:
-        """Take over when a video was begun.
+        """Set the UTC of the video's first frame.
 
         Parameters
         ----------
         known : clocks.Start or None
-            What the video says of that.
+            When the video says that it began.
         seconds : float or None
-            How long it is.
+            Length of the video.
         offset : float or None
             As for `load`.
 
         Raises
         ------
         SourceError
-            The track is of another time.
+            The track does not cover the time of the video.
         """
         found = clocks.start_of(known, seconds, self.start, self.end, self.log.name, offset)
         self.video_start, self.video_start_sigma = found.start, found.sigma
@@ -299,7 +299,7 @@ class Track:
         )
 
     def pose(self, utc_s: ArrayLike) -> TrackPose:
-        """Where the antenna was at a time, or at many.
+        """Position of the antenna and heading of the vehicle at one time or at many.
 
         Parameters
         ----------
@@ -309,12 +309,12 @@ class Track:
         Returns
         -------
         TrackPose
-            For a single time without the leading axis.
+            Its arrays have no leading axis for a single time.
 
         Raises
         ------
         ArgumentError
-            A time that is more than two seconds before or after the track.
+            A time is more than two seconds before or after the track.
         """
         times = np.asarray(utc_s, np.float64)
         if times.size and not (times.min() >= self.start - 2 and times.max() <= self.end + 2):

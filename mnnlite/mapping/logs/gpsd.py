@@ -25,19 +25,19 @@ _STATUS = {2: 2, 3: 4, 4: 5, 5: 6}  # of a TPV -> quality as in GGA
 
 
 class Gpsd:
-    """A live connection to gpsd; iterating gives its ``TPV`` reports as dicts, in the order they come.
+    """A live connection to gpsd. Iterating over it gives gpsd's ``TPV`` reports as dicts, in the order they come.
 
     Parameters
     ----------
     address : str
-        ``HOST``, ``HOST:PORT`` or ``gpsd://HOST:PORT``; 2947 is gpsd's port.
+        ``HOST``, ``HOST:PORT`` or ``gpsd://HOST:PORT``. The default port is 2947.
     timeout_s : float
         How long to wait for a line.
 
     Raises
     ------
     SourceError
-        Nobody listens there; while iterating: it fell silent, or is not gpsd.
+        Nobody listens at the address. While iterating: no line came in time, or the sender is not gpsd.
     """
 
     def __init__(self, address: str = "localhost", timeout_s: float = 10.0) -> None:
