@@ -1,4 +1,4 @@
-"""From a box in the picture to a place on the road, and how well that place is known."""
+"""Places detections: from a box in the picture to a place in metres with its covariance."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ RANGE = (4.0, 55.0)  # metres: between these something may be expected to be fou
 def measure(
     camera: PinholeCamera, kind: str, box: Sequence[float], score: float, label: str = "", text: str = ""
 ) -> Measurement | None:
-    """Place a detection.
+    """Measure the place of a detection.
 
     Parameters
     ----------
     camera : PinholeCamera
     kind : str
     box : (x1, y1, x2, y2)
-        Pixels of the frame.
+        The box, in pixels of the frame.
     score, label, text
         As in `Measurement`.
 
     Returns
     -------
     Measurement or None
-        In metres from the camera's place on the road. None for boxes that are cut off by the edge of the frame, and for
-        objects on the road whose foot is above the horizon.
+        The measurement, in metres from the point of the road under the camera. None if the edge of the frame cuts the box
+        off, or if the object stands on the road and its foot is above the horizon.
     """
     x1, y1, x2, y2 = (float(value) for value in box)
     if y1 < EDGE or y2 > camera.height - EDGE:
@@ -95,7 +95,7 @@ def _on_the_road(camera: PinholeCamera, u: float, v: float, deviation: float, si
 
 
 def visible(camera: PinholeCamera, places: Floats) -> NDArray[np.bool_]:
-    """Whether objects at (N, 3) places in the vehicle's frame, in metres, should be found in the picture: (N,) bool."""
+    """(N,) bool: whether a detector should find objects at (N, 3) places in the vehicle's frame, in metres."""
     pixels, depths = camera.project(places)
     margin = 0.04 * camera.width
     inside = (pixels > margin).all(axis=1) & (pixels < (camera.width - margin, camera.height - margin)).all(axis=1)

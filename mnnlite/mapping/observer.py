@@ -1,4 +1,4 @@
-"""What the networks of the pack find, frame by frame, as observations: one for each element of the road."""
+"""Observations of what the road pack's networks find frame by frame: one for each element of the road."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Found(NamedTuple):
     ----------
     objects : Detections
     labels, texts : dict of int to (str, float)
-        Of some rows of `objects`: what kind of sign it is, and what stands on it, with a score.
+        By row of `objects`, for some rows: which sign it is, and the text on it, each with a score.
     lanes : Polylines
     areas : Polygons
-        Of what can be driven on.
+        The areas that can be driven on.
     surface : (str, float) or None
-        What the road is like, if that was asked in this frame.
+        The state of the road and its score, if a task classified it in this frame.
     """
 
     objects: results.Detections
@@ -62,17 +62,17 @@ class Element:
     Parameters
     ----------
     kind : str
-        Class of the detector, or ``"lane"`` or ``"area"``.
+        The detector's class, or ``"lane"`` or ``"area"``.
     label, text : str
     score : float
     box : (x1, y1, x2, y2)
         Pixels of the frame.
     points : (P, 2) float32
-        Of lines and areas, in pixels of the frame; empty for objects.
+        Points of a line or an area, in pixels of the frame; empty for objects.
     place : (P, 2 or 3) float64
-        In metres from the vehicle: x to the right, y forward, z up. One row for an object; empty where it is not known.
+        Metres from the vehicle: x to the right, y forward, z up. An object has one row. Empty if the place is not known.
     observation : int
-        Number of the observation it belongs to; 0 for none yet.
+        Number of the observation that it belongs to; 0 if there is none yet.
     """
 
     kind: str
@@ -100,12 +100,12 @@ class Element:
 
 
 class Observer:
-    """Follows everything over frames and makes observations of it.
+    """Follows objects, lines and areas over frames and makes observations of them.
 
     Parameters
     ----------
     camera : PinholeCamera
-        How pixels become metres.
+        The camera that took the frames.
     """
 
     def __init__(self, camera: PinholeCamera) -> None:
@@ -115,20 +115,20 @@ class Observer:
         self._area_scores: list[float] = []
 
     def update(self, found: Found, pose: Pose, time_s: float) -> list[Element]:
-        """Take a frame.
+        """Add what was found in a frame.
 
         Parameters
         ----------
         found : Found
         pose : Pose
-            Of the vehicle when the frame was taken.
+            Pose of the vehicle when the frame was taken.
         time_s : float
-            When, in seconds.
+            Time of the frame, in seconds.
 
         Returns
         -------
         list of Element
-            What was found, with places in metres and, for objects, the observation that each belongs to.
+            All that was found, with places in metres, and for objects the observation that each belongs to.
         """
         elements = self._update_objects(found, pose, time_s)
         metres = found.lanes.to_ground(self.camera.image_to_ground)
@@ -174,18 +174,19 @@ class Observer:
         ]
 
     def features(self, everything: bool = False) -> list[dict[str, Any]]:
-        """Take out the observations that are complete since the last call.
+        """Take out the observations that have become complete since the last call.
 
         Parameters
         ----------
         everything : bool
-            The drive is over: all are complete.
+            Whether the drive is over, so that all observations are complete.
 
         Returns
         -------
         list of dict
-            GeoJSON-shaped features. Coordinates are metres in the local frame, not degrees; ``properties.reference`` says
-            so. Points for objects, LineStrings for lines, at the end a Polygon for the area driven on.
+            GeoJSON-shaped features. Their coordinates are metres in the local frame, not degrees, as
+            ``properties.reference`` says. Objects are Points and lines are LineStrings. At the end of the drive, the area
+            that can be driven on is a Polygon.
         """
         features = [
             _of_object(track)

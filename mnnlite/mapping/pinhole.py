@@ -1,4 +1,4 @@
-"""A pinhole camera above flat ground, so that every pixel below the horizon is an exact place in metres."""
+"""A pinhole camera above flat ground, for which every pixel below the horizon is one place in metres."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["PinholeCamera"]
 
 @dataclass(frozen=True)
 class PinholeCamera:
-    """Where the camera is and how it looks; metres, radians and pixels (pixel i covers [i, i+1)).
+    """A pinhole camera with its place and direction, in metres, radians and pixels (pixel i covers [i, i+1)).
 
-    Ground coordinates are x to the right and y forward from the point of the road under the camera, in metres; with a
-    third number, z upwards from the ground.
+    Ground coordinates are x to the right and y forward, in metres, from the point of the road under the camera. A third
+    number is z upwards from the ground.
 
     Parameters
     ----------
     width, height : int
-        Of the picture, in pixels.
+        Size of the picture, in pixels.
     focal : float
         Focal length in pixels.
     cx, cy : float
         Principal point, in pixels.
     above : float
-        Metres above the ground.
+        Height above the ground, in metres.
     pitch : float
-        How far it looks down, in radians.
+        Angle by which it looks down, in radians.
     yaw : float
-        How far it looks to the right, in radians.
+        Angle by which it looks to the right, in radians.
     """
 
     width: int = 640
@@ -67,12 +67,12 @@ class PinholeCamera:
 
     @cached_property
     def image_to_ground(self) -> NDArray[np.float64]:
-        """(3, 3): pixel of the frame -> place on the ground in metres; what `Polylines.to_ground` takes."""
+        """(3, 3): pixel of the frame -> place on the ground in metres, as `Polylines.to_ground` takes it."""
         return np.linalg.inv(self.ground_to_image).astype(np.float64)
 
     @property
     def horizon(self) -> float:
-        """The row that the ground tends to, in pixels."""
+        """The row of the horizon, in pixels."""
         return self.cy - self.focal * math.tan(self.pitch)
 
     def project(self, points: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -81,13 +81,14 @@ class PinholeCamera:
         Parameters
         ----------
         points : (N, 3) or (N, 2) array
-            x, y and z in metres; without z on the ground.
+            x, y and z in metres. Places without z are on the ground.
 
         Returns
         -------
         pixels : (N, 2) float64
         depths : (N,) float64
-            Metres along the optical axis; what is not positive lies behind the camera, and its pixel means nothing.
+            Metres along the optical axis. A place whose depth is not positive lies behind the camera: its pixel means
+            nothing.
         """
         places = np.asarray(points, np.float64)
         matrix = self.matrix if places.shape[1] == 3 else self.ground_to_image
@@ -96,7 +97,7 @@ class PinholeCamera:
         return seen[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)[:, None], depth
 
     def ground_of(self, pixels: ArrayLike) -> NDArray[np.float64]:
-        """Places on the ground, in metres, of (N, 2) pixels below the horizon."""
+        """(N, 2) pixels below the horizon -> places on the ground in metres."""
         seen = np.column_stack([np.asarray(pixels, np.float64), np.ones(len(np.asarray(pixels)))])
         mapped = seen @ self.image_to_ground.T
         places: NDArray[np.float64] = mapped[:, :2] / mapped[:, 2:]

@@ -1,8 +1,8 @@
-"""Lines and the road's area over many frames: one observation each, as a polyline in the local frame.
+"""Tracks lines and the road's area over many frames: one observation each, as a polyline in the local frame.
 
-A line is kept by stations: metres along the way that the vehicle drove, and on ahead. Each frame's points fall into the bins
-of their stations, where their places in the local frame are averaged; near ones weigh more, because a pixel at twice the
-distance covers four times the ground.
+The points of a line are binned by station, which is metres along the vehicle's path and beyond it. The places of all frames'
+points in a bin are averaged in the local frame. Near points weigh more, because a pixel at twice the distance covers four times
+the ground.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ APART = 0.6  # metres: what lies further apart is two lines
 
 
 class Odometer:
-    """Metres driven."""
+    """Counts the metres driven."""
 
     def __init__(self) -> None:
         self.metres = 0.0
         self._last: tuple[float, float] | None = None
 
     def update(self, pose: Pose) -> float:
-        """Take a pose and give the station of the vehicle."""
+        """Add a pose; returns the station of the vehicle."""
         if self._last is not None:
             self.metres += math.hypot(pose.x - self._last[0], pose.y - self._last[1])
         self._last = pose.x, pose.y
@@ -58,7 +58,7 @@ def resample(points: Floats) -> Floats:
     Returns
     -------
     (K, 2) float64
-        y grows.
+        The points, by growing y.
     """
     kept = points[np.isfinite(points).all(axis=1)]
     kept = kept[kept[:, 1] > 0]
@@ -83,12 +83,12 @@ class Course:
 
     @property
     def stations(self) -> NDArray[np.int64]:
-        """Where there is something, in `SPACING` along the way."""
+        """The stations that have a place, in units of `SPACING` along the path."""
         return np.flatnonzero(self._weights)
 
     @property
     def points(self) -> Floats:
-        """(P, 2) the places, in the direction of travel."""
+        """(P, 2) places, in the direction of travel."""
         return self._places[self.stations]
 
     def add(self, stations: NDArray[np.int64], places: Floats, weights: Floats) -> None:
@@ -103,29 +103,29 @@ class Course:
         self._places[stations] += part * (places - self._places[stations])
 
     def common(self, stations: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these stations have something here."""
+        """Which of these stations have a place here."""
         inside = stations < len(self._weights)
         return inside & (self._weights[np.where(inside, stations, 0)] > 0)
 
     def at(self, stations: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Places and weights at stations that have something."""
+        """Places and weights at stations that have a place."""
         return self._places[stations], self._weights[stations]
 
 
 @dataclass(eq=False)
 class PolylineTrack:
-    """A line that is being followed, or was.
+    """A line that the tracker follows or has followed.
 
     Parameters
     ----------
     id : int
-        Counts from 1.
+        A number that counts from 1.
     first_s, last_s : float
         Times of the first and last measurement, in seconds.
     scores : dict of float to float
-        Of each frame in which it was seen, by its time: the best score of its pieces.
+        By the time of each frame in which it was seen: the best score of its pieces.
     course : Course
-        Where it runs.
+        Its places by station.
     """
 
     id: int
@@ -143,7 +143,7 @@ class PolylineTrack:
 
     @property
     def label(self) -> str:
-        """The kind with most votes, by length of line seen and score."""
+        """The label with the most votes; a vote weighs length of line * score."""
         return max(self.labels, key=lambda each: self.labels[each]) if self.labels else ""
 
     @property
@@ -153,11 +153,11 @@ class PolylineTrack:
 
     @property
     def hits(self) -> int:
-        """Frames in which it was seen."""
+        """Number of frames in which it was seen."""
         return len(self.scores)
 
     def offset(self, stations: NDArray[np.int64], places: Floats, weights: Floats, across: Floats) -> float:
-        """Mean distance in metres, across the way, at common stations; infinite for fewer than three."""
+        """Mean distance in metres, across the path, at common stations; infinite if there are fewer than three."""
         common = self.course.common(stations)
         if np.count_nonzero(common) < 3:
             return math.inf
@@ -165,7 +165,7 @@ class PolylineTrack:
         return float(np.average(off, weights=np.sqrt(weights[common])))
 
     def gap(self, stations: NDArray[np.int64], places: Floats, across: Floats) -> float:
-        """Distance across the way from this line's end, continued straight, to the start of a later piece."""
+        """Distance across the path from this line's end, continued straight, to the start of a later piece."""
         own = self.course.stations[-6:]
         if len(own) < 3 or not 0 < stations[0] - own[-1] <= CONTINUED:
             return math.inf
@@ -173,7 +173,7 @@ class PolylineTrack:
         return abs(float((places[0] - (slope[0] * stations[0] + slope[1])) @ across))
 
     def is_one_with(self, other: PolylineTrack, across: Floats) -> bool:
-        """Whether two tracks that one measurement fits are one line, seen in pieces at first."""
+        """Whether two tracks that the same measurement fits are one line, which was first seen in pieces."""
         stations = other.course.stations
         common = stations[self.course.common(stations)]
         if not len(common):
@@ -198,7 +198,15 @@ class PolylineTrack:
 
 
 class PolylineTracker:
-    """Follows lines over frames; `confirm` and `end` as in `Tracker`."""
+    """Follows lines over frames.
+
+    Parameters
+    ----------
+    confirm : int
+        Frames with a measurement that confirm a track.
+    end : int
+        Frames in a row without a measurement after which a track ends.
+    """
 
     def __init__(self, confirm: int = 3, end: int = 12) -> None:
         self._confirm, self._end = confirm, end
@@ -209,14 +217,14 @@ class PolylineTracker:
     def update(
         self, lines: Sequence[Floats], labels: Sequence[str], scores: Sequence[float], pose: Pose, time_s: float
     ) -> None:
-        """Take a frame's lines.
+        """Add the lines of a frame.
 
         Parameters
         ----------
         lines : sequence of (P, 2) arrays
-            In metres in the vehicle's frame, x to the right and y forward.
+            Points in metres in the vehicle's frame, x to the right and y forward.
         labels, scores
-            One for each line.
+            The label and the score of each line.
         pose : Pose
         time_s : float
         """
@@ -280,7 +288,7 @@ class PolylineTracker:
 
 
 class AreaTracker:
-    """The area that can be driven on, by its left and right edge at each station."""
+    """Tracks the area that can be driven on, by its left and right edge at each station."""
 
     def __init__(self) -> None:
         self._odometer = Odometer()
@@ -288,16 +296,17 @@ class AreaTracker:
         self.frames = 0
 
     def update(self, polygons: Sequence[Floats], pose: Pose, time_s: float, view: float = math.inf) -> None:
-        """Take a frame's outlines.
+        """Add the outlines of a frame.
 
         Parameters
         ----------
         polygons : sequence of (P, 2) arrays
-            In metres in the vehicle's frame.
+            Points in metres in the vehicle's frame.
         pose : Pose
         time_s : float
         view : float
-            Tangent of half the camera's field of view: what ends there is an edge of the picture, not of the road.
+            Tangent of half the camera's horizontal field of view. An outline that ends there ends at the edge of the picture,
+            not of the road.
         """
         station = self._odometer.update(pose)
         ahead = SPACING * np.arange(math.ceil(NEAR / SPACING), math.floor(FAR / SPACING) + 1, dtype=np.float64)
@@ -315,7 +324,7 @@ class AreaTracker:
 
     @property
     def ring(self) -> Floats:
-        """(P, 2) the outline in the local frame: the left edge forward, the right one back; (0, 2) if nothing was seen."""
+        """(P, 2) outline in the local frame: the left edge forward, then the right edge back; (0, 2) if no area was seen."""
         return np.concatenate([self.left.points, self.right.points[::-1]])
 
 

@@ -1,10 +1,10 @@
-"""The same element over many frames is one observation: tracks of objects at a place.
+"""Tracks objects over many frames, so that the same object becomes one observation.
 
-An object is followed in a *local* frame that does not move: metres, x to the right and y forward of the vehicle where it was
-at the first frame, z upwards from the road. Where the vehicle is comes from outside (`Pose`: odometry, GNSS). Each measurement
-has a place in the vehicle's frame and a covariance that says how much that is worth: along the line of sight a camera knows
-little, across it much, and near objects are known better than far ones. A Kalman filter (Kalman 1960) adds that up, so the
-nearest frames decide.
+The tracker follows an object in a *local* frame that does not move: metres, x to the right and y forward of the vehicle where it
+was at the first frame, z upwards from the road. The caller gives the vehicle's `Pose` (from odometry or GNSS). Each measurement
+has a place in the vehicle's frame and a covariance. A camera measures well across the line of sight and badly along it, and near
+objects better than far ones. A Kalman filter (Kalman 1960) weighs the measurements by their covariance, so the nearest frames
+decide.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SPEED = 15.0  # metres per second: what may be expected of something that moves,
 
 
 class Pose(NamedTuple):
-    """Where the vehicle is in the local frame: metres, and its heading in radians to the right."""
+    """Place of the vehicle in the local frame in metres, and its heading in radians to the right."""
 
     x: float = 0.0
     y: float = 0.0
@@ -60,7 +60,7 @@ class Pose(NamedTuple):
 
 
 class Bearing(NamedTuple):
-    """A line of sight: (3,) origin and unit vector in metres, its deviation in radians, and the range that a size says."""
+    """A line of sight: (3,) origin in metres, (3,) unit vector, deviation in radians, and range in metres from the size."""
 
     origin: Floats
     ray: Floats
@@ -75,16 +75,16 @@ class Measurement:
     Parameters
     ----------
     kind : str
-        What it is; measurements of different kinds are never the same object.
+        Class of the element. Measurements of different kinds are never of the same object.
     place : (3,) float64
         x to the right, y forward, z upwards, in metres from the vehicle.
     covariance : (3, 3) float64
-        Of the place, in metres squared.
+        Covariance of the place, in metres squared.
     score : float in [0, 1]
     label, text : str
-        What else was recognised; "" if nothing was. The track takes a vote.
+        Which element of that class it is, and the text on it; "" if that is not known. The track takes a vote.
     bearing : Bearing, optional
-        For objects whose range follows only from their size: tracks of such are placed by `triangulate`.
+        The line of sight, for objects whose range follows only from their size. `triangulate` places their tracks.
     """
 
     kind: str
@@ -98,12 +98,12 @@ class Measurement:
 
 @dataclass
 class ObjectTrack:
-    """An object that is being followed, or was.
+    """An object that the tracker follows or has followed.
 
     Parameters
     ----------
     id : int
-        Counts from 1, in the order of first measurements.
+        A number that counts from 1, in the order of first measurements.
     kind : str
     moves : bool
         Whether it may move.
@@ -113,9 +113,9 @@ class ObjectTrack:
     first_s, last_s : float
         Times of the first and last measurement, in seconds.
     hits : int
-        Frames in which it was seen.
+        Number of frames in which it was seen.
     missed : int
-        Frames in which it should have been seen and was not, between measurements.
+        Number of frames between its measurements in which it should have been seen and was not.
     """
 
     id: int
@@ -137,11 +137,11 @@ class ObjectTrack:
 
     @property
     def place(self) -> Floats:
-        """(3,) x, y, z in metres, in the local frame; while it is followed, by the filter."""
+        """(3,) x, y, z in metres, in the local frame; the filter's estimate until `finalize`."""
         return self.state[:3]
 
     def finalize(self) -> None:
-        """Once it is over: place it by all its bearings, if it has any."""
+        """Place an ended track by all of its bearings, if it has any."""
         if not self.bearings:
             return
         origins, rays, sigmas, ranges = (np.array(column) for column in zip(*self.bearings, strict=True))
@@ -154,26 +154,26 @@ class ObjectTrack:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of the place on the ground, in metres: the larger axis of its ellipse."""
+        """Standard deviation of the place on the ground, in metres: the larger half axis of its ellipse."""
         return math.sqrt(max(float(np.linalg.eigvalsh(self.covariance[:2, :2])[-1]), 0.0))
 
     @property
     def confidence(self) -> float:
-        """Mean score over the frames in which it should have been seen; one that was missed counts as 0."""
+        """Mean score over the frames in which it should have been seen; a frame in which it was missed counts as 0."""
         return self.scores / max(self.hits + self.missed, 1)
 
     @property
     def label(self) -> str:
-        """The label with most votes; votes weigh by score, and more from near."""
+        """The label with the most votes; a vote weighs score / distance."""
         return _winner(self.labels)
 
     @property
     def text(self) -> str:
-        """The text with most votes."""
+        """The text with the most votes."""
         return _winner(self.texts)
 
     def predict(self, seconds: float) -> None:
-        """Move on in time."""
+        """Predict the state some seconds later."""
         if not self.moves or seconds <= 0:
             return
         step = np.eye(5)
@@ -191,7 +191,7 @@ class ObjectTrack:
         return squared, squared + float(np.linalg.slogdet(together)[1])
 
     def take(self, measurement: Measurement, place: Floats, covariance: Floats, time_s: float) -> None:
-        """Add a measurement, its place and covariance in the local frame."""
+        """Add a measurement, whose place and covariance are in the local frame."""
         gain = np.linalg.solve(self.covariance[:3, :3] + covariance, self.covariance[:3]).T
         self.state = self.state + gain @ (place - self.state[:3])
         left = np.eye(5)
@@ -202,7 +202,7 @@ class ObjectTrack:
         self.count(measurement, time_s)
 
     def keep(self, bearing: Bearing, pose: Pose) -> None:
-        """Keep a line of sight, given in the vehicle's frame."""
+        """Keep a line of sight that is in the vehicle's frame."""
         (origin,) = pose.to_local(bearing.origin[None])
         ray = np.concatenate([pose.rotation @ bearing.ray[:2], bearing.ray[2:]])
         self.bearings.append(Bearing(origin, ray, bearing.sigma, bearing.range))
@@ -231,16 +231,16 @@ class Tracker:
     Parameters
     ----------
     moving : collection of str
-        Kinds that may move; all others stand.
+        Kinds of objects that may move. All others stand still.
     confirm : int
-        Sightings after which a track is believed. Until then it ends with the second frame without one.
+        Measurements that confirm a track. Until then the track ends with the second frame in a row without one.
     end : int
-        Frames without a measurement after which a track has ended.
+        Frames in a row without a measurement after which a confirmed track ends.
 
     Notes
     -----
-    Sightings go to tracks of their kind, the likeliest pair first, given where the track is predicted to be and how well both
-    are known; what noise explains only once in a million begins a new track. Threads: one.
+    The tracker assigns measurements to tracks of their kind, the likeliest pair first, by the predicted place and both
+    covariances. A measurement that noise explains only once in a million begins a new track. Use it from one thread.
     """
 
     def __init__(self, moving: Sequence[str] = (), confirm: int = 3, end: int = 12) -> None:
@@ -257,17 +257,17 @@ class Tracker:
         time_s: float,
         visible: Callable[[Floats], NDArray[np.bool_]] | None = None,
     ) -> list[ObjectTrack | None]:
-        """Take a frame.
+        """Add the measurements of a frame.
 
         Parameters
         ----------
         measurements : sequence of Measurement
         pose : Pose
         time_s : float
-            Seconds; does not go back.
+            Time of the frame in seconds; it must not decrease.
         visible : callable, optional
-            (N, 3) places in the vehicle's frame -> (N,) bool: whether something there would be in the picture. A track
-            is not held to have been missed where it cannot be seen.
+            (N, 3) places in the vehicle's frame -> (N,) bool: whether an object there would be in the picture. A track
+            outside of the picture does not count as missed.
 
         Returns
         -------
@@ -341,7 +341,7 @@ class Tracker:
         Parameters
         ----------
         everything : bool
-            The drive is over: all have ended.
+            Whether the drive is over, so that all tracks have ended.
         """
         over = [track for track in self.tracks if everything or track.unseen >= (self._end if track.confirmed else 2)]
         gone = {id(track) for track in over}

@@ -1,4 +1,4 @@
-"""Where something stands that was seen from several places: bearings, and once what its size says."""
+"""Places an object that was seen from several places, from bearings and its size."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def triangulate(
 ) -> tuple[Floats, Floats]:
     """Find the place that explains all bearings best, by least squares (Gauss-Newton) over angles.
 
-    A Kalman filter over places cannot: where the range is hardly known, every line of sight passes through the camera, and
-    that is where the filter ends. Angles have no such solution.
+    A Kalman filter over places cannot do that: if the range is hardly known, every line of sight passes through the camera,
+    and the filter ends there. Least squares over angles do not have that solution.
 
     Parameters
     ----------
     origins : (N, 3) float64
-        Where the camera was, in metres.
+        Places of the camera, in metres.
     rays : (N, 3) float64
         Unit vectors from there to the object.
     sigmas : (N,) float64
         Standard deviations of the bearings, in radians.
     ranges : (N,) float64
-        What its size in the picture says about the distance, in metres: wrong by the same factor each time, and so counted
-        as one measurement.
+        Distances in metres that follow from the object's size in the picture. All are wrong by the same factor, so together
+        they count as one measurement.
     doubt : float
         Standard deviation of that factor's logarithm.
 
@@ -42,7 +42,7 @@ def triangulate(
     -------
     place : (3,) float64
     covariance : (3, 3) float64
-        In metres squared.
+        Covariance of the place, in metres squared.
     """
     nearest = int(np.argmin(ranges))
     place = origins[nearest] + rays[nearest] * ranges[nearest]
