@@ -90,18 +90,18 @@ _UNKNOWN = "000e8e8000"
 
 @dataclass(frozen=True)
 class Style:
-    """How thick and how large things are drawn.
+    """The thickness, size and transparency of drawings.
 
     Parameters
     ----------
     thickness : float, optional
-        Of lines, in pixels; by the size of the image if not given.
+        Thickness of lines, in pixels. By default it follows from the size of the image.
     text_size : int, optional
-        Height of capitals in pixels; by the size of the image if not given.
+        Height of capitals, in pixels. By default it follows from the size of the image.
     alpha : float in [0, 1]
-        How much of an area's colour covers the picture.
+        How strongly the colour of an area covers the picture.
     hue : int
-        Added to class numbers before they choose a colour, so that several tasks on one picture differ.
+        A number that is added to class numbers before they choose a colour, so that tasks on one picture differ.
     """
 
     thickness: float | None = None
@@ -122,14 +122,14 @@ _DEFAULT = Style()
 
 
 def check_image(image: Any) -> None:
-    """Refuse what cannot be drawn on.
+    """Refuse an image that cannot be drawn on.
 
     Raises
     ------
     ArgumentError
-        Not an array, or one that cannot be written to.
+        It is not an array, or it cannot be written to.
     DTypeError, LayoutError
-        Not uint8, or not (H, W, 3).
+        It is not uint8, or not (H, W, 3).
     """
     if not isinstance(image, np.ndarray):
         raise ArgumentError(f"image: wanted a NumPy array, got {type(image).__name__}")
@@ -219,7 +219,7 @@ def _margin(caps: int) -> int:
 
 
 def text_size(content: str, caps: int) -> tuple[int, int]:
-    """Width and height in pixels that `text` takes, feet of letters included."""
+    """Width and height of `text` in pixels, including descenders."""
     width = sum(_glyph(character, caps)[1] for character in content)
     return int(np.ceil(width)), int(np.ceil(caps * 18 / 14)) + 1
 
@@ -241,7 +241,7 @@ def _on(color: Sequence[int]) -> Color:
 def label(
     image: Image, position: tuple[float, float], content: str, color: Sequence[int], style: Style = _DEFAULT
 ) -> None:
-    """Write a text on a filled tag that stands on `position`, moved so that it stays within the image."""
+    """Write a text on a filled tag above `position`, moved so that it stays within the image."""
     if not content:
         return
     caps = style.caps(image)
@@ -313,7 +313,7 @@ def dots(image: Image, points: ArrayLike, color: Sequence[int], style: Style = _
 
 
 def class_map(image: Image, classes: NDArray[np.uint8], class_ids: ArrayLike, style: Style = _DEFAULT) -> None:
-    """Tint the pixels of the given classes and line their borders.
+    """Tint the pixels of the given classes and draw their borders.
 
     Parameters
     ----------

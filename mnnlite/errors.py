@@ -1,4 +1,4 @@
-"""Every error that mnnlite raises. Each is also the built-in that fits, so plain ``except ValueError`` works too."""
+"""Every error that mnnlite raises. Each is also the built-in exception that fits, so ``except ValueError`` works too."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ModelNotFoundError(ModelError, FileNotFoundError):
 
 
 class ModelFormatError(ModelError, ValueError):
-    """The bytes are not an MNN model, or a damaged one."""
+    """The bytes are not an MNN model, or the model is damaged."""
 
 
 class TensorNotFoundError(ModelError, LookupError):
@@ -106,7 +106,7 @@ class BackendUnavailableError(EngineError):
 
 
 class OutOfMemoryError(MnnliteError, MemoryError):
-    """The engine or mnnlite got no memory. Other models go on."""
+    """The engine or mnnlite got no memory. Other models continue to work."""
 
 
 class StateError(MnnliteError, RuntimeError):
@@ -141,7 +141,7 @@ class PipelineError(MnnliteError, ValueError):
     message : str
     file : str, optional
     line : int, optional
-        From 1.
+        Counts from 1.
     key : str, optional
         Dotted, e.g. ``"task.objects.image.size"``.
     """
@@ -157,7 +157,7 @@ class PipelineError(MnnliteError, ValueError):
 
 
 class SourceError(MnnliteError, OSError):
-    """A video, picture or camera cannot be opened, or breaks off."""
+    """A video, picture or camera cannot be opened, or ends early."""
 
 
 class OutputError(MnnliteError, OSError):
@@ -165,7 +165,7 @@ class OutputError(MnnliteError, OSError):
 
 
 class MissingExtraError(MnnliteError, ImportError):
-    """An optional library is not installed; the message says which extra brings it."""
+    """An optional library is not installed; the message names the extra that installs it."""
 
 
 def about_task(name: str, what: str, error: object) -> str:

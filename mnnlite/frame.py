@@ -1,4 +1,4 @@
-"""An image that says what it is: its pixel format, its colours, which part of it is meant, and when it was taken."""
+"""An image with its pixel format, its colours, the region of it that is meant, and the time when it was taken."""
 
 from __future__ import annotations
 
@@ -45,37 +45,39 @@ _AV_RANGES = {0: "limited", 1: "limited", 2: "full"}
 
 
 class Frame:
-    """A picture in somebody's memory, or a part of one. The memory is held, never copied.
+    """A picture in memory of the caller, or a region of one. The frame holds that memory and never copies it.
 
     Parameters
     ----------
     array : (H, W, C) uint8 or uint16, or (H, W) for GRAY
         Anything with the buffer protocol, ``__array_interface__`` or DLPack. Rows may be strided (a crop of a larger
-        array is fine); pixels of a row must lie side by side. A 16-bit value v counts as p = v / 257, in [0, 255] as 8 bits.
+        array is fine); pixels of a row must lie side by side. A 16-bit value v counts as p = v / 257, in [0, 255] like 8
+        bits.
     format : {"BGR", "RGB", "RGBA", "BGRA", "GRAY"}
-        What the channels are. OpenCV gives BGR, PIL and PyAV mostly RGB. YUV: `nv12`, `nv21`, `i420`, `yuyv`, `uyvy`.
+        The order of the channels. OpenCV gives BGR, PIL and PyAV mostly RGB. For YUV use `nv12`, `nv21`, `i420`, `yuyv` or
+        `uyvy`.
     bits : int, optional
-        Of a uint16 array: how many bits of each value are in use, 10 to 16 (the default); a value v counts as
-        p = 255 v / (2**bits - 1). Industrial and thermal cameras give 10, 12 or 14; where they put them into the upper
-        bits, 16 is right.
+        How many bits of each value of a uint16 array are in use, 10 to 16 (the default). A value v counts as
+        p = 255 v / (2**bits - 1). Industrial and thermal cameras give 10, 12 or 14 bits. If they use the upper bits, 16 is
+        right.
     timestamp_ns : int, optional
-        When the picture was taken; travels to the results. Deadlines count from it.
+        When the picture was taken. The results get it too, and deadlines count from it.
     meta : optional
-        Anything; travels to the results untouched.
+        Any object. The results get it unchanged.
 
     Raises
     ------
     ArgumentError
-        Unknown format, no pixels, not an array.
+        The format is unknown, there are no pixels, or it is not an array.
     DTypeError
-        Elements other than uint8 and uint16; nothing is converted silently.
+        The elements are not uint8 or uint16. Nothing is converted silently.
     LayoutError
-        A shape that does not fit the format, negative strides, pixels that do not lie side by side: names the axis.
+        The shape does not fit the format, a stride is negative, or pixels do not lie side by side. The error names the axis.
 
     Notes
     -----
-    The memory may be written to between uses (a capture buffer), not during one. A frame is immutable and may be used
-    by any number of threads.
+    You may write to the memory between uses (a capture buffer), but not during one. A frame is immutable, and any number of
+    threads may use it.
     """
 
     __slots__ = ("_handle", "meta", "timestamp_ns")
@@ -114,13 +116,13 @@ class Frame:
         timestamp_ns: int | None = None,
         meta: object = None,
     ) -> Frame:
-        """Make a frame of NV12: what most cameras and hardware decoders give.
+        """Make a frame of NV12, which most cameras and hardware decoders give.
 
         Parameters
         ----------
         y : (H, W) uint8
         uv : (H/2, W/2, 2) or (H/2, W) uint8, halves rounded up
-            U first. One sample for 2 x 2 pixels, sited in their middle.
+            Chroma, U first: one sample for 2 x 2 pixels, sited in their middle.
         matrix : {"bt601", "bt709"}
         range : {"limited", "full"}
             Limited: luma 16 to 235, chroma 16 to 240.
@@ -140,7 +142,7 @@ class Frame:
         timestamp_ns: int | None = None,
         meta: object = None,
     ) -> Frame:
-        """Make a frame of NV21: as `nv12`, with V first. Android's camera format."""
+        """Make a frame of NV21, Android's camera format: as `nv12`, with V first."""
         return cls._yuv("NV21", (y, vu), matrix, range, timestamp_ns, meta)
 
     @classmethod
@@ -168,7 +170,7 @@ class Frame:
         timestamp_ns: int | None = None,
         meta: object = None,
     ) -> Frame:
-        """Make a frame of YUYV (YUY2): (H, W, 2) or (H, 2 W) uint8, W even. What USB cameras give."""
+        """Make a frame of YUYV (YUY2), which USB cameras give: (H, W, 2) or (H, 2 W) uint8, W even."""
         return cls._yuv("YUYV", (array,), matrix, range, timestamp_ns, meta)
 
     @classmethod
@@ -205,15 +207,15 @@ class Frame:
         ----------
         video_frame : av.VideoFrame
             yuv420p, nv12, nv21, yuyv422, uyvy422, rgb24, bgr24, rgba, bgra, gray, and the 16-bit rgb48le, bgr48le,
-            rgba64le, bgra64le, gray16le (and gray10le, gray12le, gray14le). Its tags say matrix and range; where they are
-            not set, BT.601 limited.
+            rgba64le, bgra64le, gray16le (and gray10le, gray12le, gray14le). Its tags give matrix and range. If they are not
+            set, it is BT.601 limited.
         timestamp_ns, meta
             As for `Frame`.
 
         Raises
         ------
         ArgumentError
-            Another format or another matrix (BT.2020): says which, and what to do.
+            The format or the matrix (BT.2020) is another one; the error names it and says what to do.
         """
         name = str(video_frame.format.name)
         if name not in _AV_FORMATS:
@@ -257,30 +259,31 @@ class Frame:
         Parameters
         ----------
         x, y, width, height : float
-            Pixels of the whole frame, also when called on a part; may be fractional and may reach outside, where the
-            spec's `pad` is seen. Only pixels that the region touches are sampled: a region at whole pixels gives the
-            same as a frame of ``array[y:y+height, x:x+width]``.
+            Pixels of the whole frame, also when called on a part. They may be fractional. The region may reach outside of
+            the frame, where it shows the spec's `pad`. Only pixels that the region touches are sampled: a region at whole
+            pixels gives the same as a frame of ``array[y:y+height, x:x+width]``.
 
         Raises
         ------
         ArgumentError
-            A size of 0 or less, or numbers that are not finite.
+            The size is 0 or less, or a number is not finite.
         """
         numbers = _floats("roi", (x, y, width, height))
         return self._of(self._handle.roi(*numbers), self.timestamp_ns, self.meta)
 
     def quad(self, points: ArrayLike) -> Frame:
-        """Return a turned or slanted part of the frame (a plate, a line of text), sharing its memory.
+        """Return a rotated or slanted part of the frame (a plate, a line of text), sharing its memory.
 
         Parameters
         ----------
         points : (4, 2) float, pixels of the whole frame
-            Top-left, top-right, bottom-right, bottom-left of the part as it should be seen; convex.
+            Corners of the part as the network should see it: top-left, top-right, bottom-right, bottom-left. They must be
+            convex.
 
         Raises
         ------
         ArgumentError
-            Not four points, not convex, or in another order.
+            There are not four points, they are not convex, or they come in another order.
         """
         try:
             corners = np.asarray(points, dtype=np.float64)
@@ -292,27 +295,27 @@ class Frame:
 
     @property
     def width(self) -> int:
-        """Pixels of the whole frame, also of a part."""
+        """Width of the whole frame in pixels, also for a region of it."""
         return self._handle.width
 
     @property
     def height(self) -> int:
-        """Pixels of the whole frame, also of a part."""
+        """Height of the whole frame in pixels, also for a region of it."""
         return self._handle.height
 
     @property
     def format(self) -> str:
-        """RGB, BGR, RGBA, BGRA, GRAY, NV12, NV21, I420, YUYV or UYVY."""
+        """The pixel format: RGB, BGR, RGBA, BGRA, GRAY, NV12, NV21, I420, YUYV or UYVY."""
         return self._handle.format
 
     @property
     def bits(self) -> int:
-        """Bits of a sample that are in use: 8, or 10 to 16 of a uint16 array."""
+        """How many bits of a sample are in use: 8, or 10 to 16 of a uint16 array."""
         return self._handle.bits
 
     @property
     def region(self) -> tuple[float, float]:
-        """Width and height of the part that is meant, in frame pixels along its own sides."""
+        """Width and height of the region, in frame pixels along its own sides."""
         return self._handle.region[:2]
 
     def __repr__(self) -> str:

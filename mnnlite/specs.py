@@ -78,7 +78,7 @@ def _per_channel(name: str, value: Any, channels: int, color: str) -> tuple[floa
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """What an input or output of a network looks like from Python.
+    """Describes an input or output of a network as Python sees it.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ class TensorInfo:
     dtype : str
         ``"float32"``, ``"float16"``, ``"int32"``, ``"uint8"`` or ``"int8"``.
     layout : str
-        ``"NCHW"`` or ``"NHWC"`` for four axes, ``"plain"`` otherwise. This is what the network's file says: exporters
-        are known to put NHWC data into a tensor that calls itself NCHW.
+        ``"NCHW"`` or ``"NHWC"`` for four axes, ``"plain"`` otherwise, as the network's file says. Some exporters put NHWC
+        data into a tensor that the file calls NCHW.
     """
 
     name: str
@@ -111,30 +111,30 @@ class ImageSpec:
     color : {"RGB", "BGR", "RGBA", "BGRA", "GRAY"}
         The order of channels the network was trained with. Alpha is 255 where the frame has none.
     mean, std : number or one per channel, in the order of `color`
-        ``y = (p - mean) / std`` with p in [0, 255], whatever the bits of the frame: of 16 bits p is v / 257.
+        ``y = (p - mean) / std`` with p in [0, 255], whatever the bits of the frame. For a 16-bit value v, p is v / 257.
     filter : {"bilinear", "nearest", "area"}
         ``bilinear`` and ``nearest`` have half-pixel centres, as OpenCV's ``INTER_LINEAR`` and ``INTER_NEAREST_EXACT``.
-        ``area`` averages what a network pixel covers, without aliasing; an axis that is enlarged is bilinear.
+        ``area`` averages the frame pixels that a network pixel covers, without aliasing. It enlarges an axis bilinearly.
     pad : number or one per channel, in the order of `color`
-        The value of p where there is no picture: beside a letterbox, or outside the frame.
+        The value of p where there is no picture: in the bars of a letterbox, or outside the frame.
     anchor : {"center", "top_left", "bottom"}
-        Where the picture lies in a letterbox, or which part of it a crop keeps; ``bottom`` is in the middle from side to side:
-        with a flat size the road, and not the sky.
+        Where the picture lies in a letterbox, or which part of it a crop keeps. ``bottom`` is horizontally in the middle: a
+        wide crop then keeps the road and not the sky.
     multiple : int
-        With ``fit="letterbox"``: the smallest size that holds the picture and is a multiple of this, instead of the
-        whole of `size`. A task gives the network's input that shape, picture by picture, which costs milliseconds where
-        it changes; its model is kept resizable. For lines of text, as long as they are. 0: always the whole size.
+        With ``fit="letterbox"``: the input has the smallest size that holds the picture and is a multiple of this, instead
+        of the whole `size`. The task resizes the network's input for each picture, which takes milliseconds when the shape
+        changes, and it keeps its model resizable. Use it for lines of text of any length. 0: always the whole size.
     dtype : {"float32", "float16", "uint8", "int8"} or None
         ``None``: the tensor's own; float32 where there is no tensor.
     layout : {"NCHW", "NHWC", "NC4HW4", "NC8HW8"} or None
         ``None``: the tensor's own; NCHW where there is no tensor. An explicit layout names the axes.
     scale, zero_point : float or None, int or None
-        Integer outputs: ``q = round(y / scale) + zero_point``. ``None``: the tensor's own; 1 and 0 where it has none.
+        For tensors of integers: ``q = round(y / scale) + zero_point``. ``None``: the tensor's own; 1 and 0 where it has none.
 
     Raises
     ------
     ArgumentError
-        A value that cannot be used: says which, what was got and what was wanted.
+        A value cannot be used; the error says which, what was got and what was wanted.
 
     Notes
     -----
@@ -196,7 +196,7 @@ class ImageSpec:
 
     @property
     def channels(self) -> int:
-        """Channels of `color`: 1, 3 or 4."""
+        """Number of channels of `color`: 1, 3 or 4."""
         return COLORS[self.color]
 
     @property
@@ -215,29 +215,30 @@ class ImageSpec:
         return self.pad if isinstance(self.pad, tuple) else (self.pad,) * self.channels
 
     def apply(self, frame: FrameLike | Sequence[FrameLike], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Convert frames to an input array, exactly as a task does into its network's input. Needs no model.
+        """Convert frames to an input array, exactly as a task fills its network's input. Needs no model.
 
         Parameters
         ----------
         frame : Frame or sequence of N Frames
-            Regions of the same frame may be mixed with other frames of the same format.
+            Frames and regions of frames, all of the same format.
         out : C-contiguous array, optional
-            Of the shape and dtype that would be returned; it may have more than N slots, only the first N are written.
+            An array of the shape and dtype of the result. It may have more than N slots; only the first N are written.
 
         Returns
         -------
         array (N, C, H, W) float32, or as `layout` and `dtype` say
-            NC4HW4 and NC8HW8 as (N, groups, H, W, 4 or 8). `out` if it was given.
+            NC4HW4 and NC8HW8 are (N, groups, H, W, 4 or 8). This is `out` if it was given.
 
         Raises
         ------
         ArgumentError, DTypeError, LayoutError
-            The spec has no size; `area` on a turned region; frames of different formats; `out` does not fit.
+            The spec has no size, a turned region was to be filtered by `area`, frames have different formats, or `out` does
+            not fit.
 
         Notes
         -----
-        Allocates the result if `out` is not given. The frame is not copied. Threads: any number at a time; the GIL is
-        released once. Definition: `mnnlite.reference.image.convert`.
+        Allocates the result if `out` is not given, and copies no frame. Any number of threads may call it. It releases the
+        GIL once. Definition: `mnnlite.reference.image.convert`.
         """
         from mnnlite import _image  # only here: plain data must not need the extension to be imported
 
@@ -264,46 +265,48 @@ def _shapes(value: Any) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """A network with what goes in and what comes out, as data: what a ``[[task]]`` of a pipeline file says.
+    """A network with what goes in and what comes out, as data, like a ``[[task]]`` of a pipeline file.
 
     Parameters
     ----------
     model : path or bytes
         An ``.mnn`` file or its content.
     image : ImageSpec, dict of str to ImageSpec, or None
-        How a frame becomes the input; by name where the network has several inputs. None: the caller writes the inputs.
+        How a frame becomes the input; a dict by name if the network has several inputs. None: the caller writes the inputs.
     decoder : decoder spec, str, or dict of str to decoder spec
-        What becomes of the outputs. A string is a family with its defaults; ``"raw"`` hands the outputs out. Several
-        decoders read one inference: the key names the result, and is the output it reads if there is one of that name
-        (otherwise ``tensors=`` of the decoder says).
+        How the outputs become results. A string is a family with its defaults; ``"raw"`` returns the outputs. In a dict,
+        several decoders read one inference. The key names the result. If an output has that name, the decoder reads it;
+        otherwise ``tensors=`` of the decoder names its outputs.
     outputs : sequence of str, optional
-        Only the branch that leads to these outputs is created, see `Model`.
+        The outputs to create; the session has only the branch that leads to them, see `Model`.
     shapes : dict of str to tuple of int, optional
-        Shapes of inputs. Open axes of an image's input are filled from its ``size`` without this.
+        Shapes of inputs. Without them, the ``size`` of an image sets the open axes of its input.
     batch : int
         The most frames or regions of one call.
     state : dict of str to str
-        ``{input: output}``: outputs that are inputs of the next frame. Zeros at first; see `Task.reset_state`.
+        ``{input: output}``: the output becomes the input of the next frame. The first input is zeros; see
+        `Task.reset_state`.
     feed : dict of str to str or array
         ``{input: "task.output"}``: outputs of tasks that ran before on the same frame, copied before each run; or an
-        array, copied once. For a Runtime, which runs several tasks on a frame.
+        array, copied once. Only for a Runtime, which runs several tasks on a frame.
     winograd, memory_mode, precision, weights : str, optional
-        How the engine computes this network, see `Arena` for the words. By default as the arena, or the `Runtime`, says. Tasks
-        that share an arena may differ in them.
+        How the engine computes this network; see `Arena` for the words. The default is what the arena, or the `Runtime`, has.
+        Tasks that share an arena may differ in them.
     threads : int, optional
-        The engine's threads; by default the arena's or the runtime's. In a shared arena it must be the arena's, in a runtime the
-        tasks of a lane that differ in it have an arena for each number: `Runtime.plan` says what that costs.
+        Number of the engine's threads; the default is that of the arena or the runtime. In a shared arena it must be the
+        arena's. In a runtime, a lane has one arena for each number that its tasks ask for; `Runtime.plan` says what that
+        costs.
     external : path, optional
         The file of external weights.
     sha256, weights_sha256 : str, optional
-        What the model and the file of weights must hash to; ``mnnlite lock`` writes them.
+        The SHA-256 that the model and the file of weights must have; ``mnnlite lock`` writes them.
     trial : bool or float
-        Load and run the model in a child process first; see `Model`.
+        Whether a child process loads and runs the model first, or how many seconds that may take; see `Model`.
 
     Raises
     ------
     ArgumentError
-        A value that cannot be used.
+        A value cannot be used.
     """
 
     model: Any
@@ -347,12 +350,12 @@ class TaskSpec:
 
     @property
     def engine(self) -> EngineOptions:
-        """How the engine computes it, as one value; `dataclasses.replace(spec, **options.given())` takes it over."""
+        """The engine options as one value; `dataclasses.replace(spec, **options.given())` sets them in another spec."""
         return EngineOptions(self.winograd, self.memory_mode, self.precision, self.weights, self.threads)
 
 
 def checked_hash(text: object, key: str) -> str | None:
-    """Give a SHA-256 in lower case; None stays None.
+    """Check a SHA-256 and return it in lower case; None stays None.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where frames come from: videos, pictures, folders, cameras and pipes; and pictures out again."""
+"""Reads frames from videos, pictures, folders, cameras and pipes, and writes pictures and videos."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def open_source(source: str | os.PathLike[str] | int, raw: str | None = None) ->
     Parameters
     ----------
     source : path, str or int
-        A video, a picture, a folder of pictures, a glob pattern, a V4L2 device (``/dev/video0``, or its number, where
-        there is no file of that name), or ``"-"`` for raw frames from standard input. Several files come in natural order: 1, 2, 10.
+        A video, a picture, a folder of pictures, a glob pattern, a V4L2 device (``/dev/video0``, or its number if there is
+        no file of that name), or ``"-"`` for raw frames from standard input. Several files come in natural order: 1, 2, 10.
     raw : str, optional
-        With ``"-"``: what the frames are, as ``FORMAT:WIDTHxHEIGHT``, e.g. ``"NV12:1920x1080"``. Formats are those of
-        `Frame`; YUV is BT.601 limited range; rows have no padding.
+        With ``"-"``: the format of the frames, as ``FORMAT:WIDTHxHEIGHT``, e.g. ``"NV12:1920x1080"``. Formats are those of
+        `Frame`. YUV is BT.601 limited range, and rows have no padding.
 
     Returns
     -------
@@ -39,8 +39,8 @@ def open_source(source: str | os.PathLike[str] | int, raw: str | None = None) ->
     Raises
     ------
     SourceError
-        Nothing there, or nothing that can be read. Also while iterating: where a file is damaged or cut off, after its
-        last good frame. One of several files that is so costs no more than its own frames, see `Source.errors`.
+        There is nothing, or nothing that can be read. While iterating: the file is damaged or cut off; the error comes
+        after its last good frame. If one of several files is, only its own frames are missing, see `Source.errors`.
     MissingExtraError
         PyAV is not installed; raw frames do not need it.
     ArgumentError

@@ -1,4 +1,4 @@
-"""Cameras of the kernel's Video4Linux."""
+"""Cameras of Video4Linux."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Camera"]
 
 
 class Camera(Source):
-    """A V4L2 camera. Damaged frames, which USB cameras give now and then, are left out."""
+    """A V4L2 camera. It leaves out damaged frames, which USB cameras give now and then."""
 
     live = True
 

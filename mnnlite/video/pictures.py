@@ -1,4 +1,4 @@
-"""Frames as arrays to draw on, and arrays as files."""
+"""Makes arrays of frames to draw on, and writes arrays as files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def to_rgb(frame: Frame) -> NDArray[np.uint8]:
     Returns
     -------
     (H, W, 3) uint8
-        An array of its own.
+        A new array.
     """
     spec = ImageSpec(size=(frame.width, frame.height), color="RGB", dtype="uint8", layout="NHWC")
     array: NDArray[np.uint8] = spec.apply(frame)[0]
@@ -49,17 +49,17 @@ def write_picture(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     Parameters
     ----------
     path : path
-        Ends in ``.png`` or ``.jpg``.
+        A path that ends in ``.png`` or ``.jpg``.
     rgb : (H, W, 3) uint8
 
     Raises
     ------
     OutputError
-        It cannot be written.
+        The file cannot be written.
     ArgumentError
-        Another ending.
+        The path ends in something else.
     MissingExtraError
-        A JPEG file, and PyAV is not installed. PNG needs no further package.
+        It is a JPEG file, and PyAV is not installed. PNG needs no further package.
     """
     path = Path(checked_path(path, "the picture"))
     if path.suffix not in _ENCODERS:

@@ -1,4 +1,4 @@
-"""What every source of frames is."""
+"""The base of all sources of frames."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["Source"]
 
 
 class Source:
-    """Frames in order, to be iterated over.
+    """Frames in order; iterate over it.
 
-    Each frame's ``meta`` is ``{"frame": index from 0, "time_ms": presentation time or None}``, with ``"file"`` where
-    the source has several. Frames of live sources have a ``timestamp_ns`` (`time.monotonic_ns` at arrival).
+    Each frame's ``meta`` is ``{"frame": index from 0, "time_ms": presentation time or None}``, with ``"file"`` if
+    the source has several files. Frames of live sources have a ``timestamp_ns`` (`time.monotonic_ns` at arrival).
 
     Attributes
     ----------
     name : str
-        For people.
+        A name to show.
     frames : int or None
-        How many there are, where that is known.
+        How many frames there are, if that is known.
     errors : list of SourceError
-        Of a source of several files: what was wrong with those of which frames are missing, known when they were met.
+        For a source of several files: one error for each file of which frames are missing, added when the source meets it.
     rate : float or None
-        Frames a second, where that is known.
+        Frames per second, if that is known.
     live : bool
-        Whether frames come as time passes; then they cannot be had again.
+        Whether frames come in real time; then they cannot be read again.
     """
 
     name: str = ""
@@ -40,8 +40,8 @@ class Source:
     live: bool = False
 
     def stop(self) -> None:
-        """Give no further frames, and wake a thread that waits for one, where that can be. Any thread; does not block."""
+        """End the frames, and wake a thread that waits for one if possible. Any thread may call it; it does not block."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield frames; each call starts anew, but for live sources."""
+        """Yield frames. Each call starts from the beginning, except for live sources."""
         raise NotImplementedError

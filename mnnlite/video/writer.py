@@ -1,4 +1,4 @@
-"""Videos out, picture by picture."""
+"""Writes videos, picture by picture."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ VIDEOS = (".mp4", ".mkv", ".mov", ".avi")
 
 @final
 class VideoWriter:
-    """A video file (MPEG-4) that pictures are added to; a context manager. What was added is whole once it is closed.
+    """A video file (MPEG-4) to which pictures are added; a context manager. The file is complete once it is closed.
 
     Parameters
     ----------
     path : path
-        Ends in what says the container: ``.mp4``, ``.mkv``, ``.mov``, ``.avi``. Made with the first picture.
+        The file; its suffix names the container: ``.mp4``, ``.mkv``, ``.mov`` or ``.avi``. The first picture creates it.
     fps : float
-        Pictures a second.
+        Pictures per second.
 
     Raises
     ------
@@ -52,12 +52,12 @@ class VideoWriter:
         Parameters
         ----------
         rgb : (H, W, 3) uint8
-            Where its size is not that of the first one, it is scaled to that. An odd last row or column is left out.
+            The picture; it is scaled if its size is not that of the first one. An odd last row or column is left out.
 
         Raises
         ------
         OutputError
-            It cannot be written.
+            The file cannot be written.
         """
         try:
             if self._stream is None:
@@ -79,12 +79,12 @@ class VideoWriter:
         self._stream.width, self._stream.height, self._stream.pix_fmt = max(width, 2), max(height, 2), "yuv420p"
 
     def close(self) -> None:
-        """Write what is still to be written. Closing twice is fine.
+        """Write the rest and close the file. Closing twice is fine.
 
         Raises
         ------
         OutputError
-            It cannot be written.
+            The file cannot be written.
         """
         container, self._container = self._container, None
         if container is None:
@@ -110,16 +110,16 @@ def write_video(path: str | os.PathLike[str], pictures: Iterable[NDArray[np.uint
     Parameters
     ----------
     path : path
-        Ends in what says the container: ``.mp4``, ``.mkv``, ``.mov``, ``.avi``.
+        The file; its suffix names the container: ``.mp4``, ``.mkv``, ``.mov`` or ``.avi``.
     pictures : iterable of (H, W, 3) uint8
         RGB, all of one size.
     fps : float
-        Pictures a second.
+        Pictures per second.
 
     Raises
     ------
     OutputError
-        It cannot be written.
+        The file cannot be written.
     MissingExtraError
         PyAV is not installed.
     """
