@@ -15,7 +15,7 @@ from mnnlite.files import checked_path, refuse_address
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Cost", "forget", "of"]
+__all__ = ["Cost", "digest", "forget", "of"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def of(
         outputs, shapes, external, arena_options, resizable=bool(resizable), images=pictures
     )
     try:
-        key = _digest(path) + json.dumps(options, sort_keys=True)
+        key = digest(path) + json.dumps(options, sort_keys=True)
     except OSError as error:
         raise ModelNotFoundError(f"cannot read {os.fspath(path)!r}: {error.strerror}") from None
     except TypeError as error:
@@ -175,7 +175,7 @@ def _from_cache(value: Any) -> Cost | None:
         return None
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
     """Of the file and of external weights beside it."""
     import hashlib  # OpenSSL takes four megabytes: only where it is needed
 

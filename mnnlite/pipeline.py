@@ -47,8 +47,10 @@ from mnnlite.errors import (
 )
 from mnnlite.files import atomic_write, read_text
 from mnnlite.runtime import Runtime
+from mnnlite.runtime.budget import parse
 from mnnlite.runtime.loaded_task import needs_of
 from mnnlite.runtime.schedule import Schedule
+from mnnlite.runtime.tuned import tuned
 from mnnlite.specs import ImageSpec, TaskSpec
 from mnnlite.suggest import did_you_mean
 
@@ -110,9 +112,10 @@ class Pipeline:
                 raise self._nodes["runtime"].blame(error) from None
             raise
         try:
-            for name in self._order():
+            tasks = self._tuned()
+            for name in self.order():
                 try:
-                    runtime.add(name, self.tasks[name], self.schedules.get(name))
+                    runtime.add(name, tasks[name], self.schedules.get(name))
                 except MnnliteError as error:
                     if f"task {name!r}" not in str(error):  # said once
                         error.args = (f"task {name!r}: {error}", *error.args[1:])
@@ -124,11 +127,20 @@ class Pipeline:
             raise
         return runtime
 
+    def _tuned(self) -> Mapping[str, TaskSpec]:
+        """With ``tune="auto"`` the tasks as they are best together, by what was measured of each network."""
+        if self.runtime.get("tune") is None:
+            return self.tasks
+        memory = self.runtime.get("memory")
+        counts = {key: int(self.runtime.get(key, 1)) for key in ("lanes", "threads")}
+        tasks = {name: self.tasks[name] for name in self.order()}
+        return tuned(tasks, self.schedules, memory=None if memory is None else parse(memory), **counts)
+
     def blame(self, table: str, error: MnnliteError) -> PipelineError:
         """An error about ``[map]`` or ``[camera]`` as a `PipelineError`, with file and line if they are known."""
         return self._nodes[table].error(str(error)) if table in self._nodes else PipelineError(str(error), key=table)
 
-    def _order(self) -> list[str]:
+    def order(self) -> list[str]:
         """The names of the tasks; a task comes after those that it reads from."""
         needs = {name: needs_of(spec, self.schedules.get(name, Schedule())) for name, spec in self.tasks.items()}
         return list(TopologicalSorter(needs).static_order())
@@ -271,7 +283,7 @@ def _pipeline(root: _Node) -> Pipeline:
         others,
     )
     try:
-        pipeline._order()
+        pipeline.order()
     except CycleError as error:
         raise root.error(f"tasks wait for one another in a circle: {' -> '.join(error.args[1])}") from None
     return pipeline

@@ -250,7 +250,7 @@ def test_costs_budgets_and_predictions__know_the_options_of_tasks(paths):
         whole = pipeline.Pipeline({"a": spec}, runtime={"winograd": level})
         said[level] = observe.predict(own).peak_mib
         assert observe.predict(whole).peak_mib == said[level]
-    assert said["large"] - said["none"] == pytest.approx((large.peak - none.peak) / 2**20, abs=0.05)
+    assert said["large"] - said["none"] == pytest.approx((large.peak - none.peak) / 2**20, abs=0.2)
     expected = {}
     for level in ("large", "none"):
         with Runtime(memory="1 GiB", winograd="large") as runtime:

@@ -316,7 +316,7 @@ def test_open_loads_in_the_order_that_tasks_need(models: Path, tmp_path: Path) -
         decoder = "segmentation"
     """
     loaded = pipeline.load(write(tmp_path, text))
-    assert loaded._order() == ["first", "second"]
+    assert loaded.order() == ["first", "second"]
 
 
 def test_open_says_which_task_cannot_be_loaded(folder: Path) -> None:

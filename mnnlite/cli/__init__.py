@@ -27,6 +27,7 @@ from mnnlite.cli import (
     profile,
     quantize,
     run,
+    tune,
 )
 from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT, TERMINATED
 from mnnlite.cli.output import Output, printable
@@ -36,7 +37,24 @@ from mnnlite.errors import MnnliteError
 __all__ = ["main", "program"]
 
 ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
-COMMANDS = (run, map, new, demo, inspect, convert, memory, peaks, profile, compare, quantize, dump, lock, info, cache)
+COMMANDS = (
+    run,
+    map,
+    new,
+    demo,
+    inspect,
+    convert,
+    memory,
+    peaks,
+    profile,
+    compare,
+    quantize,
+    tune,
+    dump,
+    lock,
+    info,
+    cache,
+)
 
 
 class _Parser(argparse.ArgumentParser):

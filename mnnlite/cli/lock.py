@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import _toml, pipeline
+from mnnlite import pipeline
 from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.output import Output, columns
+from mnnlite.cli.task_keys import with_keys
 from mnnlite.errors import PipelineError
 from mnnlite.files import atomic_write
 from mnnlite.integrity import file_hash, weights_beside
@@ -76,36 +76,5 @@ def _hashes(file: Path, name: str, task: Any) -> dict[str, str]:
 
 
 def locked(text: str, hashes: list[dict[str, str]], file: str = "") -> str:
-    """Give a pipeline's text with these hashes, one dict a task, in place of those it had.
-
-    A new line goes below the task's ``model``. Proven by reading the result: nothing but the hashes has changed.
-
-    Raises
-    ------
-    PipelineError
-        The tasks are not written in a way that lines can be put into, such as an inline table.
-    """
-    values, line_of = _toml.loads(text)
-    end = "\r\n" if "\r\n" in text else "\n"
-    lines = text.split("\n")
-    for index in range(len(hashes)):
-        model = line_of["task", index, "model"] - 1
-        indent = re.match(r"\s*", lines[model])[0]  # type: ignore[index]
-        new = "".join(f'{end}{indent}{key} = "{value}"' for key, value in hashes[index].items())
-        lines[model] = lines[model].rstrip("\r") + new + ("\r" if end == "\r\n" else "")
-    removed = {line_of[at] - 1 for at in line_of if len(at) == 3 and at[0] == "task" and at[2] in _KEYS}
-    made = "\n".join(line for number, line in enumerate(lines) if number not in removed)
-    for task, now in zip(values["task"], hashes, strict=True):
-        for key in _KEYS:
-            task.pop(key, None)
-        task.update(now)
-    try:
-        same = _toml.loads(made)[0] == values
-    except ValueError:
-        same = False
-    if not same:
-        raise PipelineError(
-            "its tasks are not written one key a line, as [[task]] tables are, so hashes cannot be put in; write them so",
-            file=file or None,
-        )
-    return made
+    """Give a pipeline's text with these hashes, one dict a task, in place of those it had; see `with_keys`."""
+    return with_keys(text, hashes, _KEYS, "hashes", file)

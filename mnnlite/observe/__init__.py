@@ -14,7 +14,7 @@ from mnnlite.observe.metrics import Difference, difference
 from mnnlite.observe.peaks import FeatureMap, Peaks, WorkingSet, peaks
 from mnnlite.observe.pipelines import PipelinePrediction
 from mnnlite.observe.planned import Plan, PlannedOperator, plan
-from mnnlite.observe.plots import check_picture, plot_curves, plot_peaks, plot_trace
+from mnnlite.observe.plots import check_picture, plot_curves, plot_fronts, plot_peaks, plot_trace
 from mnnlite.observe.prediction import Prediction
 from mnnlite.observe.report import write_report
 from mnnlite.observe.timing import OperatorTime, Profile, StageTime, TypeTime, profile, profile_runtime
@@ -65,6 +65,7 @@ __all__ = [
     "picture_inputs",
     "plan",
     "plot_curves",
+    "plot_fronts",
     "plot_peaks",
     "plot_trace",
     "predict",

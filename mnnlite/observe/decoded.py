@@ -134,21 +134,38 @@ def compare_decoded(
     """
     if not 0 <= least <= 1:
         raise ArgumentError(f"the agreement is {least!r}; wanted a number from 0 to 1")
-    tallies: dict[str, _Tally] = {}
-    count = 0
     with (
         Arena(**(options or {})) as one,
         Arena() as other,
         _task(a, spec, one) as tested,
         _task(reference, spec, other) as wanted,
     ):
-        for count, frame in enumerate(frames, 1):
-            pairs = zip(_parts(tested(frame)), _parts(wanted(frame)), strict=True)
-            for (name, found), (_, right) in pairs:
-                tallies.setdefault(name, _Tally()).add(count - 1, found, right)
-    if not count:
+        counted = _Counted(frames)
+        found = compare_results((tested(frame), wanted(frame)) for frame in counted)
+    if not counted.count:
         raise ArgumentError("there are no pictures to compare on")
-    return DecodedComparison(count, tuple(each.result(name) for name, each in tallies.items()), least)
+    return DecodedComparison(counted.count, found, least)
+
+
+def compare_results(pairs: Iterable[tuple[Any, Any]]) -> tuple[Agreement, ...]:
+    """Compare what two tasks found on the same pictures, as pairs of what a `Task` gives: one for each decoder."""
+    tallies: dict[str, _Tally] = {}
+    for number, (found, wanted) in enumerate(pairs):
+        for (name, one), (_, right) in zip(_parts(found), _parts(wanted), strict=True):
+            tallies.setdefault(name, _Tally()).add(number, one, right)
+    return tuple(each.result(name) for name, each in tallies.items())
+
+
+class _Counted:
+    """What an iterable gives, and how many."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames, self.count = frames, 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            self.count += 1
+            yield frame
 
 
 def _task(path: str | os.PathLike[str], spec: TaskSpec, arena: Arena) -> Task:

@@ -14,17 +14,14 @@ from mnnlite.frame import Frame
 from mnnlite.observe.memory_curve import Curve, curve_of
 from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, prediction_of
 from mnnlite.proc import MIB
-from mnnlite.runtime.budget import Budget, MemoryDemand, held, most
-from mnnlite.runtime.loaded_task import needs_of
-from mnnlite.runtime.placement import assign_lanes
-from mnnlite.runtime.schedule import Schedule
+from mnnlite.runtime.budget import Budget, held, most
+from mnnlite.runtime.tuned import lanes_of
 
 if TYPE_CHECKING:
     from mnnlite.pipeline import Pipeline
 
 __all__ = ["PipelinePrediction", "pipeline_curve", "predict_pipeline"]
 
-_RATE_HZ = 30  # of a camera, for tasks that run so many times a second
 _SIZE = (720, 1280)  # of the frame that is made up where none is given
 
 
@@ -68,35 +65,14 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     said = {key: spec.runtime[key] for key in RUNTIME_OPTIONS if key in spec.runtime}
     budget = Budget(1, threads, count, runtime_options(**said))
     demand_of = {name: budget.demand_of(name, task, 0) for name, task in spec.tasks.items()}
-    lanes = _lanes(spec, demand_of, count)
+    operations = {name: float(each.cost.multiply_adds) for name, each in demand_of.items()}
+    dynamic = {name: float(each.cost.dynamic) for name, each in demand_of.items()}
+    lanes = lanes_of(spec.tasks, spec.schedules, count, operations, dynamic)
     demands = [budget.demand_of(name, task, lanes[name]) for name, task in spec.tasks.items()]
     loading = max(most(demands[:number], each) for number, each in enumerate(demands))
     tasks = {each.name: prediction_of(each.cost) for each in demands}
     alone = sum(each.cost.upper_estimate for each in demands) / MIB + HEAP_AND_STACK_MIB
     return PipelinePrediction(tasks, lanes, loading / MIB, held(demands) / MIB, loading / MIB, alone)
-
-
-def _lanes(spec: Pipeline, demand_of: dict[str, MemoryDemand], count: int) -> dict[str, int]:
-    """As the runtime places groups of tasks that belong together, with multiply-adds for times."""
-    group_of: dict[str, int] = {}
-    for number, (name, task) in enumerate(spec.tasks.items()):
-        joined = {group_of[other] for other in needs_of(task, _schedule(spec, name)) if other in group_of}
-        group_of[name] = min(joined, default=number)
-        group_of.update({other: group_of[name] for other, group in group_of.items() if group in joined})
-    loads = dict.fromkeys(group_of.values(), 0.0)
-    for name, group in group_of.items():
-        schedule = _schedule(spec, name)
-        runs_a_frame = min(1.0, schedule.rate_hz / _RATE_HZ) if schedule.rate_hz else 1 / schedule.every
-        loads[group] += runs_a_frame * demand_of[name].cost.multiply_adds
-    memory = [
-        float(max(demand_of[name].cost.dynamic for name in group_of if group_of[name] == group)) for group in loads
-    ]
-    chosen = dict(zip(loads, assign_lanes(list(loads.values()), [1.0] * count, memory), strict=True))
-    return {name: chosen[group] for name, group in group_of.items()}
-
-
-def _schedule(spec: Pipeline, name: str) -> Schedule:
-    return spec.schedules.get(name, Schedule())
 
 
 def pipeline_curve(source: str | os.PathLike[str] | Pipeline, frames: str | os.PathLike[str] | None = None) -> Curve:

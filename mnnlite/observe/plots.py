@@ -14,14 +14,14 @@ from mnnlite.perfetto import TraceWriter
 from mnnlite.proc import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mnnlite.observe.memory_curve import Curve
     from mnnlite.observe.peaks import Peaks
     from mnnlite.observe.pipelines import PipelinePrediction
     from mnnlite.observe.prediction import Prediction
 
-__all__ = ["check_picture", "plot_curves", "plot_peaks", "plot_trace"]
+__all__ = ["check_picture", "plot_curves", "plot_fronts", "plot_peaks", "plot_trace"]
 
 _FORMATS = (".png", ".svg", ".pdf")
 
@@ -204,6 +204,51 @@ def plot_peaks(found: Peaks, path: str | os.PathLike[str], title: str = "") -> P
     axes.grid(alpha=0.3)
     axes.set_title(title)
     axes.legend()
+    with atomic_write(target) as made:
+        figure.savefig(made, dpi=120)
+    return target
+
+
+def plot_fronts(
+    tasks: Mapping[str, Sequence[tuple[float, float, str, bool, bool]]], path: str | os.PathLike[str], title: str = ""
+) -> Path:
+    """Draw the alternatives of networks, their fronts, and what was chosen.
+
+    Parameters
+    ----------
+    tasks : dict of str to sequence of (float, float, str, bool, bool)
+        Milliseconds, MiB and the words of each alternative, whether it was to choose from, and whether it was chosen.
+    path : path
+        A ``.png``, ``.svg`` or ``.pdf`` file.
+    title : str
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    ArgumentError, OutputError
+    """
+    target = check_picture(path)
+    figure, axes = _figure()
+    for number, (name, points) in enumerate(tasks.items()):
+        color = _twenty(number) if len(tasks) > 10 else f"C{number}"
+        kept = sorted(point for point in points if point[3])
+        axes.plot([point[0] for point in kept], [point[1] for point in kept], "-", color=color, linewidth=1, label=name)
+        for ms, mib, words, candidate, chosen in points:
+            axes.plot([ms], [mib], "o", color=color, alpha=1 if candidate else 0.25, markersize=9 if chosen else 4)
+            if candidate:
+                axes.annotate(words, (ms, mib), (5, 3), textcoords="offset points", fontsize=7)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("ms a frame; large points are chosen, pale ones are no gain or agree too little")
+    axes.set_ylabel("MiB while it runs alone")
+    axes.grid(alpha=0.3, which="both")
+    axes.set_title(title)
+    axes.legend(fontsize=8)
     with atomic_write(target) as made:
         figure.savefig(made, dpi=120)
     return target

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mnnlite import cost
 from mnnlite._engine import engine_bytes
+from mnnlite.alternatives.stored import ACCURACY, load
 from mnnlite.arena import runtime_options, task_options
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
 from mnnlite.proc import trim
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from mnnlite.cost import Cost
     from mnnlite.specs import TaskSpec
 
-__all__ = ["Budget", "MemoryDemand", "NoRoomError", "held", "mib", "most", "parse"]
+__all__ = ["A_LANE", "Budget", "MemoryDemand", "NoRoomError", "held", "held_by", "mib", "most", "parse", "resting"]
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 # What a task and a lane hold beside their terms: plans, result pools, a thread's stack. Measured, rounded up.
 _A_TASK = 128 * 1024
-_A_LANE = 512 * 1024
+A_LANE = 512 * 1024
 _A_PAGE = 4096  # a number below it was meant in another unit
 _MOST_CHILDREN = 4  # processes that find costs for one kind of choice
 _USUAL: Mapping[str, str] = {}  # options of a runtime, see `runtime_options`
@@ -90,6 +91,18 @@ def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, str], outputs: I
     )
 
 
+def held_by(found: Cost, shares_input: bool) -> int:
+    """Bytes that a task holds alone while it runs: without the feature maps, and pictures, that it shares with others."""
+    # Outputs twice: results travel while the next frame is worked on.
+    own = found.static + found.overhead + found.outputs + _A_TASK
+    return own if shares_input else own + found.inputs + found.staging
+
+
+def resting(found: Cost) -> int:
+    """Bytes that a task holds while another one of its lane is loaded."""
+    return found.loaded + 2 * found.outputs + _A_TASK
+
+
 def held(demands: Iterable[MemoryDemand]) -> int:
     """Bytes that tasks hold together while they run."""
     total = 0
@@ -97,25 +110,22 @@ def held(demands: Iterable[MemoryDemand]) -> int:
     inputs: dict[tuple[int, bool], int] = {}
     for each in demands:
         found = each.cost
-        # Outputs twice: results travel while the next frame is worked on.
-        total += found.static + found.overhead + found.outputs + _A_TASK
+        total += held_by(found, each.shares_input)
         arena = (each.lane, each.threads, each.preempts)
         dynamic[arena] = max(dynamic.get(arena, 0), found.dynamic)
         if each.shares_input:
             pool = (each.lane, each.preempts)
             inputs[pool] = max(inputs.get(pool, 0), found.inputs)
-        else:
-            total += found.inputs + found.staging
     lanes = {lane for lane, _, _ in dynamic}
-    return total + sum(dynamic.values()) + sum(inputs.values()) + len(lanes) * _A_LANE
+    return total + sum(dynamic.values()) + sum(inputs.values()) + len(lanes) * A_LANE
 
 
 def most(demands: list[MemoryDemand], new: MemoryDemand) -> int:
     """Bytes that tasks hold together at the worst moment: while `new` is loaded beside the others, or while all run."""
     lane = [each for each in demands if each.lane == new.lane]
-    resting = held([each for each in demands if each.lane != new.lane])
-    resting += sum(each.cost.loaded + 2 * each.cost.outputs + _A_TASK for each in lane) + _A_LANE
-    return max(resting + new.cost.loading, held([*demands, new]))
+    there = held([each for each in demands if each.lane != new.lane])
+    there += sum(resting(each.cost) for each in lane) + A_LANE
+    return max(there + new.cost.loading, held([*demands, new]))
 
 
 class NoRoomError(MemoryBudgetError):
@@ -158,6 +168,10 @@ class Budget:
     ) -> MemoryDemand:
         """What a task of this spec would hold in a lane."""
         found = cost_of(spec, self.threads, self.options, outputs)
+        return self.demand_with(name, spec, lane, found, preempts=preempts)
+
+    def demand_with(self, name: str, spec: TaskSpec, lane: int, found: Cost, *, preempts: bool = False) -> MemoryDemand:
+        """The same where the cost is known."""
         shares = spec.image is not None and not isinstance(spec.image, Mapping)
         return MemoryDemand(name, spec, found, lane, spec.threads or self.threads, shares, preempts)
 
@@ -177,7 +191,7 @@ class Budget:
         """Say what would be exceeded, by how much, and what would fit. May start child processes: hold nothing meanwhile."""
         demands, new = error.demands, error.new
         needed = self.needed(demands, new)
-        choices = list(self._choices(demands, new))
+        choices = [*self._tuned(demands, new), *self._choices(demands, new)]
         hint = "; what would fit: " + ", or ".join(choices) if choices else "; no single change would make it fit"
         return MemoryBudgetError(
             f"{error}{hint}",
@@ -215,6 +229,29 @@ class Budget:
                     ]
                     if unknown + most(changed[:-1], changed[-1]) <= self.limit:
                         yield f"{name}={word!r}"
+
+    def _tuned(self, demands: list[MemoryDemand], new: MemoryDemand) -> list[str]:
+        """The change of one task's options that costs the least time of those that suffice, by what `mnnlite tune` measured."""
+        tasks, unknown = [*demands, new], self.unknown(demands)
+        found: list[tuple[float, str]] = []
+        for index, each in enumerate(tasks):
+            known = None
+            with suppress(MnnliteError, OSError):
+                known = load(each.spec, self.threads)
+            said = each.spec.engine.unusual(self.options)
+            ways = () if known is None else known.alternatives
+            now = next((one for one in ways if one.options.unusual({}) == said), None)
+            for one in ways if now is not None else ():
+                assert now is not None
+                changed = [*tasks]
+                changed[index] = replace(each, cost=one.cost)
+                if one is now or one.agreement < ACCURACY or unknown + most(changed[:-1], changed[-1]) > self.limit:
+                    continue
+                words = one.options.given().items() - now.options.given().items()
+                text = " and ".join(f"{key}={word!r}" for key, word in sorted(words))
+                more = one.ms - now.ms
+                found.append((more, f"{text} of task {each.name!r} ({more:+.1f} ms a frame)"))
+        return [min(found)[1]] if found else []
 
     def _removals(self, demands: list[MemoryDemand], new: MemoryDemand) -> Iterator[str]:
         def fits(gone: list[MemoryDemand]) -> bool:

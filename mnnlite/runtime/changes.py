@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite.errors import ArgumentError
 from mnnlite.runtime.budget import NoRoomError
 from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
+from mnnlite.runtime.tuned import is_said, tuned_alternatives
 from mnnlite.task import try_task
 from mnnlite.trial import seconds_of
 
@@ -42,6 +43,8 @@ class TaskChanges:
     change_lock : ChangeLock
     threads : int
         Of the engine, where a task does not say.
+    tuned : bool
+        Tasks get the options that were measured to be best.
     trial : float, optional
         How many seconds the trial of a new task may take in a child process; None: only tasks that ask for one are tried.
     """
@@ -56,15 +59,17 @@ class TaskChanges:
         change_lock: ChangeLock,
         threads: int,
         trial: float | None,
+        tuned: bool = False,
     ) -> None:
         self._registry, self._residency, self._rebalancer = registry, residency, rebalancer
         self._urgency = urgency
         self._lanes, self._change_lock, self._threads, self._trial = lanes, change_lock, threads, trial
+        self._tuned = tuned
 
     def add(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> None:
         """As `Runtime.add`."""
         name, spec = check_spec(name, spec)
-        spec = absolute(spec)
+        spec = self._with_options(name, absolute(spec), schedule)
         self._try(spec)
         is_automatic = schedule.preempts == "auto"
         if is_automatic:
@@ -122,7 +127,7 @@ class TaskChanges:
     def replace(self, name: str, spec: TaskSpec | str | os.PathLike[str]) -> None:
         """As `Runtime.replace`."""
         _, spec = check_spec(name, spec)
-        spec = absolute(spec)
+        spec = self._with_options(name, absolute(spec), self._registry.get(name).schedule)
         self._try(spec)
         self._residency.demand_of(name, spec, 0, False)  # found before the lock: it may take a child process
         with self._change():
@@ -131,6 +136,20 @@ class TaskChanges:
                 raise ArgumentError(f"task {name!r} takes tensors of other tasks now; remove it and add it anew")
             self._swap(old, self._residency.load(name, spec, old.schedule, old.lane))
             self._urgency.reconsider()
+
+    def _with_options(self, name: str, spec: TaskSpec, schedule: Schedule) -> TaskSpec:
+        """The task with what was measured to be best, where that is wanted: the fastest for which there is room now."""
+        if not self._tuned or is_said(spec):
+            return spec
+        budget = self._residency.budget
+        demands = [each.demand for each in self._registry.snapshot().values() if each.demand and each.name != name]
+        choices = sorted(tuned_alternatives(name, spec, self._threads), key=lambda each: each.ms)
+        for each in choices if budget is not None else ():
+            assert budget is not None
+            demand = budget.demand_with(name, spec, 0, each.cost, preempts=bool(schedule.preempts))
+            if budget.needed(demands, demand) <= budget.limit:
+                return each.spec(spec)
+        return choices[0].spec(spec)
 
     def _try(self, spec: TaskSpec) -> None:
         """In a child process, where that is wanted; before the lock, so that nobody waits for it."""

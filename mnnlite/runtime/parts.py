@@ -58,6 +58,7 @@ class RuntimeParts:
         watchdog_s: float,
         trial: bool | float,
         heap: str,
+        tune: str | None = None,
     ) -> None:
         for name, value, most in (
             ("lanes", lanes, 64),
@@ -68,6 +69,8 @@ class RuntimeParts:
                 raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
         if heap not in ("share", "keep"):
             raise ArgumentError(f"heap is {heap!r}; it must be one of 'share', 'keep'")
+        if tune not in (None, "auto"):
+            raise ArgumentError(f"tune is {tune!r}; it must be None or 'auto'")
         there = read_cores()
         if lanes * threads > len(there) and not force:
             raise ArgumentError(
@@ -102,7 +105,15 @@ class RuntimeParts:
                 lane.stop()
             raise
         self.changes = TaskChanges(
-            self.registry, self.residency, self.rebalancer, urgency, self.lanes, self.change_lock, threads, trial_s
+            self.registry,
+            self.residency,
+            self.rebalancer,
+            urgency,
+            self.lanes,
+            self.change_lock,
+            threads,
+            trial_s,
+            tune == "auto",
         )
         self.report = RuntimeReport(
             self.registry, self.residency, self.dispatcher, self.rebalancer, self.lanes, threads

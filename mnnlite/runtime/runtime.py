@@ -49,14 +49,8 @@ class Runtime:
         A budget, e.g. ``"64 MiB"``. It bounds how much this process's anonymous memory grows from here on; the peak of
         loading counts. A task that does not fit is refused, unless evictable tasks can be unloaded for it. Models must be
         files. A child process measures the cost of a model that was never seen, in some tenths of a second.
-    weights : {"heap", "mapped"}
-        ``"mapped"``: weights lie in files that mnnlite writes when it loads a model; the kernel may drop their pages when
-        memory is short, at the price of reading them again. See `Arena`. As the next three: of the tasks that do not say
-        otherwise (`TaskSpec`).
-    winograd : {"large", "small", "none"}
-        ``"small"`` and ``"none"``: less memory for the weights of 3x3 convolutions, which may then take longer. See `Arena`.
-    precision, memory_mode : {"normal", "high", "low"}
-        See `Arena`.
+    weights, winograd, precision, memory_mode : str
+        Of the tasks that do not say otherwise; see `Arena` and `TaskSpec`.
     cores : "auto" or list of list of int, optional
         Bind lanes to cores. ``"auto"`` gives each lane one core, the fastest first (big.LITTLE), hyper-threads last. A list
         gives the numbers of the cores of each lane: ``[[4, 5], [0]]``. This needs ``threads=1``, because the engine's own
@@ -71,10 +65,12 @@ class Runtime:
         A task that fails this many times in a row is quarantined: the runtime leaves it out, and says why, until it is
         replaced.
     weights_dir : path, optional
-        The folder in which mnnlite makes the files with mapped weights, which have no names. It must be on a disk. The default
-        is ``/var/tmp``.
+        See `Arena`.
     heap : {"share", "keep"}
         Whether mnnlite may change the process's heap, see the notes.
+    tune : {"auto"}, optional
+        Tasks get the options that ``mnnlite tune`` found best here; what a task says itself stays. Nothing is measured: a network
+        that was not tuned is refused. A `Pipeline` is chosen for as a whole, `add` chooses for one task.
     watchdog_s : float
         A run that takes longer than this is logged and listed in `stats`.
     trial : bool or float
@@ -122,12 +118,12 @@ class Runtime:
         weights_dir: str | os.PathLike[str] | None = None,
         trial: bool | float = False,
         heap: str = "share",
+        tune: str | None = None,
     ) -> None:
-        options = runtime_options(
-            weights=weights, weights_dir=weights_dir, winograd=winograd, precision=precision, memory_mode=memory_mode
-        )
+        said = {"weights": weights, "winograd": winograd, "precision": precision, "memory_mode": memory_mode}
+        options = runtime_options(weights_dir=weights_dir, **said)
         parts = RuntimeParts(
-            lanes, threads, memory, options, cores, force, replan, max_failures, watchdog_s, trial, heap
+            lanes, threads, memory, options, cores, force, replan, max_failures, watchdog_s, trial, heap, tune
         )
         self.threads = threads
         self._parts, self._registry, self._dispatcher = parts, parts.registry, parts.dispatcher

@@ -1,0 +1,196 @@
+"""``mnnlite tune``: options of a pipeline's networks, by measurement on this device, and one choice for all together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import observe, pipeline
+from mnnlite.alternatives.stored import ACCURACY, device
+from mnnlite.cli.exit_codes import FINE
+from mnnlite.cli.networks import is_pipeline, pipeline_of
+from mnnlite.cli.output import columns
+from mnnlite.cli.task_keys import with_keys
+from mnnlite.engine_options import SESSION_WORDS
+from mnnlite.files import atomic_write, check_folder
+from mnnlite.proc import MIB
+from mnnlite.tune import ROUNDS, Tuning, tune, tuned_pipeline, words_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mnnlite.alternatives.stored import Alternative
+    from mnnlite.cli.output import Output
+    from mnnlite.pipeline import Pipeline
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser."""
+    parser = commands.add_parser(
+        "tune",
+        help="choose each network's options by measurement on this device",
+        description="Measure each network of a pipeline in every way that the engine has for it: time, memory, and whether what "
+        "is decoded agrees with the usual options. Then choose for all tasks together: the least time within --memory, or the "
+        "least memory within --frame-ms. What was measured is kept in the cache.",
+        epilog='Runtime(tune="auto"), or tune = "auto" in [runtime], takes what is kept and measures nothing.',
+    )
+    parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or a network that says how it is used")
+    bound = parser.add_mutually_exclusive_group()
+    bound.add_argument("--memory", metavar="48MiB", help="anonymous memory that all may take; [runtime]'s by default")
+    bound.add_argument("--frame-ms", type=float, metavar="X", help="milliseconds a frame that all may take")
+    parser.add_argument(
+        "--accuracy", type=float, default=ACCURACY, metavar="X", help=f"agreement that is enough; {ACCURACY:g}"
+    )
+    parser.add_argument("--pictures", metavar="PICTURES", help="a folder, a 'pattern*.jpg' or a video to compare on")
+    parser.add_argument("--mapped", action="store_true", help="weights in files are to choose from, too")
+    parser.add_argument("-o", "--output", metavar="FILE.toml", type=Path, help="write the pipeline with the choice")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="draw fronts and choice as .png, .svg or .pdf")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"runs of each alternative; {ROUNDS}")
+    parser.add_argument("--again", action="store_true", help="measure what is known, too")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.set_defaults(command=_run)
+
+
+def _run(args: argparse.Namespace, output: Output) -> int:
+    if args.plot:
+        observe.check_picture(args.plot)
+    for target in (args.plot, args.output):
+        if target is not None:
+            check_folder(target)
+    what, _ = pipeline_of(args.pipeline)
+    found = tune(
+        what,
+        memory=args.memory,
+        frame_ms=args.frame_ms,
+        accuracy=args.accuracy,
+        pictures=args.pictures,
+        mapped=args.mapped,
+        rounds=args.rounds,
+        again=args.again,
+        on_task=lambda name: print(f"mnnlite: measuring {name}", file=sys.stderr, flush=True),
+    )
+    if args.output is not None:
+        _write(args.pipeline, args.output, what, found)
+    if args.plot:
+        observe.plot_fronts(_points(found), args.plot, f"Tuning of {Path(args.pipeline).name}")
+    if args.json:
+        output.json(_json(args, found))
+        return FINE
+    output.text(*_lines(found, args.accuracy))
+    if args.output is not None:
+        output.text(f"wrote {args.output}")
+    return FINE
+
+
+def _write(source: str, target: Path, what: Pipeline, found: Tuning) -> None:
+    """The pipeline's own text with other words; comments stay. Of a network a pipeline is written."""
+    if is_pipeline(source) and Path(source).parent.absolute() == target.parent.absolute():
+        words = words_of(what, found.choice)
+        text = with_keys(
+            Path(source).read_bytes().decode("utf-8"),
+            [words[name] for name in what.tasks],
+            tuple(SESSION_WORDS),
+            "options",
+            source,
+        )
+    else:  # paths are relative to its folder, so they are written anew
+        text = pipeline.dumps(tuned_pipeline(what, found.choice), target.absolute().parent)
+    with atomic_write(target) as made:
+        made.write_bytes(text.encode())
+
+
+def _words(each: Alternative) -> str:
+    return ", ".join(f"{key} {word}" for key, word in each.options.unusual({}).items()) or "usual"
+
+
+def _mib(each: Alternative) -> float:
+    return each.cost.running / MIB
+
+
+def _lines(found: Tuning, accuracy: float) -> list[str]:
+    rows = []
+    for name, front in found.fronts.items():
+        for each in front.alternatives:
+            chosen = found.choice.tasks[name].options == each.options
+            now = found.before.tasks[name].options == each.options
+            why = (
+                "chosen"
+                if chosen
+                else f"agrees less than {accuracy:g}"
+                if each.agreement < accuracy
+                else ""
+                if each in found.candidates[name]
+                else "no gain"
+            )
+            rows.append(
+                (
+                    "" if each is not front.alternatives[0] else name,
+                    _words(each),
+                    f"{each.ms:.2f}",
+                    f"{each.spread:.0%}",
+                    f"{_mib(each):.2f}",
+                    f"{each.cost.weights / MIB:.2f}",
+                    f"{each.cost.dynamic / MIB:.2f}",
+                    f"{each.agreement:.4f}",
+                    ", ".join(filter(None, (why, "as it is" if now else ""))),
+                )
+            )
+    head = ("task", "options", "ms", "±", "MiB", "weights", "feature maps", "agreement", "")
+    before, after = found.before, found.choice
+    lines = columns([head, *rows], right=(2, 3, 4, 5, 6, 7))
+    lines.append(
+        f"as it is {before.peak / MIB:.1f} MiB, {before.frame_ms:.1f} ms a frame; chosen {after.peak / MIB:.1f} MiB "
+        f"({after.peak / before.peak:.2f} of it), {after.frame_ms:.1f} ms ({after.frame_ms / before.frame_ms:.2f})"
+    )
+    lines.append(
+        f"on {device()}; memory of a task is its own, as if it were alone, of the whole the most at any moment"
+    )
+    if found.not_stable:
+        lines.append(
+            f"not stable: {', '.join(found.not_stable)}: the clock drifted, or cores were throttled; measure --again on a quiet, "
+            "cool device"
+        )
+    return lines
+
+
+def _points(found: Tuning) -> dict[str, list[tuple[float, float, str, bool, bool]]]:
+    return {
+        name: [
+            (
+                each.ms,
+                _mib(each),
+                _words(each),
+                each in found.candidates[name],
+                each.options == found.choice.tasks[name].options,
+            )
+            for each in front.alternatives
+        ]
+        for name, front in found.fronts.items()
+    }
+
+
+def _json(args: argparse.Namespace, found: Tuning) -> dict[str, Any]:
+    return {
+        "pipeline": os.fspath(args.pipeline),
+        "device": device(),
+        "tasks": {
+            name: {
+                "chosen": found.choice.tasks[name].options.given(),
+                "before": found.before.tasks[name].options.given(),
+                "lane": found.choice.lanes[name],
+                "stable": front.stable,
+                "measured_now": name in found.measured,
+                "alternatives": [
+                    {**asdict(each), "cost": each.cost.to_dict(), "candidate": each in found.candidates[name]}
+                    for each in front.alternatives
+                ],
+            }
+            for name, front in found.fronts.items()
+        },
+        "before": {"frame_ms": found.before.frame_ms, "peak": found.before.peak},
+        "chosen": {"frame_ms": found.choice.frame_ms, "peak": found.choice.peak},
+        "written": None if args.output is None else os.fspath(args.output),
+    }

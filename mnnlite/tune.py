@@ -1,0 +1,261 @@
+"""Options of a pipeline's networks, by measurement on this device: alternatives of each, and one choice for all together."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnnlite import children, cost, pipeline
+from mnnlite.alternatives import stored
+from mnnlite.alternatives.stored import ACCURACY, Alternative, Front
+from mnnlite.arena import RUNTIME_OPTIONS, Arena, runtime_options
+from mnnlite.engine_options import SESSION_WORDS, EngineOptions
+from mnnlite.errors import ArgumentError, EngineError, MnnliteError
+from mnnlite.runtime.budget import cost_of, parse
+from mnnlite.runtime.tuned import Choice, choose_options, worth_having
+from mnnlite.task import ready_spec
+from mnnlite.trial import crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mnnlite.pipeline import Pipeline
+    from mnnlite.specs import TaskSpec
+
+__all__ = ["ROUNDS", "Tuning", "tune"]
+
+ROUNDS = 21
+_MOST_PICTURES = 16
+_CHILD = children.calling("mnnlite.tune_child", "run_tune")
+_NOT_SAID: dict[str, Any] = dict.fromkeys(SESSION_WORDS)
+_SAME = 0.01  # of memory: a word that saves less changes nothing
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What `tune` found.
+
+    Parameters
+    ----------
+    choice, before : Choice
+        The best, and the pipeline as it is.
+    fronts : dict of str to Front
+        All that was measured of each task's network.
+    candidates : dict of str to tuple of Alternative
+        Those of them that were to choose from: Pareto's front of those that agree well enough.
+    measured : tuple of str
+        Tasks whose networks were measured now; the others' figures are from the cache.
+    """
+
+    choice: Choice
+    before: Choice
+    fronts: Mapping[str, Front]
+    candidates: Mapping[str, tuple[Alternative, ...]]
+    measured: tuple[str, ...]
+
+    @property
+    def not_stable(self) -> tuple[str, ...]:
+        """Tasks during whose measurement the clock drifted, or cores were throttled, at each attempt."""
+        return tuple(name for name, found in self.fronts.items() if not found.stable)
+
+
+def tune(
+    what: Pipeline,
+    *,
+    memory: str | int | None = None,
+    frame_ms: float | None = None,
+    accuracy: float = ACCURACY,
+    pictures: str | os.PathLike[str] | None = None,
+    mapped: bool = False,
+    rounds: int = ROUNDS,
+    again: bool = False,
+    on_task: Callable[[str], object] | None = None,
+) -> Tuning:
+    """Measure the alternatives of each network, and choose for all tasks together.
+
+    Parameters
+    ----------
+    what : Pipeline
+    memory : str or int, optional
+        Anonymous memory that all may take, e.g. ``"48 MiB"``: the least time within it. By default what ``[runtime]`` says.
+    frame_ms : float, optional
+        Milliseconds a frame: the least memory within them. With neither the least time, and where times are equal within noise
+        the least memory.
+    accuracy : float
+        Agreement of what is decoded with what the usual options find, 0 to 1; alternatives below it are left out.
+    pictures : path, optional
+        A folder, a ``'pattern*.jpg'`` or a video to measure agreement on. By default pictures are made up, in which detectors
+        find little.
+    mapped : bool
+        Weights in files are to choose from, too.
+    rounds : int
+        In each of which each alternative runs once.
+    again : bool
+        Measure what is known, too.
+    on_task : callable, optional
+        Told the name of each task before its network is measured.
+
+    Returns
+    -------
+    Tuning
+
+    Raises
+    ------
+    MemoryBudgetError
+        The budget is below any choice: what the least is, and by which.
+    ArgumentError
+        Both bounds, a value that cannot be used, a task whose model is no file, or no choice is so fast.
+    MnnliteError
+        A network cannot be loaded or run.
+    """
+    if memory is not None and frame_ms is not None:
+        raise ArgumentError("memory and frame_ms are both given; one of them is the bound, the other is made small")
+    if frame_ms is not None and not frame_ms > 0:
+        raise ArgumentError(f"frame_ms is {frame_ms!r}; wanted a number above 0")
+    if not 0 <= accuracy <= 1:
+        raise ArgumentError(f"accuracy is {accuracy!r}; wanted a number from 0 to 1")
+    if not 7 <= rounds <= 10_000:
+        raise ArgumentError(f"rounds is {rounds!r}; wanted a number from 7 to 10000")
+    if memory is None and frame_ms is None:
+        memory = what.runtime.get("memory")
+    limit = None if memory is None else parse(memory)
+    threads, lanes = int(what.runtime.get("threads", 1)), int(what.runtime.get("lanes", 1))
+    defaults = runtime_options(**{name: what.runtime[name] for name in RUNTIME_OPTIONS if name in what.runtime})
+    tasks = {name: what.tasks[name] for name in what.order()}
+    fronts: dict[str, Front] = {}
+    measured = []
+    for name, task in tasks.items():
+        known = None if again else stored.load(task, threads)
+        now = _as_it_is(task, defaults)
+        if known is None or not _covers(known, now, mapped, pictures):
+            if on_task is not None:
+                on_task(name)
+            measured.append(name)
+            known = _measure(name, task, threads, now, mapped, pictures, rounds)
+            stored.store(task, threads, known)
+        fronts[name] = known
+    to_choose = {
+        name: worth_having([each for each in found.alternatives if mapped or each.options.weights == "heap"], accuracy)
+        for name, found in fronts.items()
+    }
+    as_it_is = {name: (_find(found, _as_it_is(tasks[name], defaults)),) for name, found in fronts.items()}
+    before = choose_options(tasks, what.schedules, as_it_is, lanes=lanes, threads=threads)
+    choice = choose_options(
+        tasks, what.schedules, to_choose, lanes=lanes, threads=threads, memory=limit, frame_ms=frame_ms
+    )
+    return Tuning(choice, before, fronts, to_choose, tuple(measured))
+
+
+def _as_it_is(task: TaskSpec, defaults: Mapping[str, str]) -> EngineOptions:
+    """The words with which a task runs as the pipeline is written."""
+    unusual = task.engine.unusual(defaults)
+    words: dict[str, Any] = {name: unusual.get(name, words[0]) for name, words in SESSION_WORDS.items()}
+    return EngineOptions(**words)
+
+
+def _find(found: Front, options: EngineOptions) -> Alternative:
+    return next(each for each in found.alternatives if each.options == options)
+
+
+def _covers(known: Front, now: EngineOptions, mapped: bool, pictures: str | os.PathLike[str] | None) -> bool:
+    """What is stored answers what is asked."""
+    has = {each.options for each in known.alternatives}
+    if pictures is not None and known.pictures != os.fspath(pictures):
+        return False
+    return now in has and (not mapped or any(each.weights == "mapped" for each in has))
+
+
+def _measure(
+    name: str,
+    task: TaskSpec,
+    threads: int,
+    now: EngineOptions,
+    mapped: bool,
+    pictures: str | os.PathLike[str] | None,
+    rounds: int,
+) -> Front:
+    spec = replace(ready_spec(task), trial=False)
+    candidates = _candidates(spec, threads, now, mapped)
+    with tempfile.TemporaryDirectory(prefix="mnnlite-") as folder:
+        path = Path(folder) / "task.toml"
+        bare = replace(spec, feed={}, **_NOT_SAID)
+        path.write_text(pipeline.dumps(pipeline.Pipeline({name: bare})), encoding="utf-8")
+        request = {
+            "task": str(path),
+            "threads": threads,
+            "candidates": [options.given() for options, _ in candidates],
+            "rounds": rounds,
+            "pictures": None if pictures is None else _absolute(pictures),
+            "most": _MOST_PICTURES,
+        }
+        answer = _child(request, f"task {name!r}")
+    rows = tuple(
+        Alternative(options=options, cost=found, **row)
+        for (options, found), row in zip(candidates, answer["rows"], strict=True)
+    )
+    return Front(rows, bool(answer["stable"]), "made up" if pictures is None else os.fspath(pictures))
+
+
+def _absolute(pictures: str | os.PathLike[str]) -> str:
+    return os.path.abspath(pictures)
+
+
+def _candidates(
+    spec: TaskSpec, threads: int, now: EngineOptions, mapped: bool
+) -> list[tuple[EngineOptions, cost.Cost]]:
+    """What is worth measuring, the usual options first: words that change neither memory nor arithmetic are left out."""
+    usual: dict[str, Any] = {name: words[0] for name, words in SESSION_WORDS.items()}
+
+    def costs(words: Mapping[str, Any]) -> cost.Cost:
+        return cost_of(replace(spec, **words), threads, {})
+
+    reference = costs(usual)
+    choices: dict[str, Sequence[str]] = {"winograd": SESSION_WORDS["winograd"]}
+    low = costs({**usual, "memory_mode": "low"})
+    if low.static < reference.static * (1 - _SAME):  # weights of few bits stay as they are
+        choices["memory_mode"] = ("normal", "low")
+    with Arena() as arena:
+        if arena.native.has_half:
+            choices["precision"] = ("normal", "low")
+    if mapped:
+        choices["weights"] = SESSION_WORDS["weights"]
+    found = [
+        EngineOptions(**{**usual, **dict(zip(choices, words, strict=True))})
+        for words in itertools.product(*choices.values())
+    ]
+    found.sort(key=lambda options: options != EngineOptions(**usual))
+    return [(options, costs(options.given())) for options in dict.fromkeys([*found, now])]
+
+
+def _child(request: dict[str, Any], what: str) -> dict[str, Any]:
+    ended = children.ask(_CHILD, request, seconds=None)
+    if ended.code < 0:
+        raise crashed(what, -ended.code, "tune")
+    if ended.answer is None:
+        raise EngineError(f"{what}: measuring ended without an answer; it said: {ended.said}", op="tune")
+    if "error" in ended.answer:
+        raise MnnliteError(f"{what}: {ended.answer['error']}", op="tune")
+    return ended.answer
+
+
+def tuned_pipeline(what: Pipeline, choice: Choice) -> Pipeline:
+    """The pipeline with the chosen options, each said where it is not the runtime's."""
+    changed = {}
+    for name, words in words_of(what, choice).items():
+        changed[name] = replace(what.tasks[name], **{**_NOT_SAID, **words})
+    return replace(what, tasks=changed)
+
+
+def words_of(what: Pipeline, choice: Choice) -> dict[str, dict[str, str]]:
+    """Of each task the words that have to stand in its table: those that the runtime does not say."""
+    found = {}
+    for name in what.tasks:
+        chosen = choice.tasks[name].options.given()
+        found[name] = {
+            key: chosen[key] for key, words in SESSION_WORDS.items() if chosen[key] != what.runtime.get(key, words[0])
+        }
+    return found
