@@ -1,6 +1,6 @@
-"""ONNX and TFLite files into MNN's format: checked before, tried, and compared with what they were made of.
+"""Converts ONNX and TFLite files into MNN's format: checks them first, tries the result, and compares it with its source.
 
-`mnnlite.conversion` has what happens before the comparison, which is the same for networks that are converted on the fly.
+`mnnlite.conversion` does all but the comparison, also for networks that are converted on the fly.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ class Verdict:
     Parameters
     ----------
     compared : bool
+        Whether the network was compared with its source.
     equal : bool
-        Of what was compared.
+        Whether the comparison found them equal.
     text : str
-        One line: what was found, or why there was no comparison.
+        One line that says what was found, or why nothing was compared.
     reference : str
-        What it was compared with, such as ``"ONNX Runtime 1.20"``.
+        The engine that ran the source, such as ``"ONNX Runtime 1.20"``.
     inputs : tuple of str
-        Names of the inputs it was compared on.
+        Names of the inputs that both ran on.
     worst : float, optional
         The largest difference of an output over its largest value.
     worst_output : str
     operator, type : str
         The first operator that deviates, by its own name and type.
     loss : float, optional
-        As `worst`, of half floats or weights of few bits, which is what they cost.
+        As `worst`, for half floats or weights of few bits: what they cost in accuracy.
     warnings : tuple of str
     """
 
@@ -71,7 +72,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Conversion(os.PathLike[str]):
-    """What `convert` made. It can be given wherever a path is.
+    """What `convert` made. It can be used as a path.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ class Conversion(os.PathLike[str]):
         The file with its weights, with ``external=True``.
     verdict : Verdict
     notes : tuple of str
-        What was rewritten, and what the converter complained about.
+        What mnnlite rewrote, and what the converter complained about.
     """
 
     path: Path
@@ -110,7 +111,7 @@ def convert(
     keep: bool = False,
     seconds: float = SECONDS,
 ) -> Conversion:
-    """Convert a network. What the file says of itself, and the task that follows from it, are in the new file too.
+    """Convert a network. The new file also holds what the source says of its use, and the task that follows from it.
 
     Parameters
     ----------
@@ -119,28 +120,29 @@ def convert(
     target : path
         The ``.mnn`` file to write; an older one is replaced when the new one is whole.
     fp16 : bool
-        Store weights as half floats: half the file, the same memory. Shape constants are halved too, so that the size
-        of a resized tensor can change by a pixel.
+        Store weights as half floats: half the file, the same memory. Shape constants become half floats too, so the size of
+        a resized tensor can change by a pixel.
     weight_bits : int, 2 to 8, optional
-        Quantise weights to so many bits: a quarter of the file for 8; less memory only with ``memory_mode="low"``.
+        Quantise weights to so many bits. With 8 bits the file is a quarter as large. They take less memory only with
+        ``memory_mode="low"``.
     external : bool
-        Keep the weights in a second file, ``target + ".weight"``: half the peak of loading.
+        Keep the weights in a second file, ``target + ".weight"``. That halves the peak of loading.
     shapes : dict of str to tuple of int, optional
-        With which the network is tried and compared, of inputs that the file leaves open. The usual ones are tried otherwise.
+        Shapes of inputs that the file leaves open, to try and compare the network with. By default the usual ones are tried.
     compare : bool
-        Compare what was converted with the source, where ONNX Runtime or LiteRT is installed. With `fp16` or `weight_bits` the
-        plain conversion is compared, and what they cost is measured.
+        Compare the result with the source, if ONNX Runtime or LiteRT is installed. With `fp16` or `weight_bits` the plain
+        conversion is compared, and their loss of accuracy is measured.
     pictures : path, optional
-        Pictures to compare on too, besides a constant and random inputs: a file, a folder, a video. They become inputs by the
-        network's own description, or as RGB from 0 to 1.
+        A file, folder or video of pictures to compare on as well, beside a constant and random inputs. The network's own
+        description says how they become inputs; without one they are RGB from 0 to 1.
     slim : bool or sequence of str
         Lower the peak of feature maps of an ONNX network by rewrites that compute the same numbers: ``"slopes"`` (PRelu as the
         engine's own operator instead of seven), ``"attention"`` (self-attention in blocks of query rows, where it holds the
-        peak), or both. Notes say what was done, or why nothing was.
+        peak), or both. The notes say what was rewritten, or why nothing was.
     keep : bool
-        Write the file also if it deviates.
+        Write the file even if it deviates.
     seconds : float
-        That each step may take at most.
+        The most seconds that each step may take.
 
     Returns
     -------
@@ -150,22 +152,22 @@ def convert(
     Raises
     ------
     ConversionError
-        What was converted computes something else; its ``details`` have the verdict. Nothing was written but with `keep`.
+        The converted network computes something else; ``details`` has the verdict. Without `keep` nothing was written.
     ModelNotFoundError, ModelFormatError
-        There is no such source; it is damaged, or the converter wrote a damaged file, as it does when the disk is full.
+        There is no such source, it is damaged, or the converter wrote a damaged file, as it does when the disk is full.
     UnsupportedModelError
-        The converter refused the file, crashed on it, or wrote nothing; its last words are in the message. Or the engine
+        The converter refused the file, crashed on it, or wrote nothing (the message ends with its output), or the engine
         cannot run what it wrote.
     MissingExtraError
         The network has to be rewritten first, and the package for that is not installed.
     EngineNotFoundError
         The installed engine has no converter.
     ArgumentError, OutputError
-        Anything else that was asked for in vain; the target cannot be written.
+        An argument cannot be used, or the target cannot be written.
 
     Notes
     -----
-    Takes child processes and a few seconds. The target appears whole or not at all.
+    It starts child processes and takes a few seconds. It writes the target whole or not at all.
     """
     refuse_address(source)
     source, target = Path(source), Path(target)

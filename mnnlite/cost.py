@@ -1,4 +1,4 @@
-"""What a model will cost in memory, found before it is loaded here: by a child process that loads it and runs nothing."""
+"""Finds what a model will cost in memory before this process loads it. A child process loads it and runs nothing."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class Cost:
     Parameters
     ----------
     model_buffer : int
-        The file's content in the engine's hands; gone once the session exists, unless the model is resizable.
+        The engine's copy of the file's content. It is released once the session exists, unless the model is resizable.
     static : int
-        Weights, outputs and what else lives as long as the session, as the engine counts it.
+        Weights, outputs and all else that lives as long as the session, as the engine counts it.
     dynamic : int
         Feature maps. Models of one arena share one buffer as large as the largest of these. Their pages appear with the
         first run, when the model buffer is already gone.
     inputs, outputs : int
-        Tensors at the borders. Inputs are mnnlite's own memory, outputs a part of `static`, whose pages appear with the
-        first run.
+        Input and output tensors. Inputs are mnnlite's own memory. Outputs are a part of `static`; their pages appear with
+        the first run.
     load_transient : int
-        The most that loading holds at once beyond model buffer, weights and inputs: weights in two forms. Measured; below
-        0 where the engine counts as weights what it never writes.
+        The most that loading holds at once beyond model buffer, weights and inputs: weights in two forms. It is measured,
+        and below 0 where the engine counts as weights what it never writes.
     overhead : int
-        What the loaded model holds beyond weights and inputs: operators, tensors, names, and the model buffer where it is
-        kept. Measured.
+        What the loaded model holds beyond weights and inputs: operators, tensors, names, and the model buffer if it is kept.
+        It is measured.
     staging : int
-        Inputs in plain order, where the network wants them packed and somebody writes them through `Model.input`. Pictures
+        Inputs in plain order, if the network wants packed ones and the caller writes them through `Model.input`. Pictures
         are packed directly.
     multiply_adds : int
-        Of one run, as the engine counts them: the only thing here that is not bytes.
+        Multiply-adds of one run, as the engine counts them: the only field that is not in bytes.
     """
 
     model_buffer: int
@@ -64,31 +64,31 @@ class Cost:
 
     @property
     def loading(self) -> int:
-        """The most that is held while the model is loaded."""
+        """The most memory that loading holds."""
         return self.model_buffer + self.weights + self.inputs + self.load_transient
 
     @property
     def loaded(self) -> int:
-        """What is held once the model is loaded and its inputs are filled, and nothing has run."""
+        """The memory of the loaded model with filled inputs, before it runs."""
         return self.weights + self.inputs + self.overhead + self.staging
 
     @property
     def running(self) -> int:
-        """What is held while the model runs alone in its arena."""
+        """The memory while the model runs alone in its arena."""
         return self.loaded + self.outputs + self.dynamic
 
     @property
     def peak(self) -> int:
-        """The most that the model alone ever holds: loading or running, whichever is larger."""
+        """The most memory that the model alone ever holds: the larger of loading and running."""
         return max(self.loading, self.running)
 
     @property
     def upper_estimate(self) -> int:
-        """Static + dynamic + model buffer: the field's usual sum. The three are never there together."""
+        """Static + dynamic + model buffer, the field's usual sum. The three are never in memory at the same time."""
         return self.model_buffer + self.static + self.dynamic
 
     def to_dict(self) -> dict[str, int]:
-        """Terms and what is made of them by name, in bytes."""
+        """The terms and the sums by name, in bytes."""
         made = {
             name: getattr(self, name) for name in ("weights", "loading", "loaded", "running", "peak", "upper_estimate")
         }
@@ -120,7 +120,7 @@ def of(
     source : path
         An ``.mnn`` file.
     outputs, shapes, external, resizable
-        As for `Model`; another branch or another shape costs something else.
+        As for `Model`. Another branch or another shape has another cost.
     images : sequence of ImageHint
         Pictures that fill in the axes a file leaves open, as a `Task` derives them from its image specs.
     **arena_options
@@ -129,18 +129,18 @@ def of(
     Returns
     -------
     Cost
-        Bytes. From `mnnlite.cache` if a file of the same content was asked for with the same options.
+        The terms in bytes. They come from `mnnlite.cache` if a file of the same content was measured with the same options.
 
     Raises
     ------
     ModelNotFoundError, ModelFormatError, UnsupportedModelError, ArgumentError, TensorNotFoundError
-        What loading it would raise.
+        Loading the model would raise this.
     EngineError
-        The child process ended without an answer: the file crashes the engine.
+        The child process ended without an answer, because the file crashes the engine.
 
     Notes
     -----
-    Starts a Python process (a few hundred milliseconds). Threads: any.
+    It starts a Python process (a few hundred milliseconds). Any thread may call it.
     """
     path = Path(checked_path(source, "the model"))
     refuse_address(path)

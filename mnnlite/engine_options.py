@@ -1,4 +1,4 @@
-"""How the engine computes one network: what a task may have its own of, whoever it shares an arena with."""
+"""How the engine computes one network: options that each task may set, whichever tasks it shares an arena with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SESSION_WORDS = {
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How the engine computes one network. None: as its arena, or its runtime, says.
+    """How the engine computes one network. None: as its arena or its runtime has it.
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ class EngineOptions:
     memory_mode : {"normal", "high", "low"}, optional
     precision : {"normal", "high", "low"}, optional
     weights : {"heap", "mapped"}, optional
-        As for `Arena`. These four are each network's own: networks of one arena, or of one lane, may differ in them and share
-        the buffer for feature maps all the same.
+        As for `Arena`. These four belong to the network: networks of one arena, or of one lane, may differ in them and still
+        share the buffer for feature maps.
     threads : int, optional
-        1 to 32. Threads belong to the arena: tasks of a lane with other threads have an arena of their own in it.
+        Number of threads, 1 to 32. Threads belong to the arena: a lane has one arena for each number that its tasks ask for.
 
     Raises
     ------
     ArgumentError
-        A value that is none of these.
+        A value is none of these.
     """
 
     winograd: Winograd | None = None
@@ -68,7 +68,7 @@ class EngineOptions:
         object.__setattr__(self, "threads", int(threads))
 
     def given(self) -> dict[str, Any]:
-        """What is said, by name: arguments of `Model`, `TaskSpec` or `dataclasses.replace`."""
+        """The options that are set, by name: arguments of `Model`, `TaskSpec` or `dataclasses.replace`."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def unusual(self, defaults: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Networks of a pipeline in whole numbers: by the engine's own quantiser, and judged by what they find.
+"""Quantises the networks of a pipeline with the engine's own quantiser, and judges them by what they find.
 
-Pictures that calibrate go through each task's own image spec; others are held out, and what is found on them is compared with
-what the float network finds. What loses more than is allowed is not written.
+Each task's own image spec makes inputs of the pictures that calibrate. The other pictures are held out: what a network finds on
+them is compared with what the float network finds. A network that loses too much is not written.
 """
 
 from __future__ import annotations
@@ -41,24 +41,25 @@ class Quantised:
     Parameters
     ----------
     task, form : str
-        `form`: one of `CHOICES`.
+        The task, and the form of its network, one of `CHOICES`.
     path : Path, optional
-        The .mnn file; None: it was refused, or could not be made.
+        The .mnn file. None: it was refused, or could not be made.
     agreement, worst : float
-        With the float network over all held-out pictures, and on the worst of them; see `mnnlite.observe.Agreement`.
+        Agreement with the float network over all held-out pictures, and on the worst of them; see
+        `mnnlite.observe.Agreement`.
     iou, score_difference : float
-        Of pairs of things found.
+        Mean overlap, and largest difference of scores, of the pairs that both networks found.
     file_bytes, memory_bytes : int
-        Of the file; of weights and feature maps as it is loaded. Weights of few bits are loaded with ``memory_mode="low"``, in
-        which alone they take less memory.
+        Size of the file, and memory of weights and feature maps as it is loaded. Weights of few bits are loaded with
+        ``memory_mode="low"``, because they take less memory only then.
     ms : float
         Median of a run of the network on this machine, one thread.
     pictures : int
-        That were held out.
+        Number of pictures that were held out.
     refused : str
-        Why there is none; "" if there is.
+        Why there is no file; "" if there is one.
     method : str
-        Of the quantiser, where it had one.
+        Method of the quantiser, if it used one.
     """
 
     task: str
@@ -91,31 +92,31 @@ def quantize(
     Parameters
     ----------
     what : Pipeline or dict of str to TaskSpec
-        Tasks that take pictures.
+        The tasks; each takes pictures.
     pictures : path
-        A folder, a ``'pattern*.jpg'`` or a video, like what the networks will see. Every other one calibrates, the rest is held
-        out.
+        A folder, a ``'pattern*.jpg'`` or a video, like what the networks will see. Every other picture calibrates, and the rest
+        is held out.
     folder : path
         Where the .mnn files go, as ``TASK.FORM.mnn``.
     loss : float
-        Most that may be lost: 1 less the agreement.
+        Largest loss: 1 less the agreement.
     most : int
-        Pictures that are taken.
+        The most pictures to take.
     method : {"ADMM", "EMA", "KL"}, optional
-        Of the engine's quantiser, for the range of feature maps. All are tried otherwise, and the one that loses least is taken:
-        each ruins networks that another one keeps.
+        How the engine's quantiser finds the range of feature maps. By default all are tried, and the one that loses least is
+        taken: each ruins networks that another one keeps.
     seconds : float
-        That each step may take.
+        The most seconds that each step may take.
 
     Returns
     -------
     list of Quantised
-        For each task one of each form.
+        One for each form of each task's network.
 
     Raises
     ------
     ArgumentError
-        No pictures, or a task that takes none.
+        There are no pictures, or a task takes none.
     MnnliteError
         A float network cannot be loaded or run.
     """
@@ -217,7 +218,7 @@ def _child(request: dict[str, Any], folder: Path, seconds: float, what: str) -> 
 
 
 def choose(what: Pipeline, found: list[Quantised], form: str) -> Pipeline:
-    """The pipeline with the networks of a form, where there is one; the others keep theirs.
+    """The pipeline with the networks of one form; tasks without a network of that form keep theirs.
 
     Parameters
     ----------

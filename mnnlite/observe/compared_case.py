@@ -47,12 +47,12 @@ class OperatorDifference:
     matched_by : {"name", "place", "value"}
     shape, reference_shape : tuple of int
     difference : Difference
-        With everything before it as it was computed.
+        The difference with all operators before it as they were computed.
     own : Difference, optional
-        With everything before it fed from the reference: what this operator alone adds. None where nothing could be
-        fed.
+        The difference with the reference's values as its inputs, which is what this operator alone adds. None if its inputs
+        could not be replaced.
     allowed : float
-        Absolute difference that rounding makes, or a change of the input in its last digits.
+        Absolute difference that rounding explains, or a change of the input in its last digits.
     """
 
     op: str
@@ -68,11 +68,11 @@ class OperatorDifference:
     allowed: float = 0.0
 
     def beyond(self, tolerance: float) -> bool:
-        """Whether it deviates, with everything before it as it was computed."""
+        """Whether it deviates, with all operators before it as they were computed."""
         return not _within(self.difference, tolerance, self.allowed)
 
     def born(self, tolerance: float) -> bool:
-        """Whether it deviates by itself: where nothing could be fed, all that deviates does."""
+        """Whether it deviates by itself. If its inputs could not be replaced, this is whether it deviates at all."""
         return not _within(self.difference if self.own is None else self.own, tolerance, self.allowed)
 
 
@@ -85,16 +85,16 @@ class Deviation:
     op, type, backend, tensor
         As in `OperatorDifference`.
     max_abs, relative, cosine : float
-        As in `Difference`; of the operator alone where it could be fed.
+        As in `Difference`, for the operator alone if its inputs could be replaced.
     born_here : bool
-        It deviates although its inputs are the reference's; False where the difference only grew over many operators.
+        Whether it deviates although its inputs are the reference's. False if the difference only grew over many operators.
     case : str
-        The input that shows it.
+        The name of the input that shows it.
     detail : OperatorDifference
     source : str
         Where the engine implements this type on this backend; empty if unknown.
     unmatched_before : tuple of str
-        Operators between the last good tensor and this one that have no partner: it may be one of them.
+        Operators without a partner between the last good tensor and this one. The fault may be in one of them.
     """
 
     op: str
@@ -113,21 +113,21 @@ class Deviation:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One input's operators in order of execution, and outputs.
+    """The operators in order of execution and the outputs, on one input.
 
     Parameters
     ----------
     name : str
     operators : tuple of OperatorDifference
     outputs : dict of str to Difference
-        Those of a network that chooses (the best scores, the largest class) are compared where both chose from the same
-        values, if they differ otherwise and nothing deviates by itself.
+        The differences of the outputs. If a network chooses (the best scores, the largest class), no operator deviates by
+        itself and the outputs differ, then they are compared where both chose from the same values.
     unmatched : tuple of str
         Names of tensors without a partner.
     deviation : Deviation, optional
     outputs_ok : dict of str to bool
     unmatched_because : dict of str to int
-        How many have none, by the reason.
+        By reason: how many tensors have no partner.
     warnings : tuple of str
     """
 

@@ -1,4 +1,4 @@
-"""Two networks that should compute the same: the first operator where they part, and whether it parts there by itself."""
+"""Compares two networks that should compute the same: finds the first operator that deviates, and whether it does so by itself."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Comparison:
     cases : tuple of CaseResult
     tolerance : float
     input : InputFinding, optional
-        The input tensors themselves, where a picture was given.
+        The comparison of the input tensors themselves, if there was a picture.
     fallbacks : tuple of str
-        Of sides that another engine computed than the usual one: which, and why.
+        The sides that another engine than the usual one computed, and why.
     """
 
     a: str
@@ -48,14 +48,14 @@ class Comparison:
 
     @property
     def first_deviation(self) -> Deviation | None:
-        """The first operator that deviates by itself, over all inputs; else the first that inherited too much."""
+        """The first operator that deviates by itself, over all inputs; otherwise the first whose inherited difference is too large."""
         found = [case.deviation for case in self.cases if case.deviation is not None]
         order = {each.op: index for case in reversed(self.cases) for index, each in enumerate(case.operators)}
         return min(found, key=lambda each: (not each.born_here, order[each.op]), default=None)
 
     @property
     def input_equal(self) -> bool:
-        """Whether both were fed the same."""
+        """Whether both networks got the same inputs."""
         return self.input is None or self.input.equal
 
     @property
@@ -72,7 +72,7 @@ class Comparison:
     def worst_outputs(self) -> dict[str, float]:
         """The largest difference of each output over its largest value, both over all inputs.
 
-        An output that is next to nothing on one of them, such as the scores for a plain picture, has no size of its own there.
+        The values of an output that is almost 0 on one input, such as scores for a plain picture, say nothing there.
         """
         worst = {}
         for name in self.outputs:
@@ -85,18 +85,18 @@ class Comparison:
 
     @property
     def outputs_ok(self) -> dict[str, bool]:
-        """Whether each output is, on all inputs, within five times an operator's tolerance, or what rounding makes."""
+        """Whether each output is, on all inputs, within five times an operator's tolerance, or within what rounding explains."""
         return {name: all(case.outputs_ok.get(name, True) for case in self.cases) for name in self.outputs}
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is no fault and should be known."""
+        """Texts about what is no fault but should be known."""
         found = (f"with the {case.name} input {text}" for case in self.cases for text in case.warnings)
         return (*self.fallbacks, *found)
 
     @property
     def equal(self) -> bool:
-        """Nothing was found, and at least one output could be compared."""
+        """Whether no deviation was found and at least one output could be compared."""
         fine = self.outputs_ok.values()
         return self.input_equal and self.first_deviation is None and bool(fine) and all(fine)
 
@@ -146,28 +146,28 @@ def compare(
     options: Mapping[str, Any] | None = None,
     reference_options: Mapping[str, Any] | None = None,
 ) -> Comparison:
-    """Find the first operator where two networks part.
+    """Find the first operator whose output deviates between two networks.
 
     Parameters
     ----------
     a, reference : path or Model
-        The network under test and what it should equal: any two of an ``.mnn``, ``.onnx`` or ``.tflite`` file, a dump
-        (``.npz``, see `dump`), or a loaded `Model`.
+        The network under test and the network that it should equal. Each is an ``.mnn``, ``.onnx`` or ``.tflite`` file, a
+        dump (``.npz``, see `dump`), or a loaded `Model`.
     input : float or dict of str to ndarray, optional
-        A number takes the place of 0.46875 in the constant input; arrays, by names of `a`'s inputs, are a third input
-        after the constant and the random one. With a dump on one side its inputs are used.
+        A number replaces 0.46875 in the constant input. Arrays, by names of `a`'s inputs, are a third input after the
+        constant and the random one. If one side is a dump, its inputs are used.
     input_finding : InputFinding, optional
-        What `compare_inputs` said, to be part of the result.
+        What `compare_inputs` returned, to be part of the result.
     tolerance : float
-        Largest difference of a tensor over its largest value.
+        Largest difference of a tensor, divided by its largest value.
     seed : int
-        Of the random input.
+        Seed of the random input.
     signed : bool
         Also compare on random numbers around zero.
     more : dict of str to dict of str to ndarray, optional
-        Further inputs, like `input`, by what they are called.
+        Further inputs, like `input`, by name.
     shapes : dict of str to tuple of int, optional
-        Of inputs whose file leaves axes open, or declares others.
+        Shapes of inputs whose axes the file leaves open or declares otherwise.
     options, reference_options : dict, optional
         ``precision``, ``backend``, ``threads`` and so on, for an ``.mnn`` file.
 
@@ -180,13 +180,13 @@ def compare(
     ArgumentError, ModelError, EngineError, TensorNotFoundError
         A side cannot be loaded or run, or their inputs are not the same.
     MissingExtraError
-        A library is missing that the extra ``compare`` brings.
+        A library of the extra ``compare`` is not installed.
 
     Notes
     -----
-    Where one side is an engine in this process it runs twice on each input: as it is, and with every matched tensor
-    replaced by the other side's, so that each operator is fed the same as its counterpart and shows what it adds by
-    itself. All tensors of both runs are in memory together.
+    If one side is an engine in this process, it runs twice on each input: once as it is, and once with every matched tensor
+    replaced by the other side's. In the second run each operator gets the same inputs as its counterpart, so it shows what
+    it adds by itself. All tensors of both runs are in memory at the same time.
     """
     if not tolerance > 0:
         raise ArgumentError(f"tolerance is {tolerance!r}; wanted a number above 0")

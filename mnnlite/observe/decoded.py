@@ -1,4 +1,4 @@
-"""Two networks on many pictures, by what they find: a quantised one against the one it was made of."""
+"""Compares what two networks find on many pictures: a quantised network and the one it was made of."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ class Agreement:
     Parameters
     ----------
     name : str
-        Of the decoder, or of a raw output.
+        Name of the decoder, or of a raw output.
     kind : str
         The results' class, or ``"array"``.
     agreement : float
-        0 to 1. Things with a box: ``2 n / (a + b)`` for n pairs of equal label whose boxes overlap by an IoU of 0.5 or
-        more, best pairs first. Masks: fraction of equal pixels. Classes: fraction of items with the same best class.
-        Embeddings and arrays: cosine.
+        0 to 1. For results with a box: ``2 n / (a + b)`` for n pairs of equal label whose boxes overlap by an IoU of 0.5 or
+        more, best pairs first. For masks: fraction of equal pixels. For classes: fraction of items with the same best class.
+        For embeddings and arrays: cosine.
     worst : float
-        The least of any picture.
+        The least agreement on any picture.
     worst_picture : int
-        Which one, from 0.
+        The index of that picture, from 0.
     found, wanted, matched : int
-        Things that each network found, and pairs; items of classes, pixels of masks, pictures of arrays.
+        How many results each network found, and how many pairs. Classes count items, masks pixels, and arrays pictures.
     other_label : int
-        Pairs that overlap and differ in the label (text, of texts); they are in no other count.
+        How many pairs overlap but differ in the label (for texts, in the text). They are in no other count.
     iou : float
-        Mean over the pairs; of masks over the classes that either has. 1 where there is none.
+        Mean IoU over the pairs; for masks, over the classes that either has. 1 if there is none.
     score_difference : float
-        Largest of the pairs.
+        Largest difference of scores in a pair.
     """
 
     name: str
@@ -81,7 +81,7 @@ class DecodedComparison:
     pictures : int
     decoders : tuple of Agreement
     least : float
-        The agreement that was asked for.
+        The least agreement that is enough.
     """
 
     pictures: int
@@ -114,10 +114,10 @@ def compare_decoded(
     a, reference : path
         ``.mnn`` files with the same inputs and outputs.
     spec : TaskSpec
-        Image spec and decoder; its model is not used.
+        The image spec and the decoder. Its model is not used.
     frames : iterable of Frame
     least : float
-        Agreement that is enough, 0 to 1.
+        The least agreement that is enough, 0 to 1.
     options : dict, optional
         ``precision``, ``memory_mode`` and so on of `a`, as for `Arena`.
 
@@ -128,7 +128,7 @@ def compare_decoded(
     Raises
     ------
     ArgumentError
-        No pictures, or a number that is none.
+        There are no pictures, or `least` is not a number from 0 to 1.
     MnnliteError
         A network cannot be loaded or run with the spec.
     """

@@ -1,8 +1,8 @@
-"""Files of every tensor of a run: made on a device, compared elsewhere.
+"""Dumps: files with every tensor of a run, which are made on a device and compared elsewhere.
 
-An ``.npz`` archive with the entries ``CASE/inputs/NAME``, ``CASE/outputs/NAME``, ``CASE/tensors/NUMBER``, and ``meta``,
-a JSON text with the operators in order. An archive without ``meta`` is read too, one entry a tensor in order of
-execution, those of the inputs as ``inputs/NAME``: what a framework's hook can write with ``numpy.savez``.
+A dump is an ``.npz`` archive with the entries ``CASE/inputs/NAME``, ``CASE/outputs/NAME``, ``CASE/tensors/NUMBER``, and ``meta``,
+a JSON text with the operators in order. An archive without ``meta`` is read too: it has one entry per tensor in order of
+execution, and the inputs as ``inputs/NAME``. A framework's hook can write it with ``numpy.savez``.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def dump(
     path : path
         An ``.npz`` file; it appears whole or not at all.
     input : float or dict of str to ndarray, optional
-        As for `compare`: the same inputs are used, constant, random, and the given one.
+        As for `compare`, with the same inputs: constant, random, and the given one.
     seed : int
-        Of the random input.
+        Seed of the random input.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def dump(
 
     Notes
     -----
-    Runs the model as often as its values need to pass through 64 MiB of memory.
+    It runs the model several times if its values together take more than 64 MiB.
     """
     import numpy as np
 

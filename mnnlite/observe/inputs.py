@@ -1,4 +1,4 @@
-"""Is it the input and not the network: a preprocessed picture against what the network was trained to be fed."""
+"""Tells an error of the input from one of the network: compares a preprocessed picture with the input of the training."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class InputFinding:
     ----------
     equal : bool
     difference : Difference, optional
-        None where the shapes have nothing in common.
+        None if the shapes have nothing in common.
     reason : str
-        What would make the two equal, e.g. the other order of colours; empty if they are equal.
+        The change that would make the two equal, e.g. the other order of colours; empty if they are equal.
     """
 
     equal: bool
@@ -53,9 +53,9 @@ def compare_inputs(found: NDArray[Any], reference: NDArray[Any], tolerance: floa
     found : ndarray
         E.g. ``spec.apply(frame)``, 4 axes.
     reference : ndarray
-        What the training framework, or its script, feeds for the same picture.
+        The input that the training framework, or its script, makes of the same picture.
     tolerance : float
-        Largest difference over the reference's largest value.
+        Largest difference, divided by the reference's largest value.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def picture_inputs(
     shapes: Mapping[str, Sequence[int]] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Give what a task feeds its network for a picture, in the layout and type of the network's own input.
+    """Make the input that a task gives its network for a picture, in the layout and type of the network's own input.
 
     Parameters
     ----------
@@ -123,15 +123,15 @@ def picture_inputs(
 
 
 def check_preprocessing(spec: ImageSpec, frame: Frame) -> InputFinding:
-    """Hold what a picture becomes against the definition of its image spec, in `mnnlite.reference`.
+    """Compare the input that a picture becomes with the definition of its image spec, in `mnnlite.reference`.
 
-    It tells an error in executing the spec, not one in the spec: for that see `compare_inputs`.
+    It finds an error in executing the spec, not one in the spec: for that see `compare_inputs`.
 
     Parameters
     ----------
     spec : ImageSpec
     frame : Frame
-        As RGB: what YUV means is not looked at.
+        The picture. It is compared as RGB: conversion from YUV is not checked.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a model or a pipeline holds over its life, and what it will need: measured and predicted in fresh processes."""
+"""Measures the memory of a model or a pipeline from load to close, and predicts its peak, in fresh processes."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ def curve(
     Parameters
     ----------
     source : path or Pipeline
-        An ``.mnn`` file; or a pipeline, or its ``.toml`` file.
+        An ``.mnn`` file, a pipeline, or its ``.toml`` file.
     frames : path, optional
-        Of a pipeline: a picture or video, of which the first two frames are used. Noise otherwise, in which cascades find
-        little.
+        For a pipeline: a picture or video, of which the first two frames are used. The default is noise, in which cascades
+        find little.
     outputs, shapes, external, **arena_options
-        Of a model, as for `Model`.
+        For a model: as for `Model`.
 
     Returns
     -------
     Curve
-        No stage hides a warm-up: everything is loaded once and run twice in a process that did nothing before.
+        The stages. None hides a warm-up: the process loads all once, runs it twice, and has done nothing before.
 
     Raises
     ------
     MnnliteError
-        What loading it raises.
+        Loading raised this.
     EngineError
-        The child process ended without an answer: the file crashes the engine.
+        The child process ended without an answer, because the file crashes the engine.
 
     Notes
     -----
-    Starts a Python process. A model's inputs are filled with 0.46875. Memory is read from the kernel between stages; the
-    peak within a stage is its high-water mark of resident memory less file-backed memory, whose pages are all touched
-    before the start so that they do not grow.
+    It starts a Python process, and fills a model's inputs with 0.46875. The kernel tells the memory between stages. The peak
+    within a stage is the kernel's high-water mark of resident memory less file-backed memory. All file-backed pages are
+    touched before the start, so that they do not grow.
     """
     given = {"outputs": outputs, "shapes": shapes, "external": external, **arena_options}
     if isinstance(source, Pipeline) or is_pipeline_file(source):
@@ -81,23 +81,23 @@ def predict(
     Parameters
     ----------
     source : path or Pipeline
-        An ``.mnn`` file; or a pipeline, or its ``.toml`` file.
+        An ``.mnn`` file, a pipeline, or its ``.toml`` file.
     outputs, shapes, external, **arena_options
-        Of a model, as for `Model`.
+        For a model: as for `Model`.
 
     Returns
     -------
     Prediction or PipelinePrediction
-        Both have ``peak_mib`` and ``field_sum_mib``.
+        The prediction; both types have ``peak_mib`` and ``field_sum_mib``.
 
     Raises
     ------
     MnnliteError
-        What loading it raises.
+        Loading raised this.
 
     Notes
     -----
-    From `mnnlite.cost`: a child process loads each model and fills its inputs; it never runs it.
+    It uses `mnnlite.cost`: a child process loads each model and fills its inputs, but never runs it.
     """
     given = {"outputs": outputs, "shapes": shapes, "external": external, **arena_options}
     if isinstance(source, Pipeline) or is_pipeline_file(source):

@@ -20,13 +20,13 @@ class Stage:
     Parameters
     ----------
     name : str
-        One of `STAGES`; of a pipeline ``start``, ``load NAME`` for each task, ``run``, ``second run``, ``close``.
+        One of `STAGES`. For a pipeline: ``start``, ``load NAME`` for each task, ``run``, ``second run``, ``close``.
     anonymous_mib : float
-        What belongs to no file.
+        Memory that belongs to no file.
     rss_mib : float
-        Everything resident, the engine's code included.
+        All resident memory, including the engine's code.
     peak_mib : float
-        The most anonymous memory at any moment of the stage: loading holds for a moment what it then gives back.
+        The most anonymous memory at any moment of the stage: loading holds more for a moment than it keeps.
     """
 
     name: str
@@ -42,9 +42,9 @@ class Curve:
     Parameters
     ----------
     stages : tuple of Stage
-        In order. All but the absolute figures below are growth since ``start``.
+        The stages in order. Their figures are growth since ``start``.
     peak_mib : float
-        The most anonymous memory at any moment, MiB over the start.
+        The most anonymous memory at any moment, in MiB more than at the start.
     start_anonymous_mib, start_rss_mib : float
         What the process held at the start: Python, NumPy, the engine's library.
     """

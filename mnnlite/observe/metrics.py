@@ -1,4 +1,4 @@
-"""How far two tensors are apart."""
+"""The difference of two tensors."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _NOTHING = 1e-20  # smaller than any value that means something: some engines fl
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a tensor is from its reference.
+    """The difference of a tensor from its reference.
 
     Parameters
     ----------
     max_abs : float
         Largest absolute difference, in the tensor's own unit.
     relative : float
-        The same over the reference's largest absolute value.
+        `max_abs` divided by the reference's largest absolute value.
     cosine : float
-        Of the two as vectors; 1 is the same direction.
+        Cosine of the two as vectors; 1 is the same direction.
     worst : tuple of int
         Index of the largest difference.
     around, around_reference : tuple of float
-        The values there and up to two elements to either side on the last axis.
+        The values at `worst` and up to two elements to either side on the last axis.
     not_finite, not_finite_reference : int
-        Elements that are NaN or infinite. One that is so on one side alone is an infinite difference.
+        How many elements are NaN or infinite. An element that is so on one side only is an infinite difference.
     largest : float
         The reference's largest absolute value.
     """
@@ -48,7 +48,7 @@ class Difference:
 
 
 def difference(found: NDArray[Any], reference: NDArray[Any]) -> Difference:
-    """Measure; the shapes are equal."""
+    """Measure the difference of two tensors of equal shape."""
     import numpy as np
 
     if found.size == 0:

@@ -1,4 +1,4 @@
-"""Where a network's feature maps peak: which operators need how much at once, and which tensors these are."""
+"""Finds where a network's feature maps peak: how much memory each operator needs at once, and for which tensors."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["FeatureMap", "Peaks", "WorkingSet", "peaks"]
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A tensor that is alive while an operator works.
+    """A tensor that is alive while an operator runs.
 
     Parameters
     ----------
     writer, reader : str
-        Name of the operator that writes it, and of the last one that reads it.
+        Names of the operator that writes it and of the last one that reads it.
     shape : tuple of int or None
-        None where the engine says none.
+        None if the engine does not tell it.
     dtype : str
     bytes : int
-        In plain order and as the dtype says.
+        Its size in plain order with this dtype.
     """
 
     writer: str
@@ -43,13 +43,13 @@ class WorkingSet:
     Parameters
     ----------
     index : int
-        Of the operator, in order of execution.
+        Position of the operator in the order of execution.
     name, type : str
         As in `Operator`.
     bytes : int
-        Of all feature maps: those it reads and writes, and those that wait for a later operator.
+        Size of all feature maps: those that it reads and writes, and those that a later operator reads.
     tensors : tuple of FeatureMap
-        The largest first. Inputs of the network have memory of their own and are not among them.
+        These feature maps, the largest first. Inputs of the network are not among them: they have memory of their own.
     """
 
     index: int
@@ -90,7 +90,7 @@ class Peaks:
 
 
 def peaks(model: Model) -> Peaks:
-    """List what each operator needs at once, in the engine's order. Nothing is executed.
+    """List what each operator needs at once, in the engine's order. It runs nothing.
 
     Parameters
     ----------

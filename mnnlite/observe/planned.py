@@ -30,10 +30,11 @@ class PlannedOperator:
     writes : int
         Bytes of its outputs, in plain order and as the dtype says.
     alive : int
-        Bytes of all feature maps that are needed while it runs: its own, what it reads, and what waits for a later one.
-        By this the engine's shared buffer is as large as it is, give or take alignment and padded channels.
+        Bytes of all feature maps that are needed while it runs: those that it reads and writes, and those that a later
+        operator reads. The largest of these sets the size of the engine's shared buffer, apart from alignment and padded
+        channels.
     needed_by : tuple of str
-        Outputs of the network whose branch it is part of.
+        The network's outputs whose branches it is part of.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Plan:
     operators : tuple of PlannedOperator
         In order of execution.
     backend : str
-        The session's own; an operator elsewhere fell back.
+        The session's backend; an operator on another one fell back.
     memory : dict of str to int
         As `Model.memory`.
     """
@@ -67,7 +68,7 @@ class Plan:
 
     @property
     def branches(self) -> dict[str, tuple[int, float]]:
-        """For each output how many operators it needs, and their multiply-adds in millions."""
+        """By output: how many operators it needs, and their multiply-adds in millions."""
         found: dict[str, tuple[int, float]] = {}
         for op in self.operators:
             for name in op.needed_by:
@@ -77,7 +78,7 @@ class Plan:
 
     @property
     def fell_back(self) -> tuple[PlannedOperator, ...]:
-        """Operators that the session's own backend has no implementation of."""
+        """The operators for which the session's backend has no implementation."""
         return tuple(op for op in self.operators if op.backend != self.backend)
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class Plan:
 
 
 def plan(model: Model) -> Plan:
-    """List what a session became. Nothing is executed.
+    """List the operators of a session. It runs nothing.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def plot_curves(
     Parameters
     ----------
     curves : dict of str to (Curve, Prediction or None)
-        By name. Predicted peaks are dashed lines.
+        Curves and predictions by name. Predicted peaks are dashed lines.
     path : path
         A ``.png``, ``.svg`` or ``.pdf`` file.
     title : str
@@ -90,11 +90,11 @@ def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathL
     Parameters
     ----------
     trace : TraceWriter, or path
-        Of ``Runtime.trace``: ``trace.writer()``, or the file that it wrote.
+        The result of ``Runtime.trace``: ``trace.writer()``, or the file that it wrote.
     path : path
         A ``.png``, ``.svg`` or ``.pdf`` file.
     frames : int
-        So many are drawn, from the middle of the trace.
+        How many frames to draw, from the middle of the trace.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathL
     MissingExtraError
         matplotlib is not installed.
     ArgumentError
-        Another kind of picture; not a trace, or no frame in it.
+        The path has another suffix, or the trace is not one or has no frame.
     OutputError
     """
     target = check_picture(path)
@@ -162,7 +162,7 @@ def plot_trace(trace: TraceWriter | str | os.PathLike[str], path: str | os.PathL
 
 
 def plot_peaks(found: Peaks, path: str | os.PathLike[str], title: str = "") -> Path:
-    """Draw what each operator needs of feature maps, in order of execution.
+    """Draw how much memory each operator needs for feature maps, in order of execution.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def plot_fronts(
 
 
 def check_picture(path: str | os.PathLike[str]) -> Path:
-    """Refuse what no picture can be written to.
+    """Refuse a path whose suffix is no format of pictures.
 
     Raises
     ------

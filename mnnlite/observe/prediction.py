@@ -1,4 +1,4 @@
-"""What a model will need at its peak, said before it runs anywhere."""
+"""Predicts what a model will need at its peak, before it runs."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ class Prediction:
     load_transient_mib : float
         The most that loading holds at once beyond model buffer, weights and inputs: weights in two forms.
     loaded_mib : float
-        What is there once the model is loaded and its inputs are filled. The outputs have their place, but no page yet.
+        Memory of the loaded model with filled inputs. The outputs have addresses, but no pages yet.
     reading_mib, session_mib, running_mib : float
-        The stages that can be the peak: the file is read and the engine copies it; the session is made beside the copy; the model runs, with
-        feature maps and outputs, when the model buffer is gone. The terms are never all there at once.
+        Memory at the stages that can be the peak. Reading: the file is read and the engine copies it. Session: the engine
+        creates the session beside the copy. Running: the model runs with feature maps and outputs, after the model buffer was
+        released. The terms are never all in memory at the same time.
     peak_mib : float
         The largest of the three.
     field_sum_mib : float
-        ``StaticMemory + DynamicMemory + ModelSize + MemoryHS`` with 2 MiB of heap and stack: the field's usual, upper
+        ``StaticMemory + DynamicMemory + ModelSize + MemoryHS`` with 2 MiB of heap and stack: the field's usual upper
         estimate.
     """
 

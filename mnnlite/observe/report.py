@@ -1,4 +1,4 @@
-"""A comparison as one HTML file: a strip of operators coloured by how far they are off, and the numbers below."""
+"""Writes a comparison as one HTML file: a strip of operators coloured by their difference, and the numbers below."""
 
 from __future__ import annotations
 

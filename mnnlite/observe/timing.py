@@ -26,7 +26,7 @@ _LOADING = ("deserialize", "create_session", "release_model_buffer")
 
 @dataclass(frozen=True)
 class StageTime:
-    """Milliseconds of a stage over its repetitions; of loading there is one."""
+    """Milliseconds of a stage over its repetitions; loading has one."""
 
     name: str
     p50_ms: float
@@ -46,11 +46,11 @@ class OperatorTime:
     ms : float
         Median over the traced runs.
     fraction : float
-        Of the time of all operators, 0 to 1.
+        Fraction of the time of all operators, 0 to 1.
     mflops : float
         Multiply-adds in millions, as the engine counts them.
     gflops : float
-        ``mflops / ms``: billions of multiply-adds a second.
+        ``mflops / ms``: billions of multiply-adds per second.
     fell_back : str
         Why it ran on another backend than most; empty if it did not.
     """
@@ -84,12 +84,12 @@ class Profile:
     Parameters
     ----------
     stages : tuple of StageTime
-        Loading as far as it was seen, ``preprocess``, ``infer``, ``decode``.
+        The stages of loading, if they were measured, and ``preprocess``, ``infer``, ``decode``.
     operators : tuple of OperatorTime
-        In order of execution. Their times are measured in runs of their own, with callbacks: together they are a little
-        more than ``infer``.
+        The operators in order of execution. Their times come from separate runs with callbacks, so together they are a
+        little more than ``infer``.
     types : tuple of TypeTime
-        By time, most first.
+        The types of operators, those that take the most time first.
     """
 
     stages: tuple[StageTime, ...]
@@ -115,9 +115,9 @@ def profile(
     ----------
     target : Model or Task
     frames : sequence of Frame, optional
-        For a task with an image spec; taken in turn.
+        For a task with an image spec; the runs take them in turn.
     inputs : dict of str to ndarray, optional
-        For a model; without them inputs keep what they hold.
+        For a model. Without them, the inputs keep their values.
     runs : int
         Repetitions for the stages. Two more come before them and are not counted.
     traced : int
@@ -130,7 +130,7 @@ def profile(
     Raises
     ------
     ArgumentError
-        A task needs frames and none were given; or numbers below 1.
+        A task needs frames and none were given, or a number is below 1.
     EngineError, OutOfMemoryError, BusyError, ClosedError
     """
     _check_numbers(runs, traced)
@@ -157,28 +157,28 @@ def profile(
 def profile_runtime(
     runtime: Runtime, frames: Sequence[Frame], *, runs: int = 50, traced: int = 10
 ) -> dict[str, Profile]:
-    """Measure where the time of a pipeline goes: every task as it runs among the others.
+    """Measure where the time of a pipeline goes, with all of its tasks in the runtime.
 
     Parameters
     ----------
     runtime : Runtime
-        E.g. ``pipeline.open()``. Stays the caller's.
+        The runtime, e.g. ``pipeline.open()``. The caller closes it.
     frames : sequence of Frame
-        Taken in turn, one at a time.
+        The frames; the runs take them in turn, one at a time.
     runs : int
-        Frames. Two more come before them and are not counted.
+        Number of frames. Two more come before them and are not counted.
     traced : int
-        Repetitions for the operators, of each task by itself on its lane.
+        Repetitions for the operators, for each task alone on its lane.
 
     Returns
     -------
     dict of str to Profile
-        By task. Stages count the frames on which the task had something to do: of a cascade those with crops.
+        The profiles by task. Stages count the frames on which the task ran; a cascade runs on those with crops.
 
     Raises
     ------
     ArgumentError
-        No frames, or numbers below 1.
+        There are no frames, or a number is below 1.
     MnnliteError
         A task failed on a frame, or its operators could not be traced.
     """

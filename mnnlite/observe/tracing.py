@@ -26,13 +26,13 @@ class OperatorTensor:
     Parameters
     ----------
     id : int
-        Equal within a run for the same tensor of the engine.
+        A number that is the same for the same tensor of the engine within a run.
     shape : tuple of int, or None
         None for a rank or a type that cannot be read.
     dtype, layout : str
         As in `mnnlite.TensorInfo`.
     values : ndarray, optional
-        In plain order (never packed, never halves). Only of outputs, and only where they were asked for.
+        The values in plain order (never packed, never half floats). Only outputs have them, and only on request.
     """
 
     id: int
@@ -51,15 +51,15 @@ class Operator:
     index : int
         Position in the order of execution.
     name, type : str
-        The engine's. The name is that of the tensor that the operator computes, as the source network calls it where
-        the converter kept it; ``_raster_N`` ends those that the engine added to move data.
+        The engine's name and type. The name is that of the tensor that the operator computes, as in the source network if
+        the converter kept it. Names of operators that the engine added to move data end in ``_raster_N``.
     backend : str
         ``"cpu"``, ``"cpu-ext"`` (the CPU's faster instructions: AVX2, or half floats), or a GPU's name. An operator that
         the faster one lacks falls back to ``"cpu"``.
     mflops : float
         Multiply-adds in millions, as the engine counts them.
     start_ns, stop_ns : int
-        Of the same clock as ``time.monotonic_ns``.
+        Start and end, by the clock of ``time.monotonic_ns``.
     inputs, outputs : tuple of OperatorTensor
     """
 
@@ -81,7 +81,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class TracedRun:
-    """What `trace_run` gives.
+    """What `trace_run` returns.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ class TracedRun:
     outputs : dict of str to ndarray
         The network's outputs, as ``Model.run`` gives them.
     start_ns, stop_ns : int
-        Of the whole run, callbacks included.
+        Start and end of the whole run, including callbacks.
     unfitting : int
-        Values of `replace` that no tensor could take.
+        How many values of `replace` fitted no tensor.
     """
 
     operators: tuple[Operator, ...]
@@ -125,10 +125,10 @@ def trace_run(
     inputs : dict of str to ndarray, optional
         As for ``Model.run``.
     values : bool or iterable of int
-        Copy the outputs of every operator, or of those with these indices. Takes as much memory as they have together.
+        Copy the outputs of every operator, or of those with these indices. It takes as much memory as all of them.
     replace : dict of (int, int) to ndarray, optional
-        By index of an operator and of its output: values that take the place of what it computed, once that is copied.
-        Whatever reads that tensor is fed with them. float32 in plain order, as many as the tensor has elements.
+        By index of an operator and of its output: values that replace what it computed, after that was copied. Operators
+        that read the tensor get these values. They are float32 in plain order, as many as the tensor has elements.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def trace_run(
     Raises
     ------
     ArgumentError, TensorNotFoundError, LayoutError, DTypeError
-        The inputs do not fit. Nothing was run.
+        The inputs do not fit. Nothing has run.
     EngineError, OutOfMemoryError, BusyError, ClosedError
 
     Notes
