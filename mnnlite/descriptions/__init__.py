@@ -1,7 +1,7 @@
-"""What a network says of itself, and what its tensors show: how to use it, with nothing but its path.
+"""Finds out how to use a network from its file, the files beside it, and its tensors.
 
-`describe` reads the descriptions that exporters leave in a file or beside it and gives a `TaskSpec` with the source of each
-part. Where there is more than one reading it lists them and asks.
+`describe` reads the descriptions that exporters leave in a file or beside it, and returns a `TaskSpec` with the source of each
+part. If there is more than one reading, it lists them and asks.
 """
 
 from mnnlite.lazy import lazily

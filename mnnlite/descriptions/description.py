@@ -1,4 +1,4 @@
-"""What is known about how a network is used, part by part, and where each part comes from."""
+"""How a network is used, part by part, and where each part comes from."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def dims(shape: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Network:
-    """What readings are made of: a file's name and its tensors.
+    """A file's name and its tensors, from which readings are made.
 
     Parameters
     ----------
     path : str
-        How messages call the file.
+        The name of the file in messages.
     inputs, outputs : tuple of TensorInfo
         -1 is an open axis.
     makers : dict of str to str
-        The operator that makes an output, where it is known, such as ``"Softmax"``.
+        By output: the operator that makes it, such as ``"Softmax"``, if it is known.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Reading:
     ----------
     task_spec : TaskSpec
     sources : dict of str to str
-        For each part (``image.size``, ``decoder``) where it comes from.
+        By part (``image.size``, ``decoder``): where it comes from.
     """
 
     task_spec: TaskSpec
@@ -62,7 +62,7 @@ class Reading:
 
     @property
     def title(self) -> str:
-        """What it is, in a few words."""
+        """The reading in a few words."""
         decoders = self.task_spec.decoder
         several = decoders if isinstance(decoders, Mapping) else {"": decoders}
         return " and ".join(dict.fromkeys(_title(each) for each in several.values()))
@@ -88,14 +88,15 @@ class Description:
     ----------
     path : str
     task_spec : TaskSpec or None
-        None: the file does not say enough; `candidates` are the readings that fit, `question` says what is missing.
+        None if the file does not say enough. Then `candidates` are the readings that fit, and `question` says what is
+        missing.
     sources : dict of str to str
-        For each part of `task_spec` (``image.size``, ``image.color``, ``decoder``, ``decoder.classes`` and so on) where
-        it comes from: what the file says, what its tensors show, or the convention of its exporter.
+        By part of `task_spec` (``image.size``, ``image.color``, ``decoder``, ``decoder.classes`` and so on): where it comes
+        from, which is what the file says, what its tensors show, or the convention of its exporter.
     candidates : tuple of Reading
-        Where there is more than one reading: all of them.
+        All readings, if there is more than one.
     question : str
-        What is to be said by whoever knows the network; "" if nothing is missing.
+        What somebody who knows the network has to say; "" if nothing is missing.
     """
 
     path: str
@@ -122,12 +123,12 @@ class Description:
         return cls(network.path, None, {}, tuple(readings), question)
 
     def one(self) -> TaskSpec:
-        """The task, for whoever cannot go on without.
+        """The task, for callers that cannot continue without one.
 
         Raises
         ------
         ArgumentError
-            There is a question; it is the message.
+            There is a question, which is the message of the error.
         """
         if self.task_spec is None:
             raise ArgumentError(f"{self.path}: {self.question}")
@@ -135,11 +136,11 @@ class Description:
 
     @property
     def title(self) -> str:
-        """What it is, in a few words; "" where that is the question."""
+        """The reading in a few words; "" if there is a question."""
         return "" if self.task_spec is None else Reading(self.task_spec).title
 
     def lines(self) -> list[str]:
-        """Part, value and source as text, one a line; or the question and the candidates."""
+        """One line per part with its value and its source; or the question and the candidates."""
         if self.task_spec is None:
             found = [f"{self.path}: {self.question}"]
             for number, reading in enumerate(self.candidates, 1):

@@ -173,29 +173,29 @@ def describe(
     Parameters
     ----------
     path : path
-        An ``.mnn``, ``.onnx`` or ``.tflite`` file. What is described of the latter two is how the converted network is used.
+        An ``.mnn``, ``.onnx`` or ``.tflite`` file. For the latter two, the description says how to use the converted network.
     shapes : dict of str to tuple of int, optional
         Shapes of inputs that an .mnn file leaves open and does not describe.
     source : path, optional
-        What an .mnn file was converted from: it is called so.
+        The file that an .mnn file was converted from. The description names that file.
 
     Returns
     -------
     Description
-        Its ``task_spec`` can be given to `Task` and `Runtime.add`. Where the file does not say enough, there is none, but
-        the readings that fit and a question.
+        `Task` and `Runtime.add` take its ``task_spec``. If the file does not say enough, there is none, but the readings
+        that fit and a question.
 
     Raises
     ------
     ModelNotFoundError, ModelFormatError, UnsupportedModelError
     ArgumentError
-        What the file says contradicts its tensors; or an input has an open shape that nobody says.
+        What the file says contradicts its tensors, or an input has an open shape that is not given.
 
     Notes
     -----
-    Reads the exporter's words in ``bizCode``, ``metadata_props`` or a zip behind the file, the TFLite task library's
-    metadata, and ``config.json`` and ``preprocessor_config.json`` beside it. Loads an .mnn once, to see its tensors, and
-    closes it. Nothing is executed, and no code that a file names.
+    It reads what the exporter wrote in ``bizCode``, ``metadata_props`` or a zip behind the file, the TFLite task library's
+    metadata, and ``config.json`` and ``preprocessor_config.json`` beside the file. It loads an .mnn once, to see its tensors,
+    and closes it. It runs neither the network nor code that a file names.
     """
     if Path(path).suffix.lower() in _OTHER_FILES:
         said, network = read_file(path)
@@ -206,21 +206,21 @@ def describe(
 
 
 def embed(path: str | os.PathLike[str], spec: TaskSpec | None, said: Mapping[str, Any] | None = None) -> None:
-    """Write a task into an .mnn file, so that the file is all a board needs.
+    """Write a task into an .mnn file, so that a board needs only this file.
 
     Parameters
     ----------
     path : path
-        An ``.mnn`` file; it is replaced when the new one is whole. What its exporter said stays.
+        An ``.mnn`` file. It is replaced when the new one is whole, and keeps what its exporter wrote.
     spec : TaskSpec, optional
-        How it is used; the model in it does not matter. None: only `said` is written.
+        How the network is used; its ``model`` does not matter. None: only `said` is written.
     said : dict, optional
-        What an exporter said of the network elsewhere, as in the file it was converted from.
+        What an exporter said about the network elsewhere, as in the file that it was converted from.
 
     Raises
     ------
     ArgumentError
-        A decoder from outside, which a file must not name; or the file has no room for a description.
+        The decoder is one from outside, which a file must not name, or the file has no room for a description.
     ModelNotFoundError, ModelFormatError, OutputError
     """
     mine = {} if spec is None else {own.KEY: own.to_dict(spec)}
