@@ -153,7 +153,7 @@ build/sdk/.installed: $(SOURCES) tools/sdk_from_wheel.py .venv/.dependencies
 # The extension itself under ASan and UBSan, the engine as it is: heap errors are seen because the allocator is replaced
 # for the whole process. Python and the engine leak on purpose at exit, so leaks are not looked for here; ASan holds freed
 # memory back, so a test that asks whether memory stays flat has nothing to say.
-ASAN_TESTS := tests/smoke tests/test_border.py tests/test_verify_kinds.py tests/test_model.py tests/test_arena.py tests/test_task.py tests/test_image.py tests/test_decode.py
+ASAN_TESTS := tests/smoke tests/test_border.py tests/test_verify_kinds.py tests/test_model.py tests/test_arena.py tests/test_task.py tests/test_image.py tests/test_decode.py tests/test_preemption.py
 asan-py: build/asan-site/.installed
 	@rm -rf build/asan-suite/tests && mkdir -p build/asan-suite && cp -r pyproject.toml tests build/asan-suite/
 	cd build/asan-suite && PYTHONPATH="$(CURDIR)/build/asan-site" LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so)" \
