@@ -32,24 +32,32 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "tune",
         help="choose each network's options by measurement on this device",
-        description="Measure each network of a pipeline in every way that the engine has for it: time, memory, and whether what "
-        "is decoded agrees with the usual options. Then choose for all tasks together: the least time within --memory, or the "
-        "least memory within --frame-ms. What was measured is kept in the cache.",
-        epilog='Runtime(tune="auto"), or tune = "auto" in [runtime], takes what is kept and measures nothing.',
+        description="Measure the time and memory of each network of a pipeline with every option that the engine has for it, and "
+        "whether its results agree with those of the usual options. Then choose for all tasks together: the least time within "
+        "--memory, or the least memory within --frame-ms. The cache keeps the measurements.",
+        epilog='Runtime(tune="auto"), or tune = "auto" in [runtime], uses the cached measurements and measures nothing.',
     )
     parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or a network that says how it is used")
     bound = parser.add_mutually_exclusive_group()
-    bound.add_argument("--memory", metavar="48MiB", help="anonymous memory that all may take; [runtime]'s by default")
-    bound.add_argument("--frame-ms", type=float, metavar="X", help="milliseconds a frame that all may take")
+    bound.add_argument(
+        "--memory", metavar="48MiB", help="most anonymous memory of all tasks together; by default that of [runtime]"
+    )
+    bound.add_argument("--frame-ms", type=float, metavar="X", help="most milliseconds per frame of all tasks together")
     parser.add_argument(
-        "--accuracy", type=float, default=ACCURACY, metavar="X", help=f"agreement that is enough; {ACCURACY:g}"
+        "--accuracy",
+        type=float,
+        default=ACCURACY,
+        metavar="X",
+        help=f"least agreement with the usual options, {ACCURACY:g} by default",
     )
     parser.add_argument("--pictures", metavar="PICTURES", help="a folder, a 'pattern*.jpg' or a video to compare on")
-    parser.add_argument("--mapped", action="store_true", help="weights in files are to choose from, too")
+    parser.add_argument("--mapped", action="store_true", help="also try weights that lie in files")
     parser.add_argument("-o", "--output", metavar="FILE.toml", type=Path, help="write the pipeline with the choice")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw fronts and choice as .png, .svg or .pdf")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"runs of each alternative; {ROUNDS}")
-    parser.add_argument("--again", action="store_true", help="measure what is known, too")
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, metavar="N", help=f"runs of each alternative, {ROUNDS} by default"
+    )
+    parser.add_argument("--again", action="store_true", help="measure again what the cache holds")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
 
