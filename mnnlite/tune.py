@@ -1,4 +1,4 @@
-"""Options of a pipeline's networks, by measurement on this device: alternatives of each, and one choice for all together."""
+"""Chooses the engine options of a pipeline's networks by measurement on this device, for all tasks together."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Tuning:
     Parameters
     ----------
     choice, before : Choice
-        The best, and the pipeline as it is.
+        The best choice, and the pipeline as it was.
     fronts : dict of str to Front
-        All that was measured of each task's network.
+        By task: all that was measured of its network.
     candidates : dict of str to tuple of Alternative
-        Those of them that were to choose from: Pareto's front of those that agree well enough.
+        By task: the alternatives to choose from, which are the Pareto front of those that agree well enough.
     measured : tuple of str
-        Tasks whose networks were measured now; the others' figures are from the cache.
+        Tasks whose networks were measured now. The figures of the others come from the cache.
     """
 
     choice: Choice
@@ -59,7 +59,7 @@ class Tuning:
 
     @property
     def not_stable(self) -> tuple[str, ...]:
-        """Tasks during whose measurement the clock drifted, or cores were throttled, at each attempt."""
+        """Tasks for which the clock drifted, or the kernel throttled cores, in each attempt to measure them."""
         return tuple(name for name, found in self.fronts.items() if not found.stable)
 
 
@@ -81,23 +81,24 @@ def tune(
     ----------
     what : Pipeline
     memory : str or int, optional
-        Anonymous memory that all may take, e.g. ``"48 MiB"``: the least time within it. By default what ``[runtime]`` says.
+        The most anonymous memory of all tasks together, e.g. ``"48 MiB"``; chooses the least time within it. The default is
+        that of ``[runtime]``.
     frame_ms : float, optional
-        Milliseconds a frame: the least memory within them. With neither the least time, and where times are equal within noise
-        the least memory.
+        The most milliseconds per frame; chooses the least memory within them. Without either bound it chooses the least time,
+        and the least memory if times are equal within noise.
     accuracy : float
-        Agreement of what is decoded with what the usual options find, 0 to 1; alternatives below it are left out.
+        The least agreement of the results with those of the usual options, 0 to 1. Alternatives below it are left out.
     pictures : path, optional
-        A folder, a ``'pattern*.jpg'`` or a video to measure agreement on. By default pictures are made up, in which detectors
+        A folder, a ``'pattern*.jpg'`` or a video to measure agreement on. The default is artificial pictures, in which detectors
         find little.
     mapped : bool
-        Weights in files are to choose from, too.
+        Whether to try weights that lie in files, too.
     rounds : int
-        In each of which each alternative runs once.
+        Number of rounds; each alternative runs once in each.
     again : bool
-        Measure what is known, too.
+        Whether to measure again what the cache holds.
     on_task : callable, optional
-        Told the name of each task before its network is measured.
+        Called with the name of each task before its network is measured.
 
     Returns
     -------
@@ -106,9 +107,9 @@ def tune(
     Raises
     ------
     MemoryBudgetError
-        The budget is below any choice: what the least is, and by which.
+        The budget is below any choice; the error names the choice that needs least, and how much that is.
     ArgumentError
-        Both bounds, a value that cannot be used, a task whose model is no file, or no choice is so fast.
+        Both bounds were given, a value cannot be used, the model of a task is not a file, or no choice is fast enough.
     MnnliteError
         A network cannot be loaded or run.
     """
@@ -243,7 +244,7 @@ def _child(request: dict[str, Any], what: str) -> dict[str, Any]:
 
 
 def tuned_pipeline(what: Pipeline, choice: Choice) -> Pipeline:
-    """The pipeline with the chosen options, each said where it is not the runtime's."""
+    """The pipeline with the chosen options; a task has those that differ from the runtime's."""
     changed = {}
     for name, words in words_of(what, choice).items():
         changed[name] = replace(what.tasks[name], **{**_NOT_SAID, **words})
