@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -11,24 +12,6 @@ import traceback
 from typing import NoReturn
 
 import mnnlite
-from mnnlite.cli import (
-    cache,
-    compare,
-    convert,
-    demo,
-    dump,
-    info,
-    inspect,
-    lock,
-    map,
-    memory,
-    new,
-    peaks,
-    profile,
-    quantize,
-    run,
-    tune,
-)
 from mnnlite.cli.exit_codes import BAD_INPUT, FINE, INTERRUPTED, MEANINGS, OWN_FAULT, TERMINATED
 from mnnlite.cli.output import Output, printable
 from mnnlite.cli.signals import Interrupts
@@ -37,24 +20,24 @@ from mnnlite.errors import MnnliteError
 __all__ = ["main", "program"]
 
 ENDED = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
-COMMANDS = (
-    run,
-    map,
-    new,
-    demo,
-    inspect,
-    convert,
-    memory,
-    peaks,
-    profile,
-    compare,
-    quantize,
-    tune,
-    dump,
-    lock,
-    info,
-    cache,
-)
+COMMANDS = {
+    "run": "run a network or a pipeline on a video, pictures or a camera",
+    "map": "make a map of a drive: what the networks found, at its place in the world",
+    "new": "write a pipeline for networks, from what their files say",
+    "demo": "four small road networks on a rendered drive, without any download",
+    "inspect": "inputs, outputs, operators and memory of a model",
+    "convert": "convert an ONNX or TFLite file into MNN's format",
+    "memory": "memory after each stage of a model's or a pipeline's life",
+    "peaks": "which operators hold the peak of a network's feature maps",
+    "profile": "times of stages and operators",
+    "compare": "the first operator whose output deviates between two networks",
+    "quantize": "quantise the networks of a pipeline, judged by what they find",
+    "tune": "choose each network's options by measurement on this device",
+    "dump": "write every operator's outputs into a file",
+    "lock": "write hashes of a pipeline's networks into it",
+    "info": "versions, engine and CPU",
+    "cache": "what is kept between runs, and where",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,7 +45,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"mnnlite: error: {message} (see {self.prog} --help)\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    """Of all commands, but only the chosen one's module is imported: all of them take longer than most commands."""
     parser = _Parser(
         prog="mnnlite",
         description=mnnlite.__doc__,
@@ -71,8 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mnnlite {mnnlite.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    for name, says in COMMANDS.items():
+        command = commands.add_parser(name, help=says)
+        if name == chosen:
+            importlib.import_module(f"mnnlite.cli.{name}").add(command)
     return parser
 
 
@@ -89,9 +75,16 @@ def main(argv: list[str] | None = None) -> int:
     int
         The exit code, one of `mnnlite.cli.exit_codes`.
     """
+    # Before the handlers: until a command's module is there, a signal ends the process at once.
+    words = sys.argv[1:] if argv is None else argv
+    parser = _parser(next((word for word in words if not word.startswith("-")), None))
+    args = parser.parse_args(words)
+    if "command" not in args:
+        parser.print_help()
+        return FINE
     with Interrupts() as interrupts:
         try:
-            code = _main(argv)
+            code = _main(args)
         except KeyboardInterrupt:
             code = INTERRUPTED
         interrupts.close()
@@ -133,12 +126,7 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def _main(argv: list[str] | None) -> int:
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if "command" not in args:
-        parser.print_help()
-        return FINE
+def _main(args: argparse.Namespace) -> int:
     with Output() as output:
         try:
             return int(args.command(args, output))

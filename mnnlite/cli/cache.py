@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "cache",
-        help="what is kept between runs, and where",
-        description="Show or clear what is kept between runs, such as converted networks, and what networks cost in memory, which a "
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Show or clear what is kept between runs, such as converted networks, and what networks cost in memory, which a "
         "child process has measured. MNNLITE_CACHE names another folder; if it is empty, nothing is kept. MNNLITE_CACHE_MIB "
-        "limits how much is kept.",
+        "limits how much is kept."
     )
     parser.add_argument(
         "action", nargs="?", choices=("show", "clear"), default="show", help="show (the default) or clear"

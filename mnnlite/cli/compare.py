@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     from mnnlite.specs import TaskSpec
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "compare",
-        help="the first operator whose output deviates between two networks",
-        description="Compare a network with a reference, operator by operator, on a constant input (0.46875), a random input, "
-        "and an input of your own. Options about loading apply to A if it is an .mnn file.",
-        epilog="Exit code 1 if they differ.",
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Compare a network with a reference, operator by operator, on a constant input (0.46875), a random input, "
+        "and an input of your own. Options about loading apply to A if it is an .mnn file."
     )
+    parser.epilog = "Exit code 1 if they differ."
     parser.add_argument("a", metavar="A", help="an .mnn, .onnx or .tflite file, or a dump (.npz)")
     parser.add_argument("b", metavar="B", help="the reference, a file of the same kinds")
     parser.add_argument("--input", metavar="FILE.npz", type=Path, help="inputs by name, as the reference gets them")

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from mnnlite.cli.output import Output
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "convert",
-        help="convert an ONNX or TFLite file into MNN's format",
-        description="Check a network, rewrite what the engine's converter gets wrong, convert it, and run the result in a child "
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Check a network, rewrite what the engine's converter gets wrong, convert it, and run the result in a child "
         "process. If ONNX Runtime or LiteRT is installed, compare the result with its source. The output file is written whole or "
-        "not at all.",
-        epilog="Exit code 1 if the converted network computes something else. Without --keep nothing is then written.",
+        "not at all."
+    )
+    parser.epilog = (
+        "Exit code 1 if the converted network computes something else. Without --keep nothing is then written."
     )
     parser.add_argument("source", metavar="MODEL", type=Path, help="a .onnx or .tflite file")
     parser.add_argument(

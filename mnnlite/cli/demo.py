@@ -32,14 +32,12 @@ FPS = 25.0
 SEED = 29  # of a drive that has most of what the networks know
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "demo",
-        help="four small road networks on a rendered drive, without any download",
-        description="Render a drive from a seed, play it like a camera at 25 frames a second, and run the package's own networks "
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Render a drive from a seed, play it like a camera at 25 frames a second, and run the package's own networks "
         "on it, for objects, lanes and road area, kinds of signs, and texts. Print what the drive cost, how much of the truth was "
-        "found, and one observation for each element.",
+        "found, and one observation for each element."
     )
     parser.add_argument(
         "--seed", type=_seed, default=SEED, metavar="N", help="seed of the drive, %(default)s by default"

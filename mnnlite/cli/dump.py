@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from mnnlite.cli.output import Output
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "dump",
-        help="write every operator's outputs into a file",
-        description="Run a model on a constant input (0.46875), a random input and an input of your own, and write the outputs "
-        "of every operator. Dump on a device, and compare the file elsewhere with mnnlite compare.",
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Run a model on a constant input (0.46875), a random input and an input of your own, and write the outputs "
+        "of every operator. Dump on a device, and compare the file elsewhere with mnnlite compare."
     )
     parser.add_argument("model", metavar="MODEL", type=Path, help="an .mnn file")
     parser.add_argument("-o", "--output", metavar="FILE.npz", type=Path, required=True, help="the file to write")

@@ -24,9 +24,9 @@ _FEATURES = {
 }
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser("info", help="versions, engine and CPU", description="Show versions, engine and CPU.")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = "Show versions, engine and CPU."
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
 

@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "inspect",
-        help="inputs, outputs, operators and memory of a model",
-        description="Show a model's inputs, outputs, multiply-adds, memory, operators by type, and the decoders that fit. The network "
-        "runs only in the trial, in a child process.",
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Show a model's inputs, outputs, multiply-adds, memory, operators by type, and the decoders that fit. The network "
+        "runs only in the trial, in a child process."
     )
     parser.add_argument("model", metavar="MODEL", nargs="?", help="an .mnn, .onnx or .tflite file")
     parser.add_argument(

@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 _KEYS = ("sha256", "weights_sha256")
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "lock",
-        help="write hashes of a pipeline's networks into it",
-        description="Write the SHA-256 of each task's model, and of its file of weights, into a pipeline file. Opening the pipeline "
-        "then fails if a model was exchanged or damaged. Comments and everything else stay as they are.",
-        epilog="Exit code 1 with --check: the file is not locked, or a network has changed.",
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Write the SHA-256 of each task's model, and of its file of weights, into a pipeline file. Opening the pipeline "
+        "then fails if a model was exchanged or damaged. Comments and everything else stay as they are."
     )
+    parser.epilog = "Exit code 1 with --check: the file is not locked, or a network has changed."
     parser.add_argument("pipeline", metavar="PIPELINE", type=Path, help="a .toml file")
     parser.add_argument("--check", action="store_true", help="write nothing; say what differs")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from mnnlite.pipeline import Pipeline
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "map",
-        help="make a map of a drive: what the networks found, at its place in the world",
-        description="Run a pipeline with a [map] table over a video. Place what it finds with the camera's calibration and the track "
-        "of a GNSS receiver: each element once, in WGS84, with its error ellipse.",
-        epilog="OUT may end in .geojson, .geojsonl, .geojsons (RFC 8142) or .html. Without --track it ends in .jsonl and gets places in "
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Run a pipeline with a [map] table over a video. Place what it finds with the camera's calibration and the track "
+        "of a GNSS receiver: each element once, in WGS84, with its error ellipse."
+    )
+    parser.epilog = (
+        "OUT may end in .geojson, .geojsonl, .geojsons (RFC 8142) or .html. Without --track it ends in .jsonl and gets places in "
         "metres from the camera. --mount takes metres and degrees: pitch up, yaw to the right, roll clockwise, antenna as "
-        "right:forward:up from the camera.",
+        "right:forward:up from the camera."
     )
     parser.add_argument("pipeline", nargs="?", metavar="PIPELINE", help="a .toml file with a [map] table")
     parser.add_argument("source", nargs="?", metavar="DRIVE", help="the video of the drive")

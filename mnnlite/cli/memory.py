@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "memory",
-        help="memory after each stage of a model's or a pipeline's life",
-        description="Predict the peak of a model or a pipeline. Then load it, run it twice and close it in a fresh process, and show "
-        "the memory after each stage, in MiB more than at the start.",
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Predict the peak of a model or a pipeline. Then load it, run it twice and close it in a fresh process, and show "
+        "the memory after each stage, in MiB more than at the start."
     )
     parser.add_argument("models", metavar="MODEL|PIPELINE", nargs="+", type=Path, help="an .mnn file, or a .toml file")
     parser.add_argument(

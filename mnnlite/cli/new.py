@@ -28,15 +28,13 @@ if TYPE_CHECKING:
 _FEW = 40  # names that stand in the pipeline itself; more go to a file beside it
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "new",
-        help="write a pipeline for networks, from what their files say",
-        description="Write a commented pipeline file with a task for each network, from what its exporter left in the file or beside "
-        "it, and from its tensors. If a network can be read in several ways, comments list them.",
-        epilog="Exit code 1 if a task is incomplete; a TODO in the file marks what is missing.",
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Write a commented pipeline file with a task for each network, from what its exporter left in the file or beside "
+        "it, and from its tensors. If a network can be read in several ways, comments list them."
     )
+    parser.epilog = "Exit code 1 if a task is incomplete; a TODO in the file marks what is missing."
     parser.add_argument("models", metavar="MODEL", nargs="+", type=Path, help=".mnn, .onnx or .tflite files")
     parser.add_argument(
         "-o", "--output", metavar="FILE.toml", type=Path, help="the file to write, standard output by default"

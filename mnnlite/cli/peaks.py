@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 _NAME = 48  # letters of an operator's name
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "peaks",
-        help="which operators hold the peak of a network's feature maps",
-        description="List the operators that need most memory for feature maps at once, in the engine's order of "
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "List the operators that need most memory for feature maps at once, in the engine's order of "
         "execution, and the tensors that are alive at the peak. The network runs only in the trial, in a child process. "
-        "mnnlite convert --slim rewrites some operators that hold the peak.",
+        "mnnlite convert --slim rewrites some operators that hold the peak."
     )
     parser.add_argument("model", metavar="MODEL", type=Path, help="an .mnn, .onnx or .tflite file")
     parser.add_argument("--top", metavar="N", type=int, default=8, help="list N operators, 8 by default")

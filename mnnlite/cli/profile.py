@@ -22,13 +22,9 @@ _NAME = 48  # letters of an operator's name: a table is for eyes, --json has all
 _FRAMES = 32  # of a source, held in memory and taken in turn
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "profile",
-        help="times of stages and operators",
-        description="Run a model, or a pipeline on a source's frames, and show where the time goes.",
-    )
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = "Run a model, or a pipeline on a source's frames, and show where the time goes."
     parser.add_argument("target", metavar="MODEL|PIPELINE", type=Path, help="an .mnn file, or a .toml file")
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="for a pipeline: a video or pictures")
     parser.add_argument("--runs", type=_positive, metavar="N", default=50, help="number of runs, 50 by default")

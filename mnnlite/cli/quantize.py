@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "quantize",
-        help="quantise the networks of a pipeline, judged by what they find",
-        description="Quantise the network of each task with the engine's own quantiser: to int8, calibrated on every other picture, "
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Quantise the network of each task with the engine's own quantiser: to int8, calibrated on every other picture, "
         "and only its weights to 8 and to 4 bits. Compare what each result finds on the other pictures with what the float "
-        "network finds. A network that loses too much is not written.",
-        epilog="Exit code 1 if the network that --choose asks for was refused for a task; the task then keeps its own.",
+        "network finds. A network that loses too much is not written."
+    )
+    parser.epilog = (
+        "Exit code 1 if the network that --choose asks for was refused for a task; the task then keeps its own."
     )
     parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or a network that says how it is used")
     parser.add_argument(

@@ -28,15 +28,13 @@ if TYPE_CHECKING:
     from mnnlite.runtime import FrameResult
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "run",
-        help="run a network or a pipeline on a video, pictures or a camera",
-        description="Run a network, or every task of a pipeline, on every frame. A network runs as its file says, see mnnlite new. Without "
-        "--out and --json, show one line per frame.",
-        epilog="Ctrl-C ends the run with the summary.",
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Run a network, or every task of a pipeline, on every frame. A network runs as its file says, see mnnlite new. Without "
+        "--out and --json, show one line per frame."
     )
+    parser.epilog = "Ctrl-C ends the run with the summary."
     parser.add_argument(
         "pipeline",
         metavar="MODEL|PIPELINE",

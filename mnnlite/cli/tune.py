@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from mnnlite.pipeline import Pipeline
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser."""
-    parser = commands.add_parser(
-        "tune",
-        help="choose each network's options by measurement on this device",
-        description="Measure the time and memory of each network of a pipeline with every option that the engine has for it, and "
+def add(parser: argparse.ArgumentParser) -> None:
+    """Say what the command is and takes."""
+    parser.description = (
+        "Measure the time and memory of each network of a pipeline with every option that the engine has for it, and "
         "whether its results agree with those of the usual options. Then choose for all tasks together: the least time within "
-        "--memory, or the least memory within --frame-ms. The cache keeps the measurements.",
-        epilog='Runtime(tune="auto"), or tune = "auto" in [runtime], uses the cached measurements and measures nothing.',
+        "--memory, or the least memory within --frame-ms. The cache keeps the measurements."
+    )
+    parser.epilog = (
+        'Runtime(tune="auto"), or tune = "auto" in [runtime], uses the cached measurements and measures nothing.'
     )
     parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or a network that says how it is used")
     bound = parser.add_mutually_exclusive_group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -103,17 +104,20 @@ def sources(checkout: Path) -> dict[str, Path]:
     return found
 
 
+@cache
+def import_statements(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, (ast.Import, ast.ImportFrom))]
+
+
 def imports(path: Path, files: Collection[str]) -> Iterator[tuple[str, int]]:
     """Give each import of mnnlite with its line: those inside functions and those for the type checker alone, too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in import_statements(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             names = [name if name in files or node.module == "mnnlite" else str(node.module) for name in inner]
-        else:
-            continue
         yield from ((name, node.lineno) for name in names if name == "mnnlite" or name.startswith("mnnlite."))
 
 
