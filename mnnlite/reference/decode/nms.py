@@ -23,20 +23,22 @@ class Survivors(NamedTuple):
     points: NDArray[np.float32] | None
 
 
-def _shared(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
-    """Area of the intersection and of the union of two x1, y1, x2, y2 boxes; 0 and 1 if they do not touch."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if not (width > 0 and height > 0):
-        return _F(0), _F(1)
-    shared = width * height
-    return shared, (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+def _shared(box: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Areas of the intersections and unions of an x1, y1, x2, y2 box with (N, 4) others; 0 and 1 where they do not touch."""
+    x1, y1, x2, y2 = others.T
+    width = np.minimum(box[2], x2) - np.maximum(box[0], x1)
+    height = np.minimum(box[3], y2) - np.maximum(box[1], y1)
+    touch = (width > 0) & (height > 0)
+    with np.errstate(over="ignore", invalid="ignore"):  # of those that do not touch
+        shared = width * height
+        joined = (box[2] - box[0]) * (box[3] - box[1]) + (x2 - x1) * (y2 - y1) - shared
+    return np.where(touch, shared, _F(0)), np.where(touch, joined, _F(1))
 
 
-def overlaps(a: NDArray[np.float32], b: NDArray[np.float32], iou: float) -> bool:
-    """Whether intersection over union of two boxes is larger than `iou`; False for empty boxes."""
-    shared, joined = _shared(a, b)
-    return bool(shared > _F(iou) * joined) if shared > 0 else False
+def overlaps(box: NDArray[np.float32], others: NDArray[np.float32], iou: float) -> NDArray[np.bool_]:
+    """With which of (N, 4) others intersection over union of the box is larger than `iou`; with none if it is empty."""
+    shared, joined = _shared(box, others)
+    return (shared > 0) & (shared > _F(iou) * joined)
 
 
 def quad_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -125,22 +127,24 @@ def nms(
     if index is None:
         index = np.arange(len(boxes), dtype=np.int32)
 
-    def over(a: int, b: int) -> bool:
+    def over(a: int, others: NDArray[np.intp]) -> bool:
         if corners is None:
-            return overlaps(boxes[a], boxes[b], iou)
+            return bool(overlaps(boxes[a], boxes[others], iou).any())
         if gaussian:
-            return bool(gaussian_iou(corners[a], corners[b]) > _F(iou))
-        return overlaps(boxes[a], boxes[b], 0) and bool(_F(quad_iou(corners[a], corners[b])) > _F(iou))
+            return any(gaussian_iou(corners[b], corners[a]) > _F(iou) for b in others)
+        near = others[overlaps(boxes[a], boxes[others], 0)]
+        return any(_F(quad_iou(corners[b], corners[a])) > _F(iou) for b in near)
 
     ranked = order(scores, class_ids, index)[:top_k]
     if iou >= 1 and not fast:
         return ranked
-    kept: list[int] = []
+    stays = np.ones(len(ranked), bool)
     for n, candidate in enumerate(ranked.tolist()):
-        better = ranked[:n].tolist() if fast else kept
-        if not any((agnostic or class_ids[k] == class_ids[candidate]) and over(k, candidate) for k in better):
-            kept.append(candidate)
-    return np.array(kept, np.intp)
+        better = ranked[:n] if fast else ranked[:n][stays[:n]]
+        if not agnostic:
+            better = better[class_ids[better] == class_ids[candidate]]
+        stays[n] = not over(candidate, better)
+    return ranked[stays]
 
 
 def soft(
@@ -162,12 +166,10 @@ def soft(
         best = min(left, key=lambda i: (-now[i], index[i], class_ids[i]))
         kept.append(best)
         left.remove(best)
-        for i in left:
-            if agnostic or class_ids[i] == class_ids[best]:
-                shared, joined = _shared(boxes[best], boxes[i])
-                if shared > 0:
-                    iou = shared / joined
-                    now[i] = now[i] * math.exp(-(iou * iou) / _F(sigma))[()]
+        for i, shared, joined in zip(left, *_shared(boxes[best], boxes[left]), strict=True):
+            if shared > 0 and (agnostic or class_ids[i] == class_ids[best]):
+                iou = shared / joined
+                now[i] = now[i] * math.exp(-(iou * iou) / _F(sigma))[()]
         left = [i for i in left if now[i] > _F(score)]
     return np.array(kept, np.intp), np.array([now[i] for i in kept], np.float32)
 
@@ -188,8 +190,9 @@ def weighted(
     kept, new_boxes, new_points = [], [], []
     while left:
         best, *others = left
+        near = overlaps(boxes[best], boxes[others], iou)
         group = [best] + [
-            i for i in others if (agnostic or class_ids[i] == class_ids[best]) and overlaps(boxes[best], boxes[i], iou)
+            i for i, over in zip(others, near, strict=True) if over and (agnostic or class_ids[i] == class_ids[best])
         ]
         left = [i for i in others if i not in group]
         total = _F(0)
