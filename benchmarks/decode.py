@@ -301,8 +301,7 @@ def measure(case: SimpleNamespace, rounds: int) -> dict[str, Any]:
     case.same(case.spec.decode(case.outputs, case.frame), case.usual())
     native = _core.ArrayDecoder(case.spec.family, case.spec.native_options())
     tensors = [(name, array, 0, None, 0.0, 0) for name, array in case.outputs.items()]
-    placed = decoders.batch_item(None, case.frame)
-    slots = [(placed.to_frame, *placed.net_size, *placed.frame_size, 0)]
+    slots = [decoders.batch_item(None, case.frame)]
     flat = [array.reshape(-1).view(np.uint8) for array in case.outputs.values()]
     whole = [array[: len(array) // 8 * 8].view(np.uint64) for array in flat]
     times = best_of(
@@ -359,7 +358,7 @@ def plugin_call() -> float | None:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         native = _core.ArrayDecoder(module.__mnnlite_decoder__, {})
-        item = ((1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0), 8, 8, 8, 8, 0)
+        item = decoders.batch_item(None, (8, 8))
         times = native.time([("y", np.zeros((1, 4), np.float32), 0, None, 0.0, 0)], [item], 20000)
         return float(np.median(times))
 

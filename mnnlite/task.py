@@ -313,7 +313,7 @@ class Task(Generic[R]):
 
     def collect(
         self,
-        found: Sequence[Any],
+        found: Sequence[_core.NativeResults],
         raw: dict[str, Any],
         slots: Sequence[tuple[Any, ...]],
         frame: Frame | None,
@@ -364,7 +364,7 @@ class Task(Generic[R]):
     ) -> int:
         """Let the decoders in Python add their results. Returns nanoseconds."""
         begin = time.perf_counter_ns()
-        items = [BatchItem(each[0], each[1:3], each[3:5], each[5], each[6]) for each in slots]
+        items = [BatchItem(*each) for each in slots]
         for name, (function, chosen) in self._functions.items():
             # Without a slot nothing has run, and the outputs are of another frame.
             arrays = {output: raw[output] if items else raw[output][:0] for output in chosen}

@@ -142,7 +142,7 @@ def test_results_are_the_callers_own():
 
 def test_borrowed_results_are_read_only_and_keep_their_memory():
     native = _core.ArrayDecoder("classification", {})
-    item = ((1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0), 4, 4, 4, 4, 0)
+    item = decoders.batch_item(None, (4, 4))
     logits = np.array([[1.0, 2.0, 3.0]], np.float32)
     borrowed = results.from_native(native.decode([("y", logits, 0, None, 0.0, 0)], [item], True))
     assert not borrowed.scores.flags.writeable

@@ -11,6 +11,8 @@
 #include <deque>
 #include <new>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/memory.hpp"
@@ -133,7 +135,7 @@ struct TensorList {
   }
 };
 
-// As item_to_python gives them.
+// As item_to_python gives them, or mnnlite.decoders.BatchItem, which has the same fields.
 void read_items(const py::sequence& sequence, std::vector<mnnlite_item>& items) {
   items.clear();
   for (const py::handle& entry : sequence) {
@@ -141,13 +143,11 @@ void read_items(const py::sequence& sequence, std::vector<mnnlite_item>& items) 
     mnnlite_item item{};
     const py::sequence matrix = py::cast<py::sequence>(fields[0]);
     for (size_t i = 0; i < 9; ++i) item.to_frame[i] = py::cast<double>(matrix[i]);
-    item.net_width = py::cast<int32_t>(fields[1]);
-    item.net_height = py::cast<int32_t>(fields[2]);
-    item.frame_width = py::cast<int32_t>(fields[3]);
-    item.frame_height = py::cast<int32_t>(fields[4]);
-    item.item = py::cast<int32_t>(fields[5]);
-    if (fields.size() > 6 && !fields[6].is_none()) {
-      const auto picture = py::cast<std::array<int32_t, 4>>(fields[6]);
+    std::tie(item.net_width, item.net_height) = py::cast<std::pair<int32_t, int32_t>>(fields[1]);
+    std::tie(item.frame_width, item.frame_height) = py::cast<std::pair<int32_t, int32_t>>(fields[2]);
+    item.item = py::cast<int32_t>(fields[3]);
+    if (!fields[4].is_none()) {
+      const auto picture = py::cast<std::array<int32_t, 4>>(fields[4]);
       std::copy(picture.begin(), picture.end(), item.picture);
     }
     items.push_back(item);
@@ -366,8 +366,9 @@ OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& 
 py::tuple item_to_python(const mnnlite_item& item) {
   py::tuple matrix(9);
   for (size_t i = 0; i < 9; ++i) matrix[i] = item.to_frame[i];
-  return py::make_tuple(std::move(matrix), item.net_width, item.net_height, item.frame_width, item.frame_height,
-                        item.item, py::make_tuple(item.picture[0], item.picture[1], item.picture[2], item.picture[3]));
+  return py::make_tuple(std::move(matrix), py::make_tuple(item.net_width, item.net_height),
+                        py::make_tuple(item.frame_width, item.frame_height), item.item,
+                        py::make_tuple(item.picture[0], item.picture[1], item.picture[2], item.picture[3]));
 }
 
 void bind_decode(py::module_& module) {
@@ -382,8 +383,6 @@ void bind_decode(py::module_& module) {
   module.def("nms", &suppress, py::arg("boxes"), py::arg("scores"), py::arg("class_ids"), py::arg("iou"),
              py::arg("agnostic"), py::arg("top_k"));
   module.def("mask_polygons", &outlines, py::arg("rows"), py::arg("pixels"), py::arg("tolerance"));
-  py::class_<ResultBuffer>(module, "ResultBuffer")
-      .def("__init__", constructor(&make_unique_from<ResultBuffer>), IsConstructor());
   py::class_<ArrayDecoder>(module, "ArrayDecoder")
       .def("__init__", constructor(&make_unique_from<ArrayDecoder, py::object, py::dict>), IsConstructor(),
            py::arg("family"), py::arg("options"))

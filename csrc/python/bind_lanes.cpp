@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +17,7 @@
 #include "errors.hpp"
 #include "frame.hpp"
 #include "gil.hpp"
+#include "named_tuple.hpp"
 #include "results.hpp"
 #include "task.hpp"
 #include "task/lanes.hpp"
@@ -49,8 +49,7 @@ void feed(GraphNode& node, const NativeTask& task, std::shared_ptr<GraphNode> fr
         "create_task");
 }
 
-// What Python reads of outcomes is a named tuple (PyStructSequence), as os.stat's: a field of a bound class costs a look-up of
-// its type each time, and a frame reads some dozen fields a task. Times of the steady clock.
+// Times of the steady clock.
 PyStructSequence_Field kTaskFields[] = {
     {"ran", nullptr},
     {"left_out",
@@ -76,29 +75,9 @@ PyStructSequence_Field kLaneFields[] = {{"begin_ns", nullptr},
                                         {"given_ns", nullptr},
                                         {nullptr, nullptr}};
 
-PyTypeObject* make_type(const char* name, PyStructSequence_Field* fields, int count) {
-  PyStructSequence_Desc description{name, nullptr, fields, count};
-  PyTypeObject* const type = PyStructSequence_NewType(&description);
-  if (!type) throw py::error_already_set();
-  return type;
-}
-
 // Made with the module and never destroyed.
 PyTypeObject* task_outcome = nullptr;
 PyTypeObject* lane_outcome = nullptr;
-
-py::object value(py::object made) { return made; }
-py::object value(bool flag) { return py::bool_(flag); }
-py::object value(int64_t number) { return py::int_(number); }
-
-template <typename... Values>
-py::object make_outcome(PyTypeObject* type, Values&&... values) {
-  auto made = py::reinterpret_steal<py::object>(PyStructSequence_New(type));
-  if (!made) throw py::error_already_set();
-  Py_ssize_t field = 0;
-  (PyStructSequence_SetItem(made.ptr(), field++, value(std::forward<Values>(values)).release().ptr()), ...);
-  return made;
-}
 
 // A frame under way. Keeps the frame's pixels and the lanes until it is done.
 class PendingFrame {
@@ -139,8 +118,8 @@ class PendingFrame {
     for (FrameJob::LaneJob& lane_job : job_->lanes) {
       py::list tasks;
       for (size_t i = 0; i < lane_job.due.size(); ++i) tasks.append(translate(lane_job.outcomes[i]));
-      result.append(make_outcome(lane_outcome, lane_job.begin, lane_job.end, std::move(tasks),
-                                 int64_t{lane_job.preemptions}, lane_job.given_ns));
+      result.append(make_named_tuple(lane_outcome, lane_job.begin, lane_job.end, std::move(tasks),
+                                     int64_t{lane_job.preemptions}, lane_job.given_ns));
     }
     lanes_->release(std::move(job_));
     job_.reset();
@@ -166,10 +145,10 @@ class PendingFrame {
       }
       for (const mnnlite_item& item : outcome.results.items) items.append(item_to_python(item));
     }
-    return make_outcome(task_outcome, ran, outcome.state == TaskOutcome::left_out, outcome.begin, outcome.end,
-                        outcome.times.preprocess, outcome.times.infer, outcome.times.decode, int64_t{outcome.crops},
-                        int64_t{outcome.eligible}, std::move(error), std::move(results), std::move(raw),
-                        std::move(items), int64_t{outcome.preemptions}, outcome.given_ns);
+    return make_named_tuple(task_outcome, ran, outcome.state == TaskOutcome::left_out, outcome.begin, outcome.end,
+                            outcome.times.preprocess, outcome.times.infer, outcome.times.decode, int64_t{outcome.crops},
+                            int64_t{outcome.eligible}, std::move(error), std::move(results), std::move(raw),
+                            std::move(items), int64_t{outcome.preemptions}, outcome.given_ns);
   }
 
   std::shared_ptr<Lanes> lanes_;
@@ -227,10 +206,8 @@ void bind_lanes(py::module_& module) {
       .def("feed", &feed, py::arg("task"), py::arg("source"), py::arg("source_task"), py::arg("output"),
            py::arg("input"));
 
-  task_outcome = make_type("mnnlite._core.TaskOutcome", kTaskFields, static_cast<int>(std::size(kTaskFields)) - 1);
-  lane_outcome = make_type("mnnlite._core.LaneOutcome", kLaneFields, static_cast<int>(std::size(kLaneFields)) - 1);
-  module.attr("TaskOutcome") = py::handle(reinterpret_cast<PyObject*>(task_outcome));
-  module.attr("LaneOutcome") = py::handle(reinterpret_cast<PyObject*>(lane_outcome));
+  task_outcome = make_named_tuple_type(module, "mnnlite._core.TaskOutcome", kTaskFields);
+  lane_outcome = make_named_tuple_type(module, "mnnlite._core.LaneOutcome", kLaneFields);
 
   py::class_<PendingFrame>(module, "PendingFrame")
       .def(py::init([](const py::args&, const py::kwargs&) -> PendingFrame* {

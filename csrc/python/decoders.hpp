@@ -20,7 +20,7 @@ struct OwnedDecoder {
 // keys; numbers, booleans, texts, sequences of numbers or of texts (joined by line feeds); None is left out. Raises.
 OwnedDecoder make_decoder_from_python(const py::object& family, const py::dict& options);
 
-// (to_frame as 9 numbers, net width, net height, frame width, frame height, item)
+// The fields of mnnlite.decoders.BatchItem, in its order.
 py::tuple item_to_python(const mnnlite_item& item);
 
 }  // namespace mnnlite::python

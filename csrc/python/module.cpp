@@ -12,6 +12,7 @@ void bind_preemption(pybind11::module_& module);
 void bind_trace(pybind11::module_& module);
 void bind_image(pybind11::module_& module);
 void bind_decode(pybind11::module_& module);
+void bind_results(pybind11::module_& module);
 void bind_task(pybind11::module_& module);
 void bind_lanes(pybind11::module_& module);
 }  // namespace mnnlite::python
@@ -27,6 +28,7 @@ PYBIND11_MODULE(_core, module) {
   mnnlite::python::bind_preemption(module);
   mnnlite::python::bind_trace(module);
   mnnlite::python::bind_image(module);
+  mnnlite::python::bind_results(module);
   mnnlite::python::bind_decode(module);
   mnnlite::python::bind_task(module);
   mnnlite::python::bind_lanes(module);

@@ -2,8 +2,21 @@
 
 #include <cstring>
 
+#include "python/constructor.hpp"
+#include "python/named_tuple.hpp"
+
 namespace mnnlite::python {
 namespace {
+
+PyStructSequence_Field kFields[] = {{"kind", "Which of mnnlite.results, by enum mnnlite_kind."},
+                                    {"rows", "Bytes of mnnlite_row."},
+                                    {"values", "float32; as chars and pixels, None or empty where there are none."},
+                                    {"chars", "uint8"},
+                                    {"pixels", "uint8"},
+                                    {"found", "How many rows there would be if there were room for all."},
+                                    {"truncated", nullptr},
+                                    {nullptr, nullptr}};
+PyTypeObject* native_results = nullptr;  // made with the module and never destroyed
 
 template <class T>
 py::array make_array(const T* data, py::ssize_t count, const py::object& base) {
@@ -44,9 +57,10 @@ py::tuple ResultBuffer::results() {
     pixels_ = over<uint8_t>(*pools_, 3, sink.pixels, base);
     shown_ = pools_;
   }
-  return py::make_tuple(pools_->kind(), head(rows_, sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row))),
-                        head(values_, sink.value_count), head(chars_, sink.char_count), head(pixels_, sink.pixel_count),
-                        sink.found, sink.truncated != 0);
+  return make_named_tuple(native_results, pools_->kind(),
+                          head(rows_, sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row))),
+                          head(values_, sink.value_count), head(chars_, sink.char_count),
+                          head(pixels_, sink.pixel_count), sink.found, sink.truncated != 0);
 }
 
 py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borrow) {
@@ -56,12 +70,18 @@ py::tuple results_to_python(const std::shared_ptr<SinkBuffer>& buffer, bool borr
   const auto unless_empty = [&base](const auto* data, int32_t count) -> py::object {
     return count == 0 ? py::object(py::none()) : py::object(make_array(data, count, base));
   };
-  return py::make_tuple(buffer->kind(),
-                        make_array(reinterpret_cast<const uint8_t*>(sink.rows),
-                                   sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row)), base),
-                        unless_empty(sink.values, sink.value_count),
-                        unless_empty(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count),
-                        unless_empty(sink.pixels, sink.pixel_count), sink.found, sink.truncated != 0);
+  return make_named_tuple(native_results, buffer->kind(),
+                          make_array(reinterpret_cast<const uint8_t*>(sink.rows),
+                                     sink.row_count * static_cast<py::ssize_t>(sizeof(mnnlite_row)), base),
+                          unless_empty(sink.values, sink.value_count),
+                          unless_empty(reinterpret_cast<const uint8_t*>(sink.chars), sink.char_count),
+                          unless_empty(sink.pixels, sink.pixel_count), sink.found, sink.truncated != 0);
+}
+
+void bind_results(py::module_& module) {
+  native_results = make_named_tuple_type(module, "mnnlite._core.NativeResults", kFields);
+  py::class_<ResultBuffer>(module, "ResultBuffer")
+      .def("__init__", constructor(&make_unique_from<ResultBuffer>), IsConstructor());
 }
 
 }  // namespace mnnlite::python

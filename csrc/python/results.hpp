@@ -11,8 +11,7 @@ namespace mnnlite::python {
 
 namespace py = pybind11;
 
-// What mnnlite.results makes its types from: (kind, rows, values, chars, pixels, found, truncated), where rows are the
-// bytes of mnnlite_row, chars and pixels uint8 and values float32, all of rank 1. Needs the GIL.
+// What mnnlite.results makes its types from: a NativeResults, whose arrays are of rank 1. Needs the GIL.
 //
 // `borrow`: read-only arrays over the pools whose base keeps `buffer` alive. They show the next results after the next
 // decode, and stop being valid when the pools grow: whoever owns the buffer asks `is_borrowed` first and raises BusyError

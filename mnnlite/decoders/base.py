@@ -163,7 +163,6 @@ class Decoder:
             where = batch_item(image, frame_size)
             items = [where._replace(item=slot) for slot in range(self._slots(chosen))]
         tensors = [(name, array, 0, None, 0.0, 0) for name, array in chosen.items()]
-        slots = [(*entry[:1], *entry.net_size, *entry.frame_size, entry.item, entry.picture) for entry in items]
         idle = cast("list[_core.ArrayDecoder]", self.__dict__["_idle"])
         try:
             native = idle.pop()  # atomic: two threads never get the same one
@@ -171,7 +170,7 @@ class Decoder:
             native = _core.ArrayDecoder(self.family, self.native_options())
         try:
             buffer = None if out is None else results.buffer_of(out)
-            found = native.decode(tensors, slots, out=buffer)
+            found = native.decode(tensors, items, out=buffer)
         finally:
             idle.append(native)
         size = items[0].frame_size if items else None

@@ -39,17 +39,17 @@ KINDS: dict[int, type[Results]] = {
 
 
 def from_native(
-    native: tuple[int, Any, Any, Any, Any, int, bool],
+    native: _core.NativeResults,
     *,
     names: Sequence[str] = (),
     frame_size: tuple[int, int] | None = None,
     out: Results | None = None,
 ) -> Results:
-    """Results from what ``_core`` returns: (kind, rows, values, chars, pixels, found, truncated).
+    """Results from what ``_core`` returns.
 
     Parameters
     ----------
-    native : tuple
+    native : _core.NativeResults
         Arrays of rank 1, None if empty. The rows are never None: they are the bytes of mnnlite_row.
     names : sequence of str
         Names of the classes.
@@ -68,19 +68,26 @@ def from_native(
     ArgumentError
         `out` is of another type.
     """
-    kind, rows, values, chars, pixels, found, truncated = native
     if out is None:
-        return KINDS[kind](
-            rows, values, chars, pixels, names=names, frame_size=frame_size, found=found, truncated=truncated
-        )
-    check_out(out, kind)
-    buffer = out._buffer
-    vars(out).clear()
+        made = KINDS[native.kind]
+        result = made.__new__(made)
+    else:
+        check_out(out, native.kind)
+        result, buffer = out, out._buffer
+        vars(out).clear()
+        out._buffer = buffer
     Results.__init__(
-        out, rows, values, chars, pixels, names=names, frame_size=frame_size, found=found, truncated=truncated
+        result,
+        native.rows,
+        native.values,
+        native.chars,
+        native.pixels,
+        names=names,
+        frame_size=frame_size,
+        found=native.found,
+        truncated=native.truncated,
     )
-    out._buffer = buffer
-    return out
+    return result
 
 
 def buffer_of(out: Results) -> _core.ResultBuffer:
