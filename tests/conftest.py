@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mnnlite
+from helpers import forked
 from helpers.child import EMULATED
 from mnnlite import _build, _core
 
@@ -68,6 +69,10 @@ def pytest_sessionstart() -> None:
     # What is shipped is what is tested: never the source folder, which has no extension of its own.
     if CHECKOUT is not None and Path(mnnlite.__file__).is_relative_to(CHECKOUT / "mnnlite"):
         pytest.exit(f"mnnlite was imported from the checkout ({mnnlite.__file__}), not from an installation", 3)
+
+
+def pytest_sessionfinish() -> None:
+    forked.close()
 
 
 @pytest.fixture(scope="session")

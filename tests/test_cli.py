@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from helpers import networks
+from helpers.cli import Ran, command, mnnlite
+from helpers.videos import make_video, noisy_picture
 from mnnlite import cli, video
 from mnnlite.cli.figures import Figures
 from mnnlite.cli.output import columns
 from mnnlite.cli.progress import plain_line
 from mnnlite.frame import Frame
 from mnnlite.runtime import FrameResult
-
-from .helpers import networks
-from .helpers.cli import Ran, command, mnnlite
-from .helpers.videos import make_video, noisy_picture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,12 @@ import pytest
 from onnx import helper
 
 import mnnlite as package
+from helpers import networks
+from helpers.cli import mnnlite
+from helpers.graphs import network
+from helpers.videos import make_video
 from mnnlite import pipeline
 from mnnlite.descriptions import mnnfile
-
-from .helpers import networks
-from .helpers.cli import mnnlite
-from .helpers.graphs import network
-from .helpers.videos import make_video
 
 if TYPE_CHECKING:
     from pathlib import Path

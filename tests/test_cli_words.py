@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from helpers import networks
+from helpers.cli import mnnlite
+from helpers.videos import make_video, noisy_picture
 from mnnlite import video
 from mnnlite.cli.output import columns, short
-
-from .helpers import networks
-from .helpers.cli import mnnlite
-from .helpers.videos import make_video, noisy_picture
 
 if TYPE_CHECKING:
     from pathlib import Path

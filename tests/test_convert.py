@@ -10,11 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import mnnlite
+from helpers import networks
+from helpers.child import run_python
+from helpers.cli import mnnlite as cli
 from mnnlite.convert import convert
-
-from .helpers import networks
-from .helpers.child import run_python
-from .helpers.cli import mnnlite as cli
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,9 @@ import onnx
 import pytest
 from onnx import helper
 
+from helpers.child import run_python
+from helpers.cli import mnnlite
 from mnnlite import pipeline
-
-from .helpers.child import run_python
-from .helpers.cli import mnnlite
 
 
 def demo(checkout: Path, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:

@@ -9,10 +9,9 @@ import pytest
 from onnx import helper, numpy_helper
 
 import mnnlite
+from helpers import networks
+from helpers.cli import mnnlite as cli
 from mnnlite import pipeline, quantize, video
-
-from .helpers import networks
-from .helpers.cli import mnnlite as cli
 
 TOML = """[[task]]
 name = "{name}"

@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 
 import mnnlite
+from helpers.child import run_python
+from helpers.videos import gray_of, make_video, noisy_picture
 from mnnlite import video
-
-from .helpers.child import run_python
-from .helpers.videos import gray_of, make_video, noisy_picture
 
 if TYPE_CHECKING:
     from pathlib import Path

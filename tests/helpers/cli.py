@@ -8,6 +8,11 @@ import subprocess
 import sys
 from typing import Any
 
+from . import forked
+
+# Of all commands, as CI does once: a new interpreter for each.
+START = os.environ.get("MNNLITE_TESTS_START", "0") != "0"
+
 
 class Ran:
     def __init__(self, code: int, out: bytes, err: bytes) -> None:
@@ -31,8 +36,17 @@ def command(*args: object) -> list[str]:
     return [sys.executable, "-m", "mnnlite", *map(str, args)]
 
 
-def mnnlite(*args: object, stdin: bytes = b"", env: dict[str, str] | None = None, **options: Any) -> Ran:
-    done = subprocess.run(
-        command(*args), input=stdin, capture_output=True, timeout=120, env={**os.environ, **(env or {})}, **options
-    )
+def mnnlite(
+    *args: object,
+    stdin: bytes = b"",
+    env: dict[str, str] | None = None,
+    cwd: object = None,
+    start: bool = START,
+    **options: Any,
+) -> Ran:
+    """Run a command. `start`: in a new interpreter and not a forked one, for what looks at the process itself."""
+    whole = {**os.environ, **(env or {})}
+    if not (start or options) and forked.read_at_start(whole) == forked.server().env:
+        return Ran(*forked.server().run(command(*args)[3:], stdin, str(cwd or os.getcwd()), whole, 120))
+    done = subprocess.run(command(*args), input=stdin, capture_output=True, timeout=120, env=whole, cwd=cwd, **options)
     return Ran(done.returncode, done.stdout, done.stderr)

@@ -3,6 +3,7 @@ network which tests/data does not hold."""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,15 @@ from onnx import TensorProto, helper, numpy_helper
 CONVERT = "import _tools, sys; _tools.mnnconvert(['mnnconvert'] + sys.argv[1:])"
 
 
+_converted: dict[str, bytes] = {}  # by what is in the source: many tests take the same network
+
+
 def convert(source: Path, *options: str) -> Path:
     target = source.with_suffix(".mnn")
+    content = hashlib.sha256(source.read_bytes()).hexdigest() if not options else ""
+    if content in _converted:
+        target.write_bytes(_converted[content])
+        return target
     kind = "TFLITE" if source.suffix == ".tflite" else "ONNX"
     command = [
         sys.executable,
@@ -32,6 +40,8 @@ def convert(source: Path, *options: str) -> Path:
     ]
     child = subprocess.run([*command, *options], capture_output=True, text=True)
     assert target.exists(), child.stdout + child.stderr
+    if content and not Path(f"{target}.weight").exists():
+        _converted[content] = target.read_bytes()
     return target
 
 
