@@ -1,4 +1,4 @@
-"""When a video was begun, against the clock of a track."""
+"""Finds the time at which a video began, by the clock of a track."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEAR_ZONE = 120  # how far from such a difference a clock may be off beside it
 
 @dataclass
 class Start:
-    """UTC of a video's first frame, seconds since 1970, its deviation, and what was taken for granted."""
+    """UTC of a video's first frame, seconds since 1970, its deviation, and notes about what was assumed."""
 
     start: float
     sigma: float
@@ -32,19 +32,19 @@ class Start:
 
 
 def text(utc: float) -> str:
-    """A time for people."""
+    """A time as a text."""
     if not math.isfinite(utc) or abs(utc) > 2.5e11:
         return str(utc)
     return (dt.datetime(1970, 1, 1) + dt.timedelta(seconds=utc)).strftime("%Y-%m-%d %H:%M:%S UTC")  # noqa: DTZ001
 
 
 def begun(video: str | os.PathLike[str]) -> tuple[Start | None, float | None]:
-    """When a video says that it was begun, None where it does not; and how many seconds it has, where that is known.
+    """The time at which a video says that it began, or None; and its length in seconds, if that is known.
 
     Raises
     ------
     SourceError
-        It cannot be read.
+        The video cannot be read.
     """
     created, seconds = _container(Path(video))
     if Path(video).suffix.lower() in (".mp4", ".mov", ".360"):
@@ -57,25 +57,25 @@ def begun(video: str | os.PathLike[str]) -> tuple[Start | None, float | None]:
 def start_of(
     known: Start | None, seconds: float | None, first: float, last: float, name: str, offset: float | None
 ) -> Start:
-    """Find out when the first frame of a video was.
+    """Find the time of a video's first frame.
 
     Parameters
     ----------
     known : Start or None
-        What the video says, as `begun` gives it.
+        What the video says, as `begun` returns it.
     seconds : float or None
-        How long the video is.
+        Length of the video.
     first, last : float
-        UTC of the track's ends.
+        UTC of the first and last position of the track.
     name : str
-        The track's.
+        Name of the track.
     offset : float or None
         As for `Track.load`.
 
     Raises
     ------
     SourceError
-        The track is of another time.
+        The track does not cover the time of the video.
     """
     start = Start(first, UNKNOWN) if known is None else Start(known.start, known.sigma)
     if offset is not None:
@@ -87,7 +87,7 @@ def start_of(
 
 
 def check_covers(start: float, seconds: float | None, first: float, last: float, name: str) -> None:
-    """Refuse a track that is of another time than the video.
+    """Refuse a track that does not cover the time of the video.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def check_covers(start: float, seconds: float | None, first: float, last: float,
 
 
 def _container(path: Path) -> tuple[float | None, float | None]:
-    """When a video says that it was begun, and how many seconds it has."""
+    """The time at which a video's container says that it began, and its length in seconds."""
     from mnnlite.video import pyav
 
     av = pyav.load()

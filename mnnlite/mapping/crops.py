@@ -1,4 +1,4 @@
-"""Crops that prove elements: the best box of each and a fifth more, with what is private blurred."""
+"""Crops as proofs of elements: the best box of each, enlarged by a fifth, with private boxes blurred."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SQUARES = 4  # what is blurred has so many squares across and down left
 
 
 def blurred(picture: NDArray[np.uint8], box: Iterable[float]) -> None:
-    """Blur a box of an RGB picture in place: a few squares are left, from which nothing can be had back."""
+    """Blur a box of an RGB picture in place: a few squares remain, from which the content cannot be recovered."""
     height, width = picture.shape[:2]
     x1, y1, x2, y2 = (round(float(value)) for value in box)
     x1, y1, x2, y2 = max(x1, 0), max(y1, 0), min(x2 + 1, width), min(y2 + 1, height)
@@ -49,15 +49,15 @@ def crops_of(frames: Iterable[Frame], elements: Iterable[Element], given: Measur
     Parameters
     ----------
     frames : iterable of Frame
-        The video from its beginning; its frames have their number in ``meta["frame"]``.
+        The video from its beginning. Frames have their number in ``meta["frame"]``.
     elements : iterable of mnnlite.mapping.element.Element
     given : Measurements
-        Has the boxes to be blurred.
+        The measurements of the drive, which have the boxes to blur.
 
     Returns
     -------
     dict of str to str
-        By the element's id a ``data:`` address of a PNG.
+        By the id of an element: a ``data:`` address of a PNG.
     """
     wanted: dict[int, list[tuple[str, tuple[float, ...]]]] = {}
     for element in elements:

@@ -1,4 +1,4 @@
-"""Maps as files: GeoJSON (RFC 7946), a sequence of features (RFC 8142), and what was looked at (coverage)."""
+"""Writes maps as GeoJSON (RFC 7946) or as a sequence of features (RFC 8142), and the coverage of a drive."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ SPACING = 5.0  # metres between the points of the way in a coverage file
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """What a file's name asks for.
+    """The format that a file's suffix names.
 
     Raises
     ------
     ArgumentError
-        A suffix that says nothing.
+        The suffix names no format.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
@@ -50,7 +50,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def collection(drive: Drive, proofs: bool = False) -> dict[str, Any]:
-    """A FeatureCollection. Members besides those of RFC 7946 say what it was made of."""
+    """A FeatureCollection. Members beyond those of RFC 7946 say what it was made of."""
     return {
         "type": "FeatureCollection",
         "schema": SCHEMA,
@@ -115,18 +115,18 @@ def write(path: str | os.PathLike[str], drive: Drive, proofs: bool = False, page
     Parameters
     ----------
     path : path
-        ``.geojson`` and ``.json``: a collection; ``.geojsonl``, ``.jsonl``: a feature a line; ``.geojsons``,
-        ``.geojsonseq``: RFC 8142, with a record separator before each; ``.html``: `page`.
+        ``.geojson`` and ``.json``: a collection. ``.geojsonl`` and ``.jsonl``: one feature per line. ``.geojsons`` and
+        ``.geojsonseq``: RFC 8142, with a record separator before each feature. ``.html``: `page`.
     drive : Drive
     proofs : bool
-        Whether frames and boxes go with the elements.
+        Whether the elements have their frames and boxes.
     page : str
-        What an HTML file shall hold.
+        Content of an HTML file.
 
     Raises
     ------
     OutputError
-        It cannot be written; what was there before still is.
+        The file cannot be written. A file that was there before still is.
     """
     form = format_of(path)
     if form == "geojson":

@@ -1,4 +1,4 @@
-"""WGS84 and a plane around a drive: a transverse Mercator projection, centred where the drive begins.
+"""Maps WGS84 to a plane around a drive: a transverse Mercator projection, centred where the drive begins.
 
 The series are Krüger's (1912) to the fourth order as Karney gives them (2011, "Transverse Mercator with an accuracy of a few
 nanometers"); within 300 km of the centre they are good to far below a millimetre. Distances in the plane are true to a part
@@ -56,7 +56,7 @@ class Plane:
     Parameters
     ----------
     latitude, longitude : float
-        Of its centre, in degrees (WGS84).
+        Place of its centre, in degrees (WGS84).
     """
 
     latitude: float
@@ -102,7 +102,7 @@ class Plane:
         return np.stack([np.degrees(np.arctan(tau)), (longitude + 180) % 360 - 180], axis=-1)
 
     def convergence(self, latitude: ArrayLike, longitude: ArrayLike) -> Floats:
-        """Radians from the plane's north to true north, clockwise: what is added to a true heading to have it here."""
+        """Radians from the plane's north to true north, clockwise: add it to a true heading to get a heading in the plane."""
         step = 1e-5
         degrees = np.asarray(latitude, np.float64)
         ahead = self.to_plane(degrees + step, longitude) - self.to_plane(degrees - step, longitude)

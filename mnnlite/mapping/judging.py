@@ -33,7 +33,7 @@ FRAME = 0.02  # part of the picture's sides in which a thing may be cut off
 
 
 def stands(thing: Thing, given: Measurements, views: Views, road: float) -> bool:
-    """Whether it stands still, where something can stand."""
+    """Whether an object stands still, at a place where one can stand."""
     rule = given.rules.elements[int(given.rule[thing.rows[0]])]
     frames = given.owner[thing.rows]
     driven = float(views.states.way[frames[-1]] - views.states.way[frames[0]])
@@ -52,12 +52,12 @@ def stands(thing: Thing, given: Measurements, views: Views, road: float) -> bool
 def join(
     things: Sequence[Thing], given: Measurements, azimuths: Sequence[float], names: Sequence[str]
 ) -> list[list[int]]:
-    """Groups of things that are one: alike, at one place, never in one frame, and not back to back.
+    """Groups of tracks that are one object: of one kind, at one place, never in one frame, and not back to back.
 
     Returns
     -------
     list of list of int
-        Each thing is in one group.
+        Each track is in one group.
     """
     order = np.argsort([float(thing.place[0]) for thing in things], kind="stable").tolist()
     groups = {index: [index] for index in order}
@@ -89,9 +89,10 @@ def join(
 
 
 def azimuth_of(thing: Thing, given: Measurements, views: Views, boxes: Boxes, alike: float) -> tuple[float, float]:
-    """Which way it faces, in degrees of the plane, and how well that is known; from how slim it looks from where.
+    """The direction an object faces, in degrees of the plane, and its deviation, from how slim it looks from each place.
 
-    Seen from the front a sign is as wide as its rule says; from the side the cosine of that. It usually faces those who come.
+    From the front a sign is as wide as its rule says. From an angle it is narrower by the cosine. It usually faces the vehicles
+    that approach.
     """
     rule = given.rules.elements[int(given.rule[thing.rows[0]])]
     if not rule.aspect:
@@ -118,15 +119,15 @@ def azimuth_of(thing: Thing, given: Measurements, views: Views, boxes: Boxes, al
 def expected_in(
     place: Floats, facing: float, rule: ElementRule, given: Measurements, views: Views, turn: Floats, focal: Floats
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Frames in which something at a place should be found, and its distance in each.
+    """Frames in which an object at a place should be found, and its distance in each.
 
-    It is in the picture, as near as its rule says, faces the camera, and no box of what hides things is in front of it.
+    In these frames it is in the picture, within the range of its rule, it faces the camera, and no occluder's box hides it.
 
     Parameters
     ----------
     place : (3,) float64
     facing : float
-        Degrees; NaN where it has no front.
+        The direction it faces, in degrees; NaN if it has no front.
     rule, given, views
     turn : (3, 3) float64
         Of the camera's mounting.

@@ -32,7 +32,7 @@ FLOOR = np.radians([0.1, 0.15])  # yaw and pitch: what lines do not agree on wit
 
 
 def level_of(given: Measurements, views: Views, camera: Camera) -> tuple[Floats, Floats] | None:
-    """What has to be added to yaw and pitch, in radians, and how well that is known; None where there are too few lines.
+    """Corrections of yaw and pitch, in radians, and their deviations; None if there are too few lines.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Without a track: what each frame's boxes alone say, in metres from the camera. That is no map, and is not called one."""
+"""Without a track: places that follow from each frame's boxes alone, in metres from the camera. That is not a map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFERENCE = "metres from the camera: right, forward, up along the vehicle"
 
 
 def places_of(given: Measurements, camera: Camera) -> Iterator[dict[str, Any]]:
-    """A dict for each object whose distance its size or the road says."""
+    """A dict for each object whose distance follows from its size or from the road."""
     camera = camera.scaled(*given.frame_size)
     boxes, turn, above = boxes_of(given, camera), camera.mounting.turn, camera.mounting.height
     for row, (owner, rule) in enumerate(zip(given.owner.tolist(), given.rule.tolist(), strict=True)):

@@ -1,12 +1,12 @@
-"""Pass 1 of a map: what the networks found in each frame, in pixels, as lines of JSON; and read again as arrays.
+"""Pass 1 of a map: writes what the networks found in each frame, in pixels, as lines of JSON, and reads it as arrays.
 
-A line is at most a few hundred bytes and is whole in the file before the next frame is looked at, so memory stays flat and a
-power cut costs a frame. The first line says what the rest is::
+A line has at most a few hundred bytes, and is whole in the file before the next frame is processed. So memory stays constant, and a
+power cut costs one frame. The first line describes the rest::
 
     {"mnnlite": "measurements", "schema": 1, "frame_size": [1280, 720], "map": {...}, "pipeline": "sha256...", ...}
     {"f": 0, "t": 0.0, "o": [[rule, score, x1, y1, x2, y2, class, label, score, text, score], ...], "l": [[rule, score, class, [x, y, ...]], ...]}
 
-`b` are boxes to be blurred in crops. `t` is seconds of the video's own time, `u` UTC where the source knows it.
+`b` are boxes to blur in crops. `t` is seconds of the video's own time, and `u` is UTC if the source knows it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Outline:
 
 @dataclass
 class Measurements:
-    """All of a drive, as columns.
+    """The measurements of a whole drive, as columns.
 
     Parameters
     ----------
@@ -61,19 +61,19 @@ class Measurements:
     time : (F,) float64
         Seconds since the video's first frame.
     utc : (F,) float64
-        Seconds since 1970 where the source knows it, else NaN.
+        Seconds since 1970 if the source knows it, otherwise NaN.
     owner : (N,) int64
-        For each object the row of its frame.
+        For each object: the row of its frame.
     rule : (N,) int64
-        And that of its rule.
+        For each object: the index of its rule.
     score : (N,) float64
     box : (N, 4) float64
     texts : list of (class, label, label score, text, text score)
     outlines : list of Outline
     private : dict of int to list of boxes
-        By the row of a frame: what is to be blurred in crops of it.
+        By row of a frame: the boxes to blur in crops of it.
     facts : dict
-        The rest of the first line: hashes, names.
+        The rest of the first line: hashes and names.
     notes : list of str
     """
 
@@ -122,7 +122,7 @@ def line_of(result: FrameResult, rules: MapRules, time_s: float, utc: float | No
     result : FrameResult
     rules : MapRules
     time_s : float
-        Of the video.
+        Time of the frame in the video.
     utc : float, optional
     """
     number = result.meta.get("frame", result.index) if isinstance(result.meta, dict) else result.index
@@ -174,12 +174,12 @@ def line_of(result: FrameResult, rules: MapRules, time_s: float, utc: float | No
 
 
 def time_of(result: FrameResult) -> float:
-    """Seconds of the video at a frame, as sources write it into ``meta``.
+    """Time of a frame in the video in seconds, as sources write it into ``meta``.
 
     Raises
     ------
     ArgumentError
-        Nothing says it.
+        The frame has no time.
     """
     time_ms = result.meta.get("time_ms") if isinstance(result.meta, dict) else None
     if time_ms is None:
@@ -188,12 +188,12 @@ def time_of(result: FrameResult) -> float:
 
 
 def read(path: str | os.PathLike[str]) -> Measurements:
-    """Read a file of measurements; a last line that was cut off is left out.
+    """Read a file of measurements, without a last line that was cut off.
 
     Raises
     ------
     SourceError
-        It cannot be read, or is something else.
+        The file cannot be read, or is not one of measurements.
     """
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -205,7 +205,7 @@ def read(path: str | os.PathLike[str]) -> Measurements:
 
 
 def of_lines(lines: Iterable[str | dict[str, Any]], name: str = "measurements") -> Measurements:
-    """Take lines, as texts or as the dicts that they hold."""
+    """Make measurements of lines, which are texts or dicts."""
     head: dict[str, Any] | None = None
     frames: list[tuple[int, float, float]] = []
     numbers: list[list[float]] = []

@@ -1,4 +1,4 @@
-"""Lines and areas of a whole drive: each frame's outlines on the road, one element for what many frames show."""
+"""Lines and areas of a whole drive: places each frame's outlines on the road, and makes one element of what many frames show."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def elements_of(given: Measurements, views: Views, camera: Camera, track: Track)
     ----------
     given, views
     camera : Camera
-        With the mounting that the drive has found out.
+        The camera with the mounting that the drive revealed.
     track : Track
     """
     if not given.outlines:
@@ -89,7 +89,7 @@ def elements_of(given: Measurements, views: Views, camera: Camera, track: Track)
 
 
 def _on_road(points: Floats, camera: Camera) -> Floats:
-    """(P, 2) pixels -> metres right and forward of the camera, on the road; without those above the horizon."""
+    """(P, 2) pixels -> metres right and forward of the camera, on the road, without pixels above the horizon."""
     body = camera.rays(points) @ camera.mounting.turn
     down = -body[:, 2]
     good = np.isfinite(down) & (down > camera.mounting.height / BEYOND * 0.5)

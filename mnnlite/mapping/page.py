@@ -1,4 +1,4 @@
-"""A map as one HTML file that needs nothing else: the way, the elements, how well each is known."""
+"""Writes a map as one self-contained HTML file: the path, the elements, and their error ellipses."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def page_of(drive: Drive, crops: Mapping[str, str] | None = None) -> str:
     ----------
     drive : Drive
     crops : dict of str to str, optional
-        By an element's id the address of a picture of it, as `crops_of` gives them.
+        By the id of an element: the address of a picture of it, as `crops_of` returns them.
 
     Returns
     -------

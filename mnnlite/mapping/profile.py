@@ -1,4 +1,4 @@
-"""The height of the road along a drive, and its grade: a filter of its own, forwards and backwards."""
+"""Height and grade of the road along a drive, by a separate filter, forwards and backwards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Profile:
     grade_sigma: Floats
 
     def at(self, way: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """Height, grade and their deviations after some metres."""
+        """Height, grade and their deviations after some metres of the drive."""
         columns = (self.height, self.grade, self.height_sigma, self.grade_sigma)
         height, grade, height_sigma, grade_sigma = (np.interp(way, self.way, column) for column in columns)
         return height, grade, height_sigma, grade_sigma
@@ -53,9 +53,9 @@ def profile(way: Floats, height: Floats, white: float, common: float, metres_of_
     way, height : (N,) float64
         Metres driven, not falling; heights may be NaN.
     white, common : float
-        Deviation per height that is its own, and that which nearby ones share.
+        Deviation of a height that is independent, and the deviation that nearby heights share.
     metres_of_common : float
-        Over how many metres that is shared.
+        Over how many metres heights share the latter.
     """
     stations = np.unique(np.round(np.append(way, [way[0], way[-1]]) / SPACING))
     known = np.isfinite(height)

@@ -1,4 +1,4 @@
-"""Pass 1 of a map, while the networks run: each frame's line is written as it comes, and nothing is kept."""
+"""Pass 1 of a map, while the networks run: writes the line of each frame at once, and keeps nothing."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Recorder:
     Parameters
     ----------
     write : callable
-        Takes a dict, writes it as a line.
+        A function that writes a dict as a line.
     rules : MapRules
     facts : dict
-        What goes into the first line besides: see `facts_of`.
+        Further facts for the first line: see `facts_of`.
     live : bool
         Frames come from a camera as they are taken: each line also says when that was by the system's clock, which on a
         board with gpsd or NTP is that of the track.
@@ -48,7 +48,7 @@ class Recorder:
         Raises
         ------
         OutputError
-            A full disk; what was written is whole.
+            The disk is full. The lines before are whole.
         ArgumentError
             The frames have no times.
         """

@@ -1,4 +1,4 @@
-"""The rate at which a vehicle turns, from an IMU that lies in it somehow."""
+"""The rate at which a vehicle turns, from an IMU that is mounted in any orientation."""
 
 from __future__ import annotations
 
