@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from mnnlite.errors import ArgumentError, ModelNotFoundError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["atomic_write", "check_folder", "checked_path", "read_text", "refuse_address"]
+__all__ = ["atomic_write", "check_folder", "check_targets", "checked_path", "read_text", "refuse_address"]
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
@@ -29,8 +29,37 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {os.fspath(path)}: there is no folder {folder}")
     if Path(path).is_dir():
         raise OutputError(f"cannot write {os.fspath(path)}: it is a folder")
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write {os.fspath(path)}: no right to write in {folder}")
+    if not os.access(Path(path) if _is_device(Path(path)) else folder, os.W_OK):
+        raise OutputError(
+            f"cannot write {os.fspath(path)}: no right to write {'it' if _is_device(Path(path)) else f'in {folder}'}"
+        )
+
+
+def check_targets(
+    targets: Iterable[str | os.PathLike[str] | None], sources: Iterable[str | os.PathLike[str] | None] = ()
+) -> None:
+    """Refuse files that could not be written at the end of long work, or would take the place of what is read or written beside.
+
+    Raises
+    ------
+    OutputError
+    """
+    taken = {os.path.realpath(path): "it is what is read" for path in sources if path is not None}
+    for target in targets:
+        if target is None:
+            continue
+        check_folder(target)
+        if _is_device(Path(target)):
+            continue
+        where = os.path.realpath(target)
+        if where in taken:
+            raise OutputError(f"cannot write {os.fspath(target)}: {taken[where]}; name another file")
+        taken[where] = "two results would be written to it"
+
+
+def _is_device(path: Path) -> bool:
+    """A device or a pipe, which is written to and never replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def checked_path(path: object, what: str) -> str:
@@ -101,7 +130,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path of the same suffix to write to; at the end it takes the place of `path`.
+    """Give a path of the same suffix to write to; at the end it takes the place of `path`, or is written to it if it is a device.
 
     Raises
     ------
@@ -111,11 +140,15 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     import tempfile  # half a megabyte, for those who write
 
     target = Path(path)
+    device = _is_device(target)
     try:
-        with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=target.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=None if device else target.parent) as folder:
             made = Path(folder) / target.name
             yield made
-            os.replace(made, target)
+            if device:
+                target.write_bytes(made.read_bytes())
+            else:
+                os.replace(made, target)
     except OSError as error:
         if isinstance(error, OutputError):
             raise

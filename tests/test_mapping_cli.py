@@ -161,6 +161,61 @@ def test_map__says_what_does_not_fit(case: str, files: tuple[Simulated, list[str
     assert not list(tmp_path.glob("*.geojson"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"-o": "--from"}, "it is what is read; name another file"),
+        ({"--coverage": "--track"}, "it is what is read; name another file"),
+        ({"--coverage": "-o"}, "two results would be written to it"),
+        ({"--offset": "nan"}, "--offset is nan; wanted seconds"),
+        ({"--offset": "inf"}, "--offset is inf; wanted seconds"),
+        ({"--trim": "nan"}, "--trim wants metres from 0"),
+        ({"--date": "2026-13-01"}, "--date: invalid date value: '2026-13-01'"),
+    ],
+)
+def test_map__refuses_before_any_work(
+    changes: dict[str, str], said: str, files: tuple[Simulated, list[str]], tmp_path: Path
+) -> None:
+    words = [*files[1], "-o", str(tmp_path / "x.geojson")]
+    before = {path: path.read_bytes() for path in map(Path, words[2:8:2])}
+    for name, value in changes.items():
+        words += [name, words[words.index(value) + 1] if value.startswith("-") else value]
+    done = mnnlite(*words)
+    assert said in done.error()
+    assert {path: path.read_bytes() for path in before} == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_map__nothing_is_left_by_trimming(files: tuple[Simulated, list[str]], tmp_path: Path) -> None:
+    done = mnnlite(*files[1], "-o", tmp_path / "x.geojson", "--trim", "1e6")
+    assert "trimming 1e+06 m at both ends leaves nothing of a drive of" in done.out
+
+
+def test_map__doubts_a_calibration_of_another_camera(files: tuple[Simulated, list[str]], tmp_path: Path) -> None:
+    text = Path(files[1][files[1].index("--camera") + 1]).read_text()
+    file = tmp_path / "c.yaml"
+    file.write_text(text.replace("1280", "1920").replace("720", "1080"))
+    done = mnnlite(*change(files[1], "--camera", str(file)), "-o", tmp_path / "x.geojson")
+    right = mnnlite(*files[1], "-o", tmp_path / "y.geojson")
+    doubt = "are calibration, mounting and track those of this drive?"
+    assert (doubt in done.out, doubt in right.out) == (True, False)
+
+
+def test_measurements__numbers_that_are_none_make_a_line_damaged() -> None:
+    head = {
+        "mnnlite": "measurements",
+        "schema": 1,
+        "frame_size": [640, 480],
+        "map": {"element": [{"task": "a", "ground": True}]},
+    }
+    lines = [head, *({"f": i, "t": i / 10, "o": [[0, 0.5, 1, 2, 3, 4, "a"]]} for i in range(4))]
+    lines[2] = {**lines[2], "t": math.nan}
+    lines[3] = {**lines[3], "o": [[0, 0.5, 1, math.inf, 3, 4, "a"]]}
+    found = measurements.of_lines(map(json.dumps, lines))
+    assert found.frame.tolist() == [0, 3]
+    assert found.notes == ["2 lines of the measurements are damaged and left out"]
+
+
 def test_map__without_a_track_gives_metres(files: tuple[Simulated, list[str]], tmp_path: Path) -> None:
     at = files[1].index("--track")
     done = mnnlite(*files[1][:at], *files[1][at + 2 :], "-o", str(tmp_path / "x.jsonl"))

@@ -10,7 +10,7 @@ from mnnlite import observe, pipeline, video
 from mnnlite.cli.options import DEFAULTS, add_model_options, model_options, read_inputs, try_file
 from mnnlite.cli.output import Output, columns
 from mnnlite.errors import ArgumentError
-from mnnlite.files import check_folder
+from mnnlite.files import check_targets
 from mnnlite.specs import ImageSpec
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, output: Output) -> int:
     if args.frames < 1:
         raise ArgumentError(f"--frames is {args.frames}; wanted at least 1")
-    if args.report:
-        check_folder(args.report)
+    check_targets([args.report or None], (args.a, args.b, args.pipeline))
     options = model_options(args)
     shapes = options.pop("shapes")
     if options.pop("trial"):

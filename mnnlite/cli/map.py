@@ -14,8 +14,8 @@ from mnnlite import pipeline, video
 from mnnlite.cli.exit_codes import FINDING, FINE
 from mnnlite.cli.output import JsonLines, Output, columns
 from mnnlite.cli.progress import Progress
-from mnnlite.errors import ArgumentError, SourceError
-from mnnlite.files import check_folder
+from mnnlite.errors import ArgumentError, PipelineError, SourceError
+from mnnlite.files import check_targets
 
 if TYPE_CHECKING:
     import argparse
@@ -67,7 +67,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--date",
-        type=dt.date.fromisoformat,
+        type=date,
         metavar="YYYY-MM-DD",
         help="date of the first position, for NMEA that never says it",
     )
@@ -99,6 +99,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_run)
 
 
+def date(text: str) -> dt.date:
+    """Read an option; its name is in what argparse says of one that is wrong."""
+    return dt.date.fromisoformat(text)
+
+
 def _run(args: argparse.Namespace, output: Output) -> int:
     # Only here: other commands do not wait for what a map needs.
     import hashlib
@@ -111,6 +116,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     spec, rules = None, None
     if args.measured is None:
         spec = pipeline.load(args.pipeline)
+        if not spec.map:
+            raise PipelineError("there is no [[map.element]], so nothing would be an element", file=args.pipeline)
         rules = MapRules.of_pipeline(spec)
     mounting = Mounting()
     if args.mount is not None:
@@ -173,10 +180,12 @@ def _check(args: argparse.Namespace) -> None:
         raise ArgumentError("map takes PIPELINE and DRIVE, or --from FILE")
     if args.measured is not None and (args.pipeline is not None or args.measurements is not None):
         raise ArgumentError("--from FILE has been measured already; it takes no PIPELINE and no --measurements")
-    if args.trim < 0 or args.every < 1 or (args.frames is not None and args.frames < 1):
+    if not 0 <= args.trim < math.inf or args.every < 1 or (args.frames is not None and args.frames < 1):
         raise ArgumentError("--trim wants metres from 0, --every and --frames numbers from 1")
-    for path in [*args.out, *([args.coverage] if args.coverage else [])]:
-        check_folder(path)
+    if args.offset is not None and not math.isfinite(args.offset):
+        raise ArgumentError(f"--offset is {args.offset}; wanted seconds")
+    sources = (args.pipeline, args.source, args.measured, args.camera, args.track)
+    check_targets((*args.out, args.coverage, args.measurements), sources)
     if args.track is None:
         for path in args.out:
             if Path(path).suffix.lower() not in (".jsonl", ".ndjson"):

@@ -15,7 +15,7 @@ from mnnlite.cli.options import shapes_of
 from mnnlite.conversion import is_foreign
 from mnnlite.decoders.options import names_from
 from mnnlite.errors import ArgumentError, ConversionError
-from mnnlite.files import atomic_write, check_folder
+from mnnlite.files import atomic_write, check_targets
 from mnnlite.pipeline import Pipeline
 from mnnlite.specs import TaskSpec
 
@@ -53,7 +53,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, output: Output) -> int:
     target: Path | None = args.output
     if target is not None:
-        check_folder(target)
+        check_targets([target], args.models)
         if target.exists() and not args.force:
             raise ArgumentError(f"{target} is there already; --force replaces it, -o names another")
     shapes = shapes_of(args.shape)

@@ -13,7 +13,7 @@ from mnnlite import observe, pipeline, video
 from mnnlite.cli.options import add_model_options, model_options
 from mnnlite.cli.output import Output, columns, short
 from mnnlite.errors import ArgumentError
-from mnnlite.files import check_folder
+from mnnlite.files import check_targets
 from mnnlite.frame import Frame
 from mnnlite.model import Model
 
@@ -54,9 +54,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     of_pipeline = args.target.suffix.lower() == ".toml"
     if args.plot and not of_pipeline:
         raise ArgumentError(f"--plot draws the lanes of a pipeline; {args.target} is a model")
-    for path in (args.trace, args.plot):
-        if path is not None:
-            check_folder(path)
+    check_targets((args.trace, args.plot), [args.target])
     if args.plot:
         observe.check_picture(args.plot)
     writer, profiles = _pipeline(args) if of_pipeline else _model(args)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mnnlite.mapping.camera import Camera
+    from mnnlite.mapping.camera import Camera, Mounting
     from mnnlite.mapping.element import Element
     from mnnlite.mapping.measurements import Measurements
     from mnnlite.mapping.track import Track
@@ -39,6 +39,7 @@ MIN_CONFIDENCE = 0.25  # least confidence of an element
 FOUND_OUT = 0.6  # a deviation below this part of what it was before has been found out by the drive
 AGAIN_S = 0.15  # seconds, and degrees, beyond which all is solved again from what was found
 AGAIN_DEG = 0.4
+_FAR = 5  # standard deviations of what is given, beyond which it is doubted
 _OF_THE_VIDEO = ("begun", "seconds")  # facts that say when a drive began, which a map with trimmed ends does not tell
 
 
@@ -255,6 +256,8 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     number_lanes(elements, views, track)
     if trim:
         elements, keep = _trimmed(elements, track, views, trim)
+        if not keep.any():
+            notes.append(f"trimming {trim:g} m at both ends leaves nothing of a drive of {track.length:.0f} m")
     else:
         keep = np.ones(len(utc), bool)
     made_of = _made_of(camera.mounted(said), final, given.facts)
@@ -262,6 +265,7 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
         each.drive, each.made_of = drive_id, made_of
     path = track.plane.to_degrees(views.states.place[:, :2])[keep]
     calibration = _calibration(solution, said, final.mounting, clock_sigma)
+    notes += _contradictions(calibration, said)
     if left:
         notes.append(f"{left} tracks were of what moves, or too short to be placed")
     facts = {key: value for key, value in given.facts.items() if key not in _OF_THE_VIDEO}
@@ -269,6 +273,19 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     hiding = hiding_of(given, views, final)
     hiding = Hiding(hiding.looks[keep], [each for each, kept in zip(hiding.boxes, keep.tolist(), strict=True) if kept])
     return Drive(drive_id, elements, calibration, path, utc[keep], solved.recall, facts, notes, hiding)
+
+
+def _contradictions(found: Calibration, said: Mounting) -> list[str]:
+    """What the drive finds so far from the mounting that something that was given is likely wrong."""
+    notes = []
+    for name, unit in (("yaw", "deg"), ("pitch", "deg"), ("roll", "deg"), ("height", "m")):
+        correction, sigma = getattr(found, name)[0], getattr(said, f"{name}_sigma")
+        if abs(correction) > _FAR * sigma > 0:
+            notes.append(
+                f"{name} is {correction:+.1f} {unit} from the mounting, which is good to {sigma:g} {unit}: places may be wrong; are "
+                "calibration, mounting and track those of this drive?"
+            )
+    return notes
 
 
 def _found(camera: Camera, solution: Solution) -> Any:

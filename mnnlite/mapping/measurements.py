@@ -226,7 +226,10 @@ def of_lines(lines: Iterable[str | dict[str, Any]], name: str = "measurements") 
                 Outline(row, int(rule), float(score), str(label), np.array(points, np.float64).reshape(-1, 2))
                 for rule, score, label, points in value.get("l", ())
             ]
-            frames.append((int(value["f"]), float(value["t"]), float(value.get("u", math.nan))))
+            frame = (int(value["f"]), float(value["t"]), float(value.get("u", math.nan)))
+            if not math.isfinite(frame[1]) or not all(math.isfinite(number) for each, _ in added for number in each):
+                raise ValueError("numbers are finite")
+            frames.append(frame)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if head is None:
                 if isinstance(error, (ArgumentError, SourceError)):
@@ -258,7 +261,13 @@ def of_lines(lines: Iterable[str | dict[str, Any]], name: str = "measurements") 
     if len(table) and table[:, 0].max() >= len(rules.elements):
         raise SourceError(f"{name} is damaged: it has objects of rules that its first line does not have")
     facts = {key: value for key, value in head.items() if key not in ("mnnlite", "schema", "frame_size", "map")}
-    notes = [f"{broken} lines of the measurements are damaged and were left out"] if broken else []
+    notes = (
+        [
+            f"{broken} line{'' if broken == 1 else 's'} of the measurements {'is' if broken == 1 else 'are'} damaged and left out"
+        ]
+        if broken
+        else []
+    )
     return Measurements(
         rules,
         (int(head["frame_size"][0]), int(head["frame_size"][1])),
