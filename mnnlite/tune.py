@@ -32,6 +32,7 @@ ROUNDS = 21
 _MOST_PICTURES = 16
 _CHILD = children.calling("mnnlite.tune_child", "run_tune")
 _NOT_SAID: dict[str, Any] = dict.fromkeys(SESSION_WORDS)
+_MOST_MS = 3_600_000  # an hour
 _SAME = 0.01  # of memory: a word that saves less changes nothing
 
 
@@ -115,8 +116,8 @@ def tune(
     """
     if memory is not None and frame_ms is not None:
         raise ArgumentError("memory and frame_ms are both given; one of them is the bound, the other is made small")
-    if frame_ms is not None and not frame_ms > 0:
-        raise ArgumentError(f"frame_ms is {frame_ms!r}; wanted a number above 0")
+    if frame_ms is not None and not 0 < frame_ms <= _MOST_MS:
+        raise ArgumentError(f"frame_ms is {frame_ms!r}; wanted a number above 0, and at most {_MOST_MS}")
     if not 0 <= accuracy <= 1:
         raise ArgumentError(f"accuracy is {accuracy!r}; wanted a number from 0 to 1")
     if not 7 <= rounds <= 10_000:
@@ -165,7 +166,7 @@ def _find(found: Front, options: EngineOptions) -> Alternative:
 def _covers(known: Front, now: EngineOptions, mapped: bool, pictures: str | os.PathLike[str] | None) -> bool:
     """What is stored answers what is asked."""
     has = {each.options for each in known.alternatives}
-    if pictures is not None and known.pictures != os.fspath(pictures):
+    if pictures is not None and known.pictures != _absolute(pictures):
         return False
     return now in has and (not mapped or any(each.weights == "mapped" for each in has))
 
@@ -198,7 +199,7 @@ def _measure(
         Alternative(options=options, cost=found, **row)
         for (options, found), row in zip(candidates, answer["rows"], strict=True)
     )
-    return Front(rows, bool(answer["stable"]), "made up" if pictures is None else os.fspath(pictures))
+    return Front(rows, bool(answer["stable"]), "made up" if pictures is None else _absolute(pictures))
 
 
 def _absolute(pictures: str | os.PathLike[str]) -> str:

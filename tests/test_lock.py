@@ -109,3 +109,9 @@ def test_pipeline__a_wrong_hash__is_refused_with_its_line(folder: Path) -> None:
     (folder / "p.toml").write_text(TEXT.format(old="12"))
     with pytest.raises(mnnlite.PipelineError, match=r"p\.toml:12.*64 hexadecimal digits"):
         pipeline.load(folder / "p.toml")
+
+
+def test_locked__comments_behind_a_value_stay() -> None:
+    text = '[[task]]\nmodel = "a.mnn"\nsha256 = "old" # of August\nname = "a"\n'
+    made = locked(text, [{"sha256": "1" * 64}])
+    assert made == text.replace('"old"', f'"{"1" * 64}"')

@@ -279,3 +279,30 @@ def test_measuring__that_drifts_or_is_throttled_is_tried_again_and_said(network,
 def test_picture_of_fronts__needs_a_known_format(tmp_path):
     with pytest.raises(mnnlite.ArgumentError, match=r"wanted \.png"):
         observe.plot_fronts({}, tmp_path / "x.bmp")
+
+
+@pytest.mark.parametrize("name", ["ms", "noise", "spread", "agreement", "cost"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 1e300])
+def test_stored__damage_is_as_if_nothing_was_measured(network, cache, name, value):
+    spec = TaskSpec(network, IMAGE)
+    keep(spec, ROWS)
+    (path,) = cache.glob("tune/*")
+    kept = json.loads(path.read_text())
+    row = kept["value"]["alternatives"][1]
+    row[name] = dict.fromkeys(row["cost"], value) if name == "cost" else value
+    path.write_text(json.dumps(kept))
+    assert stored.load(spec, 1) is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, 0, -1])
+def test_tune__frame_ms_is_a_time(network, value):
+    with pytest.raises(mnnlite.ArgumentError, match="wanted a number above 0"):
+        tune(Pipeline({"a": TaskSpec(network, IMAGE)}), frame_ms=value)
+
+
+def test_tune__writes_only_pipelines(network, tmp_path, capsys):
+    path = tmp_path / "net.mnn"
+    shutil.copy(network, path)
+    assert main(["tune", str(path), "-o", str(path)]) == 2
+    assert "ends in '.mnn'; wanted .toml" in capsys.readouterr().err
+    assert path.read_bytes() == network.read_bytes()

@@ -22,6 +22,7 @@ __all__ = ["ACCURACY", "Alternative", "Front", "device", "load", "of_task", "sto
 
 ACCURACY = 0.99  # agreement with the reference options that is enough
 _KIND = "tune"
+_MOST_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,24 @@ def load(task: TaskSpec, threads: int) -> Front | None:
             )
             for row in value["alternatives"]
         )
+        if not all(_is_possible(each) for each in rows):
+            return None
         return Front(rows, bool(value["stable"]), str(value["pictures"])) if rows else None
     except (TypeError, KeyError, ValueError, ArgumentError):  # nothing, or not as this version writes it
         return None
+
+
+def _is_possible(each: Alternative) -> bool:
+    """A file of the cache may hold anything."""
+    most = 2**50
+    cost = each.cost
+    return (
+        0 < each.ms < _MOST_MS
+        and all(0 <= value < _MOST_MS for value in (each.noise, each.spread))
+        and 0 <= each.agreement <= 1
+        and all(isinstance(value, int) and abs(value) < most for value in asdict(cost).values())
+        and min(cost.loading, cost.loaded, cost.running, cost.dynamic, cost.inputs, cost.outputs) >= 0
+    )
 
 
 def of_task(found: Front, task: TaskSpec) -> tuple[Alternative, ...]:

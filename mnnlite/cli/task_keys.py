@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["with_keys"]
 
+_SAID = re.compile(r"""^([^=#]*=\s*)("[^"]*"|'[^']*')""")
+
 
 def with_keys(text: str, values: Sequence[Mapping[str, str]], keys: Sequence[str], what: str, file: str = "") -> str:
     """Give a pipeline's text with other values of some keys.
 
-    A new line goes below the task's ``model``. Proven by reading the result: nothing but these keys has changed.
+    A new line goes below the task's ``model``, a new value where the old one was. Proven by reading the result: nothing but these
+    keys has changed.
 
     Parameters
     ----------
@@ -39,12 +43,21 @@ def with_keys(text: str, values: Sequence[Mapping[str, str]], keys: Sequence[str
     table, line_of = _toml.loads(text)
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.split("\n")
+    removed = set()
+    for index, key in itertools.product(range(len(values)), keys):
+        if ("task", index, key) not in line_of:
+            continue
+        line = line_of["task", index, key] - 1
+        if key in values[index]:  # what stands behind the value stays
+            lines[line] = _SAID.sub(rf'\g<1>"{values[index][key]}"', lines[line])
+        else:
+            removed.add(line)
     for index in range(len(values)):
         model = line_of["task", index, "model"] - 1
         indent = re.match(r"\s*", lines[model])[0]  # type: ignore[index]
-        new = "".join(f'{end}{indent}{key} = "{value}"' for key, value in values[index].items())
+        given = [key for key in values[index] if ("task", index, key) not in line_of]
+        new = "".join(f'{end}{indent}{key} = "{values[index][key]}"' for key in given)
         lines[model] = lines[model].rstrip("\r") + new + ("\r" if end == "\r\n" else "")
-    removed = {line_of[at] - 1 for at in line_of if len(at) == 3 and at[0] == "task" and at[2] in keys}
     made = "\n".join(line for number, line in enumerate(lines) if number not in removed)
     for task, now in zip(table["task"], values, strict=True):
         for key in keys:

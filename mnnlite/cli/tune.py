@@ -15,7 +15,8 @@ from mnnlite.cli.networks import is_pipeline, pipeline_of
 from mnnlite.cli.output import columns
 from mnnlite.cli.task_keys import with_keys
 from mnnlite.engine_options import SESSION_WORDS
-from mnnlite.files import atomic_write, check_folder
+from mnnlite.errors import ArgumentError
+from mnnlite.files import atomic_write, check_targets
 from mnnlite.proc import MIB
 from mnnlite.tune import ROUNDS, Tuning, tune, tuned_pipeline, words_of
 
@@ -65,9 +66,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace, output: Output) -> int:
     if args.plot:
         observe.check_picture(args.plot)
-    for target in (args.plot, args.output):
-        if target is not None:
-            check_folder(target)
+    if args.output is not None and args.output.suffix.lower() != ".toml":
+        raise ArgumentError(f"the pipeline {args.output} ends in {args.output.suffix!r}; wanted .toml")
+    check_targets((args.plot, args.output))
     what, _ = pipeline_of(args.pipeline)
     found = tune(
         what,
