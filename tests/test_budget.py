@@ -107,7 +107,7 @@ def test_evictable_tasks_make_room_and_come_back(specs):
         assert runtime.memory().budget.evicted == ("n96",)
         assert "evicted" in runtime.plan()
         ran: set[str] = set()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120  # loading takes its time under emulation
         while ran != set(specs) and time.monotonic() < end:
             result = runtime.process(noisy_frame())
             for name, found in result.items():
@@ -162,6 +162,7 @@ for turn in range(3):
 """
 
 
+@pytest.mark.not_emulated("under qemu all memory is the emulator's")
 @pytest.mark.parametrize("seed", range(3))
 def test_the_measured_peak_stays_below_the_budget(specs, seed):
     needs_peaks()

@@ -74,6 +74,15 @@ def test_results_are_those_of_weights_on_the_heap(specs, alone, folder, lanes):
         assert mapped == sum(terms["mapped"] for terms in memory["tasks"].values()) > 0
         held = sum(lane["static"] + lane["dynamic"] + lane["inputs"] for lane in memory["lanes"])
         assert memory["total"] == held - mapped
+
+
+@pytest.mark.not_emulated("qemu's /proc/self/smaps counts no pages")
+def test_pages_in_use_are_at_most_what_is_mapped(specs, folder):
+    with Runtime(weights="mapped", weights_dir=folder, force=True) as runtime:
+        runtime.add("n128", specs["n128"])
+        runtime.process(noisy_frame())
+        memory = runtime.memory().to_json()
+        mapped = sum(lane["mapped"] for lane in memory["lanes"])
         assert 0 < memory["weight_files"]["resident"] <= 1.1 * mapped
         assert 0 <= memory["weight_files"]["dirty"] <= memory["weight_files"]["resident"]
 

@@ -65,6 +65,7 @@ target_environment() {
   install_packages tools/apt-arm.txt
   unpack "$debian" "$suite" "$TARGET_ROOT" "python$TARGET_PYTHON_VERSION,libpython$TARGET_PYTHON_VERSION-dev,libc6,libstdc++6,libgomp1,doctest-dev"
   unpack "$debian" "$link_suite" "$TARGET_LINK_ROOT" "libc6-dev,libstdc++-10-dev,libgomp1"
+  rm -rf "$TARGET_ROOT/dev"  # the guest sees this machine's: /dev/shm lies in memory, a folder in the root does not
   # Headers of Python and doctest alone: beside them lie those of a newer C library.
   if [ ! -e "$TARGET_HEADERS" ]; then
     mkdir -p "$TARGET_HEADERS/$triplet"
