@@ -50,6 +50,8 @@ class Tuning:
         By task: the alternatives to choose from, which are the Pareto front of those that agree well enough.
     measured : tuple of str
         Tasks whose networks were measured now. The figures of the others come from the cache.
+    kept : bool
+        Whether the cache holds what was measured.
     """
 
     choice: Choice
@@ -57,6 +59,7 @@ class Tuning:
     fronts: Mapping[str, Front]
     candidates: Mapping[str, tuple[Alternative, ...]]
     measured: tuple[str, ...]
+    kept: bool = True
 
     @property
     def not_stable(self) -> tuple[str, ...]:
@@ -129,7 +132,8 @@ def tune(
     defaults = runtime_options(**{name: what.runtime[name] for name in RUNTIME_OPTIONS if name in what.runtime})
     tasks = {name: what.tasks[name] for name in what.order()}
     fronts: dict[str, Front] = {}
-    measured = []
+    measured: list[str] = []
+    kept = True
     for name, task in tasks.items():
         known = None if again else stored.load(task, threads)
         now = _as_it_is(task, defaults)
@@ -138,7 +142,7 @@ def tune(
                 on_task(name)
             measured.append(name)
             known = _measure(name, task, threads, now, mapped, pictures, rounds)
-            stored.store(task, threads, known)
+            kept = stored.store(task, threads, known) and kept
         fronts[name] = known
     to_choose = {
         name: worth_having([each for each in found.alternatives if mapped or each.options.weights == "heap"], accuracy)
@@ -149,7 +153,7 @@ def tune(
     choice = choose_options(
         tasks, what.schedules, to_choose, lanes=lanes, threads=threads, memory=limit, frame_ms=frame_ms
     )
-    return Tuning(choice, before, fronts, to_choose, tuple(measured))
+    return Tuning(choice, before, fronts, to_choose, tuple(measured), kept)
 
 
 def _as_it_is(task: TaskSpec, defaults: Mapping[str, str]) -> EngineOptions:

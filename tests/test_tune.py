@@ -306,3 +306,33 @@ def test_tune__writes_only_pipelines(network, tmp_path, capsys):
     assert main(["tune", str(path), "-o", str(path)]) == 2
     assert "ends in '.mnn'; wanted .toml" in capsys.readouterr().err
     assert path.read_bytes() == network.read_bytes()
+
+
+def test_stored__is_of_a_picture_and_a_decoder(network):
+    """Agreement is of what is decoded; names of classes make no difference to it."""
+    spec = TaskSpec(network, IMAGE)
+    keep(spec, ROWS)
+    assert stored.load(spec, 1) is not None
+    for other in (
+        replace(spec, image=ImageSpec(std=128)),
+        replace(spec, decoder={"family": "segmentation", "tensors": ["heat"]}),
+        replace(spec, decoder=lambda *_: None),
+    ):
+        assert stored.load(other, 1) is None
+    named = replace(spec, decoder={"heat": {"family": "segmentation", "classes": ["a", "b"]}})
+    keep(named, ROWS)
+    assert (
+        stored.load(replace(spec, decoder={"heat": {"family": "segmentation", "classes": ["c", "d"]}}), 1) is not None
+    )
+    assert stored.load(replace(spec, decoder={"line": {"family": "segmentation", "classes": ["a", "b"]}}), 1) is None
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"), [("", "there is no cache"), ("/dev/null", "the cache /dev/null cannot be written")]
+)
+def test_tune__says_that_nothing_is_kept(network, tmp_path, monkeypatch, capsys, folder, said):
+    monkeypatch.setenv("MNNLITE_CACHE", folder)
+    path = tmp_path / "p.toml"
+    path.write_text(pipeline.dumps(Pipeline({"a": TaskSpec(network, IMAGE)})))
+    assert main(["tune", str(path), "--rounds", "7"]) == 0
+    assert f'nothing is kept, because {said}: tune = "auto" will not find it' in capsys.readouterr().out

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mnnlite import _core, cache, cost
+from mnnlite import _core, cache, cost, decoders
 from mnnlite.cost import Cost
 from mnnlite.engine_options import SESSION_WORDS, EngineOptions
 from mnnlite.errors import ArgumentError
 from mnnlite.task import image_hints, ready_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mnnlite.specs import TaskSpec
 
 __all__ = ["ACCURACY", "Alternative", "Front", "device", "load", "of_task", "store"]
@@ -114,10 +117,29 @@ def key_of(task: TaskSpec, threads: int) -> str:
         "outputs": None if spec.outputs is None else list(spec.outputs),
         "shapes": {name: list(dims) for name, dims in (spec.shapes or {}).items()},
         "images": [image.to_dict() for image in image_hints(spec)],
+        "pictures": _each(spec.image, asdict),
+        "decoder": _each(spec.decoder, _decoder),
         "threads": spec.threads or threads,
     }
-    words = json.dumps(what, sort_keys=True)
+    words = json.dumps(what, sort_keys=True, default=str)
     return f"{_core.__version__} {_core.engine_version()} {device()} {cost.digest(Path(spec.model))} {words}"
+
+
+def _each(value: Any, write: Callable[[Any], Any]) -> Any:
+    """Of one spec, or of each in a dict of them."""
+    if isinstance(value, Mapping) and "family" not in value:
+        return {name: write(each) for name, each in value.items()}
+    return None if value is None else write(value)
+
+
+def _decoder(value: Any) -> Any:
+    """What agreement depends on: all but the names of classes. Of a function that is the function itself, which no file has."""
+    try:
+        table = decoders.as_decoder(value).to_dict()
+    except ArgumentError:
+        return repr(value)
+    table.pop("classes", None)
+    return table
 
 
 def store(task: TaskSpec, threads: int, found: Front) -> bool:
@@ -153,7 +175,7 @@ def _is_possible(each: Alternative) -> bool:
         and all(0 <= value < _MOST_MS for value in (each.noise, each.spread))
         and 0 <= each.agreement <= 1
         and all(isinstance(value, int) and abs(value) < most for value in asdict(cost).values())
-        and min(cost.loading, cost.loaded, cost.running, cost.dynamic, cost.inputs, cost.outputs) >= 0
+        and min(cost.static, cost.dynamic, cost.inputs, cost.outputs) >= 0  # what is measured may be below 0
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnnlite import observe, pipeline
+from mnnlite import cache, observe, pipeline
 from mnnlite.alternatives.stored import ACCURACY, device
 from mnnlite.cli.exit_codes import FINE
 from mnnlite.cli.networks import is_pipeline, pipeline_of
@@ -161,6 +161,12 @@ def _lines(found: Tuning, accuracy: float) -> list[str]:
         lines.append(
             f"not stable: {', '.join(found.not_stable)}: the clock drifted, or cores were throttled; measure --again on a quiet, "
             "cool device"
+        )
+    if not found.kept:
+        where = cache.folder()
+        lines.append(
+            f"nothing is kept, because {'there is no cache' if where is None else f'the cache {where} cannot be written'}: "
+            'tune = "auto" will not find it; write the choice with -o'
         )
     return lines
 
