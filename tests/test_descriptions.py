@@ -424,6 +424,13 @@ def test_tensors__scores_of_a_convolution_are_none_yet(maker, activation):
     assert fit.decoder == decoders.Yolo("split", activation=activation)
 
 
+def test_tensors__a_small_classifier_is_no_detector(made):
+    """A picture of 30x30 has one cell at stride 16 and none at 32."""
+    path = networks.convert(networks.outputs(made({"x": (1, 1)}).with_name("n.onnx"), (1, 3, 30, 30), {"o": (1, 43)}))
+    found = mnnlite.describe(path)
+    assert "YoloFastestV2" not in str((found.title, found.candidates))
+
+
 @pytest.mark.parametrize(("side", "marks"), [(24, False), (48, True)])
 def test_tensors__the_later_networks_of_mtcnn(made, side, marks):
     outputs = {"reg": (1, 4), "prob": (1, 2)} | ({"marks": (1, 10)} if marks else {})

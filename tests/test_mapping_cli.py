@@ -269,6 +269,32 @@ kind = "road"
 """
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            '["vehicle"]',
+            '["vehicel"]',
+            "map.element[2]: task 'objects' knows no label 'vehicel'; did you mean 'vehicle'?",
+        ),
+        (
+            'shape = "line"',
+            'shape = "line"\nlabels = ["sold"]',
+            "task 'scene.lanes' knows no label 'sold'; did you mean 'solid'?",
+        ),
+        (MAP, "", "there is no [[map.element]], so nothing would be an element"),
+    ],
+)
+def test_map__labels_that_no_network_gives_are_refused(old: str, new: str, said: str, tmp_path: Path) -> None:
+    shutil.copytree(pack.FOLDER, tmp_path / "pack")
+    path = tmp_path / "pack" / "pipeline.toml"
+    path.write_text(path.read_text() + MAP.replace(old, new))
+    camera = tracks.calibration(tmp_path / "camera.yaml", 640, 360, 560)
+    done = mnnlite("map", path, "none.mp4", "--camera", camera, "-o", tmp_path / "x.jsonl")
+    assert str(path) in done.error()
+    assert said in done.error()
+
+
 @pytest.mark.slow
 def test_map__from_a_rendered_video(tmp_path: Path) -> None:
     """All of it: the road pack on a painted drive, with a track that an independent writer made."""

@@ -191,6 +191,8 @@ def test_the_plan_says_how_long_such_a_task_may_wait(slow, quick):
         head, *tasks = runtime.plan().splitlines()
         assert "what preempts waits" in head
         assert head.endswith("for an operator of slow")
+        assert "threads 1; 2 arenas, for tasks that preempt have their own: " in head
+        assert tasks[1].startswith("  quick: no run yet, preempts")
         assert "preempts" in tasks[1]
         lane = runtime._registry.tasks["slow"]
         took = runtime.process(noisy_frame()).timing["slow"]["infer"]

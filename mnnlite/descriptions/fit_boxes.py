@@ -188,7 +188,7 @@ def _yolofastestv2(network: Network, names: tuple[str, ...]) -> Iterator[Fit]:
     """Source: github.com/dog-qiuqiu/Yolo-FastestV2, sample/ncnn."""
     found = image_input(network)
     shapes = [info.shape for info in network.outputs]
-    if found is None:
+    if found is None or found[1] % 32 or found[2] % 32:  # of a side below 32 there is no second grid
         return
     picture = {"color": "BGR", "std": 255.0}
     rows = pairs(network)

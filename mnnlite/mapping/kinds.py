@@ -169,7 +169,14 @@ class MapRules:
         PipelineError
         """
         try:
-            return cls.of(pipeline.map, list(pipeline.tasks))
+            rules = cls.of(pipeline.map, list(pipeline.tasks))
+            for index, rule in enumerate(rules.elements):
+                names = _names_of(pipeline, rule.task)
+                for label in rule.labels if names else ():
+                    if label not in names:
+                        hint = did_you_mean(label, names, before="; ")
+                        raise ArgumentError(f"map.element[{index}]: task {rule.task!r} knows no label {label!r}{hint}")
+            return rules
         except ArgumentError as error:
             raise pipeline.blame("map", error) from None
 
@@ -206,3 +213,12 @@ def _known(where: str, table: Any, names: Sequence[str]) -> None:
 def _is_task(where: str, name: str, tasks: Sequence[str] | None) -> None:
     if name and tasks is not None and name not in tasks:
         raise ArgumentError(f"{where}: nothing gives it: there is no task {name!r}; there are {', '.join(tasks)}")
+
+
+def _names_of(pipeline: Pipeline, task: str) -> tuple[str, ...]:
+    """The names of a result's classes, where its decoder has any."""
+    name, _, output = task.partition(".")
+    decoder = pipeline.tasks[name].decoder
+    if output and isinstance(decoder, Mapping) and "family" not in decoder:
+        decoder = decoder.get(output)
+    return tuple(getattr(decoder, "names", ()))

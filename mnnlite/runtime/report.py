@@ -76,7 +76,9 @@ class RuntimeReport:
                         f"; what preempts waits {waits_ns / 1e6:.1f} ms at most, for an operator of {longest.name}"
                     )
                 for name, task in tasks.items():
-                    lines.append(f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name), waits_ns))}")
+                    lines.append(
+                        f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name) or task.cost_ns, waits_ns))}"
+                    )
         return "\n".join(lines)
 
     def memory(self) -> RuntimeMemory:
@@ -164,18 +166,24 @@ class RuntimeReport:
 
 
 def _threads(tasks: Sequence[LoadedTask], usual: int) -> tuple[str, str]:
-    """The threads of a lane's tasks; where they differ, what their own buffers for feature maps cost."""
-    largest: dict[int, int] = {}
+    """The threads of a lane's tasks; what more than one buffer for feature maps costs, and why there are more."""
+    largest: dict[tuple[int, bool], int] = {}
     for task in tasks:
         if task.absence is None:
-            count = task.spec.threads or usual
-            largest[count] = max(largest.get(count, 0), task.dynamic)
+            arena = (task.spec.threads or usual, bool(task.schedule.preempts))
+            largest[arena] = max(largest.get(arena, 0), task.dynamic)
+    counts = sorted({count for count, _ in largest})
+    said = " and ".join(map(str, counts)) or str(usual)
     if len(largest) < 2:
-        return ", ".join(map(str, largest)) or str(usual), ""
+        return said, ""
     more = sum(largest.values()) - max(largest.values())
+    why = [
+        *(["threads belong to an arena"] if len(counts) > 1 else []),
+        *(["tasks that preempt have their own"] if len({urgent for _, urgent in largest}) > 1 else []),
+    ]
     return (
-        " and ".join(map(str, sorted(largest))),
-        f"; {len(largest)} arenas, for threads belong to an arena: {more / 2**20:.1f} MiB of feature maps more than one",
+        said,
+        f"; {len(largest)} arenas, for {' and '.join(why)}: {more / 2**20:.1f} MiB of feature maps more than one",
     )
 
 
@@ -188,7 +196,7 @@ def _longest(tasks: Sequence[LoadedTask]) -> LoadedTask | None:
 
 def _parts(task: LoadedTask, cost_ns: int, waits_ns: int) -> Iterator[str]:
     schedule = task.schedule
-    yield f"{cost_ns / 1e6:.1f} ms"
+    yield f"{cost_ns / 1e6:.1f} ms" if cost_ns or task.stats.runs else "no run yet"
     if schedule.every > 1:
         yield f"every {schedule.every} frames"
     if schedule.rate_hz:
