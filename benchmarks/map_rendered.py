@@ -34,10 +34,10 @@ FIRST = 7_000_000  # seeds from here on: the networks learned from others
 RULES = MapRules.of(
     {
         "element": [
-            {"task": "objects", "labels": ["sign"], "size": 0.79, "size_sigma": 0.12, "aspect": 1.0, "label": "signs", "text": "texts"},
-            {"task": "objects", "labels": ["board"], "size": 0.78, "size_sigma": 0.15, "text": "texts"},
-            {"task": "objects", "labels": ["speed camera"], "size": 0.77, "size_sigma": 0.15},
-            {"task": "objects", "labels": ["cone", "arrow"], "ground": True},
+            {"task": "objects", "labels": ["sign"], "size": 0.79, "size_sigma": 0.12, "aspect": 1.0, "label": "signs", "text": "texts", "reject": ["other"]},
+            {"task": "objects", "labels": ["board"], "size": 0.8, "size_sigma": 0.16, "text": "texts"},
+            {"task": "objects", "labels": ["speed camera"], "size": 0.74, "size_sigma": 0.2},
+            {"task": "objects", "labels": ["cone"], "ground": True},
             {"task": "objects", "labels": ["vehicle"], "shape": "occluder"},
             {"task": "scene.lanes", "shape": "line", "kind": "lane"},
             {"task": "scene.drivable", "shape": "area", "kind": "road"},
@@ -86,13 +86,16 @@ def one(folder: Path, seed: int, seconds: float, tracks: int, options: Options) 
     measured, seen = recorded(folder, seed, seconds)
     given = measurements.read(measured)
     antenna = np.column_stack([np.interp(given.time, drive.moments, drive.antenna[:, axis]) for axis in range(3)])
-    index = {number: place for place, number in enumerate(drive.ids)}
-    close = [0] * len(drive.things)
+    mapped = {label for rule in RULES.elements if rule.shape == "point" for label in rule.labels}
+    standing = [place for place, thing in enumerate(drive.things) if thing.kind in mapped]
+    things = [drive.things[place] for place in standing]
+    index = {drive.ids[place]: number for number, place in enumerate(standing)}
+    close = [0] * len(things)
     for frame, there in enumerate(seen):
         for each in there:
             if each.id in index and each.clear:
                 number = index[each.id]
-                close[number] += bool(np.linalg.norm(drive.things[number].place[:2] - antenna[frame, :2]) < KNOWN)
+                close[number] += bool(np.linalg.norm(things[number].place[:2] - antenna[frame, :2]) < KNOWN)
     rows = []
     for number in range(tracks):
         rng = np.random.default_rng((seed, number))
@@ -101,9 +104,7 @@ def one(folder: Path, seed: int, seconds: float, tracks: int, options: Options) 
         track = Track(log)
         track.video_start, track.video_start_sigma = START + options.clock, 0.6 if options.clock else 0.02
         solved = solve_drive(given, drive.camera, track)
-        figures = compare(
-            solved, track, drive.things, close, START + given.time, antenna, track.video_start, options.clock
-        )
+        figures = compare(solved, track, things, close, START + given.time, antenna, track.video_start, options.clock)
         off = solved.calibration
         rows.append(
             {**figures, "pitch": off.pitch[0] - drive.off[0], "yaw": off.yaw[0] - drive.off[1], "height": off.height[0]}

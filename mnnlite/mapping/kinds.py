@@ -12,6 +12,7 @@
     size = 0.79                                   # usual height in metres: gives the distance of a box
     label = "signs"                               # a task on crops of it that says which one it is
     text = "texts"                                # and one that reads it
+    reject = ["other"]                            # what `label` says of boxes that only look like one
 
     [[map.element]]
     task = "objects"
@@ -67,11 +68,13 @@ class ElementRule:
     size_sigma : float
         Standard deviation of the logarithm of `size`: 0.2 is about 20 per cent.
     ground : bool
-        Whether the middle of the box's lower edge is on the road.
+        Whether the middle of the box's lower edge is on the road: of what stands upright, not of marks that lie on it.
     aspect : float
         Width by height of the object, seen from the front: gives the direction it faces. 0 for an object without a front.
     label, text : str
         Tasks on crops of the boxes: the class of their results names the element, their text is what stands on it.
+    reject : tuple of str
+        Labels of that task which say that a thing is no element after all.
     score : float
         Least score of a box.
     near, far : float
@@ -88,6 +91,7 @@ class ElementRule:
     aspect: float = 0.0
     label: str = ""
     text: str = ""
+    reject: tuple[str, ...] = ()
     score: float = 0.0
     near: float = 4.0
     far: float = 55.0
@@ -96,8 +100,11 @@ class ElementRule:
         if not isinstance(self.task, str) or not self.task:
             raise ArgumentError("task: wanted the name of a task")
         object.__setattr__(self, "labels", _texts(self.labels))
-        if not all(isinstance(each, str) for each in (*self.labels, self.kind, self.label, self.text)):
-            raise ArgumentError("labels: wanted texts")
+        object.__setattr__(self, "reject", _texts(self.reject))
+        if not all(isinstance(each, str) for each in (*self.labels, *self.reject, self.kind, self.label, self.text)):
+            raise ArgumentError("labels, reject: wanted texts")
+        if self.reject and not self.label:
+            raise ArgumentError("reject: there is no label, the task whose labels these are")
         if self.shape not in SHAPES:
             raise ArgumentError(f"shape: {self.shape!r}; wanted {', '.join(SHAPES)}")
         for name in ("size", "size_sigma", "aspect", "score", "near", "far"):

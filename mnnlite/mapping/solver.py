@@ -5,7 +5,8 @@ things on the ground are on the ground) is explained by its place, by a few quan
 the usual one, by how much heading, pitch and metres driven were off while it was passed) and by those of the whole drive: the
 camera's yaw, pitch and height, and the clock. Those of its own are eliminated thing by thing (Schur's complement; Triggs et
 al. 2000, "Bundle adjustment: a modern synthesis"), so an hour's drive is one small system. Residuals beyond `HUBER`
-deviations pull no harder than that (Huber 1964).
+deviations pull no harder than that (Huber 1964); once all is near its place, those beyond `WRONG` pull less the further they
+are: a box of something else, or of a part, is no observation.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ __all__ = ["Globals", "Solution", "Thing", "solve"]
 
 PIXELS = 1.0  # by which the edges of a box are off, and a part of its size; both are scaled to what the drive shows
 OF_SIZE = 0.03
-HUBER = 2.5
-ROUNDS, ALONE = 9, 2  # steps, and how many of them things take alone
+HUBER, WRONG = 2.5, 5.0
+ROUNDS, ALONE, SETTLED = 9, 2, 5  # steps; how many of them things take alone, and from which on wrong boxes are told
 STEPS = np.array([0.02, 0.02, 0.02, 0.1, 0.3])  # radians, metres, seconds: by which one step may change the drive's
 # What is off while a thing is passed, beside the whole drive's quantities: heading against the way, pitch (the car nods),
 # and metres driven as a part.
@@ -116,6 +117,7 @@ class _Problem:
     camera: Camera
     alike: float = 0.6
     scale: float = 1.0
+    settled: bool = False
 
     def __post_init__(self) -> None:
         rules = self.given.rules.elements
@@ -190,10 +192,14 @@ class _Problem:
         slopes[~sized, 2] = 0
         # Errors that are alike from frame to frame count less: (1 - a) / (1 + a) of them are news.
         news = math.sqrt((1 - self.alike) / (1 + self.alike))
-        pull = np.minimum(1.0, HUBER / np.maximum(np.abs(weighted), 1e-9)) ** 0.5 * news
+        pull = np.minimum(1.0, HUBER / np.maximum(np.abs(weighted), 1e-9)) ** 0.5
+        rest = (weighted * pull).ravel()  # also of what is believed less below: what moves leaves much
+        pull *= news
+        if self.settled:  # by the worst of a box: if its foot is wrong its size is as well
+            pull *= np.minimum(1.0, WRONG / np.abs(weighted).max(axis=1, initial=1e-9))[:, None]
         weighted, slopes = (weighted * pull).ravel(), (slopes * pull[:, :, None]).reshape(3 * count, -1)
         extra_off, extra = self._priors(thing, value)
-        return np.concatenate([weighted, extra_off]), np.concatenate([slopes, extra]), weighted / news, 3 * count
+        return np.concatenate([weighted, extra_off]), np.concatenate([slopes, extra]), rest, 3 * count
 
     def _priors(self, thing: Thing, value: Floats) -> tuple[Floats, Floats]:
         row = int(thing.rows[-1])
@@ -303,6 +309,7 @@ def solve(
         drive = _round(problem, things, drive, level, steps=STEPS if index >= ALONE else np.zeros(SHARED))
         if index in (1, 3):
             _judge(problem, things, drive)
+        problem.settled = index + 1 >= SETTLED
     drive = _round(problem, things, drive, level)
     return Solution(things, drive, problem.scale, problem.alike)
 
@@ -369,6 +376,9 @@ def _round(
     if steps is None:
         for thing, (inverse, crossed, _) in zip(things, parts, strict=True):
             lever = inverse @ crossed
+            # What is left unexplained says how well the rest is known (Birge 1932): a thing that others hide in part, or whose
+            # boxes are of two, is known less well than its boxes say.
+            inverse = inverse * max(1.0, thing.misfit) ** 2
             thing.own = np.asarray(inverse[:3, :3], np.float64)
             thing.covariance = (inverse + lever @ covariance @ lever.T)[:3, :3]
         return Globals(drive.value, drive.prior, covariance, drive.before)
