@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import resource
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -226,12 +229,64 @@ def test_map__without_a_track_gives_metres(files: tuple[Simulated, list[str]], t
     assert "coordinates" not in lines[0]
 
 
-def test_map__of_a_full_disk(files: tuple[Simulated, list[str]]) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("there is no /dev/full here")
-    done = mnnlite(*files[1], "-o", "/dev/full")
-    assert done.code == 2
-    assert "no format of maps" in done.err
+def limited(words: list[str], size: int, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command where no file can become larger than `size`: what a full disk does, and needs no disk."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return subprocess.run(
+        [sys.executable, "-m", "mnnlite", *words], capture_output=True, text=True, preexec_fn=limit, cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder)}, check=False,
+    )  # fmt: skip
+
+
+def test_map__of_a_full_disk(files: tuple[Simulated, list[str]], tmp_path: Path) -> None:
+    """What is there stays, no half of a file, and the file that fits is written."""
+    before = '{"type": "FeatureCollection", "features": []}'
+    (tmp_path / "x.geojson").write_text(before)
+    done = limited(
+        [*files[1], "-o", "x.geojson", "-o", "x.geojsonl", "--trim", "40", "--coverage", "c.geojson"], 12_000, tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    assert re.fullmatch(r"mnnlite: error: cannot write x\.geojson: .*\n", done.stderr), done.stderr
+    assert (tmp_path / "x.geojson").read_text() == before
+    assert all(
+        json.loads(line) for line in (tmp_path / "x.geojsonl").read_text().splitlines()
+    )  # has no indents, so it fits
+    assert json.loads((tmp_path / "c.geojson").read_text())
+    assert {path.name for path in tmp_path.iterdir()} == {"x.geojson", "x.geojsonl", "c.geojson"}
+
+
+def test_map__keeps_what_was_measured(tmp_path: Path) -> None:
+    """If the map cannot be written after the networks have run, they need not run again."""
+    picture = np.zeros((360, 640, 3), np.uint8)
+    video.write_video(tmp_path / "drive.mp4", [picture] * 12, 12.5)
+    shutil.copytree(pack.FOLDER, tmp_path / "pack")
+    pipeline = tmp_path / "pack" / "pipeline.toml"
+    pipeline.write_text(pipeline.read_text() + MAP[: MAP.index("label =")])
+    tracks.calibration(tmp_path / "camera.yaml", 640, 360, 560)
+    rows = "".join(f"{177e7 + index / 5},{48.1 + index * 2e-5},11.5,10,0\n" for index in range(20))
+    (tmp_path / "track.csv").write_text("utc,lat,lon,speed,course\n" + rows)
+    words = ["--camera", "camera.yaml", "--track", "track.csv"]
+    done = limited(
+        ["map", "pack/pipeline.toml", "drive.mp4", *words, "--offset", "0", "-o", "x.html", "--quiet"], 3_000, tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 2, done.stderr
+    said, error = done.stderr.splitlines()
+    assert error.startswith("mnnlite: error: cannot write x.html: ")
+    (kept,) = re.findall(r"--from (\S+) goes on", said)
+    again = mnnlite(
+        "map",
+        "--from",
+        kept,
+        *(str(tmp_path / word) if "." in word else word for word in words),
+        "-o",
+        str(tmp_path / "x.html"),
+    )
+    assert again.code == 0, again.err
+    assert "</html>" in (tmp_path / "x.html").read_text()
 
 
 MAP = """

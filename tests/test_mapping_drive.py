@@ -12,10 +12,11 @@ import pytest
 from mnnlite import results
 from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.frame import Frame
-from mnnlite.mapping import Element, MapRules, Observer, Track, measurements
+from mnnlite.mapping import Element, MapRules, Observer, Track, formats, measurements
 from mnnlite.mapping.crops import blurred, crops_of
 from mnnlite.mapping.drive import Drive, solve_drive
 from mnnlite.mapping.element import ellipse_of
+from mnnlite.mapping.page import page_of
 from mnnlite.mapping.simulator import PLANE, START, Options, Simulated, simulate
 from mnnlite.runtime import FrameResult
 
@@ -136,6 +137,20 @@ def test_trim__leaves_out_both_ends(drive: tuple[Simulated, Drive]) -> None:
     assert min(np.linalg.norm(way - end, axis=1).min() for end in ends) > 60
 
 
+def test_map__of_a_drive_with_nothing_in_it(drive: tuple[Simulated, Drive]) -> None:
+    made, _ = drive
+    given = replace(
+        made.given, owner=made.given.owner[:0], rule=made.given.rule[:0], score=made.given.score[:0],
+        box=made.given.box[:0], texts=[],
+    )  # fmt: skip
+    found = solved(replace(made, given=given), trim=10)
+    assert found.elements == []
+    assert {"yaw", "pitch"} <= set(found.calibration.unobservable)
+    assert "no frame had anything for objects sign, objects cone" in found.notes
+    assert len(formats.coverage(found, given.rules, 68.0)["features"]) == 1
+    assert "<svg" in page_of(found)
+
+
 def test_frames_outside_of_the_track(drive: tuple[Simulated, Drive]) -> None:
     made, _ = drive
     track = Track(made.log)
@@ -219,6 +234,7 @@ def test_rules__say_what_is_wrong() -> None:
         ({"element": [{"task": "objects", "sise": 1}]}, "did you mean 'size'"),
         ({"element": [{"task": "cars"}]}, "nothing gives it: there is no task 'cars'; there are objects"),
         ({"element": [{"task": "objects", "shape": "cube"}]}, "shape"),
+        ({"element": [{"task": "objects", "reject": "other"}]}, "there is no label"),
         ({"element": [{"task": "objects"}], "privacy": {"blur": "faces"}}, "no task 'faces'"),
     ):
         with pytest.raises(ArgumentError, match=said):
@@ -227,6 +243,36 @@ def test_rules__say_what_is_wrong() -> None:
         {"element": [{"task": "objects", "labels": "sign", "size": 0.8}], "privacy": {"blur": ["objects"]}}
     )
     assert MapRules.of(rules.to_table()) == rules
+
+
+def test_reject__of_a_label_is_no_element(drive: tuple[Simulated, Drive]) -> None:
+    made, found = drive
+    rules = MapRules.of(
+        {"element": [{"task": "objects", "labels": ["sign"], "size": 0.79, "label": "signs", "reject": "other"}]}
+    )
+    signs = made.given.rule == 0
+    given = replace(
+        made.given, rules=rules, owner=made.given.owner[signs], rule=made.given.rule[signs], score=made.given.score[signs],
+        box=made.given.box[signs], texts=[("sign", "other" if number == 0 else "stop", 0.9, "", 0.0) for number in made.owner[signs]],
+    )  # fmt: skip
+    labels = {element.label for element in solved(replace(made, given=given)).elements}
+    assert labels == {"stop"}
+    assert len(found.elements) > 8
+
+
+def test_solver__a_box_of_a_part_is_no_observation() -> None:
+    """Something that the edge of the picture cuts off has a box whose middle is not its own; a wrong one now and then as well."""
+    made = simulate(3, Options(seconds=30))
+    box = made.given.box.copy()
+    rng = np.random.default_rng(1)
+    for row in rng.choice(len(box), len(box) // 15, replace=False):
+        x1, y1, x2, y2 = box[row]
+        box[row] = (x1, y1, x1 + 0.4 * (x2 - x1), y2)  # the left part: something stands in front of the rest
+    drive = solved(replace(made, given=replace(made.given, box=box)))
+    off = [np.linalg.norm(away) for _, number, away in matched(made, drive) if number >= 0]
+    plain = [np.linalg.norm(away) for _, number, away in matched(made, solved(made)) if number >= 0]
+    assert np.median(off) < np.median(plain) + 0.15
+    assert len(off) > 0.85 * len(plain)
 
 
 def test_ellipse__half_axes_and_azimuth() -> None:

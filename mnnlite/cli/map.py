@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from mnnlite.files import check_targets
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from mnnlite.mapping import Camera, MapRules, Track
     from mnnlite.mapping.drive import Drive
@@ -106,8 +108,6 @@ def date(text: str) -> dt.date:
 
 def _run(args: argparse.Namespace, output: Output) -> int:
     # Only here: other commands do not wait for what a map needs.
-    import hashlib
-
     from mnnlite.mapping import Camera, MapRules, Mounting, Track, formats, measurements
     from mnnlite.mapping.drive import solve_drive
 
@@ -140,20 +140,45 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         else:
             assert spec is not None
             assert rules is not None
-            kept = args.measurements
-            if kept is None:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mnnlite-map-"))
-                kept = str(Path(folder) / "measurements.jsonl")
+            kept = args.measurements or stack.enter_context(_spool())
             ended = _measure(args, spec, rules, camera, kept)
             given = measurements.read(kept)
         if track is None:
             return _without_track(args, given, camera, output)
         drive = solve_drive(given, camera, track, trim=args.trim)
+        if ended:
+            drive.notes.append(ended)
+            status = FINDING
+        _write(args, drive, camera, given, kinds)
+    if not args.quiet:
+        _report(args, drive, output)
+    return status
+
+
+@contextmanager
+def _spool() -> Iterator[str]:
+    """A file for what is measured; it stays, and is named, if it has frames and what was to come of it did not."""
+    folder = tempfile.mkdtemp(prefix="mnnlite-map-")
+    path = Path(folder) / "measurements.jsonl"
+    try:
+        yield str(path)
+    except BaseException:
+        if path.is_file() and path.read_bytes().count(b"\n") > 1:
+            print(f"what was measured is kept: mnnlite map --from {path} goes on with it", file=sys.stderr)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(args: argparse.Namespace, drive: Drive, camera: Camera, given: Measurements, kinds: list[str]) -> None:
+    """Write all files that are asked for; one that cannot be written costs none of the others."""
+    import hashlib
+
+    from mnnlite.mapping import formats
+
     if args.device:
         drive.facts["device"] = hashlib.sha256(f"mnnlite device\n{args.device}".encode()).hexdigest()[:20]
-    if ended:
-        drive.notes.append(ended)
-        status = FINDING
     page = ""
     if "page" in kinds:
         from mnnlite.mapping.page import page_of
@@ -164,14 +189,12 @@ def _run(args: argparse.Namespace, output: Output) -> int:
 
             crops = crops_of(video.open_source(args.source), drive.elements, given)
         page = page_of(drive, crops)
-    for path in args.out:
-        formats.write(path, drive, args.proofs, page)
-    if args.coverage:
-        view = 2 * math.degrees(math.atan(camera.width / 2 / camera.fx))
-        formats.write_json(args.coverage, formats.coverage(drive, given.rules, view))
-    if not args.quiet:
-        _report(args, drive, output)
-    return status
+    with ExitStack() as rest:  # goes on with the others, and raises at the end
+        if args.coverage:
+            view = 2 * math.degrees(math.atan(camera.width / 2 / camera.fx))
+            rest.callback(formats.write_json, args.coverage, formats.coverage(drive, given.rules, view))
+        for path in reversed(args.out):
+            rest.callback(formats.write, path, drive, args.proofs, page)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -236,12 +259,11 @@ def _measure(args: argparse.Namespace, spec: Pipeline, rules: MapRules, camera: 
                     raise
                 return f"the video ended early: {error}"
             except KeyboardInterrupt:
-                if not recorder.frames or args.measurements is None:
-                    raise
-                print(
-                    f"stopped after {recorder.frames} frames; mnnlite map --from {kept} goes on with them",
-                    file=sys.stderr,
-                )
+                if recorder.frames and args.measurements is not None:
+                    print(
+                        f"stopped after {recorder.frames} frames; mnnlite map --from {kept} goes on with them",
+                        file=sys.stderr,
+                    )
                 raise
     if not recorder.frames:
         raise SourceError(f"{args.source} has no frames")

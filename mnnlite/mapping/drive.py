@@ -252,7 +252,8 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     things, left = standing(solved)
     elements = [element_of(thing, azimuth, solved) for thing, azimuth in things]
     elements += outlines.elements_of(given, views, final, track)
-    elements = [each for each in elements if each.confidence >= MIN_CONFIDENCE]
+    refused = {label for rule in given.rules.elements for label in rule.reject}
+    elements = [each for each in elements if each.confidence >= MIN_CONFIDENCE and each.label not in refused]
     number_lanes(elements, views, track)
     if trim:
         elements, keep = _trimmed(elements, track, views, trim)
@@ -266,6 +267,9 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     path = track.plane.to_degrees(views.states.place[:, :2])[keep]
     calibration = _calibration(solution, said, final.mounting, clock_sigma)
     notes += _contradictions(calibration, said)
+    silent = _silent(given)
+    if silent:
+        notes.append(f"no frame had anything for {', '.join(silent)}")
     if left:
         notes.append(f"{left} tracks were of what moves, or too short to be placed")
     facts = {key: value for key, value in given.facts.items() if key not in _OF_THE_VIDEO}
@@ -332,6 +336,15 @@ def _trimmed(
         elif good.sum() >= (2 if each.shape == "line" else 3):
             inside.append(replace(each, degrees=each.degrees[good]))
     return inside, keep
+
+
+def _silent(given: Measurements) -> list[str]:
+    """Rules by which nothing was found in the whole drive."""
+    used = {*given.rule.tolist(), *(each.rule for each in given.outlines)}
+    rules = enumerate(given.rules.elements)
+    return [
+        " ".join([rule.task, *rule.labels]) for index, rule in rules if index not in used and rule.shape != "occluder"
+    ]
 
 
 def _made_of(said: Camera, found: Camera, facts: Mapping[str, Any]) -> dict[str, str]:

@@ -56,6 +56,8 @@ def follow(given: Measurements, views: Views, boxes: Boxes, camera: Camera) -> l
     rules = given.rules.elements
     wanted = np.array([each.shape == "point" for each in rules])
     rows = np.flatnonzero(wanted[given.rule] & boxes.whole)
+    if not len(rows):
+        return []
     depth = _depths(rules, given.rule, boxes, camera)
     kind = (
         np.unique([each[0] for each in given.texts], return_inverse=True)[1] if len(given.texts) else np.empty(0, int)

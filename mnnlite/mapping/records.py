@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Solved", "element_of", "standing"]
 
+_WORST = (0, 6, 7, 8, 1, 3, 2, 5, 4)  # GGA's qualities, from none over dead reckoning to RTK fixed
 BINS = np.arange(0, 101, 10.0)  # metres: of the recall by distance
 
 
@@ -144,5 +145,5 @@ def element_of(thing: Thing, azimuth: tuple[float, float], solved: Solved) -> El
         label_score=max((each[2] for each in texts if each[1] == label), default=0.0) if label else 0.0,
         text_score=max((each[4] for each in texts if each[3] == reading), default=0.0) if reading else 0.0,
         proof=[(int(given.frame[frames[index]]), tuple(given.box[thing.rows[index]].tolist())) for index in order],
-        quality=int(track.log.quality[low:high].min()) if high > low else 0,
+        quality=min(track.log.quality[low:high].tolist(), key=_WORST.index, default=0),
     )
