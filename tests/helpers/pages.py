@@ -12,9 +12,11 @@ import onnx
 from onnx import helper, numpy_helper
 
 from mnnlite import video
+from mnnlite.demo.drives import Drive
 from mnnlite.descriptions import mnnfile
+from mnnlite.mapping.simulator import TICK, Options, noisy_log
 
-from . import networks
+from . import networks, tracks
 
 SIZE = (640, 360)  # width, height of the pictures
 
@@ -142,6 +144,18 @@ def _drive(folder: Path) -> None:
         video.write_picture(folder / "drive" / f"{step:03}.png", scene(step))
 
 
+def _phone(folder: Path) -> None:
+    """`phone.mp4`, `phone.gpx` and `camera.yaml`: six rendered seconds, and positions once a second."""
+    drive = Drive(7_000_028, 6.0, 5.0, pitch=0.6, yaw=-0.4)
+    video.write_video(folder / "phone.mp4", (drive.frame(index)[0] for index in range(len(drive.time))), 5.0)
+    velocity = np.gradient(drive.antenna[:, :2], TICK, axis=0)
+    options = Options(rate=1, course=False, gyro=False)
+    log = noisy_log(np.random.default_rng(1), options, drive.moments, drive.antenna, velocity, drive.turn)
+    (folder / "phone.gpx").write_text(tracks.gpx(log))
+    camera = drive.camera
+    tracks.calibration(folder / "camera.yaml", camera.width, camera.height, camera.fx, camera.coefficients)
+
+
 def _nv12(folder: Path) -> None:
     """Two frames of grey NV12, 640 x 360."""
     (folder / "drive.nv12").write_bytes(bytes([128]) * (2 * SIZE[0] * SIZE[1] * 3 // 2))
@@ -182,6 +196,7 @@ MAKERS: dict[str, Callable[[Path], object]] = {
     "votes.mnn": _named(votes, "votes.mnn"),
     "device.mnn": _without_epsilon,
     "drive": _drive,
+    "phone": _phone,
     "drive.nv12": _nv12,
     "a.mnn": _named(road, "a.mnn"),
     "b.mnn": _named(signs, "b.mnn"),
