@@ -16,6 +16,7 @@ from mnnlite.arena import RUNTIME_OPTIONS, Arena, runtime_options
 from mnnlite.engine_options import SESSION_WORDS, EngineOptions
 from mnnlite.errors import ArgumentError, EngineError, MnnliteError
 from mnnlite.runtime.budget import cost_of, parse
+from mnnlite.runtime.parts import check_counts
 from mnnlite.runtime.tuned import Choice, choose_options, worth_having
 from mnnlite.task import ready_spec
 from mnnlite.trial import crashed
@@ -128,8 +129,12 @@ def tune(
     if memory is None and frame_ms is None:
         memory = what.runtime.get("memory")
     limit = None if memory is None else parse(memory)
-    threads, lanes = int(what.runtime.get("threads", 1)), int(what.runtime.get("lanes", 1))
-    defaults = runtime_options(**{name: what.runtime[name] for name in RUNTIME_OPTIONS if name in what.runtime})
+    threads, lanes = what.runtime.get("threads", 1), what.runtime.get("lanes", 1)
+    try:
+        check_counts(threads=threads, lanes=lanes)
+        defaults = runtime_options(**{name: what.runtime[name] for name in RUNTIME_OPTIONS if name in what.runtime})
+    except ArgumentError as error:
+        raise what.blame("runtime", error) from None
     tasks = {name: what.tasks[name] for name in what.order()}
     fronts: dict[str, Front] = {}
     measured: list[str] = []

@@ -115,3 +115,8 @@ def test_locked__comments_behind_a_value_stay() -> None:
     text = '[[task]]\nmodel = "a.mnn"\nsha256 = "old" # of August\nname = "a"\n'
     made = locked(text, [{"sha256": "1" * 64}])
     assert made == text.replace('"old"', f'"{"1" * 64}"')
+
+
+def test_locked__a_byte_order_mark_stays() -> None:
+    text = '\ufeff[[task]]\nmodel = "a.mnn"\nname = "a"\n'
+    assert locked(text, [{"sha256": "1" * 64}]) == text.replace("name", f'sha256 = "{"1" * 64}"\nname')

@@ -336,3 +336,32 @@ def test_tune__says_that_nothing_is_kept(network, tmp_path, monkeypatch, capsys,
     path.write_text(pipeline.dumps(Pipeline({"a": TaskSpec(network, IMAGE)})))
     assert main(["tune", str(path), "--rounds", "7"]) == 0
     assert f'nothing is kept, because {said}: tune = "auto" will not find it' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [('lanes = "two"', "lanes is 'two'"), ("threads = 0", "threads is 0"), ('winograd = "x"', "winograd is 'x'")],
+)
+def test_tune__what_the_runtime_says_wrongly_has_file_and_line(network, tmp_path, capsys, key, said):
+    path = tmp_path / "p.toml"
+    path.write_text(f"[runtime]\n{key}\n" + pipeline.dumps(Pipeline({"a": TaskSpec(network, IMAGE)})))
+    assert main(["tune", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{path}:" in line
+    assert said in line
+
+
+def test_tune__writes_no_pipeline_that_has_changed_meanwhile(network, tmp_path, monkeypatch, capsys):
+    spec = TaskSpec(network, IMAGE)
+    keep(spec, ROWS)
+    path = tmp_path / "p.toml"
+    path.write_text(pipeline.dumps(Pipeline({"a": spec})))
+
+    def slow(what, **options):
+        path.write_text(path.read_text() + "# saved by an editor\n")
+        return tune(what, **options)
+
+    monkeypatch.setattr("mnnlite.cli.tune.tune", slow)
+    assert main(["tune", str(path), "-o", str(path)]) == 2
+    assert "it has changed while it was measured, so nothing is written; run the same again" in capsys.readouterr().err
+    assert path.read_text().endswith("# saved by an editor\n")

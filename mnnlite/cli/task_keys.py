@@ -40,6 +40,8 @@ def with_keys(text: str, values: Sequence[Mapping[str, str]], keys: Sequence[str
     PipelineError
         The tasks are not written in a way that lines can be put into, such as an inline table.
     """
+    mark = "\ufeff" if text.startswith("\ufeff") else ""  # a byte order mark stays, too
+    text = text.removeprefix(mark)
     table, line_of = _toml.loads(text)
     end = "\r\n" if "\r\n" in text else "\n"
     lines = text.split("\n")
@@ -72,4 +74,4 @@ def with_keys(text: str, values: Sequence[Mapping[str, str]], keys: Sequence[str
             f"its tasks are not written one key a line, as [[task]] tables are, so {what} cannot be put in; write them so",
             file=file or None,
         )
-    return made
+    return mark + made

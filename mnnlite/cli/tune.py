@@ -15,7 +15,7 @@ from mnnlite.cli.networks import is_pipeline, pipeline_of
 from mnnlite.cli.output import columns
 from mnnlite.cli.task_keys import with_keys
 from mnnlite.engine_options import SESSION_WORDS
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, PipelineError
 from mnnlite.files import atomic_write, check_targets
 from mnnlite.proc import MIB
 from mnnlite.tune import ROUNDS, Tuning, tune, tuned_pipeline, words_of
@@ -69,6 +69,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     if args.output is not None and args.output.suffix.lower() != ".toml":
         raise ArgumentError(f"the pipeline {args.output} ends in {args.output.suffix!r}; wanted .toml")
     check_targets((args.plot, args.output))
+    text = Path(args.pipeline).read_bytes() if is_pipeline(args.pipeline) and Path(args.pipeline).is_file() else b""
     what, _ = pipeline_of(args.pipeline)
     found = tune(
         what,
@@ -82,7 +83,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         on_task=lambda name: print(f"mnnlite: measuring {name}", file=sys.stderr, flush=True),
     )
     if args.output is not None:
-        _write(args.pipeline, args.output, what, found)
+        _write(args.pipeline, text, args.output, what, found)
     if args.plot:
         observe.plot_fronts(_points(found), args.plot, f"Tuning of {Path(args.pipeline).name}")
     if args.json:
@@ -94,12 +95,16 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     return FINE
 
 
-def _write(source: str, target: Path, what: Pipeline, found: Tuning) -> None:
+def _write(source: str, before: bytes, target: Path, what: Pipeline, found: Tuning) -> None:
     """The pipeline's own text with other words; comments stay. Of a network a pipeline is written."""
+    if is_pipeline(source) and Path(source).read_bytes() != before:
+        raise PipelineError(
+            "it has changed while it was measured, so nothing is written; run the same again", file=source
+        )
     if is_pipeline(source) and Path(source).parent.absolute() == target.parent.absolute():
         words = words_of(what, found.choice)
         text = with_keys(
-            Path(source).read_bytes().decode("utf-8"),
+            before.decode("utf-8"),
             [words[name] for name in what.tasks],
             tuple(SESSION_WORDS),
             "options",

@@ -244,6 +244,9 @@ def plot_fronts(
                 axes.annotate(words, (ms, mib), (5, 3), textcoords="offset points", fontsize=7)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):  # 6, not 6 x 10^0
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
     axes.set_xlabel("ms a frame; large points are chosen, pale ones are no gain or agree too little")
     axes.set_ylabel("MiB while it runs alone")
     axes.grid(alpha=0.3, which="both")

@@ -31,7 +31,21 @@ if TYPE_CHECKING:
     from mnnlite.runtime.result import FrameResult
     from mnnlite.runtime.stream import Stream
 
-__all__ = ["RuntimeParts"]
+__all__ = ["RuntimeParts", "check_counts"]
+
+_MOST = {"lanes": 64, "threads": 32, "max_failures": 10**9}
+
+
+def check_counts(**counts: object) -> None:
+    """Refuse numbers of lanes, threads or failures that a runtime cannot have.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST[name]:
+            raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {_MOST[name]}")
 
 
 class RuntimeParts:
@@ -60,13 +74,7 @@ class RuntimeParts:
         heap: str,
         tune: str | None = None,
     ) -> None:
-        for name, value, most in (
-            ("lanes", lanes, 64),
-            ("threads", threads, 32),
-            ("max_failures", max_failures, 10**9),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise ArgumentError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
+        check_counts(lanes=lanes, threads=threads, max_failures=max_failures)
         if heap not in ("share", "keep"):
             raise ArgumentError(f"heap is {heap!r}; it must be one of 'share', 'keep'")
         if tune not in (None, "auto"):

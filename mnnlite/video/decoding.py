@@ -38,6 +38,9 @@ def _open(av: ModuleType, file: Path) -> Any:
         container = av.open(f"file:{file}", options={"pattern_type": "none"} if pyav.is_picture(file) else {})
     except (OSError, ValueError, av.error.FFmpegError) as error:
         raise SourceError(f"cannot read {file}: {pyav.reason(error)}") from None
+    if container.format.name == "tty":  # FFmpeg draws texts as a terminal would
+        container.close()
+        raise SourceError(f"cannot read {file}: it is a text, no pictures")
     if not container.streams.video:
         container.close()
         raise SourceError(f"cannot read {file}: there are no pictures in it")
