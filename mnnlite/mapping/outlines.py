@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnnlite.mapping.element import Element
-from mnnlite.mapping.polyline_tracker import AreaTracker, PolylineTracker
+from mnnlite.mapping.polyline_tracker import CONTINUED, AreaTracker, Course, PolylineTracker
 from mnnlite.mapping.tracker import Pose
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = ["elements_of"]
 EVERY = 1.0  # metres driven between the frames that are used: stations of a line are as far apart
 ASIDE = 0.15  # metres that a line's points are off across, besides the track
 PIECE = 200  # points of a line or of an area's side in one element
+SURE = 15.0  # metres: what of a line was never seen from nearer is not drawn
 BEYOND = 40.0  # metres: an outline's points further ahead say nothing
 
 
@@ -74,7 +75,7 @@ def elements_of(given: Measurements, views: Views, camera: Camera, track: Track)
             times = (line.first_s, line.last_s)
             found += [
                 _element(kind, line.label, line.confidence, "line", points, line.hits, times, track)
-                for points in _pieces(line.points)
+                for points in _sure(line.course)
                 if len(points) >= 3
             ]
     for rule, area in areas.items():
@@ -97,17 +98,21 @@ def _on_road(points: Floats, camera: Camera) -> Floats:
     return ground
 
 
-def _runs(stations: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _runs(stations: NDArray[np.int64], gap: int = 5) -> list[NDArray[np.int64]]:
     """Stations without gaps, `PIECE` at most; neighbours share one."""
-    cuts = np.flatnonzero(np.diff(stations) > 5) + 1
+    cuts = np.flatnonzero(np.diff(stations) > gap) + 1
     runs = []
     for run in np.split(stations, cuts):
         runs += [run[at : at + PIECE + 1] for at in range(0, max(len(run) - 1, 1), PIECE)]
     return runs
 
 
-def _pieces(points: Floats) -> list[Floats]:
-    return [points[at : at + PIECE + 1] for at in range(0, max(len(points) - 1, 1), PIECE)]
+def _sure(course: Course) -> list[Floats]:
+    """Pieces of a line, without what was only seen from further than `SURE`, where a pixel is a metre."""
+    stations = course.stations
+    places, weights = course.at(stations)
+    sure = weights >= SURE**-4
+    return [places[sure][np.searchsorted(stations[sure], run)] for run in _runs(stations[sure], CONTINUED)]
 
 
 def _element(
