@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mnnlite.cli.output import JsonLines
 from mnnlite.errors import OutputError
 from mnnlite.files import atomic_write, check_folder, check_targets
 
@@ -38,3 +39,20 @@ def test_check_targets__another_name_of_what_is_read_is_refused(tmp_path: Path) 
     with pytest.raises(OutputError, match="two results would be written to it"):
         check_targets([tmp_path / "a", None, f"{tmp_path}/b/../a"])
     check_targets([tmp_path / "a", tmp_path / "c", "/dev/null", "/dev/null"], [read, "/dev/null"])
+
+
+def test_json_lines__a_new_file_without_a_line_is_not_left_in_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    for _ in range(2):
+        JsonLines(path).close()
+        assert not path.exists()
+    lines = JsonLines(path)
+    lines.write({"a": 1})
+    lines.close()
+    for how in ({"append": True}, {"overwrite": True}):
+        JsonLines(path, **how).close()
+        assert path.exists()
+    with pytest.raises(OutputError, match="it exists; --append goes on at its end"):
+        JsonLines(path)
+    with pytest.raises(OutputError, match="it exists; name another file"):
+        JsonLines(path, instead="name another file")

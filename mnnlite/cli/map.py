@@ -235,7 +235,7 @@ def _measure(args: argparse.Namespace, spec: Pipeline, rules: MapRules, camera: 
     from mnnlite.mapping.recording import Recorder, facts_of
 
     source = video.open_source(args.source)
-    lines = JsonLines(kept)
+    lines = JsonLines(kept, instead="name another file")
     with ExitStack() as stack:
         stack.callback(lines.close)
         recorder = Recorder(lines.write, rules, facts_of(spec, args.pipeline, args.source), source.live)

@@ -101,10 +101,15 @@ class Output:
         os.close(nowhere)
 
 
+_INSTEAD = "--append goes on at its end, --overwrite begins it anew"
+
+
 class JsonLines:
     """A file of one JSON object a line. Each line is in the file when `write` returns, and no part of a line ever stays."""
 
-    def __init__(self, path: str | os.PathLike[str], append: bool = False, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], append: bool = False, overwrite: bool = False, *, instead: str = _INSTEAD
+    ) -> None:
         self._path = os.fspath(path)
         self._end = self._count = 0
         # A device or a pipe is what it is: nothing of it is lost by writing.
@@ -112,13 +117,12 @@ class JsonLines:
         try:
             # Readable to see how it ends.
             mode = "wb" if overwrite or is_special else "a+b" if append else "xb"
+            self._is_new = mode == "xb"
             self._file = open(path, mode, buffering=0)  # noqa: SIM115  closed by `close`
             if mode == "a+b":
                 self._go_on()
         except FileExistsError:
-            raise OutputError(
-                f"cannot write {self._path}: it exists; --append goes on at its end, --overwrite begins it anew"
-            ) from None
+            raise OutputError(f"cannot write {self._path}: it exists; {instead}") from None
         except OSError as error:
             raise OutputError(f"cannot write {self._path}: {error.strerror}") from None
 
@@ -157,7 +161,10 @@ class JsonLines:
             self._file.truncate(self._end)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. One that is new and has no line would only be in the way of the next attempt: it goes."""
+        if self._is_new and not self._count and not self._file.closed:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
         self._file.close()
 
 

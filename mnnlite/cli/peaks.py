@@ -82,5 +82,5 @@ def _lines(name: str, found: observe.Peaks, top: int) -> list[str]:
         *columns([("#", "operator", "type", "MiB", "of the peak"), *rows], right=(0, 3, 4)),
         f"alive at {short(peak.name, _NAME)} ({peak.type})",
         *columns([("written by", "shape", "MiB", "last read by"), *tensors], right=(2,)),
-        *([f"and {left} smaller ones"] if left > 0 else []),
+        *([f"and {left} smaller one{'' if left == 1 else 's'}"] if left > 0 else []),
     ]

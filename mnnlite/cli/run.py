@@ -185,7 +185,7 @@ def _measuring(args: argparse.Namespace, spec: Pipeline, source: video.Source, s
     from mnnlite.mapping.kinds import MapRules
     from mnnlite.mapping.recording import Recorder, facts_of
 
-    lines = JsonLines(args.measurements, append=False, overwrite=args.overwrite)
+    lines = JsonLines(args.measurements, overwrite=args.overwrite, instead="--overwrite begins it anew")
     stack.callback(lines.close)
     facts = facts_of(spec, args.pipeline, args.source)
     recorder = Recorder(lines.write, MapRules.of_pipeline(spec), facts, source.live)

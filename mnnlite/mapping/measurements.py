@@ -183,7 +183,9 @@ def time_of(result: FrameResult) -> float:
     """
     time_ms = result.meta.get("time_ms") if isinstance(result.meta, dict) else None
     if time_ms is None:
-        raise ArgumentError("the frames have no times (meta['time_ms']), so nothing says where they were taken")
+        raise ArgumentError(
+            "the frames have no times (meta['time_ms']), so nothing says where they were taken; wanted a video or a camera"
+        )
     return float(time_ms) / 1000
 
 
