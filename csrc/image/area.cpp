@@ -115,12 +115,14 @@ void run_area(const Job& job) noexcept {
                     plan.kernels->area_add[wide](start + row * view.stride[group.plane], samples, weight, space.sums);
                   });
       plan.kernels->area_narrow[wide](space.sums, samples, space.values);
+      int32_t at[4] = {};
+      int32_t* v[4] = {};
       for (int i = 0; i < group.count; ++i) {
-        const Component& component = plan.info->component[group.component[i]];
-        plan.kernels->area_reduce(
-            space.values + (component.offset >> wide) - static_cast<ptrdiff_t>(across.first) * step, step, taps,
-            space.v[group.component[i]]);
+        at[i] = plan.info->component[group.component[i]].offset >> wide;
+        v[i] = space.v[group.component[i]];
       }
+      plan.kernels->area_reduce(space.values - static_cast<ptrdiff_t>(across.first) * step, step, group.count, at, taps,
+                                v);
     }
     finish_row(job, space.v, window.x_begin, y, count);
     pad_row(job, 0, y, window.x_begin);

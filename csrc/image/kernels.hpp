@@ -99,8 +99,9 @@ using WarpRow = void (*)(const uint8_t* plane, ptrdiff_t to_next_row, const Warp
 // sums[i] += samples[i] * weight, and what turns finished sums into 16-bit values.
 using AreaAdd = void (*)(const uint8_t* samples, int32_t count, int32_t weight, uint32_t* sums) noexcept;
 using AreaNarrow = void (*)(const uint32_t* sums, int32_t count, uint16_t* values) noexcept;
-// One component: value i of it lies at values[i * step].
-using AreaReduce = void (*)(const uint16_t* values, int32_t step, const AreaTaps& taps, int32_t* v) noexcept;
+// `count` components: value i of component c lies at values[i * step + at[c]], and four values may be read at values[i * step].
+using AreaReduce = void (*)(const uint16_t* values, int32_t step, int32_t count, const int32_t at[4],
+                            const AreaTaps& taps, int32_t* const v[4]) noexcept;
 
 // Whole-number colour matrix: rgb = coefficients * (yuv - offset), clamped; @see mnnlite.reference.image.yuv_matrix.
 struct YuvMatrix {

@@ -6,6 +6,9 @@
 // is at most 2047, so 16 w fits. SMULL and SMLAL blend across: 32640 * 2048 < 2^26; see kernels_scalar.hpp for the bounds.
 // Bound: in windows some 11 instructions an output of three channels, gathered 15, of the scalar code some 60; tools/arm
 // counts them.
+// 16-bit samples: UMULL and UMLAL blend rows into 27 bits, RSHRN drops 11 of them as the definition does; the neighbours of a
+// pixel lie in one register, so across it is UMULL and UMLAL by its own weights. Pixels of several components are blended one
+// by one and four of them transposed: some 22 instructions a pixel, of the scalar code 120.
 // Multiplication and addition stay apart (no FMLA), so that the bits are the baseline's.
 #include <cstring>
 
@@ -288,9 +291,200 @@ void store_f16(const int32_t* v, int32_t count, float k, float b, int32_t, void*
   for (; i < count; ++i) to[Strided ? i * step : i] = scalar::half_of(static_cast<float>(v[i]) * k + b);
 }
 
+// Weights of two rows of 16-bit samples.
+struct WideRows {
+  uint16x4_t upper, lower;
+  explicit MNNLITE_INLINE WideRows(int32_t weight1) noexcept
+      : upper(vdup_n_u16(static_cast<uint16_t>(2048 - weight1))), lower(vdup_n_u16(static_cast<uint16_t>(weight1))) {}
+  MNNLITE_INLINE uint16x8_t blend(const uint8_t* row0, const uint8_t* row1) const noexcept {
+    return blend(vreinterpretq_u16_u8(vld1q_u8(row0)), vreinterpretq_u16_u8(vld1q_u8(row1)));
+  }
+  MNNLITE_INLINE uint16x8_t blend(uint16x8_t a, uint16x8_t b) const noexcept {
+    const uint32x4_t low = vmlal_u16(vmull_u16(vget_low_u16(a), upper), vget_low_u16(b), lower);
+    const uint16x8_t both = vcombine_u16(upper, upper), under = vcombine_u16(lower, lower);
+    return vrshrn_high_n_u32(vrshrn_n_u32(low, 11), vmlal_high_u16(vmull_high_u16(a, both), b, under), 11);
+  }
+};
+
+// Pixels of 3 or 4 components, `Step` bytes from one to the next: both neighbours are within 16 bytes.
+template <int Count, int Step>
+struct WidePixels {
+  static constexpr int count = Count, step = Step, load_bytes = 16;
+
+  static MNNLITE_INLINE int32x4_t across(uint16x8_t both, int32_t weights) noexcept {
+    const uint16x4_t first = vget_low_u16(both), second = vget_low_u16(vextq_u16(both, both, Step / 2));
+    return vreinterpretq_s32_u32(
+        vmlal_n_u16(vmull_n_u16(first, static_cast<uint16_t>(weights)), second, static_cast<uint16_t>(weights >> 16)));
+  }
+  // Four pixels' components into a row for each component.
+  static MNNLITE_INLINE void store(const int32x4_t pixel[4], int32_t* const v[4], int32_t x) noexcept {
+    const int32x4_t even01 = vtrn1q_s32(pixel[0], pixel[1]), odd01 = vtrn2q_s32(pixel[0], pixel[1]),
+                    even23 = vtrn1q_s32(pixel[2], pixel[3]), odd23 = vtrn2q_s32(pixel[2], pixel[3]);
+    const auto low = [](int32x4_t a, int32x4_t b) noexcept {
+      return vreinterpretq_s32_s64(vtrn1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
+    };
+    const auto high = [](int32x4_t a, int32x4_t b) noexcept {
+      return vreinterpretq_s32_s64(vtrn2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b)));
+    };
+    vst1q_s32(v[0] + x, low(even01, even23));
+    vst1q_s32(v[1] + x, low(odd01, odd23));
+    vst1q_s32(v[2] + x, high(even01, even23));
+    if constexpr (Count > 3) vst1q_s32(v[3] + x, high(odd01, odd23));
+  }
+  static MNNLITE_INLINE void sample(const WideRows& rows, const uint8_t* row0, const uint8_t* row1, const Taps& taps,
+                                    int32_t x, int32_t* const v[4]) noexcept {
+    int32x4_t pixel[4];
+    for (int i = 0; i < 4; ++i) {
+      const int32_t at = taps.offset[x + i];
+      pixel[i] = across(rows.blend(row0 + at, row1 + at), taps.weights[x + i]);
+    }
+    store(pixel, v, x);
+  }
+  static MNNLITE_INLINE void warp(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t x,
+                                  int32_t* const v[4]) noexcept {
+    int32x4_t pixel[4];
+    for (int i = 0; i < 4; ++i) {
+      const uint8_t* upper = plane + taps.offset[x + i];
+      pixel[i] = across(WideRows(taps.weights_y[x + i]).blend(upper, upper + to_next_row), taps.weights_x[x + i]);
+    }
+    store(pixel, v, x);
+  }
+};
+
+// Gray: the neighbours are 4 bytes, in the order in which the weights lie.
+struct WideGray {
+  static constexpr int count = 1, step = 2, load_bytes = 4;
+
+  static MNNLITE_INLINE int32x4_t across(uint16x8_t both, const int32_t* weights) noexcept {
+    const uint16x8_t w = vreinterpretq_u16_s32(vld1q_s32(weights));
+    return vreinterpretq_s32_u32(vpaddq_u32(vmull_u16(vget_low_u16(both), vget_low_u16(w)), vmull_high_u16(both, w)));
+  }
+  static MNNLITE_INLINE void sample(const WideRows& rows, const uint8_t* row0, const uint8_t* row1, const Taps& taps,
+                                    int32_t x, int32_t* const v[4]) noexcept {
+    const uint16x8_t upper = vreinterpretq_u16_u8(SamplePairs::four(row0, taps.offset + x)),
+                     lower = vreinterpretq_u16_u8(SamplePairs::four(row1, taps.offset + x));
+    vst1q_s32(v[0] + x, across(rows.blend(upper, lower), taps.weights + x));
+  }
+  static MNNLITE_INLINE void warp(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& taps, int32_t x,
+                                  int32_t* const v[4]) noexcept {
+    const uint16x8_t a = vreinterpretq_u16_u8(SamplePairs::four(plane, taps.offset + x)),
+                     b = vreinterpretq_u16_u8(SamplePairs::four(plane + to_next_row, taps.offset + x));
+    const int32x4_t under = vld1q_s32(taps.weights_y + x);
+    const int32x4_t each = vorrq_s32(under, vshlq_n_s32(under, 16));  // for both neighbours
+    const uint16x8_t lower = vreinterpretq_u16_s32(each), upper = vsubq_u16(vdupq_n_u16(2048), lower);
+    const uint32x4_t low =
+        vmlal_u16(vmull_u16(vget_low_u16(a), vget_low_u16(upper)), vget_low_u16(b), vget_low_u16(lower));
+    const uint32x4_t high = vmlal_high_u16(vmull_high_u16(a, upper), b, lower);
+    vst1q_s32(v[0] + x, across(vrshrn_high_n_u32(vrshrn_n_u32(low, 11), high, 11), taps.weights_x + x));
+  }
+};
+
+template <typename Sample>
+MNNLITE_KERNEL void sample_wide_row(const RowPair& pair, const Taps& given, const PrefetchRows&,
+                                    int32_t* const v[4]) noexcept {
+  constexpr auto scalar_columns = scalar::sample_columns<uint16_t, Sample::count, 2, Sample::step>;
+  const Taps taps = given;  // a copy, which no store can change
+  const WideRows rows(pair.weight1);
+  const uint8_t *const row0 = pair.row0, *const row1 = pair.row1;
+  int32_t* const to[4] = {v[0], v[1], v[2], v[3]};
+  scalar_columns(pair, taps, 0, taps.wide_begin, to);
+  int32_t x = taps.wide_begin;
+  for (; x + 4 <= taps.wide_end; x += 4) Sample::sample(rows, row0, row1, taps, x, to);
+  scalar_columns(pair, taps, x, taps.count, to);
+}
+
+template <typename Sample>
+MNNLITE_KERNEL void warp_wide_row(const uint8_t* plane, ptrdiff_t to_next_row, const WarpTaps& given,
+                                  int32_t* const v[4]) noexcept {
+  constexpr auto scalar_columns = scalar::warp_columns<uint16_t, Sample::count, 2, Sample::step>;
+  const WarpTaps taps = given;
+  int32_t* const to[4] = {v[0], v[1], v[2], v[3]};
+  int32_t x = 0;
+  for (; x + 4 <= taps.count; x += 4) {
+    uint32_t wide;
+    std::memcpy(&wide, taps.wide + x, sizeof wide);
+    if (wide == 0x01010101)
+      Sample::warp(plane, to_next_row, taps, x, to);
+    else
+      scalar_columns(plane, to_next_row, taps, x, x + 4, to);
+  }
+  scalar_columns(plane, to_next_row, taps, x, taps.count, to);
+}
+
+// A plane of its own: four taps at a time, the last ones without the weights of the next output. Behind the last weights and
+// values lies more of the same scratch.
+void reduce_area_plane(const uint16_t* values, const AreaTaps& given, int32_t* v) noexcept {
+  static constexpr uint16_t masks[5][4] = {
+      {}, {0xffff, 0, 0, 0}, {0xffff, 0xffff, 0, 0}, {0xffff, 0xffff, 0xffff, 0}, {0xffff, 0xffff, 0xffff, 0xffff}};
+  const AreaTaps taps = given;
+  for (int32_t x = 0; x < taps.count; ++x) {
+    const uint16_t *value = values + taps.first[x],
+                   *weight = reinterpret_cast<const uint16_t*>(taps.weights + taps.begin[x]);
+    int32_t left = taps.begin[x + 1] - taps.begin[x];
+    uint32x4_t sum = vdupq_n_u32(0);
+    for (; left > 4; left -= 4, value += 4, weight += 4) sum = vmlal_u16(sum, vld1_u16(value), vld1_u16(weight));
+    sum = vmlal_u16(sum, vld1_u16(value), vand_u16(vld1_u16(weight), vld1_u16(masks[left])));
+    v[x] = static_cast<int32_t>(vaddvq_u32(sum));
+  }
+}
+
+// Components that lie side by side are summed together.
+void reduce_area_lanes(const uint16_t* values, int32_t step, int32_t count, const int32_t at[4], const AreaTaps& given,
+                       int32_t* const v[4]) noexcept {
+  if (step == 1) return reduce_area_plane(values, given, v[0]);
+  const AreaTaps taps = given;
+  int32_t* to[4] = {};
+  int32_t lane[4] = {};
+  for (int32_t c = 0; c < count; ++c) {
+    to[c] = v[c];
+    lane[c] = at[c];
+  }
+  const int16_t* weight = taps.weights;
+  for (int32_t x = 0; x < taps.count; ++x) {
+    const uint16_t* value = values + static_cast<ptrdiff_t>(taps.first[x]) * step;
+    const int16_t* const end = taps.weights + taps.begin[x + 1];
+    uint32x4_t sum = vdupq_n_u32(0);
+    for (; weight != end; ++weight, value += step)
+      sum = vmlal_n_u16(sum, vld1_u16(value), static_cast<uint16_t>(*weight));
+    uint32_t sums[4];
+    vst1q_u32(sums, sum);
+    for (int32_t c = 0; c < count; ++c) to[c][x] = static_cast<int32_t>(sums[lane[c]]);
+  }
+}
+
+// FCVTMS rounds down; FMINNM gives `far` where a position is no number, as the comparison does.
+void to_fixed_neon(const double* positions, double units, int32_t count, int32_t* fixed) noexcept {
+  const float64x2_t far = vdupq_n_f64(1073741824), half = vdupq_n_f64(0.5);
+  const auto two = [&](const double* from) noexcept {
+    const float64x2_t scaled = vaddq_f64(vmulq_n_f64(vld1q_f64(from), units), half);
+    return vreinterpretq_s32_s64(vcvtmq_s64_f64(vmaxnmq_f64(vminnmq_f64(scaled, far), vnegq_f64(far))));
+  };
+  int32_t i = 0;
+  for (; i + 4 <= count; i += 4) vst1q_s32(fixed + i, vuzp1q_s32(two(positions + i), two(positions + i + 2)));
+  to_fixed(positions + i, units, count - i, fixed + i);
+}
+
+template <typename Sample>
+constexpr void set_wide(Kernels& kernels, Kind kind) noexcept {
+  const int at = static_cast<int>(kind);
+  kernels.sample[at] = sample_wide_row<Sample>;
+  kernels.warp[at] = warp_wide_row<Sample>;
+  kernels.load_bytes[at] = Sample::load_bytes;
+}
+
+constexpr Kernels written_by_hand(Kernels kernels) noexcept {
+  kernels.to_fixed = to_fixed_neon;
+  kernels.area_reduce = reduce_area_lanes;
+  set_wide<WideGray>(kernels, Kind::wide1);
+  set_wide<WidePixels<3, 6>>(kernels, Kind::wide3);
+  set_wide<WidePixels<3, 8>>(kernels, Kind::wide3s4);
+  set_wide<WidePixels<4, 8>>(kernels, Kind::wide4);
+  return kernels;
+}
+
 }  // namespace
 
-const Kernels kNeonKernels = vector_kernels(Isa::neon);
+const Kernels kNeonKernels = written_by_hand(vector_kernels(Isa::neon));
 
 }  // namespace mnnlite::image
 

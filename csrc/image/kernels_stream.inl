@@ -19,13 +19,18 @@ void narrow_area_u16(const uint32_t* sums, int32_t count, uint16_t* values) noex
   for (int32_t i = 0; i < count; ++i) values[i] = static_cast<uint16_t>(sums[i] >> 14);
 }
 
-void reduce_area(const uint16_t* values, int32_t step, const AreaTaps& taps, int32_t* v) noexcept {
+void reduce_area_component(const uint16_t* values, int32_t step, const AreaTaps& taps, int32_t* v) noexcept {
   for (int32_t x = 0; x < taps.count; ++x) {
     const uint16_t* value = values + static_cast<ptrdiff_t>(taps.first[x]) * step;
     int32_t sum = 0;
     for (int32_t i = taps.begin[x]; i < taps.begin[x + 1]; ++i, value += step) sum += *value * taps.weights[i];
     v[x] = sum;
   }
+}
+
+void reduce_area(const uint16_t* values, int32_t step, int32_t count, const int32_t at[4], const AreaTaps& taps,
+                 int32_t* const v[4]) noexcept {
+  for (int32_t c = 0; c < count; ++c) reduce_area_component(values + at[c], step, taps, v[c]);
 }
 
 void yuv_to_rgb(int32_t* y, int32_t* u, int32_t* v, int32_t count, int32_t bits, const YuvMatrix& m) noexcept {
