@@ -1,0 +1,102 @@
+"""The networks that peers.py counts on: what mnnlite takes of each, and what OpenCV and NumPy do in its place.
+
+Those of mediapipe are TFLite files (mnnlite, MNN's package, LiteRT), the others ONNX files (mnnlite, MNN's package, ONNX
+Runtime, ncnn). All but FastestDet's are out of packages of PyPI that fetch.py pins. Their decoding by NumPy is that of
+mediapipe_tasks.py and of decode_networks.py, where it is compared with mnnlite's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+
+TFLITE = (
+    "face_detection_short_range",
+    "palm_detection_full",
+    "face_landmark",
+    "hand_landmark_lite",
+    "selfie_segmentation_landscape",
+    "pose_landmark_full",
+)
+ONNX = ("yolov8", "fastestdet")
+NAMES = (*TFLITE, *ONNX)
+CONTENDERS = {"mnnlite": NAMES, "MNN": NAMES, "LiteRT": TFLITE, "ONNX Runtime": ONNX, "ncnn": ONNX}
+
+
+@dataclass(frozen=True)
+class OnnxPicture:
+    """Picture of an ONNX network: by letterbox at the top left, or stretched."""
+
+    input: str
+    side: int
+    color: str
+    letterbox: bool
+
+
+PICTURES = {"yolov8": OnnxPicture("images", 320, "RGB", True), "fastestdet": OnnxPicture("input.1", 352, "BGR", False)}
+
+
+def spec_of(name: str, model: Path) -> Any:
+    """Give mnnlite's TaskSpec of a network."""
+    if name in TFLITE:
+        from mediapipe_tasks import KINDS
+        from mediapipe_tasks import spec_of as mediapipe
+
+        return mediapipe(KINDS[name], model)
+    from mnnlite import ImageSpec, TaskSpec, decoders
+
+    how = PICTURES[name]
+    fit = {"fit": "letterbox", "anchor": "top_left"} if how.letterbox else {}
+    image = ImageSpec(size=(how.side, how.side), color=how.color, std=255, **fit)
+    decoder = decoders.Yolo("v8", score=0.2) if name == "yolov8" else decoders.FastestDet()
+    return TaskSpec(model, image, decoder, shapes={how.input: (1, 3, how.side, how.side)})
+
+
+class Usual:
+    """Picture and results of a network by OpenCV and NumPy, as its users write them."""
+
+    def __init__(self, name: str, cv2: Any) -> None:
+        self.name, self.cv2 = name, cv2
+        if name in TFLITE:
+            from mediapipe_tasks import KINDS, Decoder
+
+            self.decoder = Decoder(KINDS[name], cv2)
+        else:
+            import decode_networks
+
+            self.usual = decode_networks.CASES[name].usual
+
+    def picture(self, frame: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Give the input as the network's file wants it, and where it lies in the frame."""
+        if self.name in TFLITE:
+            return self.decoder.picture(frame)
+        cv2, how = self.cv2, PICTURES[self.name]
+        rows, columns = frame.shape[:2]
+        if how.letterbox:
+            factor = min(how.side / rows, how.side / columns)
+            part = cv2.resize(frame, (round(columns * factor), round(rows * factor)))
+            small = np.zeros((how.side, how.side, 3), np.uint8)
+            small[: part.shape[0], : part.shape[1]] = part
+            place = np.full(4, 1 / factor)
+        else:
+            small = cv2.resize(frame, (how.side, how.side))
+            place = np.tile([columns / how.side, rows / how.side], 2)
+        if how.color == "RGB":
+            small = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
+        values = small.astype(np.float32) * np.float32(1 / 255)
+        return np.ascontiguousarray(values.transpose(2, 0, 1))[None], place
+
+    def decode(self, outputs: Mapping[str, np.ndarray], place: Any) -> Any:
+        """Results in pixels of the frame."""
+        if self.name in TFLITE:
+            return self.decoder.decode(outputs, place)
+        boxes, scores = self.usual(dict(outputs))
+        boxes[:, :4] *= place
+        return boxes, scores
