@@ -4,6 +4,7 @@
 .DELETE_ON_ERROR:
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 QUIET := --disable-pip-version-check -qq
@@ -19,7 +20,7 @@ SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
 	@echo "make cpp | tsan   only the C++ rooms, under ASan and UBSan | under TSan"
-	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest)"
+	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest, WORKERS=2 at a time)"
 	@echo "make gate         instructions of kernels, decoders and tasks against tools/counts.json (baseline: renew that; TIMES=10)"
 	@echo "make mutants      put known mistakes into the sources, one at a time, and show that a test finds each"
 	@echo "make mutation-run  every small change of the pure modules; those that no test finds, without a reason"
@@ -99,7 +100,7 @@ SUITE := build/suite
 py: .venv/.wheel
 	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
 	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
-		"$(CURDIR)/$(BIN)/pytest" $(ARGS)
+		"$(CURDIR)/$(BIN)/pytest" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The same, and which lines of Python it ran; children that a test starts are not followed.
 coverage: .venv/.wheel

@@ -163,6 +163,7 @@ for turn in range(3):
 
 
 @pytest.mark.not_emulated("under qemu all memory is the emulator's")
+@pytest.mark.slow  # each task that is added is measured, in a child process
 @pytest.mark.parametrize("seed", range(3))
 def test_the_measured_peak_stays_below_the_budget(specs, seed):
     needs_peaks()

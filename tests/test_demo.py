@@ -85,6 +85,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]],
     return done.lines, folder
 
 
+@pytest.mark.slow  # a drive
 def test_demo__says_what_it_found_in_pixels_and_metres(ran: tuple[list[dict[str, Any]], Path]) -> None:
     *frames, last = ran[0]
     assert [frame["frame"] for frame in frames] == sorted({frame["frame"] for frame in frames})
@@ -102,12 +103,14 @@ def test_demo__says_what_it_found_in_pixels_and_metres(ran: tuple[list[dict[str,
     assert summary["task_ms"].keys() >= {"objects", "scene"}
 
 
+@pytest.mark.slow  # a drive
 def test_demo__needs_little_memory(ran: tuple[list[dict[str, Any]], Path]) -> None:
     summary = ran[0][-1]["summary"]
     assert summary["networks_together_mib"] < summary["networks_apart_mib"]
     assert summary["peak_rss_mib"] < 80
 
 
+@pytest.mark.slow  # a drive
 def test_demo__writes_pictures_and_observations(ran: tuple[list[dict[str, Any]], Path]) -> None:
     (*frames, last), folder = ran
     names = {path.name for path in folder.iterdir()}

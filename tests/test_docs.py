@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,16 @@ CHECKOUT = Path(os.environ.get("MNNLITE_CHECKOUT", "/nonexistent"))
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))] if CHECKOUT.is_dir() else []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+SLOW = {"docs/demo.md"}
+
+
+def cases() -> Iterator[Any]:
+    for page in PAGES:
+        name = str(page.relative_to(CHECKOUT))
+        yield pytest.param(page, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+
+
+@pytest.mark.parametrize("page", list(cases()))
 def test_docs__blocks_run(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name in snippets.files(text):

@@ -120,6 +120,7 @@ image = { size = [32, 32], std = 255 }
 """
 
 
+@pytest.mark.slow  # converts and compares in child processes
 def test_command__of_a_quantised_network(two, tmp_path):
     from mnnlite import video
 

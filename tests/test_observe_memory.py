@@ -222,6 +222,7 @@ image = {{ size = [256, 256] }}
 """
 
 
+@pytest.mark.slow  # child processes, one after the other
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_pipeline__prediction_is_the_measured_peak(heavy, lanes, tmp_path):
     if len(os.sched_getaffinity(0)) < lanes:

@@ -28,6 +28,8 @@ MODULES = [
     "runtime/task_state",
     "runtime/frame_plan",
     "mapping/triangulation",
+    "mapping/tracker",
+    "decoders/geometry",
     "demo/metrics",
     "observe/metrics",
 ]
@@ -37,6 +39,7 @@ TESTS = [
     "test_placement.py",
     "test_mapping_tracker.py",
     "test_metrics.py",
+    "test_decoder_geometry.py",
 ]
 # The rest of it measures networks on painted scenes: minutes for each change.
 PURE = {"demo/metrics": ("x_overlaps", "x_average_precision", "x_match", "x__accuracy", "x__known")}
