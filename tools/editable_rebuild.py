@@ -30,9 +30,10 @@ USUAL = [
 def imported() -> tuple[float, float]:
     """Seconds of the clock and of processors that `import mnnlite` takes with what it builds."""
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(
-        [PYTHON, "-c", "import mnnlite; mnnlite.__version__"], cwd="/", check=True, stdout=subprocess.DEVNULL
-    )
+    command = [str(PYTHON), "-c", "import mnnlite; mnnlite.__version__"]
+    done = subprocess.run(command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stdout)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.monotonic() - begin, spent
