@@ -86,10 +86,14 @@ def test_a_letterbox_has_whole_pixels(more: dict[str, Any], frame_size: Any, net
         ([[0, -2, 10], [4, 0, 0], [0, 0, 1]], (20, 50)),  # turned by a quarter
         ([[2, 0, 0], [0, 2, 0], [0, 0, 2]], (100, 80)),  # the scale of a matrix is nothing
         ([[3, 0, 0], [0, 3, 0], [0, 0, 1]], (33, 27)),  # 33.3, 26.7
+        ([[2, 0, 10], [0, 2, 4], [0, 0, 2]], (100, 80)),
+        ([[1, 0, 10], [0, 1, 4], [0.001, 0, 1]], (110, 88)),  # a quadrilateral: from (-10, -4) to (100, 84)
+        ([[0.5, 0, 0], [0, 0.5, 0], [0, 0, 1]], (200, 160)),
+        (np.array([[2, 0, 0], [0, 2, 0], [0, 0, 1]], object), (50, 40)),
         ([[1000, 0, 0], [0, 1000, 0], [0, 0, 1]], (1, 1)),
     ],
 )
-def test_a_matrix_says_how_large_the_input_is(matrix: list[list[float]], net: tuple[int, int]) -> None:
+def test_a_matrix_says_how_large_the_input_is(matrix: Any, net: tuple[int, int]) -> None:
     item = batch_item(matrix, (100, 80))
     assert item[1:] == (net, (100, 80), 0, None)
     assert list(item.to_frame) == [float(entry) for row in matrix for entry in row]
