@@ -172,6 +172,7 @@ def test_map__says_what_does_not_fit(case: str, files: tuple[Simulated, list[str
         ({"--coverage": "-o"}, "two results would be written to it"),
         ({"--offset": "nan"}, "--offset is nan; wanted seconds"),
         ({"--offset": "inf"}, "--offset is inf; wanted seconds"),
+        ({"--frames": "5"}, "--from FILE takes all frames that were measured; it takes no --frames and no --every"),
         ({"--trim": "nan"}, "--trim wants metres from 0"),
         ({"--date": "2026-13-01"}, "--date: invalid date value: '2026-13-01'"),
     ],

@@ -203,6 +203,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ArgumentError("map takes PIPELINE and DRIVE, or --from FILE")
     if args.measured is not None and (args.pipeline is not None or args.measurements is not None):
         raise ArgumentError("--from FILE has been measured already; it takes no PIPELINE and no --measurements")
+    if args.measured is not None and (args.frames is not None or args.every != 1):
+        raise ArgumentError("--from FILE takes all frames that were measured; it takes no --frames and no --every")
     if not 0 <= args.trim < math.inf or args.every < 1 or (args.frames is not None and args.frames < 1):
         raise ArgumentError("--trim wants metres from 0, --every and --frames numbers from 1")
     if args.offset is not None and not math.isfinite(args.offset):
@@ -313,6 +315,6 @@ def _report(args: argparse.Namespace, drive: Drive, output: Output) -> None:
     for name, (value, sigma) in calibration.items():
         what, unit = name.rsplit("_", 1)
         lines.append(
-            f"{what} {value:+.3f} {unit}, give or take {sigma:.3f}{'; not observable' if what in blind else ''}"
+            f"{what} {value:+.3f} {unit} from what was given, give or take {sigma:.3f}{'; not observable' if what in blind else ''}"
         )
     output.text(*lines, *drive.notes, ", ".join(args.out))

@@ -91,7 +91,7 @@ def _summary(profiles: dict[str, observe.Profile]) -> list[str]:
             )
         )
     head = ("task", *(f"{stage} ms" for stage in _PER_FRAME), "sum ms", "fraction", "dearest operator")
-    title = f"{len(profiles)} tasks, {whole:.2f} ms of work a frame in the median (lanes work side by side)"
+    title = f"{len(profiles)} task{'' if len(profiles) == 1 else 's'}, {whole:.2f} ms of work a frame in the median (lanes work side by side)"
     return [title, *columns([head, *rows], right=(1, 2, 3, 4, 5))]
 
 

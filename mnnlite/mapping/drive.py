@@ -271,7 +271,8 @@ def solve_drive(given: Measurements, camera: Camera, track: Track, *, trim: floa
     if silent:
         notes.append(f"no frame had anything for {', '.join(silent)}")
     if left:
-        notes.append(f"{left} tracks were of what moves, or too short to be placed")
+        tracks_were = "track was" if left == 1 else "tracks were"
+        notes.append(f"{left} {tracks_were} of what moves, or too short to be placed")
     facts = {key: value for key, value in given.facts.items() if key not in _OF_THE_VIDEO}
     facts["calibration"] = made_of["calibration"]
     hiding = hiding_of(given, views, final)

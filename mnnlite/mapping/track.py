@@ -128,7 +128,9 @@ class Track:
         self.smoothed: Smoothed = smooth(measured)
         rejected = int(self.smoothed.rejected.sum())
         if rejected:
-            self.notes.append(f"{rejected} positions jumped and were not believed")
+            self.notes.append(
+                f"{rejected} position{' ' if rejected == 1 else 's '}jumped and {'was' if rejected == 1 else 'were'} not believed"
+            )
         moved = np.hypot(*np.diff(self.smoothed.state[:, [X, Y]], axis=0).T)
         # What a parked car's smoothed place creeps is no way driven.
         moved *= np.abs(self.smoothed.state[1:, SPEED]) > 0.1

@@ -109,7 +109,7 @@ def read(name: str, content: bytes, date: dt.date | None = None) -> Log:
         log.notes.append("heights without a geoid separation are left out")
     bad = content.count(b"*") - good
     if bad > 0 and good == 0:
-        log.notes.append(f"{bad} lines have a wrong checksum")
+        log.notes.append(f"{bad} {'line has' if bad == 1 else 'lines have'} a wrong checksum")
     return log
 
 
