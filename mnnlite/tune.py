@@ -14,7 +14,8 @@ from mnnlite.alternatives import stored
 from mnnlite.alternatives.stored import ACCURACY, Alternative, Front
 from mnnlite.arena import RUNTIME_OPTIONS, Arena, runtime_options
 from mnnlite.engine_options import SESSION_WORDS, EngineOptions
-from mnnlite.errors import ArgumentError, EngineError, MnnliteError
+from mnnlite.errors import ArgumentError, EngineError, MemoryBudgetError, MnnliteError
+from mnnlite.observe.pipelines import peak_when_loaded
 from mnnlite.runtime.budget import cost_of, parse
 from mnnlite.runtime.parts import check_counts
 from mnnlite.runtime.tuned import Choice, choose_options, worth_having
@@ -34,6 +35,7 @@ _MOST_PICTURES = 16
 _CHILD = children.calling("mnnlite.tune_child", "run_tune")
 _NOT_SAID: dict[str, Any] = dict.fromkeys(SESSION_WORDS)
 _MOST_MS = 3_600_000  # an hour
+_ATTEMPTS = 4  # choices that are loaded to see whether they fit
 _SAME = 0.01  # of memory: a word that saves less changes nothing
 
 
@@ -49,6 +51,9 @@ class Tuning:
         By task: all that was measured of its network.
     candidates : dict of str to tuple of Alternative
         By task: the alternatives to choose from, which are the Pareto front of those that agree well enough.
+    expected : int
+        Bytes at the worst moment of the choice, found by loading it in a child process: mostly below ``choice.peak``, which adds up
+        what each network holds alone, as a budget does.
     measured : tuple of str
         Tasks whose networks were measured now. The figures of the others come from the cache.
     kept : bool
@@ -59,6 +64,7 @@ class Tuning:
     before: Choice
     fronts: Mapping[str, Front]
     candidates: Mapping[str, tuple[Alternative, ...]]
+    expected: int
     measured: tuple[str, ...]
     kept: bool = True
 
@@ -155,10 +161,21 @@ def tune(
     }
     as_it_is = {name: (_find(found, _as_it_is(tasks[name], defaults)),) for name, found in fronts.items()}
     before = choose_options(tasks, what.schedules, as_it_is, lanes=lanes, threads=threads)
-    choice = choose_options(
-        tasks, what.schedules, to_choose, lanes=lanes, threads=threads, memory=limit, frame_ms=frame_ms
-    )
-    return Tuning(choice, before, fronts, to_choose, tuple(measured), kept)
+    room = limit
+    for attempt in range(_ATTEMPTS):
+        choice = choose_options(
+            tasks, what.schedules, to_choose, lanes=lanes, threads=threads, memory=room, frame_ms=frame_ms
+        )
+        said = {key: value for key, value in what.runtime.items() if key not in ("memory", "tune")}
+        made = replace(what, runtime=said if limit is None else {**said, "memory": limit})
+        try:
+            expected = peak_when_loaded(tuned_pipeline(made, choice))
+            break
+        except MemoryBudgetError as error:  # its lanes turned out otherwise than they were thought to be
+            if room is None or attempt == _ATTEMPTS - 1:
+                raise
+            room -= int(error.details["over"])
+    return Tuning(choice, before, fronts, to_choose, expected, tuple(measured), kept)
 
 
 def _as_it_is(task: TaskSpec, defaults: Mapping[str, str]) -> EngineOptions:

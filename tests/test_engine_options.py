@@ -16,6 +16,7 @@ from helpers.comparing import same
 from helpers.disks import disk
 from helpers.pictures import noisy_frame
 from mnnlite import EngineOptions, ImageSpec, Runtime, Task, TaskSpec, _core, cost, engine_options, observe, pipeline
+from mnnlite.runtime.budget import Budget, most
 
 IMAGE = ImageSpec(std=255)
 WORDS = engine_options.SESSION_WORDS
@@ -282,3 +283,18 @@ def test_a_trial__loads_with_the_options_of_the_task(paths):
     with Runtime(trial=True, winograd="small") as runtime:
         runtime.add("a", TaskSpec(paths[0], IMAGE, winograd="none", precision="low"))
         assert list(runtime.process(noisy_frame())) == ["a"]
+
+
+def test_a_lane_with_room__is_taken_where_the_idlest_has_none(tmp_path):
+    """In the lane of another task a second one needs no feature maps of its own."""
+    path = networks.convert(networks.two_branches(tmp_path, size=160, width=32))
+    spec = TaskSpec(path, IMAGE)
+    terms = Budget(1 << 40, lanes=2)
+    one = terms.demand_of("one", spec, 0)
+    assert one.cost.dynamic > 2 << 20
+    shared, apart = (most([one], terms.demand_of("two", spec, lane)) for lane in (0, 1))
+    assert apart - shared > 2 << 20
+    with Runtime(lanes=2, memory=(shared + apart) // 2, force=True) as runtime:
+        for name in ("one", "two"):
+            runtime.add(name, spec)
+        assert {name: each.lane for name, each in runtime.memory().tasks.items()} == {"one": 0, "two": 0}

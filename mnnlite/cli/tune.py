@@ -159,6 +159,7 @@ def _lines(found: Tuning, accuracy: float) -> list[str]:
         f"as it is {before.peak / MIB:.1f} MiB, {before.frame_ms:.1f} ms a frame; chosen {after.peak / MIB:.1f} MiB "
         f"({after.peak / before.peak:.2f} of it), {after.frame_ms:.1f} ms ({after.frame_ms / before.frame_ms:.2f})"
     )
+    lines.append(f"loaded once to see: {found.expected / MIB:.1f} MiB at the most")
     lines.append(
         f"on {device()}; memory of a task is its own, as if it were alone, of the whole the most at any moment"
     )
@@ -211,6 +212,6 @@ def _json(args: argparse.Namespace, found: Tuning) -> dict[str, Any]:
             for name, front in found.fronts.items()
         },
         "before": {"frame_ms": found.before.frame_ms, "peak": found.before.peak},
-        "chosen": {"frame_ms": found.choice.frame_ms, "peak": found.choice.peak},
+        "chosen": {"frame_ms": found.choice.frame_ms, "peak": found.choice.peak, "expected": found.expected},
         "written": None if args.output is None else os.fspath(args.output),
     }

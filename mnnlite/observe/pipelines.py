@@ -13,14 +13,14 @@ from mnnlite.arena import RUNTIME_OPTIONS, runtime_options
 from mnnlite.frame import Frame
 from mnnlite.observe.memory_curve import Curve, curve_of
 from mnnlite.observe.prediction import HEAP_AND_STACK_MIB, Prediction, prediction_of
-from mnnlite.proc import MIB
+from mnnlite.proc import MIB, trim
 from mnnlite.runtime.budget import Budget, held, most
 from mnnlite.runtime.tuned import lanes_of
 
 if TYPE_CHECKING:
     from mnnlite.pipeline import Pipeline
 
-__all__ = ["PipelinePrediction", "pipeline_curve", "predict_pipeline"]
+__all__ = ["PipelinePrediction", "peak_when_loaded", "pipeline_curve", "predict_pipeline"]
 
 _SIZE = (720, 1280)  # of the frame that is made up where none is given
 
@@ -73,6 +73,41 @@ def predict_pipeline(source: str | os.PathLike[str] | Pipeline) -> PipelinePredi
     tasks = {each.name: prediction_of(each.cost) for each in demands}
     alone = sum(each.cost.upper_estimate for each in demands) / MIB + HEAP_AND_STACK_MIB
     return PipelinePrediction(tasks, lanes, loading / MIB, held(demands) / MIB, loading / MIB, alone)
+
+
+def peak_when_loaded(source: Pipeline) -> int:
+    """Load a pipeline in a child process, run no frame, and say the most bytes that it will hold; see `predict`.
+
+    Raises MemoryBudgetError where its own budget refuses it. More exact than `predict_pipeline`, which adds up what each network holds alone: the engine puts some tensors of one network
+    into what another one left over. Feature maps, outputs and their copies that travel appear with the first frames only, and are
+    added by the engine's own count.
+    """
+    with tempfile.TemporaryDirectory(prefix="mnnlite-") as folder:
+        path = Path(folder) / "pipeline.toml"
+        path.write_text(pipeline.dumps(source), encoding="utf-8")
+        request = {"source": str(path)}
+        found = memory_probe.run_of(
+            memory_probe.run_in_child("mnnlite.observe.pipelines", "load_of_pipeline", request, "the pipeline", None)
+        )
+    loading = max((each.peak or each.anonymous) for each in found.readings)
+    running = found.readings[-1].anonymous + found.terms["feature_maps"] + 2 * found.terms["outputs"]
+    return max(loading, running)
+
+
+def load_of_pipeline(request: dict[str, Any]) -> dict[str, Any]:
+    """In the child: a pipeline up to its first frame."""
+    spec = pipeline.load(request["source"])
+    measured = memory_probe.MemoryProbe()
+    runtime = spec.open(_on_task=lambda name: measured.stage(f"load {name}"))
+    runtime.plan()  # tasks are where they stay
+    for lane in runtime._parts.lanes:  # what measuring them touched
+        lane.call(lane.shrink)
+    trim()
+    measured.stage("loaded")
+    memory = runtime.memory()
+    maps, outputs = sum(each.dynamic for each in memory.lanes), sum(each.outputs for each in memory.tasks.values())
+    runtime.close()
+    return measured.result({"feature_maps": maps, "outputs": outputs})
 
 
 def pipeline_curve(source: str | os.PathLike[str] | Pipeline, frames: str | os.PathLike[str] | None = None) -> Curve:

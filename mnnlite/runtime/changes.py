@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -87,21 +87,29 @@ class TaskChanges:
                         f"task {name!r} comes after {each.name!r}, which is evictable; make that one stay"
                     )
             self._urgency.release(needed)
-            made = self._residency.load(name, spec, schedule, self._lane_for(name, needed))
+            made = self._load(name, spec, schedule, self._lanes_for(name, needed))
             made.is_automatic = is_automatic
             self._registry.enter(made)
             self._join(made)
             self._rebalancer.added(made)
             self._urgency.reconsider()
 
-    def _lane_for(self, name: str, needed: Sequence[LoadedTask]) -> Lane:
+    def _load(self, name: str, spec: TaskSpec, schedule: Schedule, lanes: Sequence[Lane]) -> LoadedTask:
+        """In the first of the lanes in which there is room: what a task shares with others is its lane's."""
+        for lane in lanes[:-1]:
+            with suppress(NoRoomError):
+                return self._residency.load(name, spec, schedule, lane)
+        return self._residency.load(name, spec, schedule, lanes[-1])
+
+    def _lanes_for(self, name: str, needed: Sequence[LoadedTask]) -> list[Lane]:
+        """The lanes that it may be in, the one with least to do first."""
         if len({task.lane.index for task in needed}) > 1:
             both = ", ".join(repr(task.name) for task in needed)
             raise ArgumentError(
                 f"task {name!r} takes something from {both}, which are in different lanes; use one lane, or add what "
                 "connects them first"
             )
-        return needed[0].lane if needed else self._rebalancer.shortest()
+        return [needed[0].lane] if needed else self._rebalancer.by_load()
 
     def _join(self, new: LoadedTask) -> None:
         """Tasks of the same network whose session has not the outputs of the new one come over to the new session."""

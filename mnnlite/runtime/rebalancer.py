@@ -127,10 +127,10 @@ class Rebalancer:
         )
         return max(1e5, rate * task.mflops)
 
-    def shortest(self) -> Lane:
-        """The lane that has least to do."""
+    def by_load(self) -> list[Lane]:
+        """The lanes, the one that has least to do first."""
         load = self.loads()
-        return self._lanes[min(range(len(self._lanes)), key=lambda lane: (load[lane], lane))]
+        return sorted(self._lanes, key=lambda lane: (load[lane.index], lane.index))
 
     # ---- before the first frame
 

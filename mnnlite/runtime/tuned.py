@@ -41,6 +41,7 @@ __all__ = [
 
 _RATE_HZ = 30  # of a camera, for tasks that run so many times a second
 _NOISE = 0.01  # of a time, at least: what two measurements of the same differ by
+_HEADROOM = 512 * 1024  # what a frame takes at moments, and its results, beyond the terms; measured, rounded up
 _MOST_NOISE = 0.03  # the most that is taken for nothing, however badly it could be measured
 
 
@@ -206,10 +207,12 @@ def choose_options(
 
     def made(chosen: Sequence[int]) -> Choice:
         picked = {name: fronts[name][index] for name, index in zip(tasks, chosen, strict=True)}
-        return Choice(picked, placed, max(lane_times(groups, chosen)) / 1e3, peak_of(groups, chosen, A_LANE))
+        peak = peak_of(groups, chosen, A_LANE) + _HEADROOM
+        return Choice(picked, placed, max(lane_times(groups, chosen)) / 1e3, peak)
 
     limit = None if frame_ms is None else max(1, int(1e3 * frame_ms))
-    found = choose(groups, memory=memory, time=limit, a_lane=A_LANE)
+    room = None if memory is None else max(1, memory - _HEADROOM)
+    found = choose(groups, memory=room, time=limit, a_lane=A_LANE)
     if found is not None:
         return made(found)
     if frame_ms is not None:
