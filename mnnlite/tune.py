@@ -126,6 +126,9 @@ def tune(
     """
     if memory is not None and frame_ms is not None:
         raise ArgumentError("memory and frame_ms are both given; one of them is the bound, the other is made small")
+    for name, value in (("frame_ms", frame_ms), ("accuracy", accuracy), ("rounds", rounds)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ArgumentError(f"{name} is {value!r}; wanted a number")
     if frame_ms is not None and not 0 < frame_ms <= _MOST_MS:
         raise ArgumentError(f"frame_ms is {frame_ms!r}; wanted a number above 0, and at most {_MOST_MS}")
     if not 0 <= accuracy <= 1:

@@ -365,3 +365,14 @@ def test_tune__writes_no_pipeline_that_has_changed_meanwhile(network, tmp_path, 
     assert main(["tune", str(path), "-o", str(path)]) == 2
     assert "it has changed while it was measured, so nothing is written; run the same again" in capsys.readouterr().err
     assert path.read_text().endswith("# saved by an editor\n")
+
+
+def test_runtime__tune_auto_of_a_file_that_is_not_there(tmp_path):
+    with Runtime(tune="auto") as runtime, pytest.raises(mnnlite.ModelNotFoundError, match=r"cannot read .*none\.mnn"):
+        runtime.add("a", TaskSpec(tmp_path / "none.mnn"))
+
+
+@pytest.mark.parametrize("options", [{"frame_ms": "40"}, {"accuracy": "high"}, {"rounds": True}])
+def test_tune__texts_are_no_numbers(network, options):
+    with pytest.raises(mnnlite.ArgumentError, match=f"{next(iter(options))} is .*; wanted a number"):
+        tune(Pipeline({"a": TaskSpec(network, IMAGE)}), **options)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import _core, cache, cost, decoders
 from mnnlite.cost import Cost
 from mnnlite.engine_options import SESSION_WORDS, EngineOptions
-from mnnlite.errors import ArgumentError
+from mnnlite.errors import ArgumentError, ModelNotFoundError
 from mnnlite.task import image_hints, ready_spec
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def key_of(task: TaskSpec, threads: int) -> str:
     ------
     ArgumentError
         The model is no file.
+    ModelNotFoundError
+        The file cannot be read.
     """
     spec = ready_spec(task)
     if not isinstance(spec.model, (str, os.PathLike)):
@@ -122,7 +124,11 @@ def key_of(task: TaskSpec, threads: int) -> str:
         "threads": spec.threads or threads,
     }
     words = json.dumps(what, sort_keys=True, default=str)
-    return f"{_core.__version__} {_core.engine_version()} {device()} {cost.digest(Path(spec.model))} {words}"
+    try:
+        content = [cost.digest(Path(path)) for path in (spec.model, spec.external) if path is not None]
+    except OSError as error:
+        raise ModelNotFoundError(f"cannot read {os.fspath(error.filename)!r}: {error.strerror}") from None
+    return f"{_core.__version__} {_core.engine_version()} {device()} {' '.join(content)} {words}"
 
 
 def _each(value: Any, write: Callable[[Any], Any]) -> Any:
