@@ -110,7 +110,8 @@ class Theirs:
 
         self.give(ready)
         self.infer()
-        outputs = self.take()
+        # Copies: MNN's inputs share memory with what a run leaves, and they are given again below.
+        outputs = {name: array.copy() for name, array in self.take().items()}
         counted({"network": name, "stage": "hand over"}, hand_over)
         counted({"network": name, "stage": "infer"}, self.infer)
         counted({"network": name, "stage": "decode"}, lambda: usual.decode(outputs, place))
