@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from mnnlite.mapping import tracker as tracker_module
 from mnnlite.mapping.polyline_tracker import AreaTracker, PolylineTracker, resample
-from mnnlite.mapping.tracker import Bearing, Measurement, ObjectTrack, Pose, Tracker
+from mnnlite.mapping.tracker import ACCELERATION, Bearing, Measurement, ObjectTrack, Pose, Tracker
 from mnnlite.mapping.triangulation import triangulate
 
 FPS = 25.0
@@ -371,3 +372,99 @@ def test_area__of_nothing_is_empty() -> None:
     tracker = AreaTracker()
     tracker.update([], Pose(), 0.0)
     assert tracker.ring.shape == (0, 2)
+
+
+# ---- a track by itself
+
+
+def one_track(moves: bool = True) -> ObjectTrack:
+    covariance = np.diag([4.0, 5, 6, 7, 8])
+    return ObjectTrack(1, "vehicle", moves, np.array([1.0, 2, 3, 10, -20]), covariance, 0.0, 0.0)
+
+
+def test_a_prediction_is_that_of_constant_velocity_with_pushes() -> None:
+    """Bar-Shalom, Li, Kirubarajan 2001, section 6.3.2: white noise in acceleration, constant over a step."""
+    track, seconds = one_track(), 3.0
+    track.predict(seconds)
+    assert track.state.tolist() == [31, -58, 3, 10, -20]
+    wanted = np.zeros((5, 5))
+    noise = ACCELERATION**2 * np.array([[seconds**4 / 4, seconds**3 / 2], [seconds**3 / 2, seconds**2]])
+    for axis, (place, speed) in enumerate([(4, 7), (5, 8)]):
+        pair = np.ix_([axis, 3 + axis], [axis, 3 + axis])
+        wanted[pair] = np.array([[place + seconds**2 * speed, seconds * speed], [seconds * speed, speed]]) + noise
+    wanted[2, 2] = 6
+    np.testing.assert_allclose(track.covariance, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("moves", "seconds"), [(False, 1.0), (True, 0.0), (True, -1.0)])
+def test_what_stands_and_what_was_is_not_predicted(moves: bool, seconds: float) -> None:
+    track = one_track(moves)
+    track.predict(seconds)
+    assert track.state.tolist() == [1, 2, 3, 10, -20]
+    assert (track.covariance == np.diag([4.0, 5, 6, 7, 8])).all()
+
+
+def test_the_distance_of_a_measurement_and_its_likelihood() -> None:
+    track = one_track()
+    squared, doubled = track.distance(np.array([3.0, 5, 3]), np.diag([4.0, 4, 4]))
+    assert squared == pytest.approx(2 * 2 / 8 + 3 * 3 / 9)
+    assert doubled == pytest.approx(squared + math.log(8 * 9 * 10))
+
+
+def test_a_vote_weighs_the_score_over_the_distance() -> None:
+    track = one_track()
+    for place, score, label, text in [
+        ((3, 4, 0), 0.5, "a", "x"),
+        ((0.5, 0, 0), 0.25, "b", ""),
+        ((1.5, 0, 0), 0.6, "", "y"),
+        ((2, 0, 0), 0.5, "", "y"),
+    ]:
+        track.count(Measurement("vehicle", np.array(place, float), np.eye(3), score, label, text), 2.0)
+    assert track.labels == {"a": pytest.approx(0.1), "b": pytest.approx(0.25)}  # nearer than a metre is a metre
+    assert track.texts == {"x": pytest.approx(0.1), "y": pytest.approx(0.65)}
+    assert (track.label, track.text, track.hits, track.last_s) == ("b", "y", 4, 2.0)
+    assert track.scores == pytest.approx(1.85)
+
+
+def test_tracks_are_numbered_and_know_when_they_were_seen_and_missed() -> None:
+    tracker, pose = Tracker(), Pose(0, 0, 0)
+    sign, board, post = (
+        Measurement(kind, np.array([0.0, 10, 1]), 0.01 * np.eye(3), 0.5) for kind in ("sign", "board", "post")
+    )
+    tracker.update([sign, board], pose, 5.0)
+    tracker.update([sign, post], pose, 6.0)  # the board is not there, and nobody says that it is out of view
+    tracker.update([sign, board], pose, 7.0, lambda places: np.zeros(len(places), bool))
+    tracker.update([sign, board, post], pose, 8.0)
+    found = [(track.id, track.kind, track.first_s, track.last_s, track.hits, track.missed) for track in tracker.tracks]
+    assert found == [(1, "sign", 5, 8, 4, 0), (2, "board", 5, 8, 3, 1), (3, "post", 6, 8, 2, 0)]
+
+
+@pytest.mark.parametrize(("hits", "frames", "kept"), [(3, 12, 1), (2, 2, 0)])
+def test_a_track_ends_after_so_many_frames(hits: int, frames: int, kept: int) -> None:
+    tracker, pose = Tracker(), Pose(0, 0, 0)
+    for index in range(hits):
+        tracker.update([Measurement("sign", np.array([0.0, 10, 1]), 0.01 * np.eye(3), 0.5)], pose, float(index))
+    for index in range(frames):
+        assert tracker.ended() == []
+        assert len(tracker.tracks) == 1
+        tracker.update([], pose, float(hits + index))
+    assert len(tracker.ended()) == kept
+    assert tracker.tracks == []
+
+
+def test_what_may_move_begins_with_any_velocity() -> None:
+    tracker = Tracker(["vehicle"])
+    for kind in ("vehicle", "sign"):
+        tracker.update([Measurement(kind, np.array([0.0, 10, 1]), np.diag([1.0, 2, 3]), 0.5)], Pose(0, 0, 0), 1.0)
+    vehicle, sign = tracker.tracks
+    assert (
+        vehicle.covariance.tolist() == np.diag([1.0, 2, 3, tracker_module.SPEED**2, tracker_module.SPEED**2]).tolist()
+    )
+    assert sign.covariance.tolist() == np.diag([1.0, 2, 3, 0, 0]).tolist()
+    assert vehicle.state.tolist() == sign.state.tolist() == [0, 10, 1, 0, 0]
+
+
+def test_places_in_whole_metres_are_not_rounded_elsewhere() -> None:
+    pose, places = Pose(0.5, 0.25, 0), np.array([[1, 2, 3]])
+    assert pose.to_local(places).tolist() == [[1.5, 2.25, 3]]
+    assert pose.to_vehicle(places).tolist() == [[0.5, 1.75, 3]]
