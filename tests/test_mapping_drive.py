@@ -91,6 +91,12 @@ def test_map__is_the_same_every_time(drive: tuple[Simulated, Drive]) -> None:
     assert len({each.id for each in found.elements}) == len(found.elements)
 
 
+def test_drive__elsewhere_is_another_one(drive: tuple[Simulated, Drive]) -> None:
+    made, found = drive
+    east = solved(replace(made, log=replace(made.log, longitude=made.log.longitude + 1)))
+    assert east.elements[0].drive != found.elements[0].drive
+
+
 @pytest.mark.parametrize("change", [{"pitch": 1.0}, {"yaw": 1.0}])
 def test_calibration__finds_how_the_camera_looks(change: dict[str, float]) -> None:
     found = solved(simulate(5, Options(seconds=25, **change))).calibration

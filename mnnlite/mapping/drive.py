@@ -374,6 +374,7 @@ def _hash(given: Measurements, track: Track) -> str:
         given.box,
         track.log.utc,
         track.log.latitude,
+        track.log.longitude,
     ):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()[:20]

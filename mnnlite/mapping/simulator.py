@@ -2,8 +2,8 @@
 little off. What a map of them should hold is known to the millimetre, and two hundred take seconds.
 
 Nothing is rendered; boxes are where the corners of a thing are seen, and off by what `BOX` says. Its figures are those of the
-road pack's detector on rendered drives (``benchmarks/map_rendered.py --boxes``: signs and cones of three drives, 882 boxes), in
-pixels of a camera twice as wide as the network's picture.
+road pack's detector on rendered drives (``benchmarks/map_rendered.py --boxes``: 882 boxes of signs and cones in two drives; how often they
+are found, and their scores, in three), in pixels of a camera twice as wide as the network's picture.
 """
 
 from __future__ import annotations
