@@ -462,6 +462,7 @@ def test_what_may_move_begins_with_any_velocity() -> None:
     )
     assert sign.covariance.tolist() == np.diag([1.0, 2, 3, 0, 0]).tolist()
     assert vehicle.state.tolist() == sign.state.tolist() == [0, 10, 1, 0, 0]
+    assert (vehicle.first_s, vehicle.last_s) == (1.0, 1.0)
 
 
 def test_places_in_whole_metres_are_not_rounded_elsewhere() -> None:
