@@ -318,6 +318,8 @@ def test_a_file_that_is_cut_off_ends_in_our_error(tmp_path: Path, name: str, cod
     cut = path.with_name("cut" + path.suffix)
     lengths = np.random.default_rng(5).integers(0, len(whole) - 8, 12)
     for length in (*map(int, lengths), 0, 1, 7, 188, len(whole) // 2):
+        # The encoder's bytes vary from run to run. Cut between two packets a transport stream may be a whole one of fewer frames.
+        length -= path.suffix == ".ts" and length > 188 and length % 188 == 0
         cut.write_bytes(whole[:length])
         seen: list[mnnlite.Frame] = []
         with pytest.raises(mnnlite.SourceError) as caught:
