@@ -100,7 +100,7 @@ SUITE := build/suite
 py: .venv/.wheel
 	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
 	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
-		"$(CURDIR)/$(BIN)/pytest" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+		"$(CURDIR)/$(BIN)/pytest" -n $(WORKERS) --dist worksteal $(ARGS)
 
 # The same, and which lines of Python it ran; children that a test starts are not followed.
 coverage: .venv/.wheel

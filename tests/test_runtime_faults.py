@@ -462,7 +462,7 @@ def test_what_an_evicted_task_held_is_free_whatever_heaps_the_process_had(large,
     def change_who_holds_a_heap():
         for _ in range(choice.randrange(4)):
             end = threading.Event()
-            thread = threading.Thread(target=lambda: [bytes(2000), end.wait()])
+            thread = threading.Thread(target=lambda end=end: [bytes(2000), end.wait()])
             thread.start()
             holding.append((thread, end))
         choice.shuffle(holding)
