@@ -50,7 +50,6 @@ from mnnlite.runtime import Runtime
 from mnnlite.runtime.budget import parse
 from mnnlite.runtime.loaded_task import needs_of
 from mnnlite.runtime.schedule import Schedule
-from mnnlite.runtime.tuned import tuned
 from mnnlite.specs import ImageSpec, TaskSpec
 from mnnlite.suggest import did_you_mean
 
@@ -134,6 +133,8 @@ class Pipeline:
         memory = self.runtime.get("memory")
         counts = {key: int(self.runtime.get(key, 1)) for key in ("lanes", "threads")}
         tasks = {name: self.tasks[name] for name in self.order()}
+        from mnnlite.runtime.tuned import tuned  # not for those who do not tune
+
         return tuned(tasks, self.schedules, memory=None if memory is None else parse(memory), **counts)
 
     def blame(self, table: str, error: MnnliteError) -> PipelineError:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from mnnlite import cost
 from mnnlite._engine import engine_bytes
-from mnnlite.alternatives.stored import ACCURACY, load
 from mnnlite.arena import runtime_options, task_options
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
 from mnnlite.proc import trim
@@ -232,6 +231,8 @@ class Budget:
 
     def _tuned(self, demands: list[MemoryDemand], new: MemoryDemand) -> list[str]:
         """The change of one task's options that costs the least time of those that suffice, by what `mnnlite tune` measured."""
+        from mnnlite.alternatives.stored import ACCURACY, load  # for the advice of an error only
+
         tasks, unknown = [*demands, new], self.unknown(demands)
         found: list[tuple[float, str]] = []
         for index, each in enumerate(tasks):

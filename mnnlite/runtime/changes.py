@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from mnnlite.errors import ArgumentError
 from mnnlite.runtime.budget import NoRoomError
 from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
-from mnnlite.runtime.tuned import is_said, tuned_alternatives
 from mnnlite.task import try_task
 from mnnlite.trial import seconds_of
 
@@ -147,7 +146,11 @@ class TaskChanges:
 
     def _with_options(self, name: str, spec: TaskSpec, schedule: Schedule) -> TaskSpec:
         """The task with what was measured to be best, where that is wanted: the fastest for which there is room now."""
-        if not self._tuned or is_said(spec):
+        if not self._tuned:
+            return spec
+        from mnnlite.runtime.tuned import is_said, tuned_alternatives  # not for those who do not tune
+
+        if is_said(spec):
             return spec
         budget = self._residency.budget
         demands = [each.demand for each in self._registry.snapshot().values() if each.demand and each.name != name]
