@@ -107,7 +107,7 @@ def main() -> None:
         for seed in range(args.seed, args.seed + args.sets):
             what, mapped, where = drawn(seed, paths)
             usual = tune(what, mapped=True).before.peak
-            least = tune(what, frame_ms=1e9, mapped=mapped).choice.peak
+            least = tune(what, frame_ms=3.6e6, mapped=mapped).choice.peak
             limit = int(least + where * (usual - least))
             bounded = replace(what, runtime={**what.runtime, "memory": limit})
             try:
