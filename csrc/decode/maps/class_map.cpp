@@ -126,8 +126,7 @@ Status ClassMapper::classify(const char* family, const Call& call, const TensorV
     return {};
   }
   MNNLITE_TRY(check_finite(tensor, slot, values, count));
-  const float cut = cut_;  // a member might be what is written to
-  for (int64_t i = 0; i < count; ++i) map[i] = values[i] > cut ? 1 : 0;
+  for (int64_t i = 0; i < count; ++i) map[i] = values[i] > cut_ ? 1 : 0;
   return {};
 }
 
@@ -159,15 +158,8 @@ void ClassMapper::measure(const Call& call, const TensorView& tensor, int slot, 
   std::fill(means, means + 256, 0.0);
   const int64_t count = int64_t{dims_.height} * dims_.width;
   const float* values = reader_.again(call, named(tensor), slot);
-  if (mode_ == kBinary && activation_ != 1) {  // without a call for each pixel; the sums are those of `probability`
-    double of[2] = {0, 0};
-    for (int64_t i = 0; i < count; ++i)
-      if (map[i] != kIgnoreLabel) of[map[i]] += static_cast<double>(map[i] ? values[i] : 1.0f - values[i]);
-    std::copy(of, of + 2, means);
-  } else {
-    for (int64_t i = 0; i < count; ++i)
-      if (map[i] != kIgnoreLabel) means[map[i]] += mode_ == kClasses ? 1 : probability(values, i, map[i]);
-  }
+  for (int64_t i = 0; i < count; ++i)
+    if (map[i] != kIgnoreLabel) means[map[i]] += mode_ == kClasses ? 1 : probability(values, i, map[i]);
   for (int c = 0; c < 256; ++c)
     if (extents[c].count > 0) means[c] /= static_cast<double>(extents[c].count);
 }
