@@ -152,11 +152,12 @@ class TaskChanges:
 
         if is_said(spec):
             return spec
-        budget = self._residency.budget
-        demands = [each.demand for each in self._registry.snapshot().values() if each.demand and each.name != name]
         choices = sorted(tuned_alternatives(name, spec, self._threads), key=lambda each: each.ms)
-        for each in choices if budget is not None else ():
-            assert budget is not None
+        budget = self._residency.budget
+        if budget is None:
+            return choices[0].spec(spec)
+        demands = [each.demand for each in self._registry.snapshot().values() if each.demand and each.name != name]
+        for each in choices:
             demand = budget.demand_with(name, spec, 0, each.cost, preempts=bool(schedule.preempts))
             if budget.needed(demands, demand) <= budget.limit:
                 return each.spec(spec)
