@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["azimuth_of", "expected_in", "join", "stands"]
+__all__ = ["Occluders", "azimuth_of", "expected_in", "join", "stands"]
 
 SEEN = 4  # boxes that a thing must have
 DRIVEN = 2.0  # metres that must have been driven while it was seen: without parallax nothing tells it from what moves
@@ -116,8 +116,35 @@ def azimuth_of(thing: Thing, given: Measurements, views: Views, boxes: Boxes, al
     return math.degrees(mean) % 360, math.degrees(max(deviation, math.radians(3)))
 
 
+class Occluders:
+    """The boxes of occluders, by frame.
+
+    Parameters
+    ----------
+    given : Measurements
+    """
+
+    def __init__(self, given: Measurements) -> None:
+        self.frame_size = given.frame_size
+        hides = np.array([rule.shape == "occluder" for rule in given.rules.elements])
+        rows = np.flatnonzero(hides[given.rule]) if hides.any() else np.empty(0, np.intp)
+        self._owner, self._box = given.owner[rows], given.box[rows]
+
+    def covers(self, frames: NDArray[np.int64], u: Floats, v: Floats) -> NDArray[np.bool_]:
+        """For (N,) frames with a pixel each: whether a box lies over it."""
+        low, high = (np.searchsorted(self._owner, frames, side=side) for side in ("left", "right"))
+        # Each of the frames with each of its boxes.
+        count = high - low
+        index = np.repeat(np.arange(len(frames)), count)
+        x1, y1, x2, y2 = self._box[np.arange(len(index)) + np.repeat(low - (np.cumsum(count) - count), count)].T
+        over = (x1 < u[index]) & (u[index] < x2) & (y1 < v[index]) & (v[index] < y2)
+        covered = np.zeros(len(frames), bool)
+        covered[index[over]] = True
+        return covered
+
+
 def expected_in(
-    place: Floats, facing: float, rule: ElementRule, given: Measurements, views: Views, turn: Floats, focal: Floats
+    place: Floats, facing: float, rule: ElementRule, occluders: Occluders, views: Views, turn: Floats, focal: Floats
 ) -> tuple[NDArray[np.int64], Floats]:
     """Frames in which an object at a place should be found, and its distance in each.
 
@@ -128,42 +155,28 @@ def expected_in(
     place : (3,) float64
     facing : float
         The direction it faces, in degrees; NaN if it has no front.
-    rule, given, views
+    rule, occluders, views
     turn : (3, 3) float64
         Of the camera's mounting.
     focal : (4,) float64
         fx, fy, cx, cy: a pinhole will do to say what is in the picture.
     """
-    away = place - views.origin
-    candidates = np.flatnonzero((away[:, :2] ** 2).sum(axis=1) < rule.far**2)
+    candidates = views.near(place, rule.far)
     if not len(candidates):
         return candidates, np.empty(0)
-    body = np.einsum("nij,nj->ni", views.turn[candidates], away[candidates])
+    away = place - views.origin[candidates]
+    body = np.einsum("nij,nj->ni", views.turn[candidates], away)
     seen = body @ turn.T
     depth = seen[:, 2]
-    width, height = given.frame_size
+    width, height = occluders.frame_size
     with np.errstate(divide="ignore", invalid="ignore"):
         u, v = (seen[:, axis] / depth * focal[axis] + focal[axis + 2] for axis in (0, 1))
         inside = (u > FRAME * width) & (u < (1 - FRAME) * width) & (v > FRAME * height) & (v < (1 - FRAME) * height)
-    distance = np.linalg.norm(away[candidates], axis=1)
+    distance = np.linalg.norm(away, axis=1)
     inside &= (depth > 1) & (distance > rule.near) & (distance < rule.far)
     if math.isfinite(facing):
         front = np.array([math.sin(math.radians(facing)), math.cos(math.radians(facing))])
-        inside &= -(away[candidates, :2] @ front) / np.maximum(distance, 0.1) > 0.35
+        inside &= -(away[:, :2] @ front) / np.maximum(distance, 0.1) > 0.35
     kept = candidates[inside]
-    hidden = _hidden(kept, u[inside], v[inside], given)
+    hidden = occluders.covers(kept, u[inside], v[inside])
     return kept[~hidden], distance[inside][~hidden]
-
-
-def _hidden(frames: NDArray[np.int64], u: Floats, v: Floats, given: Measurements) -> NDArray[np.bool_]:
-    hiding = np.array([rule.shape == "occluder" for rule in given.rules.elements])
-    hidden = np.zeros(len(frames), bool)
-    if not hiding.any():
-        return hidden
-    for index, frame in enumerate(frames.tolist()):
-        low, high = np.searchsorted(given.owner, (frame, frame + 1))
-        rows = np.arange(low, high)[hiding[given.rule[low:high]]]
-        box = given.box[rows]
-        over = (box[:, 0] < u[index]) & (u[index] < box[:, 2]) & (box[:, 1] < v[index]) & (v[index] < box[:, 3])
-        hidden[index] = bool(over.any())
-    return hidden

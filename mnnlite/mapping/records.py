@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,11 @@ class Solved:
     solution: Solution
     track: Track
     recall: dict[str, list[list[int]]] = field(default_factory=dict)
+
+    @cached_property
+    def occluders(self) -> judging.Occluders:
+        """What hides things from the camera."""
+        return judging.Occluders(self.given)
 
 
 def standing(solved: Solved) -> tuple[list[tuple[Thing, tuple[float, float]]], int]:
@@ -100,7 +106,9 @@ def element_of(thing: Thing, azimuth: tuple[float, float], solved: Solved) -> El
     reading = _vote([each[3] for each in texts], [each[4] * size for each, size in zip(texts, near, strict=True)])
     focal = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     kind = rule.kind or texts[0][0]
-    should, distance = judging.expected_in(thing.place, azimuth[0], rule, given, views, camera.mounting.turn, focal)
+    should, distance = judging.expected_in(
+        thing.place, azimuth[0], rule, solved.occluders, views, camera.mounting.turn, focal
+    )
     found = np.isin(should, frames)
     bins = solved.recall.setdefault(kind, [[0, 0] for _ in BINS[1:]])
     for index, hit in zip(np.digitize(distance, BINS) - 1, found, strict=True):

@@ -12,10 +12,12 @@ are: a box of something else, or of a part, is no observation.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mnnlite.mapping.equations import CLOCK, HEIGHT, PITCH, ROLL, SHARED, YAW, Equations, Things, turns_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,22 +28,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Globals", "Solution", "Thing", "solve"]
+__all__ = ["CLOCK", "HEIGHT", "PITCH", "ROLL", "SHARED", "YAW", "Globals", "Solution", "Thing", "solve"]
 
-PIXELS = 1.0  # by which the edges of a box are off, and a part of its size; both are scaled to what the drive shows
-OF_SIZE = 0.03
-HUBER, WRONG = 2.5, 5.0
 ROUNDS, ALONE, SETTLED = 9, 2, 5  # steps; how many of them things take alone, and from which on wrong boxes are told
 STEPS = np.array([0.02, 0.02, 0.02, 0.1, 0.3])  # radians, metres, seconds: by which one step may change the drive's
-# What is off while a thing is passed, beside the whole drive's quantities: heading against the way, pitch (the car nods),
-# and metres driven as a part.
-HEADING, NODS, METRES = math.radians(0.12), math.radians(0.2), 0.006
-FLAT, CROSSFALL = 0.06, 0.02  # metres that the road is off its own profile, and by metres aside
 FAR = 250.0  # metres: no thing of a road is seen further away
-YAW, PITCH, ROLL, HEIGHT, CLOCK = range(5)
-SHARED = 5
 BENDS, SURE = 0.5, 0.1  # radians turned and deviation in seconds with which a clock counts as found
-LOCAL = 7  # x, y, z, size, heading, pitch, metres
 
 
 @dataclass
@@ -92,7 +84,6 @@ class Thing:
     rows: NDArray[np.int64]
     place: Floats
     stretch: float = 0.0
-    nuisance: Floats = field(default_factory=lambda: np.zeros(3))
     covariance: Floats = field(default_factory=lambda: np.eye(3))
     own: Floats = field(default_factory=lambda: np.eye(3))
     misfit: float = 0.0
@@ -109,157 +100,19 @@ class Solution:
     alike: float
 
 
-@dataclass
-class _Problem:
-    given: Measurements
-    views: Views
-    boxes: Boxes
-    camera: Camera
-    alike: float = 0.6
-    scale: float = 1.0
-    settled: bool = False
-
-    def __post_init__(self) -> None:
-        rules = self.given.rules.elements
-        rule = self.given.rule
-        self.size = np.array([each.size for each in rules])[rule]
-        self.size_sigma = np.array([each.size_sigma for each in rules])[rule]
-        self.ground = np.array([each.ground for each in rules])[rule]
-        focal = math.sqrt(self.camera.fx * self.camera.fy)
-        # Of a thing on the ground the foot is measured, of others the middle, which is known better than an edge.
-        self.point = np.where(self.ground[:, None], self.boxes.foot, self.boxes.middle)
-        self.sigma = PIXELS / focal + OF_SIZE * np.column_stack([self.boxes.size[:, 0], self.boxes.size[:, 1]])
-
-    def system(self, thing: Thing, value: Floats, turns: tuple[Floats, ...]) -> tuple[Floats, Floats, Floats, int]:
-        """Weighted residuals, slopes by the local quantities and by those of the drive; and how many are of boxes."""
-        rows = thing.rows
-        frame = self.given.owner[rows]
-        turn, by_yaw, by_pitch, by_roll = turns
-        base, velocity = self.views.origin[frame], self.views.velocity[frame]
-        reference = base[-1]
-        heading, nods, metres = thing.nuisance
-        rate = self.views.rate[frame]
-        origin = reference + (1 + metres) * (base - reference) + velocity * value[CLOCK]
-        away = np.einsum("nij,nj->ni", self.views.turn[frame], thing.place - origin)
-        # Small turns about the vehicle's axes: heading to the right, nose up.
-        angle = heading + rate * value[CLOCK]
-        body = away + np.stack(
-            [-away[:, 1] * angle, away[:, 0] * angle + away[:, 2] * nods, -away[:, 1] * nods], axis=1
-        )
-        seen = body @ turn.T
-        depth = np.maximum(seen[:, 2], 0.5)
-        x, y = seen[:, 0] / depth, seen[:, 1] / depth
-        count = len(rows)
-        inverse = 1 / depth
-
-        def to_picture(direction: Floats) -> Floats:
-            """(N, 3) changes of `seen` -> (N, 3) changes of x, y and log depth."""
-            return np.stack(
-                [(direction[:, 0] - x * direction[:, 2]) * inverse, (direction[:, 1] - y * direction[:, 2]) * inverse,
-                 direction[:, 2] * inverse], axis=1,
-            )  # fmt: skip
-
-        right_turn = np.stack([-away[:, 1], away[:, 0], np.zeros(count)], axis=1)
-        nose_up = np.stack([np.zeros(count), away[:, 2], -away[:, 1]], axis=1)
-        look = np.einsum("ij,njk->nik", turn, self.views.turn[frame])
-        changes = np.empty((count, 3, LOCAL + SHARED))
-        for axis in range(3):
-            changes[:, :, axis] = to_picture(look[:, :, axis])
-        changes[:, :, 3] = 0
-        changes[:, :, 4] = to_picture(right_turn @ turn.T)
-        changes[:, :, 5] = to_picture(nose_up @ turn.T)
-        changes[:, :, 6] = to_picture(-np.einsum("nij,nj->ni", look, base - reference))
-        changes[:, :, LOCAL + YAW] = to_picture(body @ by_yaw.T)
-        changes[:, :, LOCAL + PITCH] = to_picture(body @ by_pitch.T)
-        changes[:, :, LOCAL + ROLL] = to_picture(body @ by_roll.T)
-        changes[:, :, LOCAL + HEIGHT] = 0
-        changes[:, :, LOCAL + CLOCK] = to_picture(
-            (right_turn * rate[:, None]) @ turn.T - np.einsum("nij,nj->ni", look, velocity)
-        )
-        # The logarithm of the box's height is that of the size less that of the depth.
-        changes[:, 2] *= -1
-        changes[:, 2, 3] = 1
-        sized = self.size[rows] > 0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_size = np.log(np.where(sized, self.size[rows], 1.0)) + thing.stretch - np.log(depth)
-            height_off = np.log(np.maximum(self.boxes.size[rows, 1], 1e-6)) - log_size
-        sigma = self.sigma[rows]
-        of_height = math.sqrt(2) * sigma[:, 1] / np.maximum(self.boxes.size[rows, 1], 1e-6)
-        residual = np.column_stack([self.point[rows, 0] - x, self.point[rows, 1] - y, np.where(sized, height_off, 0.0)])
-        deviation = np.column_stack([sigma[:, 0], sigma[:, 1], of_height]) * self.scale
-        weighted = residual / deviation
-        slopes = changes / deviation[:, :, None]
-        slopes[~sized, 2] = 0
-        # Errors that are alike from frame to frame count less: (1 - a) / (1 + a) of them are news.
-        news = math.sqrt((1 - self.alike) / (1 + self.alike))
-        pull = np.minimum(1.0, HUBER / np.maximum(np.abs(weighted), 1e-9)) ** 0.5
-        rest = (weighted * pull).ravel()  # also of what is believed less below: what moves leaves much
-        pull *= news
-        if self.settled:  # by the worst of a box: if its foot is wrong its size is as well
-            pull *= np.minimum(1.0, WRONG / np.abs(weighted).max(axis=1, initial=1e-9))[:, None]
-        weighted, slopes = (weighted * pull).ravel(), (slopes * pull[:, :, None]).reshape(3 * count, -1)
-        extra_off, extra = self._priors(thing, value)
-        return np.concatenate([weighted, extra_off]), np.concatenate([slopes, extra]), rest, 3 * count
-
-    def _priors(self, thing: Thing, value: Floats) -> tuple[Floats, Floats]:
-        row = int(thing.rows[-1])
-        offs = [-thing.stretch / self.size_sigma[row], *(-thing.nuisance / (HEADING, NODS, METRES))]
-        slopes = np.zeros((5, LOCAL + SHARED))
-        slopes[0, 3] = 1 / max(self.size_sigma[row], 1e-3)
-        slopes[[1, 2, 3], [4, 5, 6]] = 1 / np.array([HEADING, NODS, METRES])
-        if self.ground[row]:
-            road, sigma = self.road(thing, value)
-            offs.append((road - thing.place[2]) / sigma)
-            slopes[4, 2] = 1 / sigma
-            slopes[4, LOCAL + HEIGHT] = 1 / sigma
-        else:
-            offs.append(0.0)
-        return np.array(offs), slopes
-
-    def road(self, thing: Thing, value: Floats) -> tuple[float, float]:
-        """Height of the road beside a thing, and how well that is known, given the profile."""
-        frame = int(self.given.owner[thing.rows[-1]])
-        away = self.views.turn[frame] @ (thing.place - self.views.origin[frame])
-        way = self.views.states.way[frame] + float(away[1])
-        profile = np.interp(way, self._way, self._camera_height)
-        beyond = max(0.0, way - float(self._way[-1]))
-        sigma = math.hypot(FLAT, CROSSFALL * float(away[0]), 0.03 * beyond)
-        return float(profile) - self.camera.mounting.height - float(value[HEIGHT]), sigma
-
-    def prepare(self) -> None:
-        way, first = np.unique(self.views.states.way, return_index=True)
-        seconds = np.gradient(self.views.utc) if len(self.views.utc) > 1 else np.zeros(1)
-        self.bends = float((np.abs(self.views.rate) * seconds.clip(0, 1)).sum()) > BENDS
-        self._way, self._camera_height = way, self.views.origin[first, 2]
-
-
-def _turns(camera: Camera, value: Floats) -> tuple[Floats, ...]:
-    """The mounting's turn with yaw, pitch and roll changed, and its slopes by each of them."""
-    mounting = camera.mounting
-
-    def turned(change: Floats) -> Floats:
-        yaw, pitch, roll = np.degrees(change).tolist()
-        return replace(mounting, yaw=mounting.yaw + yaw, pitch=mounting.pitch + pitch, roll=mounting.roll + roll).turn
-
-    step = 1e-5
-    change = value[[YAW, PITCH, ROLL]]
-    turn = turned(change)
-    return (turn, *((turned(change + step * unit) - turn) / step for unit in np.eye(3)))
-
-
-def _first_place(problem: _Problem, rows: NDArray[np.int64], turn: Floats) -> Floats:
+def _first_place(equations: Equations, rows: NDArray[np.int64], turn: Floats) -> Floats:
     """From the nearest box: where its size, the ground, or else 20 metres put it."""
-    row = int(rows[np.argmax(problem.boxes.size[rows, 1])])
-    frame = int(problem.given.owner[row])
-    ray = np.append(problem.point[row], 1.0)
-    body = ray @ turn
-    if problem.size[row] > 0:
-        depth = problem.size[row] / max(float(problem.boxes.size[row, 1]), 1e-4)
-    elif problem.ground[row]:
-        depth = problem.camera.mounting.height / max(-float(body[2]), problem.camera.mounting.height / 80)
+    boxes, views, above = equations.boxes, equations.views, equations.camera.mounting.height
+    row = int(rows[np.argmax(boxes.size[rows, 1])])
+    frame = int(equations.given.owner[row])
+    body = np.append(equations.point[row], 1.0) @ turn
+    if equations.size[row] > 0:
+        depth = equations.size[row] / max(float(boxes.size[row, 1]), 1e-4)
+    elif equations.ground[row]:
+        depth = above / max(-float(body[2]), above / 80)
     else:
         depth = 20.0
-    place: Floats = problem.views.origin[frame] + problem.views.turn[frame].T @ (body * min(depth, 120.0))
+    place: Floats = views.origin[frame] + views.turn[frame].T @ (body * min(depth, 120.0))
     return place
 
 
@@ -298,99 +151,102 @@ def solve(
             clock_sigma,
         ]
     ).clip(1e-6, 10.0)
-    problem = _Problem(given, views, boxes, camera)
-    problem.prepare()
-    value = np.zeros(SHARED)
-    turns = _turns(camera, value)
-    things = [Thing(rows, _first_place(problem, rows, turns[0])) for rows in tracks if len(rows) >= 2]
-    drive = Globals(value, prior, np.diag(prior**2), np.zeros(SHARED) if before is None else before)
+    equations = Equations(given, views, boxes, camera)
+    turn = turns_of(camera, np.zeros(SHARED))[0]
+    rows = [each for each in tracks if len(each) >= 2]
+    count = len(rows)
+    places = np.array([_first_place(equations, each, turn) for each in rows]).reshape(count, 3)
+    things = Things(rows, places, np.zeros(count), np.zeros((count, 3)), np.zeros(count), np.zeros(count, bool))
+    drive = Globals(np.zeros(SHARED), prior, np.diag(prior**2), np.zeros(SHARED) if before is None else before)
+    seconds = np.gradient(views.utc).clip(0, 1) if len(views.utc) > 1 else np.zeros(1)
+    bends = float((np.abs(views.rate) * seconds).sum()) > BENDS
     for index in range(ROUNDS):
+        reduced = _Reduced(equations, things, drive, level, bends)
         # At first things are anywhere, and would pull the camera with them.
-        drive = _round(problem, things, drive, level, steps=STEPS if index >= ALONE else np.zeros(SHARED))
+        drive = _step(equations, things, drive, reduced, STEPS if index >= ALONE else np.zeros(SHARED))
         if index in (1, 3):
-            _judge(problem, things, drive)
-        problem.settled = index + 1 >= SETTLED
-    drive = _round(problem, things, drive, level)
-    return Solution(things, drive, problem.scale, problem.alike)
+            _judge(equations, things, drive)
+        equations.settled = index + 1 >= SETTLED
+    reduced = _Reduced(equations, things, drive, level, bends)
+    drive = Globals(drive.value, drive.prior, reduced.covariance, drive.before)
+    return Solution(_things(things, reduced), drive, equations.scale, equations.alike)
 
 
-def _judge(problem: _Problem, things: list[Thing], drive: Globals) -> None:
+def _judge(equations: Equations, things: Things, drive: Globals) -> None:
     """Learn from what is left over how much boxes are off, and how alike that is from frame to frame."""
     squares, products, pairs = [], [], []
-    for thing in things:
-        if len(thing.rows) < 8 or thing.far:
-            continue
-        rest = _rest(problem, thing, drive)
-        squares.append(np.median(rest**2) / 0.455)
-        products.append(float((rest[1:] * rest[:-1]).sum()))
-        pairs.append(float((rest**2).sum()))
+    for numbers, starts, residual in equations.residuals(things, drive.value):
+        for far, rest in zip(things.far[numbers].tolist(), np.split(residual[:, :2], starts[1:]), strict=True):
+            if len(rest) >= 8 and not far:
+                squares.append(np.median(rest**2) / 0.455)
+                products.append(float((rest[1:] * rest[:-1]).sum()))
+                pairs.append(float((rest**2).sum()))
     if len(squares) >= 5:
-        problem.scale = float(np.clip(problem.scale * math.sqrt(np.median(squares)), 0.3, 4.0))
-        problem.alike = float(np.clip(sum(products) / max(sum(pairs), 1e-9) + 0.05, 0.2, 0.9))
+        equations.scale = float(np.clip(equations.scale * math.sqrt(np.median(squares)), 0.3, 4.0))
+        equations.alike = float(np.clip(sum(products) / max(sum(pairs), 1e-9) + 0.05, 0.2, 0.9))
 
 
-def _rest(problem: _Problem, thing: Thing, drive: Globals) -> Floats:
-    """(K, 2) residuals of the directions, in deviations."""
-    _, _, rest, count = problem.system(thing, drive.value, _turns(problem.camera, drive.value))
-    rows: Floats = rest[:count].reshape(-1, 3)[:, :2]
-    return rows
+class _Reduced:
+    """The drive's equations without what is a thing's own, and the covariance that follows."""
+
+    def __init__(
+        self, equations: Equations, things: Things, drive: Globals, level: tuple[Floats, Floats] | None, bends: bool
+    ) -> None:
+        self.information = np.diag(1 / drive.prior**2)
+        self.gradient = -(drive.value + drive.before) / drive.prior**2
+        if level is not None:
+            for index in (YAW, PITCH):
+                weight = 1 / level[1][index] ** 2
+                self.information[index, index] += weight
+                self.gradient[index] += weight * (level[0][index] - drive.value[index])
+        sums = equations.sums(things, drive.value)
+        number = np.arange(3)
+        sums.own[:, number, number] += 1e-4  # nobody is further away than a hundred metres from where we guess
+        self.inverse: Floats = np.asarray(np.linalg.inv(sums.own), np.float64)
+        self.lever = self.inverse @ sums.crossed  # how a thing's own follow the drive's
+        self.change = np.einsum("nij,nj->ni", self.inverse, sums.own_gradient)
+        told = (things.misfit < 4) & ~things.far
+        crossed = sums.crossed[told].transpose(0, 2, 1)
+        self.information += (sums.shared[told] - crossed @ self.lever[told]).sum(axis=0)
+        self.gradient += (sums.shared_gradient[told] - np.einsum("nij,nj->ni", crossed, self.change[told])).sum(axis=0)
+        self.covariance: Floats = np.asarray(np.linalg.inv(self.information), np.float64)
+        if not bends or self.covariance[CLOCK, CLOCK] > SURE**2:
+            # Not observable: it stays what was said, as uncertain as it was. What the differences of smoothed speeds seem to
+            # say of it on a straight road is their noise.
+            self.information[CLOCK, :] = self.information[:, CLOCK] = 0
+            self.information[CLOCK, CLOCK], self.gradient[CLOCK] = 1 / drive.prior[CLOCK] ** 2, 0
+            self.covariance = np.asarray(np.linalg.inv(self.information), np.float64)
 
 
-def _round(
-    problem: _Problem,
-    things: list[Thing],
-    drive: Globals,
-    level: tuple[Floats, Floats] | None,
-    steps: Floats | None = None,
-) -> Globals:
-    """One step of Gauss and Newton for everything, by `steps` at most; covariances instead of a step without them."""
-    turns = _turns(problem.camera, drive.value)
-    information = np.diag(1 / drive.prior**2)
-    gradient = -(drive.value + drive.before) / drive.prior**2
-    if level is not None:
-        for index in (YAW, PITCH):
-            weight = 1 / level[1][index] ** 2
-            information[index, index] += weight
-            gradient[index] += weight * (level[0][index] - drive.value[index])
-    parts = []
-    for thing in things:
-        residual, slopes, rest, count = problem.system(thing, drive.value, turns)
-        own, shared = slopes[:, :LOCAL], slopes[:, LOCAL:]
-        inner = own.T @ own
-        inner[[0, 1, 2], [0, 1, 2]] += 1e-4  # nobody is further away than a hundred metres from where we guess
-        crossed = own.T @ shared
-        right = own.T @ residual
-        inverse = np.linalg.inv(inner)
-        thing.misfit = float(np.sqrt((rest[:count] ** 2).sum() / max(count * 2 / 3, 1)))
-        parts.append((inverse, crossed, right))
-        if thing.misfit < 4 and not thing.far:
-            information += shared.T @ shared - crossed.T @ inverse @ crossed
-            gradient += shared.T @ residual - crossed.T @ inverse @ right
-    covariance: Floats = np.asarray(np.linalg.inv(information), np.float64)
-    if not problem.bends or covariance[CLOCK, CLOCK] > SURE**2:
-        # Not observable: it stays what was said, as uncertain as it was. What the differences of smoothed speeds seem to say
-        # of it on a straight road is their noise.
-        information[CLOCK, :] = information[:, CLOCK] = 0
-        information[CLOCK, CLOCK], gradient[CLOCK] = 1 / drive.prior[CLOCK] ** 2, 0
-        covariance = np.asarray(np.linalg.inv(information), np.float64)
-    if steps is None:
-        for thing, (inverse, crossed, _) in zip(things, parts, strict=True):
-            lever = inverse @ crossed
-            # What is left unexplained says how well the rest is known (Birge 1932): a thing that others hide in part, or whose
-            # boxes are of two, is known less well than its boxes say.
-            inverse = inverse * max(1.0, thing.misfit) ** 2
-            thing.own = np.asarray(inverse[:3, :3], np.float64)
-            thing.covariance = (inverse + lever @ covariance @ lever.T)[:3, :3]
-        return Globals(drive.value, drive.prior, covariance, drive.before)
-    step = (covariance @ gradient).clip(-steps, steps)
-    for thing, (inverse, crossed, right) in zip(things, parts, strict=True):
-        change = inverse @ right
-        frame = int(problem.given.owner[thing.rows[-1]])
-        away = float(np.linalg.norm(thing.place - problem.views.origin[frame]))
-        limit = min(1.0, max(0.5 * away, 2.0) / max(float(np.linalg.norm(change[:3])), 1e-9))
-        change = change * limit - inverse @ (crossed @ step)
-        thing.place = thing.place + change[:3]
-        thing.stretch = float(np.clip(thing.stretch + change[3], -1.5, 1.5))
-        thing.nuisance = thing.nuisance + change[4:]
-        thing.far = away > FAR
-    return Globals(drive.value + step, drive.prior, covariance, drive.before)
+def _step(equations: Equations, things: Things, drive: Globals, reduced: _Reduced, steps: Floats) -> Globals:
+    """One step of Gauss and Newton for everything; what is the drive's moves by `steps` at most."""
+    step = (reduced.covariance @ reduced.gradient).clip(-steps, steps)
+    frame = equations.given.owner[[int(rows[-1]) for rows in things.rows]]
+    away = np.linalg.norm(things.place - equations.views.origin[frame], axis=1)
+    moved = np.linalg.norm(reduced.change[:, :3], axis=1)
+    limit = np.minimum(1.0, np.maximum(0.5 * away, 2.0) / np.maximum(moved, 1e-9))
+    change = reduced.change * limit[:, None] - reduced.lever @ step
+    things.place = things.place + change[:, :3]
+    things.stretch = (things.stretch + change[:, 3]).clip(-1.5, 1.5)
+    things.nuisance = things.nuisance + change[:, 4:]
+    things.far = away > FAR
+    return Globals(drive.value + step, drive.prior, reduced.covariance, drive.before)
+
+
+def _things(things: Things, reduced: _Reduced) -> list[Thing]:
+    """The things with what their places are good for."""
+    # What is left unexplained says how well the rest is known (Birge 1932): a thing that others hide in part, or whose boxes are
+    # of two, is known less well than its boxes say.
+    own = (reduced.inverse * (np.maximum(1.0, things.misfit) ** 2)[:, None, None])[:, :3, :3]
+    lever = reduced.lever[:, :3]
+    covariance = own + lever @ reduced.covariance @ lever.transpose(0, 2, 1)
+    columns = (
+        things.rows,
+        things.place,
+        things.stretch.tolist(),
+        covariance,
+        own,
+        things.misfit.tolist(),
+        things.far.tolist(),
+    )
+    return [Thing(*each) for each in zip(*columns, strict=True)]

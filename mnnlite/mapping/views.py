@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ SURELY = 0.015  # rad/s: what is below it may be noise
 # Part of the frame's sides: what is cut off there has a box that ends so near to the edge, a bit inside of it as a rule (of the
 # road pack's on rendered drives up to 12 of 640 pixels), and its middle is not the thing's.
 EDGE = 0.025
+RUN = 64  # frames in a row that are near a place, or not, together
 
 
 @dataclass
@@ -50,6 +52,24 @@ class Views:
     turn: Floats
     velocity: Floats
     rate: Floats
+
+    @cached_property
+    def _runs(self) -> tuple[Floats, Floats]:
+        """Of each `RUN` frames the middle, and how far they are from it at most."""
+        starts = np.arange(0, len(self.origin), RUN)
+        last = np.append(starts[1:], len(self.origin)) - 1
+        middle = (self.origin[starts, :2] + self.origin[last, :2]) / 2
+        off = np.hypot(*(self.origin[:, :2] - np.repeat(middle, last - starts + 1, axis=0)).T)
+        return middle, np.maximum.reduceat(off, starts)
+
+    def near(self, place: Floats, far: float) -> NDArray[np.int64]:
+        """The frames whose camera was nearer than `far` metres to a place, on the level."""
+        middle, reach = self._runs
+        runs = np.flatnonzero(np.hypot(*(middle - place[:2]).T) < far + reach + 1e-6)
+        frames = (runs[:, None] * RUN + np.arange(RUN)).ravel()
+        frames = frames[frames < len(self.origin)]
+        found: NDArray[np.int64] = frames[((self.origin[frames, :2] - place[:2]) ** 2).sum(axis=1) < far**2]
+        return found
 
 
 def views_of(track: Track, camera: Camera, utc: Floats) -> Views:
