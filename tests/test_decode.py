@@ -4,6 +4,8 @@ import pickle
 
 import cv2
 import numpy as np
+import onnx
+import onnx.reference
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -386,6 +388,50 @@ def test_interpolation_is_for_scores_over_the_frame():
         decoders.Segmentation(mode="binary", size="frame", resize="linear").decode({"y": far}, (50, 40))
 
 
+@pytest.mark.parametrize("rule", ["half_pixel", "align_corners", "asymmetric"])
+@pytest.mark.parametrize(
+    ("shape", "upsample"), [((2, 5, 9, 11), (44, 37)), ((1, 19, 33, 33), (100, 1)), ((1, 2, 1, 1), (3, 5)), ((1, 3, 40, 30), (7, 9))]
+)  # fmt: skip
+@pytest.mark.parametrize("more", [{}, {"size": "frame"}])
+def test_upsampled_scores_as_the_definition(shape, upsample, rule, more):
+    data = np.random.default_rng(7).normal(size=shape, scale=3).astype(np.float32)
+    options = {"upsample": upsample, "upsample_by": rule, **more}
+    got = decoders.Segmentation(**options).decode({"y": data}, (121, 100), Letterbox((96, 64)))
+    same_areas(got, segmentation.decode(data, items_for(Letterbox((96, 64)), (121, 100), shape[0]), **options))
+
+
+@pytest.mark.parametrize("rule", ["half_pixel", "align_corners", "asymmetric"])
+def test_upsampling_is_that_of_onnx(rule):
+    data = np.random.default_rng(8).normal(size=(1, 4, 9, 13)).astype(np.float32)
+    resize = onnx.helper.make_node(
+        "Resize", ["x", "", "", "s"], ["y"], mode="linear", coordinate_transformation_mode=rule
+    )
+    x = onnx.helper.make_tensor_value_info("x", 1, data.shape)
+    y = onnx.helper.make_tensor_value_info("y", 1, (1, 4, 35, 60))
+    sizes = onnx.numpy_helper.from_array(np.int64([1, 4, 35, 60]), "s")
+    graph = onnx.helper.make_graph([resize], "resize", [x], [y], [sizes])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)])
+    (want,) = onnx.reference.ReferenceEvaluator(model).run(None, {"x": data})
+    np.testing.assert_allclose(segmentation.upsampled(data[0], (60, 35), rule), want[0], atol=1e-5)
+
+
+def test_upsampling_is_for_scores_of_classes():
+    for options, data, said in [
+        ({"upsample": (8, 8)}, np.zeros((1, 1, 4, 4), np.float32), "a channel a class"),
+        ({"upsample": (8, 8), "scores": True}, np.zeros((1, 3, 4, 4), np.float32), 'without "scores"'),
+        ({"upsample": (8, 8)}, np.full((1, 3, 4, 4), np.nan, np.float32), "index 0"),
+    ]:
+        with pytest.raises(DecoderError, match=said):
+            decoders.Segmentation(**options).decode({"y": data}, (50, 40))
+    for options, said in [
+        ({"upsample": (8,)}, "width and height"),
+        ({"upsample": (8, 2.5)}, "whole numbers"),
+        ({"upsample": (8, 8), "size": "frame", "resize": "linear"}, "give one of them"),
+    ]:
+        with pytest.raises(ArgumentError, match=said):
+            decoders.Segmentation(**options)
+
+
 def test_segmentation_reads_channels_last():
     planes = np.random.default_rng(2).normal(size=(1, 6, 20, 30)).astype(np.float32)
     first = decoders.Segmentation().decode({"y": planes}, (30, 20))
@@ -491,6 +537,8 @@ def test_every_instruction_set_decodes_the_same(tmp_path):
 
     code = f"""
 import numpy as np
+import onnx
+import onnx.reference
 from mnnlite import decoders
 rng = np.random.default_rng(0)
 found = []

@@ -64,9 +64,9 @@ def test_slim__attention_that_does_not_hold_the_peak_stays() -> None:
 def test_slim__weights_that_are_read_elsewhere_stay() -> None:
     model = attention()
     model.graph.output.append(helper.make_tensor_value_info("weights", onnx.TensorProto.FLOAT, None))
-    assert rewrites.slim(model, ["slopes", "attention"]) == [
-        "nothing to make slimmer: no slopes nor attention that would lower the peak of feature maps"
-    ]
+    before = model.SerializeToString()
+    assert rewrites.slim(model, ["slopes", "attention"]) == []
+    assert model.SerializeToString() == before
 
 
 def test_slim__slopes_have_all_axes() -> None:
@@ -80,15 +80,170 @@ def test_slim__slopes_have_all_axes() -> None:
     assert rewrites.Graph(model).constant(model.graph.node[0].input[1]).shape == (1, 3, 1, 1)
 
 
+def segmenter(rule="align_corners", size=(65, 97), after="Cast", scales=None, more_outputs=()):
+    """A convolution makes scores of five classes at an eighth of the picture; they are resized, and the largest is taken."""
+    draw = np.random.default_rng(1)
+    constants = {"w": draw.standard_normal((5, 3, 3, 3)).astype(np.float32)}
+    constants["sizes"] = np.int64([1, 5, *size])
+    nodes = [node("Conv", ["x", "w"], ["scores"], pads=[1, 1, 1, 1], strides=[8, 8])]
+    resize = ["scores", "", "", "sizes"]
+    if scales is not None:
+        constants["scales"], resize = np.float32([1, 1, *scales]), ["scores", "", "scales"]
+    nodes += [node("Resize", resize, ["large"], mode="linear", coordinate_transformation_mode=rule)]
+    nodes += [node("ArgMax", ["large"], ["best"], axis=1, keepdims=0)]
+    nodes += [node(after, ["best"], ["y"], **({"to": onnx.TensorProto.INT32} if after == "Cast" else {}))]
+    outputs = {"y": None, **dict.fromkeys(more_outputs)}
+    model = network(nodes, {"x": (1, 3, 64, 96)}, outputs, constants)
+    model.graph.output[0].type.tensor_type.elem_type = (
+        onnx.TensorProto.INT32 if after == "Cast" else onnx.TensorProto.INT64
+    )
+    return model
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "scales"),
+    [
+        ("align_corners", (65, 97), None),
+        ("half_pixel", (64, 96), None),
+        ("asymmetric", (96, 120), (12.0, 10.0)),
+        ("pytorch_half_pixel", (70, 50), None),
+    ],
+)
+def test_slim__a_tail_is_cut_and_the_decoder_does_the_same(rule: str, size: tuple[int, int], scales: object) -> None:
+    model = segmenter(rule, size, scales=scales)
+    x = RNG.standard_normal((1, 3, 64, 96)).astype(np.float32)
+    (wanted,) = run(model, x=x)
+    said: dict = {}
+    (note,) = rewrites.slim(model, ["tails"], said)
+    assert "cut off before large (Resize): the output is scores 1x5x8x12" in note
+    assert said == {"upsample": {"scores": {"size": [size[1], size[0]], "by": rule.removeprefix("pytorch_")}}}
+    (scores,) = run(model, x=x)
+    facts = said["upsample"]["scores"]
+    decoder = mnnlite.decoders.Segmentation(upsample=facts["size"], upsample_by=facts["by"])
+    found = decoder.decode({"scores": scores}, (size[1], size[0]))
+    assert wanted.shape == (1, *size)
+    np.testing.assert_array_equal(found.class_map(), wanted[0])
+
+
+def test_slim__tails_that_stay() -> None:
+    for model in (
+        segmenter("tf_crop_and_resize"),
+        segmenter(scales=(4.3, 5.0)),  # which is not the ratio of the sizes
+        segmenter(more_outputs=["large"]),
+        segmenter(after="Neg"),
+    ):
+        before = model.SerializeToString()
+        assert rewrites.slim(model, ["tails"]) == []
+        assert model.SerializeToString() == before
+    model = segmenter(size=(9, 13))
+    assert rewrites.slim(model, ["tails"]) == [
+        "upsampling large (Resize) stays: other operators hold the peak of feature maps"
+    ]
+
+
+def tflite_segmenter(path: Path, quantised: bool = True) -> None:
+    """As `segmenter`, in whole numbers, with a resizing before that changes nothing."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    draw = np.random.default_rng(2)
+    kind = 3 if quantised else 0
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs, model.buffers, graph.tensors = 3, [graph], [schema.BufferT()], []
+
+    def tensor(name: str, shape: list[int], dtype: int, data: object = None, scale: float = 0.0, zero: int = 0) -> int:
+        made = schema.TensorT()
+        made.name, made.shape, made.type, made.buffer = name, shape, dtype, 0
+        if data is not None:
+            model.buffers.append(schema.BufferT())
+            model.buffers[-1].data = np.frombuffer(np.asarray(data).tobytes(), np.uint8)
+            made.buffer = len(model.buffers) - 1
+        if scale and quantised:
+            made.quantization = schema.QuantizationParametersT()
+            made.quantization.scale, made.quantization.zeroPoint = [scale], [zero]
+        graph.tensors.append(made)
+        return len(graph.tensors) - 1
+
+    weights = draw.integers(0, 256, (5, 1, 1, 3)).astype(np.uint8)
+    x = tensor("x", [1, 9, 9, 3], kind, None, 1 / 128, 128)
+    w = tensor("w", [5, 1, 1, 3], kind, weights if quantised else weights.astype(np.float32) / 50 - 2.5, 1 / 50, 128)
+    b = tensor("b", [5], 2 if quantised else 0, np.zeros(5, np.int32 if quantised else np.float32), 1 / 6400)
+    scores = tensor("scores", [1, 9, 9, 5], kind, None, 1 / 20, 128)
+    same = tensor("same", [1, 9, 9, 5], kind, None, 1 / 20, 128)
+    large = tensor("large", [1, 65, 97, 5], kind, None, 1 / 20, 128)
+    sizes = [tensor(f"size{side}", [2], 2, np.int32(side)) for side in ((9, 9), (65, 97))]
+    axis, best = tensor("axis", [], 2, np.int32(3)), tensor("best", [1, 65, 97], 4)
+    codes = {3: "conv", 23: "resize", 56: "argmax"}
+    model.operatorCodes = []
+    for code in codes:
+        made = schema.OperatorCodeT()
+        made.builtinCode = made.deprecatedBuiltinCode = code
+        model.operatorCodes.append(made)
+    graph.inputs, graph.outputs, graph.operators = [x], [best], []
+
+    def operator(code: int, inputs: list[int], output: int, kind: int, options: object) -> None:
+        made = schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = list(codes).index(code), inputs, [output]
+        made.builtinOptionsType, made.builtinOptions = kind, options
+        graph.operators.append(made)
+
+    conv, resize, argmax = schema.Conv2DOptionsT(), schema.ResizeBilinearOptionsT(), schema.ArgMaxOptionsT()
+    conv.strideW = conv.strideH = conv.dilationWFactor = conv.dilationHFactor = 1
+    resize.alignCorners, argmax.outputType = True, 4
+    kinds = schema.BuiltinOptions
+    operator(3, [x, w, b], scores, kinds.Conv2DOptions, conv)
+    operator(23, [scores, sizes[0]], same, kinds.ResizeBilinearOptions, resize)
+    operator(23, [same, sizes[1]], large, kinds.ResizeBilinearOptions, resize)
+    operator(56, [large, axis], best, kinds.ArgMaxOptions, argmax)
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+
+
+@pytest.mark.slow  # child processes
+@pytest.mark.parametrize("quantised", [True, False])
+def test_slim__a_tflite_file_ends_before_its_classes(tmp_path: Path, quantised: bool) -> None:
+    pytest.importorskip("ai_edge_litert")
+    tflite_segmenter(tmp_path / "a.tflite", quantised)
+    with pytest.raises(mnnlite.UnsupportedModelError, match=r"ARG_MAX.*with slim \(--slim\) the network is cut off"):
+        convert(tmp_path / "a.tflite", tmp_path / "a.mnn")
+    made = convert(tmp_path / "a.tflite", tmp_path / "a.mnn", slim=True)
+    assert made.verdict.equal
+    assert "the output is scores 1x9x9x5, of which Segmentation(upsample=(97, 65)" in made.notes[-1]
+    spec = mnnlite.describe(made.path)
+    (reading,) = spec.candidates or (spec,)
+    decoder = reading.task_spec.decoder
+    assert decoder == mnnlite.decoders.Segmentation(upsample=(97, 65), upsample_by="align_corners")
+
+
+@pytest.mark.slow  # child processes
+def test_slim__a_cut_network_says_how_it_is_read(tmp_path: Path) -> None:
+    onnx.save(segmenter(), tmp_path / "a.onnx")
+    made = convert(tmp_path / "a.onnx", tmp_path / "a.mnn", slim=["tails"])
+    whole = convert(tmp_path / "a.onnx", tmp_path / "whole.mnn", compare=False)
+    assert made.verdict.equal
+    (found,) = mnnlite.describe(made.path).candidates
+    image = mnnlite.ImageSpec(std=255)
+    picture = RNG.integers(0, 256, (64, 96, 3), np.uint8)
+    with (
+        mnnlite.Task(made.path, image=image, decoder=found.task_spec.decoder) as task,
+        mnnlite.Task(whole.path, image=image, decoder=mnnlite.decoders.Segmentation(background=-1)) as other,
+    ):
+        np.testing.assert_array_equal(task(picture, "BGR").class_map(), other(picture, "BGR").class_map())
+
+
 def test_slim__words(tmp_path: Path) -> None:
     onnx.save(attention(), tmp_path / "a.onnx")
     with pytest.raises(
-        mnnlite.ArgumentError, match="slim is 'tails'; it must be True or some of 'slopes', 'attention'"
+        mnnlite.ArgumentError, match="slim is 'heads'; it must be True or some of 'slopes', 'attention', 'tails'"
     ):
-        convert(tmp_path / "a.onnx", tmp_path / "a.mnn", slim=["tails"])
+        convert(tmp_path / "a.onnx", tmp_path / "a.mnn", slim=["heads"])
     (tmp_path / "b.tflite").write_bytes(b"x" * 100)
-    with pytest.raises(mnnlite.ArgumentError, match="only ONNX graphs are rewritten for that"):
-        convert(tmp_path / "b.tflite", tmp_path / "b.mnn", slim=True)
+    with pytest.raises(mnnlite.ArgumentError, match="of a TFLite file only tails are cut"):
+        convert(tmp_path / "b.tflite", tmp_path / "b.mnn", slim=["slopes"])
+    (tmp_path / "c.mnn").write_bytes(b"x" * 100)
+    with pytest.raises(mnnlite.ArgumentError, match="that it was converted from"):
+        convert(tmp_path / "c.mnn", tmp_path / "d.mnn", slim=True)
 
 
 @pytest.mark.slow  # child processes

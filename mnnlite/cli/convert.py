@@ -58,10 +58,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slim",
         nargs="?",
-        const="slopes,attention",
+        const="slopes,attention,tails",
         default="",
-        metavar="slopes,attention",
-        help="rewrite an ONNX network so that its feature maps peak lower; it computes the same. Without a value: both",
+        metavar="slopes,attention,tails",
+        help="rewrite a network so that its feature maps peak lower; it finds the same. tails: it ends before it makes a class of each "
+        "pixel, which the decoder does. Without a value: all",
     )
     parser.add_argument("--keep", action="store_true", help="write the file even if its outputs deviate")
     parser.add_argument(

@@ -142,13 +142,19 @@ def look_through(source: Path, slim: Sequence[str] = ()) -> bool:
     if not source.is_file():
         raise ModelNotFoundError(f"there is no model file {source}")
     framework = FRAMEWORKS.get(source.suffix.lower())
+    if framework is None and slim and source.suffix.lower() == ".mnn":
+        raise ArgumentError(
+            f"{source} cannot be made slim: networks are rewritten before they are converted; give the .onnx or .tflite file that it "
+            "was converted from"
+        )
     if framework is None:
         raise ArgumentError(f"{source} ends in {source.suffix!r}; wanted {' or '.join(FRAMEWORKS)}")
     if importlib.util.find_spec("_tools") is None:
         raise EngineNotFoundError('the converter is not installed; install it with: pip install "MNN>=3.0.0,<4"')
-    if slim and framework != "ONNX":
+    if slim and framework != "ONNX" and "tails" not in slim:
         raise ArgumentError(
-            f"{source} cannot be made slim: only ONNX graphs are rewritten for that; give the .onnx file"
+            f"{source} cannot be made slim by {', '.join(slim)}: of a TFLite file only tails are cut; give the .onnx file, or "
+            "choose tails"
         )
     if framework == "ONNX":
         found = check_onnx(source)
@@ -164,7 +170,11 @@ def look_through(source: Path, slim: Sequence[str] = ()) -> bool:
     else:
         facts = check_tflite(source)
         kinds = [word for word in ("quantised", "nearest") if getattr(facts, word)]
-        need = ("ai_edge_litert", "flatbuffers") if facts.quantised else ()
+        need = ("ai_edge_litert", "flatbuffers") if facts.quantised or slim else ()
+        if slim and any(importlib.util.find_spec(package) is None for package in need):
+            raise MissingExtraError(
+                f'to make a TFLite network slim needs {" and ".join(need)}; install them with: pip install "mnnlite[compare]"'
+            )
     for package in need if kinds else ():
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(
@@ -207,7 +217,16 @@ def _convert(
             "before it was quantised usually help",
             op="convert",
         )
-    raise UnsupportedModelError(f"the converter cannot convert {source}{spoken}", op="convert")
+    advice = (
+        "; with slim (--slim) the network is cut off before it makes classes of scores"
+        if _ends_so(request, words)
+        else ""
+    )
+    raise UnsupportedModelError(f"the converter cannot convert {source}{spoken}{advice}", op="convert")
+
+
+def _ends_so(request: dict[str, Any], words: list[str]) -> bool:
+    return request["framework"] == "TFLITE" and not request["slim"] and any("ARG_MAX" in line for line in words)
 
 
 def _child(request: dict[str, Any], folder: Path, seconds: float) -> tuple[int | None, list[str], dict[str, Any]]:

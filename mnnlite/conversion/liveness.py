@@ -1,19 +1,19 @@
-"""How much memory the feature maps of an ONNX graph hold from operator to operator, in the order that the file has."""
+"""How much memory the feature maps of a graph hold from operator to operator, in the order that the file has."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
     import onnx
 
     from mnnlite.conversion.rewrites.graph import Graph
 
-__all__ = ["Held", "held"]
+__all__ = ["Held", "alive", "held"]
 
 _BYTES = 4  # the engine computes in float32
 
@@ -46,22 +46,35 @@ def held(graph: Graph, without: Collection[str] = ()) -> list[Held]:
     constants = {each.name for each in graph.graph.initializer}
     constants |= {name for node in graph.nodes("Constant") for name in node.output}
     nodes = [node for node in graph.graph.node if node.op_type != "Constant"]
-    last: dict[str, int] = {value.name: len(nodes) for value in graph.graph.output}
-    for index, node in enumerate(nodes):
-        for name in node.input:
-            last[name] = max(index, last.get(name, -1))
 
     def size(name: str) -> int:
         shape = graph.whole_shape(name)
         return 0 if shape is None or name in without or name in constants else _BYTES * prod(shape)
 
-    alive = {value.name: size(value.name) for value in graph.graph.input if value.name not in constants}
+    steps = [(node.input, [name for name in node.output if name]) for node in nodes]
+    given = [value.name for value in graph.graph.input if value.name not in constants]
+    found = alive(steps, given, [value.name for value in graph.graph.output], size)
+    return [Held(node, tensors) for node, tensors in zip(nodes, found, strict=True)]
+
+
+_Name = TypeVar("_Name")
+
+
+def alive(
+    steps: Sequence[tuple[Sequence[_Name], Sequence[_Name]]],
+    given: Sequence[_Name],
+    kept: Sequence[_Name],
+    size: Callable[[_Name], int],
+) -> list[dict[_Name, int]]:
+    """Tensors with their bytes while each step works: `steps` read and write, `given` are there before, `kept` to the end."""
+    last = dict.fromkeys(kept, len(steps))
+    for index, (reads, _) in enumerate(steps):
+        for name in reads:
+            last[name] = max(index, last.get(name, -1))
+    now = {name: size(name) for name in given}
     found = []
-    for index, node in enumerate(nodes):
-        for name in node.output:
-            if name:
-                alive[name] = size(name)
-        found.append(Held(node, dict(alive)))
-        for name in [each for each in alive if last.get(each, -1) <= index]:
-            del alive[name]
+    for index, (_, writes) in enumerate(steps):
+        now |= {name: size(name) for name in writes}
+        found.append(dict(now))
+        now = {name: value for name, value in now.items() if last.get(name, -1) > index}
     return found

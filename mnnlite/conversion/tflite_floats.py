@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnnlite.conversion.rewrites import nothing
+from mnnlite.conversion.tflite_tails import cut_tails
 from mnnlite.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -40,9 +42,12 @@ def prepare(request: dict[str, Any], said: dict[str, Any], first: int | None) ->
         said["notes"] = [
             f"quantised: {changed} tensors are floats now; mnnlite quantize makes the network whole numbers again"
         ]
+    if request["slim"]:
+        cut = cut_tails(model, graph, said["described"])
+        said["notes"] += cut or [nothing(request["slim"])]
     if first is not None:
         said["operator"] = _cut(model, graph, first)
-    if changed or first is not None:
+    if changed or request["slim"] or first is not None:
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(model.Pack(builder), b"TFL3")
         Path("rewritten.tflite").write_bytes(bytes(builder.Output()))
@@ -57,7 +62,7 @@ def _to_floats(schema: Any, model: Any, graph: Any) -> int:
 
     changed = 0
     done: dict[int, int] = {}  # tensors may share a buffer
-    _say_activations(np, graph)
+    _say_activations(np, model, graph)
     for tensor in graph.tensors:
         scale = None if tensor.quantization is None else tensor.quantization.scale
         if scale is None or len(scale) == 0 or tensor.type not in _DTYPES:
@@ -81,11 +86,15 @@ def _to_floats(schema: Any, model: Any, graph: Any) -> int:
 
 
 _NONE, _RELU, _RELU6 = 0, 1, 3  # ActivationFunctionType
+_CHOOSING = (1, 2, 17)  # AVERAGE_POOL_2D, CONCATENATION, MAX_POOL_2D: nothing they give is beyond what they get
 
 
-def _say_activations(np: Any, graph: Any) -> None:
+def _say_activations(np: Any, model: Any, graph: Any) -> None:
     """Give operators the activation that the range of their output stands for: from 0 on, or from 0 to 6."""
     for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        if max(code.builtinCode, code.deprecatedBuiltinCode) in _CHOOSING and _within(np, graph, operator):
+            continue
         options = operator.builtinOptions
         if getattr(options, "fusedActivationFunction", None) != _NONE or len(operator.outputs) != 1:
             continue
@@ -98,6 +107,23 @@ def _say_activations(np: Any, graph: Any) -> None:
         if zero == ends.min:
             top = (ends.max - zero) * float(scale[0])
             options.fusedActivationFunction = _RELU6 if abs(top - 6) < 1.5 * float(scale[0]) else _RELU
+
+
+def _within(np: Any, graph: Any, operator: Any) -> bool:
+    """Whether an operator's inputs have no more range than its output."""
+    low, high, step = _range(np, graph.tensors[int(operator.outputs[0])])
+    ranges = [_range(np, graph.tensors[int(index)]) for index in operator.inputs]
+    return all(each[0] >= low - step / 2 and each[1] <= high + step / 2 for each in ranges)
+
+
+def _range(np: Any, tensor: Any) -> tuple[float, float, float]:
+    """The least and the largest number that a quantised tensor can hold, and the step between two."""
+    found = tensor.quantization
+    if tensor.type not in (3, 9) or found is None or found.scale is None or len(found.scale) != 1:
+        return -float("inf"), float("inf"), 0.0
+    ends, scale = np.iinfo(_DTYPES[tensor.type]), float(found.scale[0])
+    zero = 0 if found.zeroPoint is None else int(found.zeroPoint[0])
+    return (ends.min - zero) * scale, (ends.max - zero) * scale, scale
 
 
 def _real(values: NDArray[Any], quantization: Any) -> NDArray[Any]:

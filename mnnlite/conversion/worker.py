@@ -50,7 +50,7 @@ def prepare(request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["framework"] == "ONNX" and (request["rewrite"] or request["slim"] or first is not None):
             _prepare_onnx(request, said, first)
-        elif request["framework"] == "TFLITE" and (request["rewrite"] or first is not None):
+        elif request["framework"] == "TFLITE" and (request["rewrite"] or request["slim"] or first is not None):
             from mnnlite.conversion import tflite_floats
 
             tflite_floats.prepare(request, said, first)
@@ -69,10 +69,12 @@ def _prepare_onnx(request: dict[str, Any], said: dict[str, Any], first: int | No
     except Exception as error:  # protobuf's errors have no common base
         raise ModelFormatError(f"onnx cannot read it: {' '.join(str(error).split())[:200]}", op="convert") from None
     changed = rewrites.meaning(model, said["described"])
-    if changed:
+    cut = rewrites.slim(model, [name for name in request["slim"] if name == "tails"], said["described"])
+    if changed or cut:
         said["reference"] = _saved(onnx, model, "reference.onnx")
     if request["slim"]:
-        changed += rewrites.slim(model, request["slim"])
+        slimmer = cut + rewrites.slim(model, [name for name in request["slim"] if name != "tails"])
+        changed += slimmer or [rewrites.nothing(request["slim"])]
     changed += rewrites.for_the_converter(model)
     if first is not None:
         said["operator"] = _cut(onnx, model, first)

@@ -33,6 +33,19 @@ class Segmentation(Named):
     layout: str = option(
         "own", "word", "order of the output's axes; own: as the tensor says", choices=("own", "NCHW", "NHWC")
     )
+    upsample: tuple[float, ...] = option(
+        (),
+        "numbers",
+        "width and height that scores are interpolated to, row by row, before a class is chosen: the end of a network that was "
+        "cut off before it (mnnlite convert --slim); empty: no other than the output's",
+    )
+    upsample_by: str = option(
+        "half_pixel",
+        "word",
+        "which coordinates are the same in both; half_pixel: of the outer edges; align_corners: of the middles of the corner "
+        "pixels; asymmetric: of the first pixel's middle",
+        choices=("half_pixel", "align_corners", "asymmetric"),
+    )
     size: str = option(
         "network", "word", "maps are as large as the network gives them, or as the frame", choices=("network", "frame")
     )

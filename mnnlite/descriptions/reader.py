@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
-from mnnlite.descriptions import beside, cut, mnnfile, onnxfile, own, texts, tflitefile, yolo
+from mnnlite.decoders import Segmentation
+from mnnlite.descriptions import beside, cut, mnnfile, onnxfile, own, tails, texts, tflitefile, yolo
 from mnnlite.descriptions.description import Description, Network, Reading
 from mnnlite.descriptions.fits import NOT_SAID, fits, reading
 from mnnlite.descriptions.published import Published, published
@@ -97,16 +98,18 @@ def network_of(path: str, model: Model) -> Network:
 
 def _read(network: Network, said: Mapping[str, Any]) -> Description:
     if yolo.said_by_yolo(said):
-        return Description.of(network, [yolo.yolo(network, said, "the exporter's description")])
+        found = [yolo.yolo(network, said, "the exporter's description")]
+        return Description.of(network, tails.upsampling(network, found, said.get(tails.KEY)))
     if texts.said_by_text_exporter(said):
         return Description.of(network, [texts.recognition(network, said, "the exporter's description")])
     known = published(said, network.path)
-    return _by_tensors(
-        network, known, list(cut.fits(network, said.get(cut.KEY), known.names)) or fits(network, known.names)
-    )
+    fitting = list(cut.fits(network, said.get(cut.KEY), known.names)) or fits(network, known.names)
+    if isinstance(said.get(tails.KEY), dict):  # it says itself that these are scores
+        fitting = [fit for fit in fitting if isinstance(fit.decoder, (Segmentation, dict))] or fitting
+    return _by_tensors(network, known, fitting, said.get(tails.KEY))
 
 
-def _by_tensors(network: Network, known: Published, found: list[Fit]) -> Description:
+def _by_tensors(network: Network, known: Published, found: list[Fit], upsampled: Any = None) -> Description:
     if known.families:
         found = [fit for fit in found if isinstance(fit.decoder, known.families)]
         if not found:
@@ -114,7 +117,7 @@ def _by_tensors(network: Network, known: Published, found: list[Fit]) -> Descrip
                 f"{network.path}: {known.meant_by}, but no such decoder fits {network.listed()}; say what holds with image= "
                 "and decoder=, in Python or in a pipeline file"
             )
-    readings = [_reading(network, fit, known) for fit in found]
+    readings = tails.upsampling(network, [_reading(network, fit, known) for fit in found], upsampled)
     if len(readings) != 1:
         return Description.of(network, readings)
     missing = [part for part, why in readings[0].sources.items() if why == NOT_SAID]

@@ -20,7 +20,7 @@ inline mnnlite_option numbers(const char* key, const std::vector<double>& values
 }
 
 inline const std::vector<Variant>& variants() {
-  static const std::vector<double> strides{16, 32}, rows{10, 20, 30, 40, 50}, shares{0.4, 1};
+  static const std::vector<double> strides{16, 32}, rows{10, 20, 30, 40, 50}, shares{0.4, 1}, large{90, 70};
   static const std::vector<Variant> list{
       {"raw", {}, {{2, 5}}},
       {"classification", {}, {{2, 43}}},
@@ -36,6 +36,10 @@ inline const std::vector<Variant>& variants() {
        64,
        64,
        MNNLITE_U8},
+      {"segmentation", {numbers("upsample", large)}, {{2, 5, 30, 40}}},
+      {"segmentation",
+       {numbers("upsample", large), text("upsample_by", "align_corners"), text("output", "polygons")},
+       {{2, 3, 7, 6}}},
       {"yolo", {number("score", 0.05)}, {{2, 9, 500}}},
       {"yolo", {number("score", 0.05), text("nms", "soft")}, {{2, 500, 9}}},
       {"yolo", {number("score", 0.05), number("points", 3), text("nms", "weighted")}, {{2, 11, 500}}},

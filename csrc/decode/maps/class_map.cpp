@@ -97,6 +97,15 @@ Status ClassMapper::plan(const char* family, const TensorView& desc, Needs& need
     return Status::error(Code::decoder, "%s: output \"%s\" is %s; mode \"%s\" wants %s", family, desc.name,
                          describe(view, text), kModes[mode_], mode_ == kArgmax ? "2 to 255 channels" : "one channel");
   if (mode_ != kClasses) needs.classes(classes());
+  if (grid_.wanted()) {
+    if (mode_ != kArgmax || scores_)
+      return Status::error(
+          Code::decoder,
+          "%s: option \"upsample\" is for outputs with a channel a class, and without \"scores\"; output "
+          "\"%s\" is %s",
+          family, desc.name, describe(view, text));
+    grid_.plan(dims_.channels, dims_.width, dims_.height, needs);
+  }
   return reader_.plan(family, view, Order::chw, needs);
 }
 
@@ -120,6 +129,10 @@ Status ClassMapper::classify(const char* family, const Call& call, const TensorV
     return {};
   }
   const float* values = reader_.read(call, view, slot);
+  if (grid_.wanted()) {
+    if (!grid_.run(call, values, map)) return not_finite(tensor, slot, values, count * dims_.channels);
+    return {};
+  }
   if (mode_ == kArgmax) {
     if (!channel_argmax_bytes(values, dims_.channels, count, count, map))
       return not_finite(tensor, slot, values, count * dims_.channels);
@@ -153,7 +166,7 @@ Status ClassMapper::run(const char* family, const Call& call, const TensorView& 
 
 void ClassMapper::measure(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
                           ClassExtent* extents, double* means) const noexcept {
-  measure_classes(map, dims_.width, dims_.height, extents);
+  measure_classes(map, width(), height(), extents);
   if (!scored()) return;
   std::fill(means, means + 256, 0.0);
   const int64_t count = int64_t{dims_.height} * dims_.width;

@@ -9,6 +9,7 @@
 #include "decode/common/frame_box.hpp"
 #include "decode/common/options.hpp"
 #include "decode/common/reader.hpp"
+#include "decode/maps/upsample_grid.hpp"
 
 namespace mnnlite {
 
@@ -21,10 +22,12 @@ struct ClassExtent {
 // For each of 256 classes how many pixels it has and where.
 void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents) noexcept;
 
-// Turns one output into class maps at the output's own size: argmax over channels, a threshold, or integers as they are.
+// Turns one output into class maps: argmax over channels, a threshold, or integers as they are. Of the output's own size, or
+// for families that read it, of the one that `upsample` says.
 class ClassMapper {
  public:
   void read(Options& options) noexcept;
+  void read_upsampling(Options& options) { grid_.read(options); }
   Status plan(const char* family, const TensorView& desc, Needs& needs) noexcept;
   // Fills width() * height() bytes, kIgnoreLabel where a pixel's centre lies outside the frame (a letterbox's bars), and
   // says where in the frame a pixel of the map lies.
@@ -50,8 +53,9 @@ class ClassMapper {
   int32_t channels() const noexcept { return dims_.channels; }
   float cut() const noexcept { return cut_; }
 
-  int32_t width() const noexcept { return dims_.width; }
-  int32_t height() const noexcept { return dims_.height; }
+  int32_t width() const noexcept { return grid_.wanted() ? grid_.width() : dims_.width; }
+  int32_t height() const noexcept { return grid_.wanted() ? grid_.height() : dims_.height; }
+  bool upsampled() const noexcept { return grid_.wanted(); }
   // Classes that are possible: 256 for maps of integers.
   int32_t classes() const noexcept { return mode_ == kArgmax ? dims_.channels : mode_ == kBinary ? 2 : 255; }
   // Two-class maps: class 0 is the background.
@@ -69,8 +73,9 @@ class ClassMapper {
   float threshold_ = 0.5f;
   bool scores_ = false;
   float cut_ = 0;
-  ImageDims dims_;
+  ImageDims dims_;  // of the output
   Reader reader_;
+  GridUpsampler grid_;
 };
 
 // Nearest pixel of the map for each pixel of the frame; kIgnoreLabel where the map does not reach. `columns` is scratch of

@@ -18,11 +18,16 @@ class Segmentation final : public BuiltIn {
  public:
   Segmentation(Options& options, const SegmentationOptions& common) : BuiltIn("segmentation", 1, 1), common_(common) {
     mapper_.read(options);
+    mapper_.read_upsampling(options);
     over_frame_ = options.choice("size", kSizes, 0) == 1;
     linear_ = options.choice("resize", kResizes, 0) == 1;
     if (linear_ && !over_frame_)
       options.fail(Status::error(
           Code::argument, "segmentation: resize \"linear\" makes maps as large as the frame; it needs size \"frame\""));
+    if (linear_ && mapper_.upsampled())
+      options.fail(
+          Status::error(Code::argument,
+                        "segmentation: \"upsample\" and resize \"linear\" both interpolate scores; give one of them"));
   }
 
  private:

@@ -19,6 +19,7 @@ class SegmentationPolygons final : public BuiltIn {
   SegmentationPolygons(Options& options, const SegmentationOptions& common)
       : BuiltIn("segmentation", 1, 1), common_(common) {
     mapper_.read(options);
+    mapper_.read_upsampling(options);
     tolerance_ = options.number("tolerance", 1, 0, 1e6);
     max_polygons_ = options.integer("max_polygons", 256, 1, kMostRings);
     max_points_ = options.integer("max_points", 16384, 4, 1 << 24);

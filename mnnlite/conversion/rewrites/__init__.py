@@ -16,6 +16,7 @@ from mnnlite.conversion.rewrites import (
     slopes,
     softmax,
     suppression,
+    tails,
 )
 from mnnlite.conversion.rewrites.graph import Graph
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from mnnlite.conversion.onnx_source import OnnxFacts
 
-__all__ = ["SLIM", "Graph", "for_the_converter", "meaning", "slim", "suspects"]
+__all__ = ["SLIM", "Graph", "for_the_converter", "meaning", "nothing", "slim", "suspects"]
 
 # What the network is afterwards is another one, which is what is compared with.
 _MEANING = (suppression.rewrite, quantized.rewrite)
@@ -40,8 +41,8 @@ _DIALECT = (
     softmax.rewrite,
     resize.rewrite,
 )
-# The same network with less memory, by the words that choose them.
-SLIM = {"slopes": slopes.rewrite, "attention": attention.rewrite}
+# With less memory, by the words that choose them: the same network, and for "tails" one that ends sooner.
+SLIM = {"slopes": slopes.rewrite, "attention": attention.rewrite, "tails": tails.rewrite}
 
 
 def suspects(facts: OnnxFacts) -> list[str]:
@@ -96,10 +97,14 @@ def for_the_converter(model: onnx.ModelProto) -> list[str]:
     return _apply(model, _DIALECT)
 
 
-def slim(model: onnx.ModelProto, chosen: Sequence[str]) -> list[str]:
-    """Lower the peak of feature maps by the rewrites of these names in `SLIM`; say what was changed, or why nothing was."""
-    notes = _apply(model, tuple(SLIM[name] for name in chosen))
-    return notes or [f"nothing to make slimmer: no {' nor '.join(chosen)} that would lower the peak of feature maps"]
+def slim(model: onnx.ModelProto, chosen: Sequence[str], said: dict[str, Any] | None = None) -> list[str]:
+    """Lower the peak of feature maps by the rewrites of these names in `SLIM`; say what was changed."""
+    return _apply(model, tuple(SLIM[name] for name in chosen), said)
+
+
+def nothing(chosen: Sequence[str]) -> str:
+    """The note of a network that none of them makes slimmer."""
+    return f"nothing to make slimmer: no {' nor '.join(chosen)} that would lower the peak of feature maps"
 
 
 def _apply(model: onnx.ModelProto, rewrites: tuple, said: dict[str, Any] | None = None) -> list[str]:  # type: ignore[type-arg]

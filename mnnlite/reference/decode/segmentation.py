@@ -49,6 +49,33 @@ def class_map(
     return classes, np.where(classes == 1, one, np.float32(1) - one).astype(np.float64), mode
 
 
+def upsampled(
+    planes: NDArray[np.float32], size: tuple[int, int], upsample_by: str = "half_pixel"
+) -> NDArray[np.float32]:
+    """Scores (C, H, W) of a grid of `size` (width, height), bilinear in float32, first between the columns, then the rows.
+
+    Source: ONNX operator Resize, coordinate_transformation_mode; TFLite's RESIZE_BILINEAR has the same three.
+    """
+
+    def places(count: int, extent: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        at = np.arange(count, dtype=np.float64)
+        if upsample_by == "align_corners":
+            at = at * (extent - 1) / (count - 1) if count > 1 else at * 0
+        elif upsample_by == "asymmetric":
+            at = at * extent / count
+        else:
+            at = (at + 0.5) * extent / count - 0.5
+        at = np.clip(at, 0, extent - 1)
+        first = at.astype(np.int64)
+        return first, np.minimum(first + 1, extent - 1), (at - first).astype(np.float32)
+
+    planes = planes.astype(np.float32)
+    first, following, weight = places(size[0], planes.shape[2])
+    wide = planes[:, :, first] + (planes[:, :, following] - planes[:, :, first]) * weight
+    first, following, weight = places(size[1], planes.shape[1])
+    return wide[:, first] + (wide[:, following] - wide[:, first]) * weight[:, None]
+
+
 def map_to_frame(item: frame_box.Item, width: int, height: int) -> tuple[float, ...]:
     """Pixel of a width x height map -> frame pixel."""
     scale = (item.net_size[0] / width, 0.0, 0.0, 0.0, item.net_size[1] / height, 0.0, 0.0, 0.0, 1.0)
@@ -112,6 +139,8 @@ def decode(
     background: int = -2,
     min_area: float = 0.0,
     scores: bool = False,
+    upsample: Sequence[float] = (),
+    upsample_by: str = "half_pixel",
     **mapping: Any,
 ) -> list[Area]:
     """One row per class of each item's map, lower classes first; see `class_map` for the other options.
@@ -120,7 +149,8 @@ def decode(
     that is only between them. `background` -2: class 0 of two-class maps, else none.
     """
     rows = []
-    for output, item in zip(outputs, items, strict=False):
+    for given, item in zip(outputs, items, strict=False):
+        output = upsampled(given, (int(upsample[0]), int(upsample[1])), upsample_by) if upsample else given
         classes, probability, mode = class_map(output, **mapping)
         height, width = classes.shape
         m = map_to_frame(item, width, height)
@@ -180,11 +210,14 @@ def polygons(
     background: int = -2,
     min_area: float = 0.0,
     holes: bool = True,
+    upsample: Sequence[float] = (),
+    upsample_by: str = "half_pixel",
     **mapping: Any,
 ) -> list[Outline]:
     """Outlines of the areas of each item's map, simplified so that no corner is off by more than `tolerance`."""
     rows: list[Outline] = []
-    for output, item in zip(outputs, items, strict=False):
+    for given, item in zip(outputs, items, strict=False):
+        output = upsampled(given, (int(upsample[0]), int(upsample[1])), upsample_by) if upsample else given
         classes, _, mode = class_map(output, **mapping)
         height, width = classes.shape
         m = map_to_frame(item, width, height)
