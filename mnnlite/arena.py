@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnnlite import _core
-from mnnlite.engine_options import SESSION_WORDS
+from mnnlite.engine_options import BACKEND_WORDS, GPUS, SESSION_WORDS
 from mnnlite.errors import ArgumentError, ClosedError
 from mnnlite.files import checked_path
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "RUNTIME_OPTIONS",
     "Arena",
+    "check_available",
+    "gpu_words",
     "native_options",
     "own_arena",
     "runtime_arena",
@@ -36,9 +38,10 @@ __all__ = [
 _log = logging.getLogger("mnnlite.model")
 
 # Options by words, which the native table has; and those that are no words. `RUNTIME_OPTIONS` are what a runtime says for all
-# its tasks; all of them are a session's.
+# its tasks.
 _OPTIONS = (*_core.ArenaOptions.names(), "threads", "weights_dir")
-RUNTIME_OPTIONS = (*SESSION_WORDS, "weights_dir")
+_OF_SESSIONS = (*SESSION_WORDS, "weights_dir")
+RUNTIME_OPTIONS = (*_OF_SESSIONS, *BACKEND_WORDS, "fallback")
 # Kept from one start to the next, so it is on a disk, where /tmp may be in memory (Filesystem Hierarchy Standard 3.0, 5.15).
 _WEIGHTS_DIR = "/var/tmp"
 
@@ -52,23 +55,26 @@ def _threads(got: object) -> int:
 class Arena:
     """One runtime of the engine. Models in one arena share one buffer for feature maps, as large as the largest needs.
 
-    `backend`, `power` and `threads` are the same for all of its models. `precision`, `memory_mode`, `winograd` and `weights` are
+    `backend`, `power`, `threads`, `tuning` and `gpu_memory` are the same for all of its models. `precision`, `memory_mode`, `winograd` and `weights` are
     what a model has that does not say otherwise: ``Model("net.mnn", arena=arena, winograd="small")``.
 
     Parameters
     ----------
     backend : {"cpu", "opencl", "opengl", "vulkan"}
-        PyPI's engine has the CPU only.
+        PyPI's engine has the CPU only. ``"opengl"`` is always refused: that of this engine is not usable.
     precision : {"normal", "high", "low"}
-        ``"low"`` computes in half floats where the CPU has them; see `computes_in_half`.
+        ``"low"`` computes in half floats where the CPU has them. On Vulkan, and on OpenCL devices that have half floats,
+        ``"normal"`` computes in them already, and ``"high"`` in full ones. See `computes_in_half`.
     memory_mode : {"normal", "high", "low"}
         ``"low"`` keeps 8-bit weights as they are, for less memory and often more time.
     power : {"normal", "high", "low"}
-        Which cores the engine's own threads prefer. The affinity of the calling thread is never changed.
+        Which cores the engine's own threads prefer. The affinity of the calling thread is never changed. On a GPU ``"low"`` is
+        refused where the device has no low priority.
     threads : int
-        How many threads every model in this arena uses, 1 to 32.
+        How many threads every model in this arena uses, 1 to 32. A GPU has none.
     fallback : {None, "cpu"}
-        The backend to use if the engine does not have `backend`; None raises an error instead.
+        The backend to use if the engine does not have `backend`, or there is no driver for it; a warning is logged. None raises
+        an error instead.
     winograd : {"large", "small", "none"}
         How the CPU computes 3x3 convolutions. ``"large"``: by Winograd's method with tiles of up to 6x6, which is the engine's
         default; it is fastest, and the weights of such a convolution take up to 64/9 of their size. ``"small"``: with tiles of
@@ -79,13 +85,21 @@ class Arena:
         anonymous memory as with ``"heap"``, and gives it back at its end.
     weights_dir : path, optional
         The folder in which those files are made. It must be on a disk. The default is ``/var/tmp``.
+    tuning : {"none", "fast", "wide", "heavy"}
+        How long a GPU tries its kernels while a network is loaded: not at all, some tenths of a second, seconds, minutes. What is
+        found is kept, see `mnnlite.cache`. Vulkan has no ``"fast"``.
+    gpu_memory : {"auto", "buffer", "image"}
+        What tensors are on a GPU, for OpenCL. ``"auto"``: what the engine holds to be faster on the device.
 
     Raises
     ------
     ArgumentError
-        A word or number is not one of the above; the folder for weights cannot be written or lies in memory.
+        A word or number is not one of the above, or the backend would not notice it, such as ``winograd`` on a GPU; the folder
+        for weights cannot be written or lies in memory.
     BackendUnavailableError
-        The engine has no such backend and no fallback was allowed.
+        The engine has no such backend, or there is no driver for it, and no fallback was allowed.
+    StateError
+        A GPU, in a process whose parent had used one before it was forked.
 
     Notes
     -----
@@ -105,6 +119,8 @@ class Arena:
         winograd: str = "large",
         weights: str = "heap",
         weights_dir: str | os.PathLike[str] | None = None,
+        tuning: str = "none",
+        gpu_memory: str = "auto",
     ) -> None:
         if fallback not in (None, "cpu"):
             raise ArgumentError(f"fallback is {fallback!r}; it must be None or 'cpu'")
@@ -120,12 +136,19 @@ class Arena:
             power=power,
             winograd=winograd,
             weights=weights,
+            tuning=tuning,
+            gpu_memory=gpu_memory,
         )
         self.precision, self.memory_mode, self.power = precision, memory_mode, power
         self.winograd, self.weights = winograd, weights
         self._native: _core.Arena | None = _core.Arena(options)
         self._by_id: weakref.WeakValueDictionary[int, _core.Model] = weakref.WeakValueDictionary()
-        if precision == "low":
+        fell_back = self._native.fell_back
+        if fell_back:
+            _log.warning("backend 'cpu' in place of %r: %s", backend, fell_back)
+        # Of the backend as it became.
+        self.tuning, self.gpu_memory = ("none", "auto") if fell_back else (tuning, gpu_memory)
+        if precision == "low" and self._native.backend == "cpu":
             _say_precision(self._native)
 
     @property
@@ -142,8 +165,9 @@ class Arena:
 
     @property
     def computes_in_half(self) -> bool:
-        """Whether its precision is ``"low"`` and really means half floats on this CPU."""
-        return self.precision == "low" and self.native.has_half
+        """Whether its precision means half floats here: ``"low"`` on a CPU that has them, all but ``"high"`` on such a GPU."""
+        native = self.native
+        return native.has_half and (self.precision != "high" if native.backend in GPUS else self.precision == "low")
 
     def options(self) -> dict[str, Any]:
         """What it was made with, as plain data: arguments of another one like it."""
@@ -234,22 +258,52 @@ def runtime_options(**options: Any) -> dict[str, str]:
         A word that is not known; the folder cannot be written or lies in memory.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    folder = given.pop("weights_dir", None)
+    folder, fallback = given.pop("weights_dir", None), given.pop("fallback", None)
+    if fallback not in (None, "cpu"):
+        raise ArgumentError(f"fallback is {fallback!r}; it must be None or 'cpu'")
     _core.ArenaOptions(**given)
-    chosen = {name: value for name, value in given.items() if value != SESSION_WORDS[name][0]}
+    usual = {**SESSION_WORDS, **BACKEND_WORDS}
+    chosen = {name: value for name, value in given.items() if value != usual[name][0]}
+    if fallback is not None:
+        chosen["fallback"] = fallback
     # A folder alone is for those tasks whose weights are mapped.
     mapped = folder is not None or "weights" in chosen
     where = _weights_folder("mapped", folder) if mapped else None
     return chosen if where is None else {**chosen, "weights_dir": where}
 
 
-def runtime_arena(threads: int, options: Mapping[str, str]) -> Arena:
-    """An arena for tasks of a runtime with these options, as `runtime_options` gives them."""
-    words = {name: word for name, word in options.items() if name != "weights_dir"}
+def runtime_arena(threads: int, options: Mapping[str, str], words: Mapping[str, str] | None = None) -> Arena:
+    """An arena for tasks of a runtime with these options, as `runtime_options` gives them; `words` say which GPU, if one."""
+    if words:
+        own: dict[str, Any] = {name: options[name] for name in ("precision", "memory_mode") if name in options}
+        return Arena(**{**own, **words})
+    words = {name: options[name] for name in SESSION_WORDS if name in options}
     folder = options.get("weights_dir")
     arena = Arena(threads=threads, **words, weights_dir=folder if "weights" in words else None)
     arena.weights_dir = folder  # also for tasks whose weights alone are mapped
     return arena
+
+
+def gpu_words(own: EngineOptions, defaults: Mapping[str, str]) -> dict[str, str]:
+    """What an arena for a task must have in common with it beside threads: backend, tuning and memory; nothing for the CPU."""
+    unusual = own.unusual(defaults)
+    return {name: unusual[name] for name in BACKEND_WORDS if name in unusual}
+
+
+_available: set[str] = set()
+
+
+def check_available(backend: str) -> None:
+    """Find out whether there is a backend here: in the engine, and a driver. Once it was found it stays.
+
+    Raises
+    ------
+    BackendUnavailableError, StateError
+        As for `Arena`.
+    """
+    if backend not in _available:
+        _core.Arena(_core.ArenaOptions(backend=backend))
+        _available.add(backend)
 
 
 def task_options(own: EngineOptions, defaults: Mapping[str, str]) -> dict[str, Any]:
@@ -282,7 +336,7 @@ def session_options(arena: Arena, given: Mapping[str, Any]) -> dict[str, Any]:
     if folder is None and found["weights"] == "mapped":
         folder = arena.weights_dir
     where = _weights_folder(found["weights"], folder)
-    if found["precision"] == "low" and arena.precision != "low":
+    if found["precision"] == "low" and arena.precision != "low" and arena.backend == "cpu":
         _say_precision(arena.native)
     return {**found, "weights_dir": where}
 
@@ -309,7 +363,7 @@ def shared_arena(arena: Arena, options: Mapping[str, Any]) -> Arena:
         raise ArgumentError(f"arena is a {type(arena).__name__}; pass a mnnlite.Arena")
     for name, value in options.items():
         has = getattr(arena, name) if name in _OPTIONS else None
-        if name in RUNTIME_OPTIONS:
+        if name in _OF_SESSIONS:
             continue  # a session's own
         if has is None:
             raise ArgumentError(f"unknown option {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from mnnlite.errors import ArgumentError
@@ -16,16 +16,66 @@ if TYPE_CHECKING:
     MemoryMode: TypeAlias = Literal["normal", "high", "low"]
     Winograd: TypeAlias = Literal["large", "small", "none"]
     Weights: TypeAlias = Literal["heap", "mapped"]
+    BackendName: TypeAlias = Literal["cpu", "opencl", "opengl", "vulkan"]
+    Tuning: TypeAlias = Literal["none", "fast", "wide", "heavy"]
+    GpuMemory: TypeAlias = Literal["auto", "buffer", "image"]
 
-__all__ = ["SESSION_WORDS", "EngineOptions"]
+__all__ = ["BACKEND_WORDS", "GPUS", "OPTION_NAMES", "SESSION_WORDS", "EngineOptions", "check_backend"]
 
-# Options of a session, and their words with the usual one first. A test holds them equal to the engine room's table.
+# Options of a session, then those of an arena that a task may choose too, and their words with the usual one first. A test holds
+# them equal to the engine room's table.
 SESSION_WORDS = {
     "winograd": ("large", "small", "none"),
     "memory_mode": ("normal", "high", "low"),
     "precision": ("normal", "high", "low"),
     "weights": ("heap", "mapped"),
 }
+BACKEND_WORDS = {
+    "backend": ("cpu", "opencl", "opengl", "vulkan"),
+    "tuning": ("none", "fast", "wide", "heavy"),
+    "gpu_memory": ("auto", "buffer", "image"),
+}
+GPUS = BACKEND_WORDS["backend"][1:]
+_OF_CPUS = ("winograd", "weights")
+
+
+def check_backend(options: Mapping[str, Any]) -> None:
+    """Refuse options that a backend would not notice, or take for something else, as the engine room does.
+
+    Parameters
+    ----------
+    options : dict
+        Options by name; None, and what is not there, is as usual.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    backend = options.get("backend") or "cpu"
+    said = {name: word for name, word in options.items() if word is not None}
+    usual = {name: words[0] for name, words in {**SESSION_WORDS, **BACKEND_WORDS}.items()}
+    if backend == "cpu":
+        for name in ("tuning", "gpu_memory"):
+            if said.get(name, usual[name]) != usual[name]:
+                raise ArgumentError(f"{name} is {said[name]!r}, which is for GPUs, but backend is 'cpu'; leave it away")
+        return
+    if said.get("threads", 1) != 1:
+        raise ArgumentError(
+            f"threads is {said['threads']!r}, but backend {backend!r} has none; leave it away (tuning= says how long kernels are "
+            "tuned)"
+        )
+    for name in _OF_CPUS:
+        if said.get(name, usual[name]) != usual[name]:
+            raise ArgumentError(f"{name} is {said[name]!r}, which does nothing on backend {backend!r}; leave it away")
+    if backend != "vulkan":
+        return
+    if said.get("gpu_memory", "auto") != "auto":
+        raise ArgumentError(
+            f"gpu_memory is {said['gpu_memory']!r}, which is for backend 'opencl'; Vulkan's was chosen when the engine was built, "
+            "leave it away"
+        )
+    if said.get("tuning") == "fast":
+        raise ArgumentError("tuning is 'fast', which backend 'vulkan' has not; it has 'none', 'wide', 'heavy'")
 
 
 @dataclass(frozen=True)
@@ -42,6 +92,13 @@ class EngineOptions:
         share the buffer for feature maps.
     threads : int, optional
         Number of threads, 1 to 32. Threads belong to the arena: a lane has one arena for each number that its tasks ask for.
+    backend : {"cpu", "opencl", "opengl", "vulkan"}, optional
+        As for `Arena`. In a runtime, tasks of a GPU have a lane of their own.
+    fallback : {"cpu"}, optional
+        The backend to use where `backend` is not there.
+    tuning : {"none", "fast", "wide", "heavy"}, optional
+    gpu_memory : {"auto", "buffer", "image"}, optional
+        As for `Arena`, of GPUs alone.
 
     Raises
     ------
@@ -54,31 +111,52 @@ class EngineOptions:
     precision: Precision | None = None
     weights: Weights | None = None
     threads: int | None = None
+    backend: BackendName | None = None
+    fallback: Literal["cpu"] | None = None
+    tuning: Tuning | None = None
+    gpu_memory: GpuMemory | None = None
 
     def __post_init__(self) -> None:
-        for name, words in SESSION_WORDS.items():
+        for name, words in {**SESSION_WORDS, **BACKEND_WORDS, "fallback": ("cpu",)}.items():
             value: str | None = getattr(self, name)
             if value is not None and value not in words:
                 raise ArgumentError(f"{name}: got {value!r}, wanted one of {', '.join(map(repr, words))}")
         threads: Any = self.threads
-        if threads is None:
-            return
-        if isinstance(threads, bool) or not isinstance(threads, numbers.Integral) or not 1 <= int(threads) <= 32:
-            raise ArgumentError(f"threads: got {threads!r}, wanted a whole number from 1 to 32")
-        object.__setattr__(self, "threads", int(threads))
+        if threads is not None:
+            if isinstance(threads, bool) or not isinstance(threads, numbers.Integral) or not 1 <= int(threads) <= 32:
+                raise ArgumentError(f"threads: got {threads!r}, wanted a whole number from 1 to 32")
+            object.__setattr__(self, "threads", int(threads))
+        if self.backend is not None:  # else the runtime says it
+            check_backend(asdict(self))
 
     def given(self) -> dict[str, Any]:
         """The options that are set, by name: arguments of `Model`, `TaskSpec` or `dataclasses.replace`."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def unusual(self, defaults: Mapping[str, Any]) -> dict[str, str]:
-        """Words of the session, its own or else those of `defaults`, without those that are the engine's usual ones.
+        """Words of the session and its backend, its own or else those of `defaults`, without those that are the engine's usual ones.
 
-        Two tasks for which this is equal are computed in the same way.
+        Two tasks for which this is equal are computed in the same way. What `defaults` say and the backend does not know is for
+        other tasks.
+
+        Raises
+        ------
+        ArgumentError
+            What the task says itself does not fit the backend that the defaults give it.
         """
+        backend = self.backend or defaults.get("backend", "cpu")
+        check_backend({**asdict(self), "backend": backend})
+        others = ("tuning", "gpu_memory") if backend == "cpu" else _OF_CPUS
         found: dict[str, str] = {}
-        for name, words in SESSION_WORDS.items():
-            word: str = getattr(self, name) or defaults.get(name, words[0])
+        for name, words in {**SESSION_WORDS, **BACKEND_WORDS}.items():
+            word: str = getattr(self, name) or (words[0] if name in others else defaults.get(name, words[0]))
             if word != words[0]:
                 found[name] = word
         return found
+
+    def backend_in(self, defaults: Mapping[str, Any]) -> str:
+        """The backend that a runtime with these defaults is asked for."""
+        return self.backend or defaults.get("backend", "cpu")
+
+
+OPTION_NAMES = tuple(field.name for field in fields(EngineOptions))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.engine_options import EngineOptions
+from mnnlite.engine_options import OPTION_NAMES, EngineOptions
 from mnnlite.errors import ArgumentError
 from mnnlite.trial import seconds_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnnlite._image import FrameLike
-    from mnnlite.engine_options import MemoryMode, Precision, Weights, Winograd
+    from mnnlite.engine_options import BackendName, GpuMemory, MemoryMode, Precision, Tuning, Weights, Winograd
 
     Fit: TypeAlias = Literal["stretch", "letterbox", "crop"]
     Color: TypeAlias = Literal["RGB", "BGR", "RGBA", "BGRA", "GRAY"]
@@ -289,6 +289,10 @@ class TaskSpec:
     feed : dict of str to str or array
         ``{input: "task.output"}``: outputs of tasks that ran before on the same frame, copied before each run; or an
         array, copied once. Only for a Runtime, which runs several tasks on a frame.
+    backend, fallback, tuning, gpu_memory : str, optional
+        On what the engine computes this network; see `Arena` for the words. The default is what the `Runtime` has. In a runtime,
+        tasks of a GPU have a lane of their own beside the others, and one whose backend is not there falls back if `fallback` says
+        so.
     winograd, memory_mode, precision, weights : str, optional
         How the engine computes this network; see `Arena` for the words. The default is what the arena, or the `Runtime`, has.
         Tasks that share an arena may differ in them.
@@ -322,6 +326,10 @@ class TaskSpec:
     winograd: Winograd | None = None
     memory_mode: MemoryMode | None = None
     weights: Weights | None = None
+    backend: BackendName | None = None
+    fallback: Literal["cpu"] | None = None
+    tuning: Tuning | None = None
+    gpu_memory: GpuMemory | None = None
     external: Any = None
     sha256: str | None = None
     weights_sha256: str | None = None
@@ -351,7 +359,7 @@ class TaskSpec:
     @property
     def engine(self) -> EngineOptions:
         """The engine options as one value; `dataclasses.replace(spec, **options.given())` sets them in another spec."""
-        return EngineOptions(self.winograd, self.memory_mode, self.precision, self.weights, self.threads)
+        return EngineOptions(**{name: getattr(self, name) for name in OPTION_NAMES})
 
 
 def checked_hash(text: object, key: str) -> str | None:

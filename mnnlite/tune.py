@@ -149,6 +149,9 @@ def tune(
     measured: list[str] = []
     kept = True
     for name, task in tasks.items():
+        backend = task.engine.backend_in(defaults)
+        if backend != "cpu":
+            raise ArgumentError(f"task {name!r} is on backend {backend!r}: not yet, only the CPU's options are tuned")
         known = None if again else stored.load(task, threads)
         now = _as_it_is(task, defaults)
         if known is None or not _covers(known, now, mapped, pictures):

@@ -422,7 +422,10 @@ def test_networks_are_loaded_one_after_the_other(tmp_path):
 
 def test_options__are_read_in_one_place_and_a_typo_is_an_error():
     """The engine room's table, which Python, pipelines and the command line ask, refuses what is not in it."""
-    assert _core.ArenaOptions.names() == ["backend", "precision", "memory_mode", "power", "winograd", "weights"]
+    assert _core.ArenaOptions.names() == [
+        *("backend", "precision", "memory_mode", "power"),
+        *("winograd", "weights", "tuning", "gpu_memory"),
+    ]
     for name in _core.ArenaOptions.names():
         for word in _core.ArenaOptions.words(name):
             _core.ArenaOptions(**{name: word})

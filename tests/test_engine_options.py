@@ -45,9 +45,15 @@ def alone(spec: TaskSpec, count: int = 3):
 
 
 def test_words__are_those_of_the_engine_room():
-    for name, words in WORDS.items():
+    known = {**WORDS, **engine_options.BACKEND_WORDS}
+    for name, words in known.items():
         assert list(words) == _core.ArenaOptions.words(name)
-    assert [each.name for each in fields(EngineOptions)] == [*WORDS, "threads"]
+    assert {*known, "power"} == set(_core.ArenaOptions.names())
+    assert [each.name for each in fields(EngineOptions)] == [
+        *WORDS,
+        "threads",
+        *("backend", "fallback", "tuning", "gpu_memory"),
+    ]
 
 
 def test_options__are_a_value_of_a_spec():

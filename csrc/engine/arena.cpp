@@ -9,6 +9,7 @@
 #include <MNN/expr/ExecutorScope.hpp>
 
 #include "core/heap.hpp"
+#include "engine/driver.hpp"
 #include "engine/library.hpp"
 #include "engine/log_capture.hpp"
 #include "engine/mnn_session.hpp"
@@ -25,6 +26,13 @@ MNNForwardType forward_type(BackendKind kind) {
   }
   return MNN_FORWARD_CPU;
 }
+
+static_assert(kGpuTuning[static_cast<int>(Tuning::none)] == MNN_GPU_TUNING_NONE);
+static_assert(kGpuTuning[static_cast<int>(Tuning::fast)] == MNN_GPU_TUNING_FAST);
+static_assert(kGpuTuning[static_cast<int>(Tuning::wide)] == MNN_GPU_TUNING_WIDE);
+static_assert(kGpuTuning[static_cast<int>(Tuning::heavy)] == MNN_GPU_TUNING_HEAVY);
+static_assert(kGpuMemory[static_cast<int>(GpuMemory::buffer)] == MNN_GPU_MEMORY_BUFFER);
+static_assert(kGpuMemory[static_cast<int>(GpuMemory::image)] == MNN_GPU_MEMORY_IMAGE);
 
 // Sessions whose owner is gone, of all arenas: a list of their own links, so that letting one go needs no memory. Never
 // destroyed, so that late finalizers find it.
@@ -65,7 +73,9 @@ void defer_destroy(MnnSession* session) noexcept {
 }  // namespace
 
 Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) noexcept try {
+  MNNLITE_TRY(check_options(options));
   MNNLITE_TRY(may_start_engine(options.threads));
+  if (is_gpu(options.backend)) MNNLITE_TRY(may_start_gpu(options.backend));
   const InEngine inside;
   if (options.weights == Weights::mapped) {
     MNNLITE_TRY(check_mapped_weights(options.weights_folder.c_str()));
@@ -75,28 +85,58 @@ Status Arena::make(const ArenaOptions& options, std::shared_ptr<Arena>& result) 
   arena->options_ = options;
   arena->config_ = backend_config(options);
   const KeepAffinity affinity(options.power != Level::normal);
-  arena->executor_ =
-      MNN::Express::Executor::newExecutor(forward_type(options.backend), arena->config_, options.threads);
-  if (!arena->executor_ && options.backend != BackendKind::cpu && options.fallback_to_cpu) {
-    arena->options_.backend = BackendKind::cpu;
-    arena->executor_ = MNN::Express::Executor::newExecutor(MNN_FORWARD_CPU, arena->config_, options.threads);
+  const Status status = arena->start(options.backend);
+  if (!status.ok()) {
+    if (status.code != Code::backend_unavailable || !options.fallback_to_cpu) return status;
+    arena->fell_back_ = status.text;
+    arena->options_.tuning = Tuning::none;
+    arena->options_.gpu_memory = GpuMemory::automatic;
+    MNNLITE_TRY(arena->start(BackendKind::cpu));
   }
-  if (!arena->executor_)
-    return Status::error(
-        Code::backend_unavailable,
-        "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
-        "against an MNN SDK that has it",
-        word_of(options, "backend"));
-  {
-    const MNN::Express::ExecutorScope scope(arena->executor_);
-    arena->runtime_ = MNN::Express::Executor::getRuntime();
-  }
-  arena->half_ = arena->options_.backend == BackendKind::cpu &&
-                 arena->executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_FP16) != 0;
   result = std::move(arena);
   return {};
 } catch (const std::bad_alloc&) {
   return Status::error(Code::out_of_memory, "no memory for an arena");
+}
+
+Status Arena::start(BackendKind kind) {
+  options_.backend = kind;
+  const char* const word = word_of(options_, "backend");
+  if (kind == BackendKind::opengl)
+    return Status::error(Code::backend_unavailable,
+                         "the engine's backend \"opengl\" is not usable (it refuses most networks, and computes others "
+                         "wrong); use backend=\"opencl\", or \"cpu\"");
+  const int32_t mode = is_gpu(kind) ? gpu_mode(options_) : options_.threads;
+  executor_ = MNN::Express::Executor::newExecutor(forward_type(kind), config_, mode);
+  if (!executor_)
+    return Status::error(
+        Code::backend_unavailable,
+        "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
+        "against an MNN SDK that has it",
+        word);
+  {
+    const MNN::Express::ExecutorScope scope(executor_);
+    runtime_ = MNN::Express::Executor::getRuntime();
+  }
+  // The engine makes an executor around nothing where it has the backend and finds no driver.
+  const auto found = runtime_.first.find(forward_type(kind));
+  if (found == runtime_.first.end() || !found->second) {
+    runtime_ = {};
+    executor_.reset();
+    std::string reason;
+    gpu_devices(kind, reason);
+    return Status::error(Code::backend_unavailable, "the engine has backend \"%s\", but no driver: %.180s", word,
+                         reason.empty() ? "the driver refused" : reason.c_str());
+  }
+  if (is_gpu(kind) && options_.power == Level::low &&
+      executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_POWER_LOW) == 0)
+    return Status::error(
+        Code::argument,
+        "power is 'low', which this device of backend '%s' has not: the engine would take the CPU without "
+        "a word; leave power away",
+        word);
+  half_ = kind == BackendKind::vulkan || executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_FP16) != 0;
+  return {};
 }
 
 Arena::~Arena() {
@@ -111,6 +151,14 @@ Arena::~Arena() {
   // The child of a fork owns none of this: leave the engine's objects alone.
   new std::shared_ptr<MNN::Express::Executor>(std::move(executor_));
   new MNN::RuntimeInfo(std::move(runtime_));
+}
+
+MNN::ScheduleConfig schedule_config(const ArenaOptions& options, MNN::BackendConfig& config) noexcept {
+  MNN::ScheduleConfig result;
+  result.type = forward_type(options.backend);
+  result.numThread = is_gpu(options.backend) ? gpu_mode(options) : options.threads;
+  result.backendConfig = &config;
+  return result;
 }
 
 MNN::BackendConfig backend_config(const ArenaOptions& options) noexcept {
@@ -133,10 +181,7 @@ Status Arena::hint(Winograd level) noexcept {
   if (!probe) return Status::error(Code::out_of_memory, "no memory to plan the network");
   probe->setSessionMode(MNN::Interpreter::Session_Input_User);
   probe->setSessionHint(MNN::Interpreter::WINOGRAD_MEMORY_LEVEL, static_cast<int>(level));
-  MNN::ScheduleConfig config;
-  config.type = forward_type(options_.backend);
-  config.numThread = options_.threads;
-  config.backendConfig = &config_;
+  const MNN::ScheduleConfig config = schedule_config(options_, config_);
   MNN::Session* const session = probe->createSession(config, runtime_);
   if (!session) return Status::error(Code::out_of_memory, "no memory to plan the network");
   probe->releaseSession(session);

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
+#include <MNN/Interpreter.hpp>
 #include <MNN/expr/Executor.hpp>
 
 #include "core/status.hpp"
@@ -22,7 +24,15 @@ class Arena : public std::enable_shared_from_this<Arena> {
   ~Arena();
 
   const ArenaOptions& options() const noexcept { return options_; }  // backend as it became, after a fallback
-  bool has_half() const noexcept { return half_; }                   // low precision means half floats here
+  bool has_half() const noexcept {
+    return half_;
+  }  // precision other than full means half floats here, see computes_in_half
+  // Whether a session of this precision computes in half floats: on a CPU that has them with low, on a GPU but with high.
+  bool computes_in_half(Level precision) const noexcept {
+    return half_ && (is_gpu(options_.backend) ? precision != Level::high : precision == Level::low);
+  }
+  // Why it is not the backend that was asked for; empty if it is.
+  const std::string& fell_back() const noexcept { return fell_back_; }
   ExclusiveLock& lock() noexcept { return lock_; }
 
   // All below: the caller holds lock().
@@ -63,9 +73,11 @@ class Arena : public std::enable_shared_from_this<Arena> {
 
  private:
   Arena() = default;
+  Status start(BackendKind kind);  // the engine's runtime of that backend
 
   ArenaOptions options_;
   bool half_ = false;
+  std::string fell_back_;
   ExclusiveLock lock_;
   std::atomic<std::thread::id> owner_{std::this_thread::get_id()};
   MNN::BackendConfig config_;
@@ -75,6 +87,9 @@ class Arena : public std::enable_shared_from_this<Arena> {
   std::atomic<size_t> static_bytes_{0};
   size_t room_ = 0;  // how large the shared buffer is at least
 };
+
+// Of a session in an arena: the backend, and the number of threads or the bits that stand for it on a GPU.
+MNN::ScheduleConfig schedule_config(const ArenaOptions& options, MNN::BackendConfig& config) noexcept;
 
 // Precision, memory and power as the engine takes them.
 MNN::BackendConfig backend_config(const ArenaOptions& options) noexcept;

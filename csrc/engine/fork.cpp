@@ -11,7 +11,8 @@ std::atomic<uint32_t> generation{0};
 std::atomic<int> inside{0};  // threads within InEngine
 thread_local int mine = 0;   // how often this thread is among them
 std::atomic<bool> threads_started{false};
-bool threads_lost = false, locks_lost = false;  // written in a new child alone, which has one thread
+std::atomic<bool> gpu_started{false};
+bool threads_lost = false, locks_lost = false, gpu_lost = false;  // written in a new child alone, which has one thread
 
 void become_child() noexcept {
   generation.fetch_add(1, std::memory_order_relaxed);
@@ -19,6 +20,7 @@ void become_child() noexcept {
   threads_lost = threads_lost || threads_started.load();
   inside = mine;
   threads_started = false;
+  gpu_lost = gpu_lost || gpu_started.load();
 }
 
 // Registered once, when the library is loaded.
@@ -42,6 +44,19 @@ Status may_start_engine(int threads) noexcept {
         "use threads=1, fork before, or start processes with the method \"spawn\"",
         threads);
   threads_started = true;
+  return {};
+}
+
+Status may_start_gpu(BackendKind kind) noexcept {
+  if (gpu_lost)
+    return Status::error(
+        Code::state,
+        "backend '%s' in a process that was forked after its parent had used a GPU: the driver's context "
+        "stayed there; fork before, or start processes with the method \"spawn\"",
+        kind == BackendKind::vulkan   ? "vulkan"
+        : kind == BackendKind::opengl ? "opengl"
+                                      : "opencl");
+  gpu_started = true;
   return {};
 }
 

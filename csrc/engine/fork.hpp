@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/status.hpp"
+#include "engine/options.hpp"
 
 namespace mnnlite {
 
@@ -14,6 +15,10 @@ uint32_t fork_generation() noexcept;
 // since whatever lock it held is held for ever; and not with several threads if the parent had the engine start some: the
 // engine has one pool for the process, and believes that its threads are still there. Remembers that threads are started.
 Status may_start_engine(int threads) noexcept;
+
+// Whether this process may use a GPU's driver: not if its parent did before the fork, whose context and threads it has not.
+// Remembers that it does.
+Status may_start_gpu(BackendKind kind) noexcept;
 
 // Around what takes the engine's locks for the whole process: loading, planning, freeing.
 class InEngine {

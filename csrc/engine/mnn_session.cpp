@@ -54,7 +54,7 @@ Status check_shared(const ArenaOptions& wanted, const ArenaOptions& has) {
     return Status::error(Code::argument,
                          "threads is %d but the arena has %d; models with other threads need another arena",
                          wanted.threads, has.threads);
-  for (const char* name : {"backend", "power"})
+  for (const char* name : {"backend", "power", "tuning", "gpu_memory"})
     if (std::strcmp(word_of(wanted, name), word_of(has, name)) != 0)
       return Status::error(Code::argument, "%s is '%s' but the arena has '%s'; models with another need another arena",
                            name, word_of(wanted, name), word_of(has, name));
@@ -71,6 +71,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   Arena& shared = *arena;
   const ArenaOptions& engine = options.engine ? *options.engine : shared.options();
   MNNLITE_TRY(check_shared(engine, shared.options()));
+  MNNLITE_TRY(check_options(engine));
   const LogCapture log;
   const InEngine inside;
   const KeepAffinity affinity(shared.options().power != Level::normal);
@@ -84,16 +85,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   const bool filed = engine.weights == Weights::mapped;
   if (filed) MNNLITE_TRY(check_mapped_weights(engine.weights_folder.c_str()));
   const WeightBlocks::Collect collect(session->weights_, engine.weights);
-  MNN::ScheduleConfig config;
-  config.type = MNN_FORWARD_CPU;
-  switch (shared.options().backend) {
-    case BackendKind::cpu: break;
-    case BackendKind::opencl: config.type = MNN_FORWARD_OPENCL; break;
-    case BackendKind::opengl: config.type = MNN_FORWARD_OPENGL; break;
-    case BackendKind::vulkan: config.type = MNN_FORWARD_VULKAN; break;
-  }
-  config.numThread = shared.options().threads;
-  config.backendConfig = &session->config_;
+  MNN::ScheduleConfig config = schedule_config(shared.options(), session->config_);
   if (!options.outputs.empty()) {
     config.path.mode = MNN::ScheduleConfig::Path::Tensor;
     config.path.outputs = session->branch_ = options.outputs;
@@ -288,12 +280,7 @@ Status MnnSession::prepare() {
   interpreter.getSessionInfo(session_, MNN::Interpreter::FLOPS, &mflops_);
   int backends[8] = {};
   interpreter.getSessionInfo(session_, MNN::Interpreter::BACKENDS, backends);
-  std::snprintf(backend_, sizeof backend_, "%s",
-                backends[0] == MNN_FORWARD_CPU || backends[0] == MNN_FORWARD_CPU_EXTENSION ? "cpu"
-                : backends[0] == MNN_FORWARD_OPENCL                                        ? "opencl"
-                : backends[0] == MNN_FORWARD_OPENGL                                        ? "opengl"
-                : backends[0] == MNN_FORWARD_VULKAN                                        ? "vulkan"
-                                                                                           : "other");
+  std::snprintf(backend_, sizeof backend_, "%s", backend_word(backends[0]));
   const bool asked_cpu = arena_->options().backend == BackendKind::cpu;
   if (!asked_cpu && std::strcmp(backend_, "cpu") == 0)
     return Status::error(

@@ -73,7 +73,7 @@ class MnnSession final : public Session {
   const Net& net() const noexcept { return net_; }
   float mflops() const noexcept { return mflops_; }
   const char* backend() const noexcept { return backend_; }
-  bool computes_in_half() const noexcept { return engine_.precision == Level::low && arena_->has_half(); }
+  bool computes_in_half() const noexcept { return arena_->computes_in_half(engine_.precision); }
   const WeightBlocks& weights() const noexcept { return weights_; }
 
   MnnSession* next_retired = nullptr;  // the list that Arena::retire keeps

@@ -15,6 +15,8 @@ constexpr Word word(const char* text, BackendKind value) { return {text, static_
 constexpr Word word(const char* text, Level value) { return {text, static_cast<int32_t>(value)}; }
 constexpr Word word(const char* text, Winograd value) { return {text, static_cast<int32_t>(value)}; }
 constexpr Word word(const char* text, Weights value) { return {text, static_cast<int32_t>(value)}; }
+constexpr Word word(const char* text, Tuning value) { return {text, static_cast<int32_t>(value)}; }
+constexpr Word word(const char* text, GpuMemory value) { return {text, static_cast<int32_t>(value)}; }
 
 constexpr Word kBackends[] = {word("cpu", BackendKind::cpu), word("opencl", BackendKind::opencl),
                               word("opengl", BackendKind::opengl), word("vulkan", BackendKind::vulkan)};
@@ -22,6 +24,10 @@ constexpr Word kLevels[] = {word("normal", Level::normal), word("high", Level::h
 constexpr Word kTiles[] = {word("large", Winograd::large), word("small", Winograd::small),
                            word("none", Winograd::none)};
 constexpr Word kWeights[] = {word("heap", Weights::heap), word("mapped", Weights::mapped)};
+constexpr Word kTunings[] = {word("none", Tuning::none), word("fast", Tuning::fast), word("wide", Tuning::wide),
+                             word("heavy", Tuning::heavy)};
+constexpr Word kGpuMemories[] = {word("auto", GpuMemory::automatic), word("buffer", GpuMemory::buffer),
+                                 word("image", GpuMemory::image)};
 
 struct Option {
   const char* name;
@@ -41,9 +47,14 @@ constexpr Option option(const char* name, const Word (&words)[n]) {
 }
 
 constexpr Option kOptions[] = {
-    option<&ArenaOptions::backend>("backend", kBackends),  option<&ArenaOptions::precision>("precision", kLevels),
-    option<&ArenaOptions::memory>("memory_mode", kLevels), option<&ArenaOptions::power>("power", kLevels),
-    option<&ArenaOptions::winograd>("winograd", kTiles),   option<&ArenaOptions::weights>("weights", kWeights),
+    option<&ArenaOptions::backend>("backend", kBackends),
+    option<&ArenaOptions::precision>("precision", kLevels),
+    option<&ArenaOptions::memory>("memory_mode", kLevels),
+    option<&ArenaOptions::power>("power", kLevels),
+    option<&ArenaOptions::winograd>("winograd", kTiles),
+    option<&ArenaOptions::weights>("weights", kWeights),
+    option<&ArenaOptions::tuning>("tuning", kTunings),
+    option<&ArenaOptions::gpu_memory>("gpu_memory", kGpuMemories),
 };
 
 const Option* find(const char* name) {
@@ -94,6 +105,55 @@ const char* word_of(const ArenaOptions& options, const char* name) {
   for (size_t i = 0; i < found->count; ++i)
     if (found->words[i].value == found->get(options)) return found->words[i].word;
   return nullptr;
+}
+
+Status check_options(const ArenaOptions& options) {
+  const char* const backend = word_of(options, "backend");
+  const ArenaOptions usual;
+  const auto is_usual = [&](const char* name) {
+    return std::strcmp(word_of(options, name), word_of(usual, name)) == 0;
+  };
+  if (!is_gpu(options.backend)) {
+    for (const char* name : {"tuning", "gpu_memory"})
+      if (!is_usual(name))
+        return Status::error(Code::argument, "%s is '%s', which is for GPUs, but backend is 'cpu'; leave it away", name,
+                             word_of(options, name));
+    return {};
+  }
+  if (options.threads != 1)
+    return Status::error(Code::argument,
+                         "threads is %d, but backend '%s' has none; leave it away (tuning= says how long kernels are "
+                         "tuned)",
+                         options.threads, backend);
+  for (const char* name : {"winograd", "weights"})
+    if (!is_usual(name))
+      return Status::error(Code::argument, "%s is '%s', which does nothing on backend '%s'; leave it away", name,
+                           word_of(options, name), backend);
+  if (options.backend != BackendKind::vulkan) return {};
+  if (!is_usual("gpu_memory"))
+    return Status::error(Code::argument,
+                         "gpu_memory is '%s', which is for backend 'opencl'; Vulkan's was chosen when the engine was "
+                         "built, leave it away",
+                         word_of(options, "gpu_memory"));
+  if (options.tuning == Tuning::fast)
+    return Status::error(Code::argument,
+                         "tuning is 'fast', which backend 'vulkan' has not; it has 'none', 'wide', 'heavy'");
+  return {};
+}
+
+int32_t gpu_mode(const ArenaOptions& options) noexcept {
+  return kGpuTuning[static_cast<int32_t>(options.tuning)] | kGpuMemory[static_cast<int32_t>(options.gpu_memory)];
+}
+
+const char* backend_word(int32_t forward_type) noexcept {
+  switch (forward_type) {
+    case 0:
+    case 13: return "cpu";  // 13: with faster instructions
+    case 3: return "opencl";
+    case 6: return "opengl";
+    case 7: return "vulkan";
+    default: return "other";
+  }
 }
 
 }  // namespace mnnlite

@@ -14,6 +14,8 @@
 #include "constructor.hpp"
 #include "core/heap.hpp"
 #include "engine/arena.hpp"
+#include "engine/driver.hpp"
+#include "engine/fork.hpp"
 #include "engine/library.hpp"
 #include "engine/log_capture.hpp"
 #include "engine/mnn_session.hpp"
@@ -58,6 +60,26 @@ py::list words_of(const std::string& option) {
   py::list result;
   for (const char* word : words) result.append(word);
   return result;
+}
+
+// What there is of a backend's devices, and why there are none.
+py::tuple devices_of(const std::string& backend) {
+  ArenaOptions options;
+  check(set_option(options, "backend", backend.c_str()));
+  py::list found;
+  std::string reason;
+  if (is_gpu(options.backend)) {
+    check(may_start_gpu(options.backend), "gpu_devices");
+    std::vector<GpuDevice> devices;
+    {
+      const GilRelease release;
+      devices = gpu_devices(options.backend, reason);
+    }
+    for (const GpuDevice& each : devices)
+      found.append(py::make_tuple(name_to_python(each.name.c_str()), name_to_python(each.version.c_str()),
+                                  name_to_python(each.driver.c_str())));
+  }
+  return py::make_tuple(found, name_to_python(reason.c_str()));
 }
 
 std::unique_ptr<ImageHint> image_hint(std::string input, int32_t width, int32_t height, int32_t channels, int32_t batch,
@@ -436,6 +458,7 @@ void bind_engine(py::module_& module) {
       "check_weights_folder",
       [](const py::object& folder) { check(check_weights_folder(path_from(folder).c_str()), "create_arena"); },
       py::arg("folder"));
+  module.def("gpu_devices", &devices_of, py::arg("backend"));
   module.def("check_engine", [] {
     redirect_engine_log(engine_path());
     const LogCapture log;
@@ -459,6 +482,7 @@ void bind_engine(py::module_& module) {
       .def("__init__", constructor(&make_arena), IsConstructor(), py::arg("options"))
       .def_property_readonly("backend", [](const Arena& arena) { return word_of(arena.options(), "backend"); })
       .def_property_readonly("has_half", &Arena::has_half)
+      .def_property_readonly("fell_back", [](const Arena& arena) { return name_to_python(arena.fell_back().c_str()); })
       .def_property_readonly("static_bytes", &Arena::static_bytes)
       .def("adopt", &Arena::adopt)
       .def("shrink", [](Arena& arena) {

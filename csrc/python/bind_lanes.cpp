@@ -223,6 +223,7 @@ void bind_lanes(py::module_& module) {
           "serve", [](Lanes& lanes, size_t lane) { return lanes.serve(lane) == Lanes::Wake::call; }, py::arg("lane"),
           py::call_guard<GilReleaseToWait>())
       .def("submit", &submit, py::arg("frame"), py::arg("due"), py::arg("urgent") = false)
+      .def("add", &Lanes::add)
       .def("allow_preemption", &Lanes::allow_preemption, py::arg("lane"), py::arg("allowed"))
       .def("call", &Lanes::call, py::arg("lane"))
       .def("stop", &Lanes::stop, py::arg("lane"))

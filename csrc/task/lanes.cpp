@@ -12,23 +12,34 @@ constexpr size_t kRoom = 64;  // for what waits in a lane, so that it can be tol
 }  // namespace
 
 Lanes::Lanes(size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    lanes_.push_back(std::make_unique<Lane>(*this, i));
-    lanes_.back()->queue.reserve(kRoom);
-  }
+  while (lanes_.size() < count) add();
+}
+
+void Lanes::add() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  auto lane = std::make_unique<Lane>(*this, lanes_.size());
+  lane->queue.reserve(kRoom);
+  lanes_.push_back(std::move(lane));
+}
+
+size_t Lanes::count() const noexcept {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return lanes_.size();
 }
 
 std::shared_ptr<FrameJob> Lanes::new_job() {
+  std::shared_ptr<FrameJob> job;
+  size_t count = 0;
   {
     const std::lock_guard<std::mutex> guard(mutex_);
+    count = lanes_.size();
     if (!free_.empty()) {
-      std::shared_ptr<FrameJob> job = std::move(free_.back());
+      job = std::move(free_.back());
       free_.pop_back();
-      return job;
     }
   }
-  const auto job = std::make_shared<FrameJob>();
-  job->lanes.resize(lanes_.size());
+  if (!job) job = std::make_shared<FrameJob>();
+  if (job->lanes.size() < count) job->lanes.resize(count);
   return job;
 }
 
@@ -63,7 +74,7 @@ void Lanes::submit(const std::shared_ptr<FrameJob>& job) {
       lane->queue.reserve(lane->queue.size() + 1);
   }
   job->pending_ = 0;
-  for (size_t lane = 0; lane < lanes_.size(); ++lane) {
+  for (size_t lane = 0; lane < job->lanes.size(); ++lane) {
     if (job->lanes[lane].due.empty()) continue;
     ++job->pending_;
     if (!job->urgent) {
@@ -94,8 +105,8 @@ void Lanes::stop(size_t lane) {
 }
 
 Lanes::Wake Lanes::serve(size_t lane) noexcept {
-  Lane& mine = *lanes_[lane];
   std::unique_lock<std::mutex> lock(mutex_);
+  Lane& mine = *lanes_[lane];
   for (;;) {
     mine.wake.wait(lock, [&] { return !mine.queue.empty() || !mine.urgent.empty(); });
     if (!mine.urgent.empty()) {

@@ -43,7 +43,8 @@ class Lanes {
   Wake serve(size_t lane) noexcept;
 
   // Any thread.
-  std::shared_ptr<FrameJob> new_job();                   // an empty one, with a LaneJob for each lane
+  void add();                           // one lane more, the last; frames that were submitted before know nothing of it
+  std::shared_ptr<FrameJob> new_job();  // an empty one, with a LaneJob for each lane
   void release(std::shared_ptr<FrameJob> job) noexcept;  // a done one: its results go back, it will be used again
   void submit(const std::shared_ptr<FrameJob>& job);     // lanes with nothing due are not troubled
   // Whether urgent frames begin in the middle of networks, from the lane's next frame on. Their tasks must then have
@@ -59,7 +60,7 @@ class Lanes {
   bool is_idle(size_t lane) const noexcept;
   // Since when the lane has been at a task, and which of the oldest frame's due ones; 0 if at none.
   int64_t running(size_t lane, std::shared_ptr<GraphNode>& node) const noexcept;
-  size_t count() const noexcept { return lanes_.size(); }
+  size_t count() const noexcept;
   // Frames that a lane still works on, or will: the urgent ones, or the others.
   size_t in_flight(bool urgent = false) const noexcept;
 

@@ -78,6 +78,12 @@ def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, str], outputs: I
         raise ArgumentError(
             "with a memory budget a model must be a file, so that its cost can be found before it is loaded"
         )
+    backend = spec.engine.backend_in(options)
+    if backend != "cpu":
+        raise ArgumentError(
+            f"memory of a network on backend {backend!r} is not known before it is loaded: the engine does not count it; a budget "
+            "(memory=) and a prediction are for the CPU alone, not yet for that"
+        )
     chosen = list(outputs) if outputs is not None else spec.outputs
     return cost.of(
         spec.model,

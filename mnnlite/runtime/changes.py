@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mnnlite.errors import ArgumentError
+from mnnlite.arena import check_available
+from mnnlite.engine_options import GPUS
+from mnnlite.errors import ArgumentError, BackendUnavailableError
 from mnnlite.runtime.budget import NoRoomError
 from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
 from mnnlite.task import try_task
@@ -14,7 +17,7 @@ from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mnnlite.runtime.change_lock import ChangeLock
     from mnnlite.runtime.lane import Lane
@@ -42,10 +45,12 @@ class TaskChanges:
     change_lock : ChangeLock
     threads : int
         Of the engine, where a task does not say.
-    tuned : bool
-        Tasks get the options that were measured to be best.
     trial : float, optional
         How many seconds the trial of a new task may take in a child process; None: only tasks that ask for one are tried.
+    tuned : bool
+        Tasks get the options that were measured to be best.
+    gpu_lane : callable
+        Gives the lane of a backend, under the change lock.
     """
 
     def __init__(
@@ -58,17 +63,19 @@ class TaskChanges:
         change_lock: ChangeLock,
         threads: int,
         trial: float | None,
-        tuned: bool = False,
+        tuned: bool,
+        gpu_lane: Callable[[str], Lane],
     ) -> None:
         self._registry, self._residency, self._rebalancer = registry, residency, rebalancer
         self._urgency = urgency
         self._lanes, self._change_lock, self._threads, self._trial = lanes, change_lock, threads, trial
-        self._tuned = tuned
+        self._tuned, self._gpu_lane = tuned, gpu_lane
 
     def add(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> None:
         """As `Runtime.add`."""
         name, spec = check_spec(name, spec)
-        spec = self._with_options(name, absolute(spec), schedule)
+        spec, wanted = self._on_backend(name, absolute(spec))
+        spec = self._with_options(name, spec, schedule)
         self._try(spec)
         is_automatic = schedule.preempts == "auto"
         if is_automatic:
@@ -86,9 +93,9 @@ class TaskChanges:
                         f"task {name!r} comes after {each.name!r}, which is evictable; make that one stay"
                     )
             self._urgency.release(needed)
-            made = self._load(name, spec, schedule, self._lanes_for(name, needed))
+            made = self._load(name, spec, schedule, self._lanes_for(name, spec, needed))
             made.is_automatic = is_automatic
-            self._registry.enter(made)
+            self._registry.enter(made, wanted)
             self._join(made)
             self._rebalancer.added(made)
             self._urgency.reconsider()
@@ -100,7 +107,23 @@ class TaskChanges:
                 return self._residency.load(name, spec, schedule, lane)
         return self._residency.load(name, spec, schedule, lanes[-1])
 
-    def _lanes_for(self, name: str, needed: Sequence[LoadedTask]) -> list[Lane]:
+    def _on_backend(self, name: str, spec: TaskSpec) -> tuple[TaskSpec, str | None]:
+        """The task on a backend that is there, and the one that it was to have where it fell back; before the lock."""
+        defaults = self._lanes[0].options
+        backend = spec.engine.backend_in(defaults)
+        if backend == "cpu":
+            return spec, None
+        try:
+            check_available(backend)
+        except BackendUnavailableError as error:
+            if (spec.fallback or defaults.get("fallback")) is None:
+                raise
+            self._registry.say(logging.WARNING, f"task {name!r} runs on 'cpu' in place of {backend!r}: {error}")
+            self._registry.log()
+            return replace(spec, backend="cpu", tuning=None, gpu_memory=None), backend
+        return spec, None
+
+    def _lanes_for(self, name: str, spec: TaskSpec, needed: Sequence[LoadedTask]) -> list[Lane]:
         """The lanes that it may be in, the one with least to do first."""
         if len({task.lane.index for task in needed}) > 1:
             both = ", ".join(repr(task.name) for task in needed)
@@ -108,7 +131,10 @@ class TaskChanges:
                 f"task {name!r} takes something from {both}, which are in different lanes; use one lane, or add what "
                 "connects them first"
             )
-        return [needed[0].lane] if needed else self._rebalancer.by_load()
+        if needed:
+            return [needed[0].lane]
+        backend = spec.engine.backend_in(self._lanes[0].options)
+        return [self._gpu_lane(backend)] if backend in GPUS else self._rebalancer.by_load()
 
     def _join(self, new: LoadedTask) -> None:
         """Tasks of the same network whose session has not the outputs of the new one come over to the new session."""
@@ -134,14 +160,21 @@ class TaskChanges:
     def replace(self, name: str, spec: TaskSpec | str | os.PathLike[str]) -> None:
         """As `Runtime.replace`."""
         _, spec = check_spec(name, spec)
-        spec = self._with_options(name, absolute(spec), self._registry.get(name).schedule)
+        spec, wanted = self._on_backend(name, absolute(spec))
+        spec = self._with_options(name, spec, self._registry.get(name).schedule)
         self._try(spec)
         self._residency.demand_of(name, spec, 0, False)  # found before the lock: it may take a child process
         with self._change():
             old = self._unneeded(name)
             if needs_of(spec, old.schedule) != old.needs:
                 raise ArgumentError(f"task {name!r} takes tensors of other tasks now; remove it and add it anew")
+            backend = spec.engine.backend_in(old.lane.options)
+            if not old.needs and backend != old.lane.backend:
+                raise ArgumentError(
+                    f"task {name!r} is on backend {old.lane.backend!r}; on {backend!r} it is another lane's, remove it and add it anew"
+                )
             self._swap(old, self._residency.load(name, spec, old.schedule, old.lane))
+            self._registry.falls_back(name, wanted)
             self._urgency.reconsider()
 
     def _with_options(self, name: str, spec: TaskSpec, schedule: Schedule) -> TaskSpec:

@@ -58,8 +58,12 @@ class Dispatcher:
         self.hung: dict[tuple[str, int], float] = {}
         self._registry, self._residency = registry, residency
         self._max_failures, self._watchdog_ns = max_failures, watchdog_ns
-        self._lanes = len(registry.lane_counters)
+        self._lanes = len(registry.lane_counters)  # told of more by `lane_added`
         self._abandoned: deque[InFlightFrame] = deque()
+
+    def lane_added(self) -> None:
+        """There is one more, for which one more frame may be on its way."""
+        self._lanes = len(self._registry.lane_counters)
 
     # ---- in
 

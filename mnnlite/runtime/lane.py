@@ -15,7 +15,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnnlite import _core
-from mnnlite.arena import Arena, runtime_arena, task_options
+from mnnlite.arena import Arena, gpu_words, runtime_arena, task_options
+from mnnlite.engine_options import GPUS
 from mnnlite.errors import OutOfMemoryError, StateError
 from mnnlite.proc import trim
 
@@ -30,7 +31,7 @@ __all__ = ["Lane", "join_stopped"]
 T = TypeVar("T")
 _EXIT_S = 10  # how long the end of the process waits for a run to end
 _stopped: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-_Arenas = dict[tuple[int, bool], Arena]
+_Arenas = dict[tuple[object, bool], Arena]
 _Note = Callable[[int, int, int], None]  # lane, begin, end
 _Calls = deque[tuple["Future[Any]", "Callable[[], Any]", "_Note | None", bool]]
 
@@ -49,7 +50,8 @@ class Lane:
         The runtime's: identifiers of the threads that are in a call between frames. Such a thread must not wait for a lane.
     cores : tuple of int, optional
         The only ones that the thread runs on.
-
+    backend : str
+        Whose tasks it is for.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class Lane:
         options: Mapping[str, str],
         callers: set[int],
         cores: tuple[int, ...] | None = None,
+        backend: str = "cpu",
     ) -> None:
-        self.index, self.cores = index, cores
+        self.index, self.cores, self.backend = index, cores, backend
         self.options = options
         self.arenas: _Arenas = {}
         self.models: dict[SessionKey, SharedModel] = {}  # that several tasks may use
@@ -133,20 +136,24 @@ class Lane:
                 raise
         return future
 
-    def arena(self, threads: int, urgent: bool = False) -> Arena:
-        """The lane's arena with so many threads, for tasks that preempt or for the others; on the lane's thread.
+    def arena(self, own: EngineOptions, threads: int, urgent: bool = False) -> Arena:
+        """The lane's arena for tasks of these options, that preempt or do not; on the lane's thread.
 
-        Tasks that differ in nothing else share it: precision, memory mode, Winograd and weights are each session's own.
+        Tasks that differ neither in their threads nor in what they say of a GPU share it: precision, memory mode, Winograd and
+        weights are each session's own.
         """
-        key = (threads, urgent)
+        of_gpu = gpu_words(own, self.options)
+        count = own.threads or threads
+        key = (tuple(of_gpu.items()) or count, urgent)
         if key not in self.arenas:
-            self.arenas[key] = runtime_arena(threads, self.options)
+            self.arenas[key] = runtime_arena(count, self.options, of_gpu)
         return self.arenas[key]
 
     def model_options(self, own: EngineOptions, threads: int) -> dict[str, Any]:
         """How a task's model would be loaded here: arguments of `Model`."""
         usual = {name: _core.ArenaOptions.words(name)[0] for name in _core.ArenaOptions.names()}
-        found = {**usual, "weights_dir": None, "threads": own.threads or threads}
+        count = 1 if own.backend_in(self.options) in GPUS else own.threads or threads
+        found = {**usual, "weights_dir": None, "threads": count}
         return {**found, **task_options(own, self.options)}
 
     def allow_preemption(self, allowed: bool) -> None:

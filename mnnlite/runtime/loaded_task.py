@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
+from mnnlite.engine_options import GPUS
 from mnnlite.errors import ArgumentError, MnnliteError
 from mnnlite.runtime.sharing import SharedModel, key_of, outputs_of
 from mnnlite.runtime.stats import TaskCounters
@@ -82,6 +83,11 @@ class LoadedTask:
     absence: Absence | None = None  # why and since when the model is not loaded
     stats: TaskCounters = field(default_factory=TaskCounters)
 
+    @property
+    def is_on_gpu(self) -> bool:
+        """Its network is on another backend than the CPU."""
+        return self.spec.engine.backend_in(self.lane.options) in GPUS
+
     def take_over(self, other: LoadedTask) -> None:
         """Be the same task as `other`, loaded anew."""
         self.stats, self.cost_ns, self.failures = other.stats, other.cost_ns, other.failures
@@ -149,13 +155,16 @@ def load(
 
     With `sharing` a task of the same network on the same picture in the lane has the session too.
     """
-    if lane.cores is not None and (spec.threads or threads) > 1:
+    gpu = spec.engine.backend_in(lane.options)
+    if gpu in GPUS and schedule.preempts:
+        raise ArgumentError(f"preempts: on backend {gpu!r} not yet, a GPU ends what it was given; take it away")
+    if lane.cores is not None and gpu not in GPUS and (spec.threads or threads) > 1:
         raise ArgumentError(
             f"{spec.threads or threads} threads in a lane that is bound to cores: not yet, the engine's own threads belong to "
             "the process; use threads=1 and more lanes, or no cores"
         )
     _check_preempts(spec, schedule, others)
-    arena = lane.arena(spec.threads or threads, schedule.preempts)
+    arena = lane.arena(spec.engine, threads, bool(schedule.preempts))
     bare = replace(spec, threads=None, feed={})
     shared = None
     try:

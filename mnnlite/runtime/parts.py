@@ -79,6 +79,8 @@ class RuntimeParts:
             raise ArgumentError(f"heap is {heap!r}; it must be one of 'share', 'keep'")
         if tune not in (None, "auto"):
             raise ArgumentError(f"tune is {tune!r}; it must be None or 'auto'")
+        if tune is not None and "backend" in options:
+            raise ArgumentError(f"tune with backend={options['backend']!r}: not yet, only the CPU's options are tuned")
         there = read_cores()
         if lanes * threads > len(there) and not force:
             raise ArgumentError(
@@ -92,7 +94,8 @@ class RuntimeParts:
             _core.keep_heap()
         budget = None if limit is None else Budget(limit, threads, lanes, options)
         callers: set[int] = set()  # threads that a lane waits for
-        native = _core.Lanes(lanes)
+        native = self._native = _core.Lanes(lanes)
+        self._options, self._callers = options, callers
         self.change_lock = ChangeLock()
         self.registry = TaskRegistry(lanes, callers)
         self.residency = ModelResidency(self.registry, threads, budget)
@@ -122,6 +125,7 @@ class RuntimeParts:
             threads,
             trial_s,
             tune == "auto",
+            self._gpu_lane,
         )
         self.report = RuntimeReport(
             self.registry, self.residency, self.dispatcher, self.rebalancer, self.lanes, threads
@@ -139,6 +143,25 @@ class RuntimeParts:
             _core.share_heap()
             for lane in self.lanes:
                 lane.start()
+
+    def _gpu_lane(self, backend: str) -> Lane:
+        """The lane of a backend that is not the CPU, beside the others; made with its first task, under the change lock.
+
+        Raises
+        ------
+        StateError
+            The system gives no thread.
+        """
+        for lane in self.lanes:
+            if lane.backend == backend:
+                lane.start()
+                return lane
+        index = self.registry.add_lane(self._native)
+        made = Lane(self._native, index, self._options, self._callers, backend=backend)
+        self.lanes.append(made)
+        self.dispatcher.lane_added()
+        made.start()
+        return made
 
     def submit(self, frame: Frame) -> Future[FrameResult]:
         """As `Runtime.submit`."""

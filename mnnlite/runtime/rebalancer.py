@@ -43,7 +43,7 @@ class Rebalancer:
     urgency : Urgency
         Told where tasks are.
     speeds : list of float
-        Of the lanes.
+        Of the lanes of the CPU, which are the first.
     replan : bool
         Move tasks while frames are worked on.
 
@@ -103,7 +103,12 @@ class Rebalancer:
         """Of each lane the nanoseconds a frame."""
         with self._registry.lock:
             tasks = list(self._registry.tasks.values())
-            return load_of([self._work(each) for each in tasks], [each.lane.index for each in tasks], self._speeds)
+            speeds = [self._speed(lane) for lane in self._lanes]
+            return load_of([self._work(each) for each in tasks], [each.lane.index for each in tasks], speeds)
+
+    def _speed(self, lane: Lane) -> float:
+        """Relative to the fastest core; a GPU's lane is what it is."""
+        return self._speeds[lane.index] if lane.backend == "cpu" else 1.0
 
     def _work(self, task: LoadedTask) -> float:
         """Nanoseconds a frame on average, in a lane of speed 1: as seen, as measured at loading, or by its operations."""
@@ -111,26 +116,26 @@ class Rebalancer:
         seen = scheduler.latency.mean(task.name) or task.cost_ns
         if task.stats.given_ns:  # that is other tasks' work
             seen = max(1, seen - task.stats.given_ns // task.stats.runs)
-        cost = float(seen) * self._speeds[task.lane.index] if seen else self._guess(task)
+        cost = float(seen) * self._speed(task.lane) if seen else self._guess(task)
         period = scheduler.period_ns
         if task.schedule.rate_hz and period:
             return cost * min(1.0, task.schedule.rate_hz * period / 1e9)
         return cost / task.schedule.every
 
     def _guess(self, task: LoadedTask) -> float:
-        known = [each for each in self._registry.tasks.values() if each.cost_ns and each.mflops]
+        alike = [each for each in self._registry.tasks.values() if each.lane.backend == task.lane.backend]
+        known = [each for each in alike if each.cost_ns and each.mflops]
         operations = sum(each.mflops for each in known)
         rate = (
-            sum(each.cost_ns * self._speeds[each.lane.index] for each in known) / operations
-            if operations
-            else _NS_PER_MFLOP
+            sum(each.cost_ns * self._speed(each.lane) for each in known) / operations if operations else _NS_PER_MFLOP
         )
         return max(1e5, rate * task.mflops)
 
     def by_load(self) -> list[Lane]:
-        """The lanes, the one that has least to do first."""
+        """The lanes of the CPU, the one that has least to do first."""
         load = self.loads()
-        return sorted(self._lanes, key=lambda lane: (load[lane.index], lane.index))
+        lanes = [lane for lane in self._lanes if lane.backend == "cpu"]
+        return sorted(lanes, key=lambda lane: (load[lane.index], lane.index))
 
     # ---- before the first frame
 
@@ -199,7 +204,7 @@ class Rebalancer:
         return costs, memory, [group[0].lane.index for group in groups]
 
     def _groups(self) -> list[list[LoadedTask]]:
-        """Tasks that must be in one lane, together; each in the order of adding."""
+        """Tasks of the CPU's lanes that must be in one lane, together; each in the order of adding. Others stay where they are."""
         group_of: dict[str, list[LoadedTask]] = {}
         tasks = self._registry.tasks
         for task in tasks.values():
@@ -209,7 +214,8 @@ class Rebalancer:
             group_of.update((each.name, group) for each in group)
         order = {name: i for i, name in enumerate(tasks)}
         groups = {id(group): group for group in group_of.values()}
-        return [sorted(group, key=lambda each: order[each.name]) for group in groups.values()]
+        movable = [group for group in groups.values() if group[0].lane.backend == "cpu"]
+        return [sorted(group, key=lambda each: order[each.name]) for group in movable]
 
     def _sharing(self, task: LoadedTask, before: Mapping[str, object]) -> list[str]:
         """Tasks that have their session in common with this one, of those that were seen before."""
@@ -236,6 +242,8 @@ class Rebalancer:
         """Is another placement so much better, for so long, that it pays?"""
         with self._registry.lock:
             groups = self._groups()
+            if not groups:
+                return
             facts = self._facts(groups)
             # What a network remembers does not travel.
             movable = [not any(task.spec.state or task.absence for task in group) for group in groups]

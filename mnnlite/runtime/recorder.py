@@ -57,6 +57,7 @@ class Recorder:
         # One flat tuple of numbers and names a frame: the garbage collector need not look into it.
         facts = (tuple(result.skipped.items()) or None, tuple(result.late) or None)
         row: list[Any] = [result.index, result.part, *times, *facts]
+        self._lanes = max(self._lanes, len(names))
         for lane, due in zip(lanes, names, strict=True):
             row += (lane.begin_ns, lane.end_ns, len(due))
             for name, each in zip(due, lane.tasks, strict=True):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
+    from mnnlite import _core
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.recorder import Recorder
@@ -46,6 +47,7 @@ class TaskRegistry:
         self.scheduler = Scheduler(lanes)
         self.tasks: dict[str, LoadedTask] = {}
         self.absent: set[str] = set()  # of the tasks, those whose model is not loaded
+        self.fell_back: dict[str, str] = {}  # by task the backend that it was to have
         self.lane_counters = [LaneCounters(time.monotonic_ns()) for _ in range(lanes)]
         self.recorder: Recorder | None = None
         self._callers = callers
@@ -114,6 +116,22 @@ class TaskRegistry:
                 return
             _log.log(level, "%s", text)
 
+    # ---- lanes
+
+    def add_lane(self, native: _core.Lanes) -> int:
+        """One more, the last, from the next frame on.
+
+        Returns
+        -------
+        int
+            Its index.
+        """
+        with self.lock:
+            native.add()
+            self.scheduler.add_lane()
+            self.lane_counters.append(LaneCounters(time.monotonic_ns()))
+            return len(self.lane_counters) - 1
+
     # ---- recording
 
     def record(self, recorder: Recorder) -> None:
@@ -154,12 +172,20 @@ class TaskRegistry:
         with self.lock:
             return dict(self.tasks)
 
-    def enter(self, task: LoadedTask) -> None:
-        """From the next frame on the task takes part."""
+    def enter(self, task: LoadedTask, wanted: str | None = None) -> None:
+        """From the next frame on the task takes part; `wanted` is the backend that it was to have, if it fell back."""
         with self.lock:
+            self.falls_back(task.name, wanted)
             self.scheduler.add(task.name, task.schedule, task.needs, task.lane.index)
             self.tasks[task.name] = task
             self._allow_preemption(task, task.lane)
+
+    def falls_back(self, name: str, wanted: str | None) -> None:
+        """The backend that a task was to have and has not; None: it has it."""
+        with self.lock:
+            self.fell_back.pop(name, None)
+            if wanted is not None:
+                self.fell_back[name] = wanted
 
     def leave(self, task: LoadedTask, successor: LoadedTask | None = None) -> bool:
         """From the next frame on the task takes no part, and `successor` may take its place.
@@ -172,6 +198,7 @@ class TaskRegistry:
         with self.lock:
             self.absent.discard(task.name)
             if successor is None:
+                self.fell_back.pop(task.name, None)
                 del self.tasks[task.name]
                 self.scheduler.remove(task.name)
                 self._allow_preemption(task, task.lane)

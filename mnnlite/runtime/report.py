@@ -65,10 +65,12 @@ class RuntimeReport:
             for lane in self._lanes:
                 where = "" if lane.cores is None else f", cores {shown(lane.cores)}"
                 tasks = {name: task for name, task in self._registry.tasks.items() if task.lane is lane}
-                threads, apart = _threads(list(tasks.values()), self._threads)
-                lines.append(
-                    f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, threads {threads}{where}{apart}"
-                )
+                head = f"lane {lane.index}: {load[lane.index] / 1e6:.1f} ms a frame, "
+                if lane.backend == "cpu":
+                    threads, apart = _threads([each for each in tasks.values() if not each.is_on_gpu], self._threads)
+                    lines.append(f"{head}threads {threads}{where}{apart}")
+                else:
+                    lines.append(f"{head}backend {lane.backend}")
                 longest = _longest(list(tasks.values()))
                 waits_ns = 0 if longest is None else longest.blocking_ns
                 if longest is not None:
@@ -76,9 +78,9 @@ class RuntimeReport:
                         f"; what preempts waits {waits_ns / 1e6:.1f} ms at most, for an operator of {longest.name}"
                     )
                 for name, task in tasks.items():
-                    lines.append(
-                        f"  {name}: {', '.join(_parts(task, scheduler.latency.mean(name) or task.cost_ns, waits_ns))}"
-                    )
+                    cost_ns = scheduler.latency.mean(name) or task.cost_ns
+                    parts = _parts(task, cost_ns, waits_ns, self._registry.fell_back.get(name))
+                    lines.append(f"  {name}: {', '.join(parts)}")
         return "\n".join(lines)
 
     def memory(self) -> RuntimeMemory:
@@ -194,7 +196,7 @@ def _longest(tasks: Sequence[LoadedTask]) -> LoadedTask | None:
     return max((task for task in tasks if task.blocking_ns), key=lambda task: task.blocking_ns, default=None)
 
 
-def _parts(task: LoadedTask, cost_ns: int, waits_ns: int) -> Iterator[str]:
+def _parts(task: LoadedTask, cost_ns: int, waits_ns: int, fell_back: str | None) -> Iterator[str]:
     schedule = task.schedule
     yield f"{cost_ns / 1e6:.1f} ms" if cost_ns or task.stats.runs else "no run yet"
     if schedule.every > 1:
@@ -211,8 +213,17 @@ def _parts(task: LoadedTask, cost_ns: int, waits_ns: int) -> Iterator[str]:
         yield "preempts"
         if schedule.deadline_ns is not None and waits_ns + cost_ns > schedule.deadline_ns:
             yield f"late where it waits those {waits_ns / 1e6:.1f} ms"
-    for name, word in task.spec.engine.given().items():
-        yield f"{name} {word}"
+    said = {**task.spec.engine.given()}
+    backend = task.spec.engine.backend_in(task.lane.options)
+    if fell_back is not None:
+        yield f"backend {backend} in place of {fell_back}"
+    elif backend != "cpu":
+        yield f"backend {backend}"
+    if task.is_on_gpu and task.absence is None:
+        yield "half floats" if task.task.model.facts()["computes_in_half"] else "full floats"
+    for name, word in said.items():
+        if name not in ("backend", "fallback"):
+            yield f"{name} {word}"
     if task.needs:
         yield f"after {', '.join(task.needs)}"
     if task.absence is not None:

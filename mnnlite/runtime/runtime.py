@@ -49,8 +49,8 @@ class Runtime:
         A budget, e.g. ``"64 MiB"``. It bounds how much this process's anonymous memory grows from here on; the peak of
         loading counts. A task that does not fit is refused, unless evictable tasks can be unloaded for it. Models must be
         files. A child process measures the cost of a model that was never seen, in some tenths of a second.
-    weights, winograd, precision, memory_mode : str
-        Of the tasks that do not say otherwise; see `Arena` and `TaskSpec`.
+    weights, winograd, precision, memory_mode, backend, fallback, tuning, gpu_memory : str
+        Of the tasks that do not say otherwise; see `Arena` and `TaskSpec`. Tasks of a GPU are in a lane of their own beside `lanes`.
     cores : "auto" or list of list of int, optional
         Bind lanes to cores. ``"auto"`` gives each lane one core, the fastest first (big.LITTLE), hyper-threads last. A list
         gives the numbers of the cores of each lane: ``[[4, 5], [0]]``. This needs ``threads=1``, because the engine's own
@@ -119,9 +119,14 @@ class Runtime:
         trial: bool | float = False,
         heap: str = "share",
         tune: str | None = None,
+        backend: str = "cpu",
+        fallback: str | None = None,
+        tuning: str = "none",
+        gpu_memory: str = "auto",
     ) -> None:
         said = {"weights": weights, "winograd": winograd, "precision": precision, "memory_mode": memory_mode}
-        options = runtime_options(weights_dir=weights_dir, **said)
+        said |= {"backend": backend, "tuning": tuning, "gpu_memory": gpu_memory}
+        options = runtime_options(weights_dir=weights_dir, fallback=fallback, **said)
         parts = RuntimeParts(
             lanes, threads, memory, options, cores, force, replan, max_failures, watchdog_s, trial, heap, tune
         )

@@ -56,6 +56,12 @@ class Scheduler:
         """How many."""
         return len(self._backlogs)
 
+    def add_lane(self) -> None:
+        """One more, the last."""
+        self._order.append([])
+        self._urgent.append([])
+        self._backlogs.append(LaneBacklog())
+
     @property
     def tasks(self) -> Mapping[str, TaskState]:
         """By name, in the order of adding."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mnnlite.alternatives import Group, Item, choose, front
 from mnnlite.alternatives.choice import lane_times, peak_of
 from mnnlite.alternatives.stored import ACCURACY, load, of_task
-from mnnlite.engine_options import SESSION_WORDS
+from mnnlite.engine_options import GPUS, SESSION_WORDS
 from mnnlite.errors import ArgumentError, MemoryBudgetError, StateError
 from mnnlite.runtime.budget import A_LANE, held_by, mib, resting
 from mnnlite.runtime.loaded_task import needs_of
@@ -94,7 +94,7 @@ def lanes_of(
 
 def is_said(task: TaskSpec) -> bool:
     """It says all that there is to choose."""
-    return all(getattr(task, name) is not None for name in SESSION_WORDS)
+    return task.backend in GPUS or all(getattr(task, name) is not None for name in SESSION_WORDS)
 
 
 def stored_front(name: str, task: TaskSpec, threads: int) -> Front:
@@ -250,6 +250,10 @@ def tuned_alternatives(name: str, task: TaskSpec, threads: int) -> tuple[Alterna
     StateError
         Nothing is stored of its network, or not with what it says.
     """
+    if task.backend in GPUS:
+        raise ArgumentError(
+            f"tune='auto' with task {name!r} on backend {task.backend!r}: not yet, only the CPU's options are tuned"
+        )
     found = of_task(stored_front(name, task, threads), task)
     if not found:
         raise StateError(

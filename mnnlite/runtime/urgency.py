@@ -61,6 +61,8 @@ class Urgency:
         """Its deadline is nearer than the end of what is less important, which the lane may have begun just before."""
         deadline_ns = task.schedule.deadline_ns
         is_needed = any(task.name in each.needs for each in self._registry.snapshot().values())
+        if task.is_on_gpu:  # which ends what it was given
+            return False
         if deadline_ns is None or task.needs or task.spec.state or is_needed:
             return False
         work = [

@@ -3,18 +3,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/branches.hpp"
+#include "engine/driver.hpp"
 #include "engine/exclusive_lock.hpp"
 #include "engine/fake_session.hpp"
 #include "engine/log_capture.hpp"
+#include "engine/options.hpp"
 #include "engine/suggest.hpp"
 
 using namespace mnnlite;
@@ -205,4 +209,77 @@ TEST_CASE("a capture keeps what fits and hands it to the one around it") {
 
 TEST_CASE("a library that is not loaded has no prints to redirect") {
   CHECK(redirect_engine_log("/no/such/library.so") == 0);
+}
+
+TEST_CASE("a backend's options are refused where it would not notice them, or take them for something else") {
+  struct Case {
+    std::vector<std::pair<const char*, const char*>> words;
+    int32_t threads;
+    const char* says;  // null: fine
+  };
+  const Case cases[] = {
+      {{}, 4, nullptr},
+      {{{"winograd", "small"}, {"weights", "mapped"}}, 1, nullptr},
+      {{{"tuning", "fast"}}, 1, "tuning is 'fast', which is for GPUs"},
+      {{{"gpu_memory", "image"}}, 1, "gpu_memory is 'image', which is for GPUs"},
+      {{{"backend", "opencl"}, {"tuning", "heavy"}, {"gpu_memory", "buffer"}}, 1, nullptr},
+      {{{"backend", "opencl"}}, 2, "threads is 2, but backend 'opencl' has none"},
+      {{{"backend", "opencl"}, {"winograd", "none"}}, 1, "winograd is 'none', which does nothing"},
+      {{{"backend", "vulkan"}, {"weights", "mapped"}}, 1, "weights is 'mapped', which does nothing"},
+      {{{"backend", "vulkan"}, {"gpu_memory", "image"}}, 1, "which is for backend 'opencl'"},
+      {{{"backend", "vulkan"}, {"tuning", "fast"}}, 1, "it has 'none', 'wide', 'heavy'"},
+      {{{"backend", "vulkan"}, {"tuning", "wide"}, {"precision", "high"}}, 1, nullptr},
+  };
+  for (const Case& each : cases) {
+    ArenaOptions options;
+    options.threads = each.threads;
+    for (const auto& [name, word] : each.words) REQUIRE(set_option(options, name, word).ok());
+    const Status status = check_options(options);
+    CHECK(status.ok() == !each.says);
+    if (each.says) {
+      CAPTURE(status.text);
+      CHECK(std::strstr(status.text, each.says));
+      CHECK(status.code == Code::argument);
+    }
+  }
+}
+
+TEST_CASE("tuning and memory are one bit each of what a GPU gets for threads") {
+  ArenaOptions options;
+  CHECK(gpu_mode(options) == 1);
+  std::vector<const char*> tunings, memories;
+  REQUIRE(option_words("tuning", tunings).ok());
+  REQUIRE(option_words("gpu_memory", memories).ok());
+  std::vector<int32_t> seen;
+  for (const char* tuning : tunings)
+    for (const char* memory : memories) {
+      REQUIRE(set_option(options, "tuning", tuning).ok());
+      REQUIRE(set_option(options, "gpu_memory", memory).ok());
+      const int32_t mode = gpu_mode(options), of_tuning = mode & 31, of_memory = mode & 192;
+      CHECK((of_tuning & (of_tuning - 1)) == 0);
+      CHECK(of_tuning != 0);
+      CHECK((of_memory & (of_memory - 1)) == 0);
+      CHECK(std::find(seen.begin(), seen.end(), mode) == seen.end());
+      seen.push_back(mode);
+    }
+  CHECK(seen.size() == 12);
+}
+
+TEST_CASE("a session's main backend has the word of the option") {
+  ArenaOptions options;
+  for (const auto& [number, word] : {std::pair{0, "cpu"}, {13, "cpu"}, {3, "opencl"}, {6, "opengl"}, {7, "vulkan"}}) {
+    CHECK(std::string(backend_word(number)) == word);
+    CHECK(set_option(options, "backend", word).ok());
+  }
+  CHECK(std::string(backend_word(2)) == "other");
+}
+
+TEST_CASE("a device that is not there has a reason") {
+  std::string reason;
+  for (const BackendKind kind : {BackendKind::opencl, BackendKind::vulkan}) {
+    const std::vector<GpuDevice> devices = gpu_devices(kind, reason);
+    CHECK((kind == BackendKind::vulkan || devices.empty() != reason.empty()));
+    for (const GpuDevice& each : devices) CHECK(!each.name.empty());
+  }
+  CHECK(gpu_devices(BackendKind::cpu, reason).empty());
 }

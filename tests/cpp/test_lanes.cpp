@@ -267,6 +267,53 @@ TEST_CASE("two lanes work through frames, in order, with calls between them") {
   CHECK(lanes.wait(before, 1'000'000'000) == before + 1);
 }
 
+TEST_CASE("a lane that is added takes part from the next frame on") {
+  // Two backends: a session of each has an arena of its own, and here its own time.
+  FakeOptions slow;
+  slow.latency_us = 300;
+  Rig left(16), right(8, 1, slow);
+  const auto one = node_of(left), other = node_of(right);
+  Lanes lanes(1);
+  std::vector<std::thread> threads;
+  const auto start = [&](size_t lane) {
+    threads.emplace_back([&lanes, lane] {
+      while (lanes.serve(lane) == Lanes::Wake::call) {}
+    });
+  };
+  start(0);
+  Picture picture(20, 20, 1);
+  const auto submit = [&] {
+    std::shared_ptr<FrameJob> job = lanes.new_job();
+    job->frame = picture.item;
+    job->lanes[0].due = {{one}};
+    if (job->lanes.size() > 1) job->lanes[1].due = {{other}};
+    lanes.submit(job);
+    return job;
+  };
+  const auto take = [&](std::shared_ptr<FrameJob> job, size_t expected) {
+    while (!lanes.wait(*job, 50'000'000)) {}
+    REQUIRE(job->lanes.size() == expected);
+    for (const FrameJob::LaneJob& lane_job : job->lanes) {
+      REQUIRE(lane_job.due.size() == 1);
+      CHECK(lane_job.outcomes[0].state == TaskOutcome::ran);
+      CHECK(sink_of(lane_job.outcomes[0]).rows[0].class_id == 1);
+    }
+    lanes.release(std::move(job));
+  };
+  take(submit(), 1);  // its job will be used again, with one lane more
+  const std::shared_ptr<FrameJob> before = submit();
+  lanes.add();
+  CHECK(lanes.count() == 2);
+  start(1);
+  const std::shared_ptr<FrameJob> after = submit();
+  take(before, 1);
+  take(after, 2);
+  for (int frame = 0; frame < 10; ++frame) take(submit(), 2);
+  CHECK(lanes.in_flight() == 0);
+  for (size_t lane = 0; lane < 2; ++lane) lanes.stop(lane);
+  for (std::thread& thread : threads) thread.join();
+}
+
 TEST_CASE("results stay as they are while later frames are worked on") {
   Rig rig(8);
   const auto node = node_of(rig);

@@ -9,9 +9,19 @@ typedef enum {
   MNN_FORWARD_OPENCL = 3,
   MNN_FORWARD_OPENGL = 6,
   MNN_FORWARD_VULKAN = 7,
-  MNN_FORWARD_CPU_EXTENSION = 13,  // CPU with AVX2 or half-float kernels; reported, never asked for
+  MNN_FORWARD_CPU_EXTENSION = 13,    // CPU with AVX2 or half-float kernels; reported, never asked for
   MNN_FORWARD_HIGHEST_ = 0x7fffffff  // an enum as wide as the engine's
 } MNNForwardType;
+
+// Bits that take the place of a number of threads on a GPU.
+typedef enum {
+  MNN_GPU_TUNING_NONE = 1 << 0,
+  MNN_GPU_TUNING_HEAVY = 1 << 1,
+  MNN_GPU_TUNING_WIDE = 1 << 2,
+  MNN_GPU_TUNING_FAST = 1 << 4,
+  MNN_GPU_MEMORY_BUFFER = 1 << 6,
+  MNN_GPU_MEMORY_IMAGE = 1 << 7,
+} MNNGpuMode;
 
 namespace MNN {
 
@@ -29,7 +39,7 @@ struct BackendConfig {
   };
 };
 
-enum RuntimeStatus { STATUS_SUPPORT_FP16, STATUS_SUPPORT_DOT_PRODUCT };
+enum RuntimeStatus { STATUS_SUPPORT_FP16, STATUS_SUPPORT_DOT_PRODUCT, STATUS_SUPPORT_POWER_LOW };
 
 }  // namespace MNN
 #endif

@@ -1,0 +1,20 @@
+// The drivers of GPUs on this machine, asked directly: the engine opens them itself and says nothing about what it found. No
+// type of MNN.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/options.hpp"
+
+namespace mnnlite {
+
+struct GpuDevice {
+  std::string name, version, driver;
+};
+
+// The devices that the engine would use, its own first; only OpenCL is asked. With none `reason` says why: the loader's words,
+// or what the driver lacks.
+std::vector<GpuDevice> gpu_devices(BackendKind kind, std::string& reason);
+
+}  // namespace mnnlite
