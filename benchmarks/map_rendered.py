@@ -14,6 +14,7 @@ import itertools
 import json
 import sys
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--tracks", type=int, default=20)
     parser.add_argument("--case", action="append", choices=list(RECEIVERS))
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--boxes", action="store_true")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -186,12 +188,17 @@ def main() -> int:
         for kind, figures in fitted(series).items():
             print(json.dumps({"kind": kind, **figures}) if args.json else f"{kind}: {figures}", flush=True)
         return 0
-    for name in args.case or RECEIVERS:
-        rows = [row for seed in seeds for row in one(args.keep, seed, args.seconds, args.tracks, RECEIVERS[name])]
-        figures = {"case": name, "rendered": len(seeds), **pooled(rows)}
-        for key, unit in (("pitch", "deg"), ("yaw", "deg"), ("height", "m")):
-            figures[f"{key}_90_{unit}"] = round(float(np.quantile(np.abs([row[key] for row in rows]), 0.9)), 3)
-        print(json.dumps(figures), flush=True) if args.json else print_figures(name, figures)
+    for seed in seeds:
+        recorded(args.keep, seed, args.seconds)
+    with ProcessPoolExecutor(args.processes) as pool:
+        for name in args.case or RECEIVERS:
+            count = len(seeds)
+            columns = ([args.keep] * count, seeds, [args.seconds] * count, [args.tracks] * count)
+            rows = [row for found in pool.map(one, *columns, [RECEIVERS[name]] * count) for row in found]
+            figures = {"case": name, "rendered": count, **pooled(rows)}
+            for key, unit in (("pitch", "deg"), ("yaw", "deg"), ("height", "m")):
+                figures[f"{key}_90_{unit}"] = round(float(np.quantile(np.abs([row[key] for row in rows]), 0.9)), 3)
+            print(json.dumps(figures), flush=True) if args.json else print_figures(name, figures)
     return 0
 
 

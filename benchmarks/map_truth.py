@@ -23,7 +23,7 @@ NEAR, KNOWN = 20.0, 40.0  # metres: of the figures of places, and of the recall
 LEAST = 4  # frames nearer than `KNOWN` in which something must have been there to be asked for
 INSIDE = 4.605  # squared deviations within which 90 of 100 are, of two dimensions
 OFF = 4.0  # metres: what is further from all of its kind is of nothing
-POOLED = ("near", "absolute", "squared", "azimuth")
+POOLED = ("near", "absolute", "squared", "own", "azimuth")
 
 
 def compare(
@@ -61,6 +61,7 @@ def compare(
     kinds = np.array([thing.kind for thing in things])
     high = np.array([thing.above for thing in things])
     figures: dict[str, Any] = {name: [] for name in POOLED}
+    figures["kinds"] = []
     used: set[int] = set()
     false = 0
     for element in drive.elements:
@@ -76,8 +77,12 @@ def compare(
             false += 1
             continue
         used.add(best)
+        rest = off[best] - error[moment]
         if passed[best] < NEAR:
-            figures["near"].append(float(np.linalg.norm(off[best] - error[moment])))
+            figures["near"].append(float(np.linalg.norm(rest)))
+            figures["kinds"].append(element.kind)
+        own = element.covariance - estimated.covariance[moment, :2, :2]
+        figures["own"].append(float(rest @ np.linalg.solve(own, rest)))
         figures["absolute"].append(float(np.linalg.norm(off[best])))
         figures["squared"].append(float(off[best] @ np.linalg.solve(element.covariance, off[best])))
         if np.isfinite(element.azimuth) and np.isfinite(things[best].azimuth):
@@ -97,14 +102,20 @@ def pooled(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for key in ("false", "found", "wanted", "hits", "clock", "clock_sigma")
     }
     sure = np.array([row["clock_sigma"] < 0.05 for row in rows])
+    kinds = np.array([kind for row in rows for kind in row["kinds"]])
     known = np.array([value for row in rows if row["clock_sigma"] < 0.05 for value in row["absolute"]])
     return {
         "drives": len(rows),
         "elements": len(all_of["absolute"]),
         "near_m": _quantiles(all_of["near"], 3),
+        "near_m_by_kind": {kind: _quantiles(all_of["near"][kinds == kind], 2) for kind in sorted(set(kinds.tolist()))},
         "absolute_m": _quantiles(all_of["absolute"], 2),
         "absolute_m_clock_sure": _quantiles(known, 2),
         "inside_90": round(float((all_of["squared"] < INSIDE).mean()), 3),
+        "inside_90_without_track": round(float((all_of["own"] < INSIDE).mean()), 3),
+        "inside_90_by_track": _quantiles(
+            np.array([(np.array(row["squared"]) < INSIDE).mean() for row in rows if row["squared"]]), 2
+        ),
         "precision": round(float(column["found"].sum() / max(column["found"].sum() + column["false"].sum(), 1)), 3),
         "recall_40m": round(float(column["hits"].sum() / max(column["wanted"].sum(), 1)), 3),
         "azimuth_90_deg": _quantiles(all_of["azimuth"], 1)[1],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnnlite.mapping.solver import PITCH, YAW
+from mnnlite.mapping.views import rays_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,20 +41,21 @@ def level_of(given: Measurements, views: Views, camera: Camera) -> tuple[Floats,
     camera : Camera
         With the mounting that is tried now.
     """
+    lines = [each for each in given.outlines if given.rules.elements[each.rule].shape == "line"]
+    speed, turning = views.states.speed, np.abs(views.states.turn)
+    frames = np.array([each.frame for each in lines], np.int64)
+    useful = (np.bincount(frames, minlength=len(speed)) >= 2) & (speed >= 5) & (turning <= STRAIGHT * speed)
+    lines = [each for each in lines if useful[each.frame]]
     by_frame: dict[int, list[Floats]] = {}
-    for outline in given.outlines:
-        if given.rules.elements[outline.rule].shape == "line":
-            by_frame.setdefault(outline.frame, []).append(outline.points)
+    for line, rays in zip(lines, rays_of(lines, camera), strict=True):
+        by_frame.setdefault(line.frame, []).append(rays)
     found, places = [], set()
     turn = camera.mounting.turn
     way, first = np.unique(views.states.way, return_index=True)
     course = np.unwrap(np.arctan2(views.turn[first, 1, 0], views.turn[first, 1, 1]))
     slope = np.arctan(views.states.grade[first])
-    for frame, lines in by_frame.items():
-        speed = float(views.states.speed[frame])
-        if len(lines) < 2 or speed < 5 or abs(float(views.states.turn[frame])) / speed > STRAIGHT:
-            continue
-        point = _meeting(lines, camera)
+    for frame, directions in by_frame.items():
+        point = _meeting(directions, turn)
         if point is not None:
             body, ahead = np.append(point[0], 1.0) @ turn, camera.mounting.height / point[1]
             here = float(views.states.way[frame])
@@ -78,12 +80,10 @@ def level_of(given: Measurements, views: Views, camera: Camera) -> tuple[Floats,
     return change, deviation
 
 
-def _meeting(lines: list[Floats], camera: Camera) -> tuple[Floats, float] | None:
+def _meeting(lines: list[Floats], turn: Floats) -> tuple[Floats, float] | None:
     """Where the near parts of lines meet, as x / z and y / z in the camera's axes; and how far below the horizon they are."""
     normals, below = [], []
-    turn = camera.mounting.turn
-    for points in lines:
-        rays = camera.rays(points)
+    for rays in lines:
         seen = rays[:, :2] / rays[:, 2:]
         seen = seen[np.isfinite(seen).all(axis=1)]
         if len(seen) < 3:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mnnlite.mapping.element import Element
-from mnnlite.mapping.polyline_tracker import CONTINUED, AreaTracker, Course, PolylineTracker
+from mnnlite.mapping.polyline_tracker import CONTINUED, FAR, AreaTracker, Course, PolylineTrack, PolylineTracker
 from mnnlite.mapping.tracker import Pose
+from mnnlite.mapping.views import rays_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from mnnlite.mapping.camera import Camera
-    from mnnlite.mapping.measurements import Measurements
+    from mnnlite.mapping.measurements import Measurements, Outline
     from mnnlite.mapping.track import Track
     from mnnlite.mapping.views import Views
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["elements_of"]
 
 EVERY = 1.0  # metres driven between the frames that are used: stations of a line are as far apart
+GONE = math.ceil((FAR + CONTINUED) / EVERY)  # frames after which no piece of a line ahead can go on with it
 ASIDE = 0.15  # metres that a line's points are off across, besides the track
 PIECE = 200  # points of a line or of an area's side in one element
 SURE = 15.0  # metres: what of a line was never seen from nearer is not drawn
@@ -45,25 +50,18 @@ def elements_of(given: Measurements, views: Views, camera: Camera, track: Track)
     lines: dict[int, PolylineTracker] = {}
     areas: dict[int, AreaTracker] = {}
     scores: dict[int, list[float]] = {}
-    by_frame: dict[int, list[int]] = {}
-    for index, outline in enumerate(given.outlines):
-        by_frame.setdefault(outline.frame, []).append(index)
-    last = -math.inf
-    for frame in sorted(by_frame):
-        way = float(views.states.way[frame])
-        if way - last < EVERY:
-            continue
-        last = way
+    ended: dict[int, list[PolylineTrack]] = {}
+    for frame, shown in _by_frame(given, views, camera):
         forward = views.turn[frame][1]
         pose = Pose(float(views.origin[frame, 0]), float(views.origin[frame, 1]), math.atan2(forward[0], forward[1]))
         time_s = float(views.utc[frame] - track.start)
-        mine = [given.outlines[index] for index in by_frame[frame]]
-        for rule in {each.rule for each in mine}:
-            shapes = [each for each in mine if each.rule == rule]
-            grounds = [_on_road(each.points, camera) for each in shapes]
+        for rule in {each.rule for each, _ in shown}:
+            shapes = [each for each, _ in shown if each.rule == rule]
+            grounds = [_on_road(rays, camera) for each, rays in shown if each.rule == rule]
             if given.rules.elements[rule].shape == "line":
-                tracker = lines.setdefault(rule, PolylineTracker(end=40))
+                tracker = lines.setdefault(rule, PolylineTracker(end=GONE))
                 tracker.update(grounds, [each.label for each in shapes], [each.score for each in shapes], pose, time_s)
+                ended.setdefault(rule, []).extend(tracker.ended())
             else:
                 whole = [ground for ground in grounds if len(ground) > 2]
                 areas.setdefault(rule, AreaTracker()).update(whole, pose, time_s, given.frame_size[0] / 2 / camera.fx)
@@ -71,7 +69,7 @@ def elements_of(given: Measurements, views: Views, camera: Camera, track: Track)
     found: list[Element] = []
     for rule, tracker in lines.items():
         kind = given.rules.elements[rule].kind
-        for line in tracker.ended(everything=True):
+        for line in sorted(ended[rule] + tracker.ended(everything=True), key=lambda each: each.id):
             times = (line.first_s, line.last_s)
             found += [
                 _element(kind, line.label, line.confidence, "line", points, line.hits, times, track)
@@ -89,9 +87,22 @@ def elements_of(given: Measurements, views: Views, camera: Camera, track: Track)
     return found
 
 
-def _on_road(points: Floats, camera: Camera) -> Floats:
-    """(P, 2) pixels -> metres right and forward of the camera, on the road, without pixels above the horizon."""
-    body = camera.rays(points) @ camera.mounting.turn
+def _by_frame(given: Measurements, views: Views, camera: Camera) -> Iterator[tuple[int, list[tuple[Outline, Floats]]]]:
+    """Frames that are `EVERY` metres apart, with their outlines and the directions of these."""
+    frames, last = set(), -math.inf
+    for frame in sorted({each.frame for each in given.outlines}):
+        way = float(views.states.way[frame])
+        if way - last >= EVERY:
+            last = way
+            frames.add(frame)
+    used = sorted((each for each in given.outlines if each.frame in frames), key=lambda each: each.frame)
+    for frame, shown in itertools.groupby(zip(used, rays_of(used, camera), strict=True), lambda each: each[0].frame):
+        yield frame, list(shown)
+
+
+def _on_road(rays: Floats, camera: Camera) -> Floats:
+    """(P, 3) directions -> metres right and forward of the camera, on the road, without those above the horizon."""
+    body = rays @ camera.mounting.turn
     down = -body[:, 2]
     good = np.isfinite(down) & (down > camera.mounting.height / BEYOND * 0.5)
     ground: Floats = body[good, :2] * (camera.mounting.height / down[good])[:, None]

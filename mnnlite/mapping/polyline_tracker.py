@@ -78,38 +78,52 @@ class Course:
     """Weighted means of places in the local frame, by station."""
 
     def __init__(self) -> None:
-        self._weights = np.zeros(64)
-        self._places = np.zeros((64, 2))
+        self._first = 0  # station of the first of the arrays
+        self._weights = np.zeros(0)
+        self._places = np.zeros((0, 2))
 
     @property
     def stations(self) -> NDArray[np.int64]:
         """The stations that have a place, in units of `SPACING` along the path."""
-        return np.flatnonzero(self._weights)
+        return np.flatnonzero(self._weights) + self._first
 
     @property
     def points(self) -> Floats:
         """(P, 2) places, in the direction of travel."""
-        return self._places[self.stations]
+        return self._places[self._weights > 0]
 
     def add(self, stations: NDArray[np.int64], places: Floats, weights: Floats) -> None:
-        """Add places; each station at most once."""
+        """Add places; each station at most once, in growing order."""
         if not len(stations):
             return
-        while stations[-1] >= len(self._weights):
-            self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
-            self._places = np.concatenate([self._places, np.zeros_like(self._places)])
-        self._weights[stations] += weights
-        part = (weights / self._weights[stations])[:, None]
-        self._places[stations] += part * (places - self._places[stations])
+        self._reach(int(stations[0]), int(stations[-1]))
+        at = stations - self._first
+        self._weights[at] += weights
+        part = (weights / self._weights[at])[:, None]
+        self._places[at] += part * (places - self._places[at])
+
+    def _reach(self, low: int, high: int) -> None:
+        if not len(self._weights):
+            self._first = low
+        size = len(self._weights)
+        before = max(0, self._first - low)
+        # At the end it grows by half, so that a line over the whole drive is not copied for each frame.
+        after = 0 if high < self._first + size else max(high + 1 - self._first - size, 64, size // 2)
+        if before or after:
+            self._weights = np.pad(self._weights, (before, after))
+            self._places = np.pad(self._places, ((before, after), (0, 0)))
+            self._first -= before
 
     def common(self, stations: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these stations have a place here."""
-        inside = stations < len(self._weights)
-        return inside & (self._weights[np.where(inside, stations, 0)] > 0)
+        at = stations - self._first
+        inside: NDArray[np.bool_] = (at >= 0) & (at < len(self._weights))
+        inside[inside] = self._weights[at[inside]] > 0
+        return inside
 
     def at(self, stations: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Places and weights at stations that have a place."""
-        return self._places[stations], self._weights[stations]
+        return self._places[stations - self._first], self._weights[stations - self._first]
 
 
 @dataclass(eq=False)

@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from mnnlite.mapping.camera import Camera
-    from mnnlite.mapping.measurements import Measurements
+    from mnnlite.mapping.measurements import Measurements, Outline
     from mnnlite.mapping.track import States, Track
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Boxes", "Views", "boxes_of", "views_of"]
+__all__ = ["Boxes", "Views", "boxes_of", "rays_of", "views_of"]
 
 HALF = 0.5  # seconds before and after between which a rate of turn is taken
 SURELY = 0.015  # rad/s: what is below it may be noise
 # Part of the frame's sides: what is cut off there has a box that ends so near to the edge, a bit inside of it as a rule (of the
 # road pack's on rendered drives up to 12 of 640 pixels), and its middle is not the thing's.
 EDGE = 0.025
+TOGETHER = 256  # outlines whose points are undistorted at once: each alone costs a hundred times as much
 RUN = 64  # frames in a row that are near a place, or not, together
 
 
@@ -133,3 +136,10 @@ def boxes_of(given: Measurements, camera: Camera) -> Boxes:
     whole = (x1 > across) & (y1 > down) & (x2 < width - across) & (y2 < height - down)
     whole &= np.isfinite(seen.reshape(5, count, 2)).all(axis=(0, 2)) & (x2 > x1) & (y2 > y1)
     return Boxes(middle, foot, np.column_stack([right[:, 0] - left[:, 0], foot[:, 1] - top[:, 1]]), whole)
+
+
+def rays_of(outlines: Sequence[Outline], camera: Camera) -> Iterator[Floats]:
+    """For each outline the directions of its points in the camera's axes, as `Camera.rays` gives them."""
+    for begin in range(0, len(outlines), TOGETHER):
+        points = [each.points for each in outlines[begin : begin + TOGETHER]]
+        yield from np.split(camera.rays(np.concatenate(points)), np.cumsum([len(each) for each in points])[:-1])
