@@ -111,10 +111,10 @@ class Pipeline:
                 raise self._nodes["runtime"].blame(error) from None
             raise
         try:
-            tasks = self._tuned()
+            tasks, schedules = self._tuned()
             for name in self.order():
                 try:
-                    runtime.add(name, tasks[name], self.schedules.get(name))
+                    runtime.add(name, tasks[name], schedules.get(name))
                 except MnnliteError as error:
                     if f"task {name!r}" not in str(error):  # said once
                         error.args = (f"task {name!r}: {error}", *error.args[1:])
@@ -126,16 +126,17 @@ class Pipeline:
             raise
         return runtime
 
-    def _tuned(self) -> Mapping[str, TaskSpec]:
+    def _tuned(self) -> tuple[Mapping[str, TaskSpec], Mapping[str, Schedule]]:
         """With ``tune="auto"`` the tasks as they are best together, by what was measured of each network."""
         if self.runtime.get("tune") is None:
-            return self.tasks
+            return self.tasks, self.schedules
         memory = self.runtime.get("memory")
         counts = {key: int(self.runtime.get(key, 1)) for key in ("lanes", "threads")}
         tasks = {name: self.tasks[name] for name in self.order()}
-        from mnnlite.runtime.tuned import tuned  # not for those who do not tune
+        from mnnlite.runtime.tuned import placed, tuned  # not for those who do not tune
 
-        return tuned(tasks, self.schedules, memory=None if memory is None else parse(memory), **counts)
+        found, lanes = tuned(tasks, self.schedules, memory=None if memory is None else parse(memory), **counts)
+        return found, placed(self.schedules, lanes, self.runtime)
 
     def blame(self, table: str, error: MnnliteError) -> PipelineError:
         """An error about ``[map]`` or ``[camera]`` as a `PipelineError`, with file and line if they are known."""

@@ -18,7 +18,7 @@ from mnnlite.errors import ArgumentError, EngineError, MemoryBudgetError, Mnnlit
 from mnnlite.observe.pipelines import peak_when_loaded
 from mnnlite.runtime.budget import cost_of, parse
 from mnnlite.runtime.parts import check_counts
-from mnnlite.runtime.tuned import Choice, choose_options, worth_having
+from mnnlite.runtime.tuned import Choice, choose_options, placed, worth_having
 from mnnlite.task import ready_spec
 from mnnlite.trial import crashed
 
@@ -277,19 +277,24 @@ def _child(request: dict[str, Any], what: str) -> dict[str, Any]:
 
 
 def tuned_pipeline(what: Pipeline, choice: Choice) -> Pipeline:
-    """The pipeline with the chosen options; a task has those that differ from the runtime's."""
+    """The pipeline with the chosen options, and with the lanes where there are several; a task has what the runtime does not say."""
     changed = {}
     for name, words in words_of(what, choice).items():
-        changed[name] = replace(what.tasks[name], **{**_NOT_SAID, **words})
-    return replace(what, tasks=changed)
+        changed[name] = replace(
+            what.tasks[name], **{**_NOT_SAID, **{key: word for key, word in words.items() if key != "lane"}}
+        )
+    return replace(what, tasks=changed, schedules=placed(what.schedules, choice.lanes, what.runtime))
 
 
-def words_of(what: Pipeline, choice: Choice) -> dict[str, dict[str, str]]:
-    """Of each task the words that have to stand in its table: those that the runtime does not say."""
-    found = {}
+def words_of(what: Pipeline, choice: Choice) -> dict[str, dict[str, str | int]]:
+    """Of each task the words that have to stand in its table, and its lane: what the runtime does not say."""
+    schedules = placed(what.schedules, choice.lanes, what.runtime)
+    found: dict[str, dict[str, str | int]] = {}
     for name in what.tasks:
         chosen = choice.tasks[name].options.given()
         found[name] = {
             key: chosen[key] for key, words in SESSION_WORDS.items() if chosen[key] != what.runtime.get(key, words[0])
         }
+        lane = schedules[name].lane if name in schedules else None
+        found[name] |= {} if lane is None else {"lane": lane}
     return found

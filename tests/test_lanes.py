@@ -14,6 +14,7 @@ import mnnlite
 from helpers import networks
 from helpers.pictures import noisy_frame
 from mnnlite import ImageSpec, Runtime, Task, TaskSpec, decoders, pipeline
+from mnnlite.runtime.schedule import Schedule
 
 NAMES = ("a", "b", "c", "d")
 
@@ -109,6 +110,21 @@ def test_tasks_move_while_frames_are_worked_on_if_that_pays(specs, alone, monkey
             for name in NAMES:
                 np.testing.assert_array_equal(np.asarray(result[name]), alone[name][seed])
         assert runtime.stats().tasks["a"].runs == seen + 5  # counts go with the task
+
+
+def test_a_task_is_in_the_lane_that_it_says_and_stays_there(specs):
+    names = list(specs)
+    with Runtime(lanes=2, force=True) as runtime:
+        for name in names:
+            runtime.add(name, specs[name], lane=1)
+        runtime.process(noisy_frame(64, 48))
+        assert {each.lane for each in runtime.stats().tasks.values()} == {1}
+        with pytest.raises(mnnlite.ArgumentError, match=r"task 'x' says lane 2; there are 2, 0 to 1"):
+            runtime.add("x", specs[names[0]], lane=2)
+    with Runtime() as runtime, pytest.raises(mnnlite.ArgumentError, match=r"there is one, which is lane 0"):
+        runtime.add("x", specs[names[0]], lane=1)
+    with pytest.raises(mnnlite.ArgumentError, match=r"lane is -1"):
+        Schedule(lane=-1)
 
 
 def test_without_being_allowed_nothing_moves(specs, monkeypatch):

@@ -119,7 +119,8 @@ def test_pipeline__tune_auto_is_chosen_for_all_together(network):
     keep(second, {"large": (10.0, 8.0), "small": (10.5, 6.0), "none": (30.0, 5.9)})
 
     def chosen(memory):
-        specs = tuned.tuned({"a": first, "b": second}, {}, lanes=1, threads=1, memory=memory)
+        specs, lanes = tuned.tuned({"a": first, "b": second}, {}, lanes=1, threads=1, memory=memory)
+        assert lanes == {"a": 0, "b": 0}
         return specs["a"].winograd, specs["b"].winograd
 
     def peak(a, b):
@@ -202,6 +203,32 @@ def test_command__writes_the_choice_and_keeps_comments(network, tmp_path, capsys
     assert said["chosen"]["frame_ms"] == 14.0
     assert main(["tune", str(file), "-o", str(file)]) == 0  # the usual words need not be said
     assert "winograd" not in file.read_text()
+
+
+def test_command__writes_lanes_and_takes_comments_to_another_folder(network, tmp_path, capsys):
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "out").mkdir()
+    shutil.copy(network, tmp_path / "nets" / "net.mnn")
+    (tmp_path / "nets" / "words.txt").write_text("\n".join(f"class {number}" for number in range(576)))
+    spec = TaskSpec(tmp_path / "nets" / "net.mnn", IMAGE)
+    keep(spec, ROWS)
+    keep(replace(spec, outputs=["heat"]), ROWS)
+    file, target = tmp_path / "nets" / "p.toml", tmp_path / "out" / "q.toml"
+    file.write_text(
+        "# the camera\n[runtime]\nlanes = 2\nforce = true\n\n[[task]]  # first\nname = 'a'\nmodel = \"net.mnn\"  # from the shop\n"
+        "image = { std = 255 }\n\n[[task]]\nname = 'b'\nlane = 0  # as ever\nmodel = './net.mnn'\noutputs = ['heat']\n"
+        "image = { std = 255 }\n[task.decoder]\nfamily = 'classification'\nclasses = 'words.txt'  # in order\n"
+    )
+    keep(pipeline.load(file).tasks["b"], ROWS)
+    assert main(["tune", str(file), "-o", str(target)]) == 0
+    capsys.readouterr()
+    text = target.read_text()
+    assert "[[task]]  # first\nname = 'a'\nmodel = \"../nets/net.mnn\"  # from the shop\nlane = 1\n" in text
+    assert "lane = 0  # as ever\n" in text
+    assert 'classes = "../nets/words.txt"  # in order\n' in text
+    made = pipeline.load(target)
+    assert all(Path(each.model).samefile(spec.model) for each in made.tasks.values())
+    assert {name: each.lane for name, each in made.schedules.items()} == {"a": 1, "b": 0}
 
 
 def test_command__says_what_cannot_be(network, tmp_path, capsys):

@@ -13,7 +13,7 @@ from mnnlite.alternatives.stored import ACCURACY, device
 from mnnlite.cli.exit_codes import FINE
 from mnnlite.cli.networks import is_pipeline, pipeline_of
 from mnnlite.cli.output import columns
-from mnnlite.cli.task_keys import with_keys
+from mnnlite.cli.task_keys import in_folder, with_keys
 from mnnlite.engine_options import SESSION_WORDS
 from mnnlite.errors import ArgumentError, PipelineError
 from mnnlite.files import atomic_write, check_targets
@@ -101,16 +101,18 @@ def _write(source: str, before: bytes, target: Path, what: Pipeline, found: Tuni
         raise PipelineError(
             "it has changed while it was measured, so nothing is written; run the same again", file=source
         )
-    if is_pipeline(source) and Path(source).parent.absolute() == target.parent.absolute():
+    if is_pipeline(source):
         words = words_of(what, found.choice)
         text = with_keys(
             before.decode("utf-8"),
             [words[name] for name in what.tasks],
-            tuple(SESSION_WORDS),
+            (*SESSION_WORDS, "lane"),
             "options",
             source,
         )
-    else:  # paths are relative to its folder, so they are written anew
+        if Path(source).parent.absolute() != target.parent.absolute():  # paths are relative to its folder
+            text = in_folder(text, Path(source).parent, target.parent, source)
+    else:
         text = pipeline.dumps(tuned_pipeline(what, found.choice), target.absolute().parent)
     with atomic_write(target) as made:
         made.write_bytes(text.encode())

@@ -93,7 +93,7 @@ class TaskChanges:
                         f"task {name!r} comes after {each.name!r}, which is evictable; make that one stay"
                     )
             self._urgency.release(needed)
-            made = self._load(name, spec, schedule, self._lanes_for(name, spec, needed))
+            made = self._load(name, spec, schedule, self._lanes_for(name, spec, schedule.lane, needed))
             made.is_automatic = is_automatic
             self._registry.enter(made, wanted)
             self._join(made)
@@ -123,17 +123,33 @@ class TaskChanges:
             return replace(spec, backend="cpu", tuning=None, gpu_memory=None), backend
         return spec, None
 
-    def _lanes_for(self, name: str, spec: TaskSpec, needed: Sequence[LoadedTask]) -> list[Lane]:
+    def _lanes_for(self, name: str, spec: TaskSpec, said: int | None, needed: Sequence[LoadedTask]) -> list[Lane]:
         """The lanes that it may be in, the one with least to do first."""
+        backend = spec.engine.backend_in(self._lanes[0].options)
+        count = sum(lane.backend == "cpu" for lane in self._lanes)
+        if said is not None and backend in GPUS:
+            raise ArgumentError(
+                f"task {name!r} says lane {said}, but runs on {backend!r}, which has a lane of its own; leave lane out"
+            )
+        if said is not None and said >= count:
+            raise ArgumentError(
+                f"task {name!r} says lane {said}; there {'is one, which is lane 0' if count == 1 else f'are {count}, 0 to {count - 1}'}"
+            )
         if len({task.lane.index for task in needed}) > 1:
             both = ", ".join(repr(task.name) for task in needed)
             raise ArgumentError(
                 f"task {name!r} takes something from {both}, which are in different lanes; use one lane, or add what "
                 "connects them first"
             )
+        if needed and said not in (None, needed[0].lane.index):
+            raise ArgumentError(
+                f"task {name!r} says lane {said}, but takes something from {needed[0].name!r}, which is in lane "
+                f"{needed[0].lane.index}; say the same lane of both"
+            )
         if needed:
             return [needed[0].lane]
-        backend = spec.engine.backend_in(self._lanes[0].options)
+        if said is not None:
+            return [self._lanes[said]]
         return [self._gpu_lane(backend)] if backend in GPUS else self._rebalancer.by_load()
 
     def _join(self, new: LoadedTask) -> None:

@@ -156,7 +156,10 @@ class Rebalancer:
         with self._registry.lock:
             groups = self._groups()
             costs, memory, now = self._facts(groups)
-            movable = [all(task.absence is None and task.in_flight == 0 for task in group) for group in groups]
+            movable = [
+                all(task.absence is None and task.in_flight == 0 and task.schedule.lane is None for task in group)
+                for group in groups
+            ]
         wanted = assign_lanes(costs, self._speeds, memory, now, movable)
         if not pays(costs, self._speeds, memory, now, wanted):
             return
@@ -246,7 +249,10 @@ class Rebalancer:
                 return
             facts = self._facts(groups)
             # What a network remembers does not travel.
-            movable = [not any(task.spec.state or task.absence for task in group) for group in groups]
+            movable = [
+                not any(task.spec.state or task.absence or task.schedule.lane is not None for task in group)
+                for group in groups
+            ]
         found = self._replanner.look(frames, *facts, movable)
         if found is None:
             return

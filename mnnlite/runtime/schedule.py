@@ -54,6 +54,9 @@ class Schedule:
         runs whenever it is due. With ``"auto"`` it preempts while less important tasks of its lane take so long, by measured
         cost, that it could miss its deadline. The runtime decides that whenever tasks are added, removed or moved. A task with
         a ``state``, or one whose results other tasks read, does not preempt.
+    lane : int, optional
+        The lane that the task is in, 0 for the first, and stays in. The default is for the runtime to place it by what tasks cost.
+        `mnnlite tune` writes it where there are several lanes, for what lanes need depends on it.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class Schedule:
     turn_if: Any = None  # as `only`
     evictable: bool = False
     preempts: Any = False  # or True, or "auto"; of a loaded task one of the first two
+    lane: int | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -95,6 +99,8 @@ class Schedule:
                     raise ArgumentError(f"{name} is about crops of another task's boxes; say which task with after=")
         elif not isinstance(self.after, str) or not self.after:
             raise ArgumentError(f"after is {self.after!r}; it must be the name of a task, or 'task.decoder'")
+        if self.lane is not None:
+            put(self, "lane", _whole("lane", self.lane, 0))
         if self.max_crops is not None:
             put(self, "max_crops", _whole("max_crops", self.max_crops, 1))
         if self.turn_by is not None and (not isinstance(self.turn_by, str) or not self.turn_by):

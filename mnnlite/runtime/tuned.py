@@ -6,8 +6,8 @@ Reads what `mnnlite tune` stored, and measures nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from mnnlite.alternatives import Group, Item, choose, front
 from mnnlite.alternatives.choice import lane_times, peak_of
@@ -32,6 +32,7 @@ __all__ = [
     "groups_of",
     "is_said",
     "lanes_of",
+    "placed",
     "runs_a_frame",
     "stored_front",
     "tuned",
@@ -78,7 +79,10 @@ def lanes_of(
     times: Mapping[str, float],
     dynamic: Mapping[str, float],
 ) -> dict[str, int]:
-    """As a runtime places groups of tasks that belong together, by what a run of each takes and its feature maps."""
+    """As a runtime places groups of tasks that belong together, by what a run of each takes and its feature maps.
+
+    Where tasks say a lane, they are there.
+    """
     group_of: dict[str, int] = {}
     for number, (name, task) in enumerate(tasks.items()):
         joined = {group_of[each] for each in needs_of(task, schedules.get(name, Schedule())) if each in group_of}
@@ -88,7 +92,14 @@ def lanes_of(
     for name, group in group_of.items():
         loads[group] += runs_a_frame(schedules.get(name, Schedule())) * times[name]
     memory = [float(max(dynamic[name] for name in group_of if group_of[name] == group)) for group in loads]
-    chosen = dict(zip(loads, assign_lanes(list(loads.values()), [1.0] * count, memory), strict=True))
+    said = {
+        group: schedules[name].lane
+        for name, group in group_of.items()
+        if name in schedules and schedules[name].lane is not None
+    }
+    now, movable = [min(said.get(group) or 0, count - 1) for group in loads], [group not in said for group in loads]
+    where = (now, movable) if said else (None, None)
+    chosen = dict(zip(loads, assign_lanes(list(loads.values()), [1.0] * count, memory, *where), strict=True))
     return {name: chosen[group] for name, group in group_of.items()}
 
 
@@ -196,19 +207,19 @@ def choose_options(
                 f"task {name!r}: no options agree so well with the reference; allow less with --accuracy"
             )
     first = {name: found[0] for name, found in fronts.items()}
-    placed = lanes_of(
+    lane_of = lanes_of(
         tasks,
         schedules,
         lanes,
         {name: each.ms for name, each in first.items()},
         {name: float(each.cost.dynamic) for name, each in first.items()},
     )
-    groups = groups_of(tasks, schedules, threads, placed, fronts)
+    groups = groups_of(tasks, schedules, threads, lane_of, fronts)
 
     def made(chosen: Sequence[int]) -> Choice:
         picked = {name: fronts[name][index] for name, index in zip(tasks, chosen, strict=True)}
         peak = peak_of(groups, chosen, A_LANE) + _HEADROOM
-        return Choice(picked, placed, max(lane_times(groups, chosen)) / 1e3, peak)
+        return Choice(picked, lane_of, max(lane_times(groups, chosen)) / 1e3, peak)
 
     limit = None if frame_ms is None else max(1, int(1e3 * frame_ms))
     room = None if memory is None else max(1, memory - _HEADROOM)
@@ -269,8 +280,8 @@ def tuned(
     lanes: int,
     threads: int,
     memory: int | None,
-) -> dict[str, TaskSpec]:
-    """The tasks with options from what is stored; what a task says itself stays.
+) -> tuple[dict[str, TaskSpec], Mapping[str, int]]:
+    """The tasks with options from what is stored, and their lanes; what a task says itself stays.
 
     Raises
     ------
@@ -281,4 +292,13 @@ def tuned(
     """
     fronts = {name: tuned_alternatives(name, task, threads) for name, task in tasks.items()}
     choice = choose_options(tasks, schedules, fronts, lanes=lanes, threads=threads, memory=memory)
-    return {name: choice.tasks[name].spec(task) for name, task in tasks.items()}
+    return {name: choice.tasks[name].spec(task) for name, task in tasks.items()}, choice.lanes
+
+
+def placed(
+    schedules: Mapping[str, Schedule], lanes: Mapping[str, int], runtime: Mapping[str, Any]
+) -> dict[str, Schedule]:
+    """Schedules that say the lanes that were reckoned with, where there are several and tasks are not to be moved."""
+    if runtime.get("lanes", 1) == 1 or runtime.get("replan"):
+        return dict(schedules)
+    return {**schedules, **{name: replace(schedules.get(name, Schedule()), lane=lane) for name, lane in lanes.items()}}
