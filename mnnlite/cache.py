@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,10 +64,14 @@ def limit() -> int:
 
 
 def _path(kind: str, key: str, suffix: str = ".json") -> Path | None:
+    root = folder()
+    if root is None:
+        return None
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,60}", key):
+        return root / kind / f"{key}{suffix}"
     import hashlib  # OpenSSL takes four megabytes: only where it is needed
 
-    root = folder()
-    return None if root is None else root / kind / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
+    return root / kind / f"{hashlib.sha256(key.encode()).hexdigest()}{suffix}"
 
 
 def load(kind: str, key: str) -> Any:

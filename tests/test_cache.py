@@ -47,6 +47,15 @@ def test_the_place_is_that_of_the_xdg_specification(tmp_path: Path, monkeypatch:
     assert cache.entries() == []
 
 
+def test_a_key_that_is_a_plain_word_names_its_file(place: Path) -> None:
+    """Who only reads needs no hash, whose library takes memory."""
+    for key, plain in (("3.6.1-aarch64-dash", True), ("a/b", False), ("..", False), ("x" * 100, False), ("a\n", False)):
+        assert cache.store("times", key, key)
+        assert cache.load("times", key) == key
+        assert (place / "times" / f"{key}.json").is_file() == plain
+    assert len(cache.entries()) == 5
+
+
 def test_what_is_stored_is_given_back(place: Path) -> None:
     assert cache.load("a", "key") is None
     assert cache.store("a", "key", {"x": [1, 2.5, "ä"]})

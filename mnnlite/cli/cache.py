@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command is and takes."""
     parser.description = (
-        "Show or clear what is kept between runs, such as converted networks, and what networks cost in memory, which a "
-        "child process has measured. MNNLITE_CACHE names another folder; if it is empty, nothing is kept. MNNLITE_CACHE_MIB "
-        "limits how much is kept."
+        "Show or clear what is kept between runs, such as converted networks, what networks cost in memory, which a child "
+        "process has measured, and how long they take, by which pipelines of several lanes place them. MNNLITE_CACHE names "
+        "another folder; if it is empty, nothing is kept. MNNLITE_CACHE_MIB limits how much is kept."
     )
     parser.add_argument(
         "action", nargs="?", choices=("show", "clear"), default="show", help="show (the default) or clear"

@@ -4,20 +4,24 @@ There is one class per family of heads, and none per network. The field of each 
 pipeline files are checked by that description; ``mnnlite inspect --decoders`` and the documentation show it.
 """
 
-from mnnlite.decoders.anchor_free import Detr, RtmDet
 from mnnlite.decoders.base import Decoder, Raw
-from mnnlite.decoders.dense import Lanes, Maps, Segmentation
-from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2, nms
-from mnnlite.decoders.faces import Mtcnn, RetinaFace, Scrfd, YuNet
 from mnnlite.decoders.function import Function
 from mnnlite.decoders.geometry import BatchItem, batch_item
-from mnnlite.decoders.heads import Classification, Embedding, Keypoints, Regression, SimCC
 from mnnlite.decoders.options import Option
 from mnnlite.decoders.plugin import Plugin, get_include
-from mnnlite.decoders.registry import as_decoder, families, from_dict, options_of
-from mnnlite.decoders.ssd import Ssd
-from mnnlite.decoders.texts import Ctc, DbText
-from mnnlite.decoders.yolo import Yolo
+from mnnlite.decoders.registry import HOMES, as_decoder, families, from_dict, options_of
+from mnnlite.lazy import lazily
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mnnlite.decoders.anchor_free import Detr, RtmDet
+    from mnnlite.decoders.dense import Lanes, Maps, Segmentation
+    from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2, nms
+    from mnnlite.decoders.faces import Mtcnn, RetinaFace, Scrfd, YuNet
+    from mnnlite.decoders.heads import Classification, Embedding, Keypoints, Regression, SimCC
+    from mnnlite.decoders.ssd import Ssd
+    from mnnlite.decoders.texts import Ctc, DbText
+    from mnnlite.decoders.yolo import Yolo
 
 __all__ = [
     "Decoder",
@@ -56,3 +60,11 @@ __all__ = [
     "options_of",
     "batch_item",
 ]
+
+if not TYPE_CHECKING:
+    # What a family's options are costs a millisecond to say: found when first asked for.
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {name: f"{__name__}.{home}" for name, home in HOMES.items() if name != "Raw"}
+        | {"nms": f"{__name__}.detection"},
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mnnlite import _core
-from mnnlite.decoders import anchor_free, base, dense, detection, faces, heads, ssd, texts, yolo
 from mnnlite.decoders.base import Decoder
 from mnnlite.decoders.external import load
 from mnnlite.decoders.function import Function
@@ -16,32 +16,51 @@ from mnnlite.decoders.options import Option, unknown
 from mnnlite.decoders.plugin import Plugin
 from mnnlite.errors import ArgumentError
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-# The modules that families are defined in.
-_HOMES = (anchor_free, base, dense, detection, faces, heads, ssd, texts, yolo)
-
-
-def _defined(home: ModuleType) -> Iterator[type[Decoder]]:
-    for each in vars(home).values():
-        if isinstance(each, type) and issubclass(each, Decoder) and each.__module__ == home.__name__:
-            yield each
-
-
-_NAMED = {each.family: each for home in _HOMES for each in _defined(home)}
+# The module that each class is defined in: a device imports those that its pipeline uses.
+HOMES = {
+    "CenterFace": "detection",
+    "Classification": "heads",
+    "Ctc": "texts",
+    "DbText": "texts",
+    "Detr": "anchor_free",
+    "Embedding": "heads",
+    "FastestDet": "detection",
+    "Keypoints": "heads",
+    "Lanes": "dense",
+    "Maps": "dense",
+    "Mtcnn": "faces",
+    "NanoDet": "detection",
+    "Raw": "base",
+    "Regression": "heads",
+    "RetinaFace": "faces",
+    "RtmDet": "anchor_free",
+    "Scrfd": "faces",
+    "Segmentation": "dense",
+    "SimCC": "heads",
+    "Ssd": "ssd",
+    "Yolo": "yolo",
+    "YoloFastestV2": "detection",
+    "YuNet": "faces",
+}
+_CLASSES = {name.lower(): name for name in HOMES}
 # In the order of the native registry, which has every built-in family once.
-_FAMILIES = {name: _NAMED[name] for name in _core.decoder_families()}
+_NAMES = tuple(_core.decoder_families())
+
+
+def _family(name: str) -> type[Decoder]:
+    home = import_module(f"mnnlite.decoders.{HOMES[_CLASSES[name]]}")
+    found: type[Decoder] = getattr(home, _CLASSES[name])
+    return found
 
 
 def families() -> dict[str, type[Decoder]]:
     """Every family by its name, which is the class's name in lower case."""
-    return dict(_FAMILIES)
+    return {name: _family(name) for name in _NAMES}
 
 
 def options_of(family: str | type[Decoder]) -> list[Option]:
     """The options of a family, as checks, ``mnnlite inspect --decoders`` and the documentation use them."""
-    spec = _FAMILIES[family] if isinstance(family, str) else family
+    spec = _family(family) if isinstance(family, str) else family
     return [
         Option(
             entry.name,
@@ -87,10 +106,10 @@ def from_dict(options: Mapping[str, Any] | str, base: Path | str | None = None) 
         kind = Plugin if hasattr(load(family), "__mnnlite_decoder__") else Function
         return kind(family, entries, **common)
     if not isinstance(family, str):
-        raise ArgumentError(f"decoder: wanted a family's name, got {family!r}; there are {', '.join(_FAMILIES)}")
-    if family not in _FAMILIES:
-        raise unknown("decoder family", family, _FAMILIES)
-    spec = _FAMILIES[family]
+        raise ArgumentError(f"decoder: wanted a family's name, got {family!r}; there are {', '.join(_NAMES)}")
+    if family not in _NAMES:
+        raise unknown("decoder family", family, _NAMES)
+    spec = _family(family)
     known = {entry.name: entry for entry in fields(spec)}
     for key, value in entries.items():
         if key not in known:

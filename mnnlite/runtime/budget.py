@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnnlite import cost
 from mnnlite._engine import engine_bytes
 from mnnlite.arena import runtime_options, task_options
 from mnnlite.errors import ArgumentError, MemoryBudgetError, MnnliteError
@@ -85,6 +85,8 @@ def cost_of(spec: TaskSpec, threads: int, options: Mapping[str, str], outputs: I
             "(memory=) and a prediction are for the CPU alone, not yet for that"
         )
     chosen = list(outputs) if outputs is not None else spec.outputs
+    from mnnlite import cost  # those who have no budget do without
+
     return cost.of(
         spec.model,
         outputs=chosen,
@@ -161,6 +163,8 @@ class Budget:
 
     def __init__(self, limit: int, threads: int = 1, lanes: int = 1, options: Mapping[str, str] = _USUAL) -> None:
         self.limit, self.threads, self.lanes, self.options = limit, threads, lanes, options
+        for module in ("mnnlite.cost", "mnnlite.memory_report", "mnnlite.runtime.memory"):
+            import_module(module)  # the limit is for tasks: what tells of them is there before
         trim()  # or what is free now would be room beyond the limit
         self._before = anonymous()
 

@@ -124,7 +124,7 @@ class TaskChanges:
         return spec, None
 
     def _lanes_for(self, name: str, spec: TaskSpec, said: int | None, needed: Sequence[LoadedTask]) -> list[Lane]:
-        """The lanes that it may be in, the one with least to do first."""
+        """The lanes that it may be in, the one to try first first."""
         backend = spec.engine.backend_in(self._lanes[0].options)
         count = sum(lane.backend == "cpu" for lane in self._lanes)
         if said is not None and backend in GPUS:
@@ -150,7 +150,7 @@ class TaskChanges:
             return [needed[0].lane]
         if said is not None:
             return [self._lanes[said]]
-        return [self._gpu_lane(backend)] if backend in GPUS else self._rebalancer.by_load()
+        return [self._gpu_lane(backend)] if backend in GPUS else self._rebalancer.lanes_for(spec)
 
     def _join(self, new: LoadedTask) -> None:
         """Tasks of the same network whose session has not the outputs of the new one come over to the new session."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import _core
 from mnnlite.engine_options import GPUS
 from mnnlite.errors import ArgumentError, MnnliteError
+from mnnlite.runtime.counters import TaskCounters
 from mnnlite.runtime.sharing import SharedModel, key_of, outputs_of
-from mnnlite.runtime.stats import TaskCounters
 from mnnlite.specs import TaskSpec
 from mnnlite.suggest import did_you_mean
 from mnnlite.task import Task, load_model, ready_spec
@@ -69,7 +69,7 @@ class LoadedTask:
     node: _core.GraphNode
     decoders: Mapping[str, Decoder]
     needs: tuple[str, ...] = ()
-    cost_ns: int = 0  # of one run, as measured once it was loaded
+    cost_ns: int = 0  # of one run, as measured once it was loaded, by this process or an earlier one
     blocking_ns: int = 0  # the longest that it lets a task wait that preempts: an operator
     mflops: float = 0.0  # of one run, as the engine counts them
     dynamic: int = 0  # bytes of feature maps

@@ -212,6 +212,7 @@ class RuntimeParts:
             self._completion.close()
         self.dispatcher.drain()
         with self.change_lock:
+            self.rebalancer.remember()
             self.changes.clear()
             for lane in self.lanes:
                 if lane.started:

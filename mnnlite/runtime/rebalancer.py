@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mnnlite.errors import MnnliteError, StateError, about_task
+from mnnlite.runtime.known_costs import KnownCosts
 from mnnlite.runtime.placement import assign_lanes, load_of, pays
 from mnnlite.runtime.replanning import Replan, Replanner
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.residency import ModelResidency
     from mnnlite.runtime.urgency import Urgency
+    from mnnlite.specs import TaskSpec
 
 __all__ = ["Rebalancer"]
 
 _NS_PER_MFLOP = 100_000.0  # until one network was measured
+_SEEN_RUNS = 32  # of a task, after which its mean says more than the one run at loading
 _LOOK_S = 0.05  # between two looks while frames are worked on
 _LOOK_FRAMES = 10  # and at least so many frames: costs are moving averages
 
@@ -69,6 +72,7 @@ class Rebalancer:
         self._lanes, self._change_lock, self._speeds = lanes, change_lock, speeds
         self._urgency = urgency
         self._measuring: list[Future[None]] = []
+        self._known = KnownCosts(len(lanes), lanes[0].options)
         self.settled = True  # no better placement is to be looked for before the next frame
         self._replanner = Replanner(speeds)
         self._stopping = threading.Event()
@@ -83,10 +87,14 @@ class Rebalancer:
     # ---- what tasks cost
 
     def added(self, task: LoadedTask) -> None:
-        """A task is new in its lane: measure it there while others are loaded elsewhere."""
+        """A task is new in its lane: if no earlier run measured it, measure it there while others are loaded elsewhere."""
         if len(self._lanes) == 1:
             return  # nothing is to be placed
         self.settled = self.settled and self._dispatcher.frames > 0
+        known = self._known.of(task.spec).cost if task.lane.backend == "cpu" else 0
+        if known:
+            self._costs(task, int(known / self._speed(task.lane)))
+            return
         self._measuring = [each for each in self._measuring if not each.done()]
         self._measuring.append(task.lane.call_soon(lambda: self._measure(task)))
 
@@ -95,7 +103,11 @@ class Rebalancer:
             if self._registry.tasks.get(task.name) is not task or task.absence is not None:
                 return
         task.measure()
+        self._costs(task, task.cost_ns)
+
+    def _costs(self, task: LoadedTask, cost_ns: int) -> None:
         with self._registry.lock:
+            task.cost_ns = cost_ns
             if task.cost_ns and self._registry.tasks.get(task.name) is task:
                 self._registry.scheduler.latency.guess(task.name, task.cost_ns)
 
@@ -131,11 +143,14 @@ class Rebalancer:
         )
         return max(1e5, rate * task.mflops)
 
-    def by_load(self) -> list[Lane]:
-        """The lanes of the CPU, the one that has least to do first."""
-        load = self.loads()
+    def lanes_for(self, spec: TaskSpec) -> list[Lane]:
+        """The lanes of the CPU: first the one of an earlier start, then the one that has least to do."""
         lanes = [lane for lane in self._lanes if lane.backend == "cpu"]
-        return sorted(lanes, key=lambda lane: (load[lane.index], lane.index))
+        if len(lanes) == 1:
+            return lanes
+        load = self.loads()
+        before = self._known.of(spec).lane
+        return sorted(lanes, key=lambda lane: (lane.index != before, load[lane.index], lane.index))
 
     # ---- before the first frame
 
@@ -149,8 +164,23 @@ class Rebalancer:
             if not self.settled and self._dispatcher.frames == 0:
                 self._place_anew()
                 self._urgency.reconsider()
+            if len(self._lanes) > 1 and not self.settled:
+                tasks = self._registry.snapshot().values()
+                self._known.keep((each, int(each.cost_ns * self._speed(each.lane))) for each in tasks)
             self.settled = True
         self._registry.log()
+
+    def remember(self) -> None:
+        """At the end: what tasks took is known to the next start. Under the lock of changes."""
+        if len(self._lanes) == 1:
+            return
+        with self._registry.lock:
+            mean = self._registry.scheduler.latency.mean
+            tasks = [
+                each for each in self._registry.tasks.values() if each.stats.runs >= _SEEN_RUNS and not each.absence
+            ]
+            seen = [(each, int(mean(each.name) * self._speed(each.lane))) for each in tasks]
+        self._known.keep(seen)
 
     def _place_anew(self) -> None:
         with self._registry.lock:

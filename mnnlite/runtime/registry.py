@@ -10,8 +10,8 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from mnnlite.errors import ArgumentError, ClosedError, StateError, about_task
+from mnnlite.runtime.counters import LaneCounters
 from mnnlite.runtime.scheduler import Scheduler
-from mnnlite.runtime.stats import LaneCounters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

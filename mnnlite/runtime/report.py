@@ -1,4 +1,7 @@
-"""What there is to know of a runtime: its plan as text, its memory and counts as data."""
+"""What there is to know of a runtime: its plan as text, its memory and counts as data.
+
+The classes of the answers are imported by who asks: a start has no use for them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite._engine import engine_bytes
 from mnnlite.errors import ClosedError, StateError
-from mnnlite.memory_report import memory_report, models_memory
 from mnnlite.proc import files, process
 from mnnlite.runtime.cores import shown
-from mnnlite.runtime.memory import LaneMemory, RuntimeMemory, TaskMemory, WeightFiles
-from mnnlite.runtime.stats import HungRun, ReplanStats, RuntimeStats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from mnnlite.runtime.dispatcher import Dispatcher
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
+    from mnnlite.runtime.memory import LaneMemory, RuntimeMemory, TaskMemory
     from mnnlite.runtime.rebalancer import Rebalancer
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.residency import ModelResidency
+    from mnnlite.runtime.stats import RuntimeStats
     from mnnlite.task import Task
 
 __all__ = ["RuntimeReport"]
@@ -96,6 +98,8 @@ class RuntimeReport:
                 # A task left or moved meanwhile: look again.
 
     def _memory(self, loaded: list[LoadedTask]) -> RuntimeMemory:
+        from mnnlite.runtime.memory import RuntimeMemory, TaskMemory, WeightFiles
+
         known = self._memory_report({each.name: each.task for each in loaded})
         models = {model["model"]: model for model in known.pop("models")}
         tasks: dict[str, TaskMemory] = {}
@@ -126,6 +130,8 @@ class RuntimeReport:
         )
 
     def _lane_memory(self, lane: Lane, mine: list[LoadedTask], tasks: Mapping[str, TaskMemory]) -> LaneMemory:
+        from mnnlite.runtime.memory import LaneMemory
+
         dynamic: dict[int, int] = {}
         for each in mine:
             arena = id(each.task.model.arena)
@@ -139,6 +145,8 @@ class RuntimeReport:
 
     def _memory_report(self, tasks: dict[str, Task]) -> dict[str, Any]:
         """What each task holds, and the process beside it; the former alone where the kernel does not say."""
+        from mnnlite.memory_report import memory_report, models_memory
+
         shared = sum(lane.inputs.bytes + lane.urgent_inputs.bytes for lane in self._lanes)
         if self._since is None:
             models = [{**asdict(each), "total": each.total} for each in models_memory(tasks)]
@@ -148,6 +156,8 @@ class RuntimeReport:
 
     def stats(self) -> RuntimeStats:
         """As `Runtime.stats` says."""
+        from mnnlite.runtime.stats import HungRun, ReplanStats, RuntimeStats  # before the lock is taken
+
         now = time.monotonic_ns()
         registry = self._registry
         with registry.lock:

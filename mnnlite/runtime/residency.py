@@ -12,7 +12,6 @@ from mnnlite.errors import EngineError, MnnliteError, about_task, without_task
 from mnnlite.proc import trim
 from mnnlite.runtime.budget import NoRoomError, held, mib, most
 from mnnlite.runtime.loaded_task import Absence, LoadedTask, load
-from mnnlite.runtime.memory import BudgetState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from mnnlite.runtime.budget import Budget, MemoryDemand
     from mnnlite.runtime.lane import Lane
+    from mnnlite.runtime.memory import BudgetState
     from mnnlite.runtime.registry import TaskRegistry
     from mnnlite.runtime.schedule import Schedule
     from mnnlite.specs import TaskSpec
@@ -309,6 +309,8 @@ class ModelResidency:
         """How the budget stands; None without one."""
         if self.budget is None:
             return None
+        from mnnlite.runtime.memory import BudgetState
+
         grown = self.budget.grown()
         with self._registry.lock:
             evicted = tuple(sorted(self._registry.absent))
