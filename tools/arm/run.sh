@@ -1,7 +1,9 @@
 #!/bin/bash
 # Cross-build the aarch64 wheel and run the tests with it under emulation: no container, no binfmt, no ARM machine.
-# usage: run.sh CHECKOUT [--quick] [pytest arguments]; Debian only.
-# The whole suite runs on each of ARM_CPUS, what depends on the CPU also on each of ARM_MORE_CPUS; ARM_JOBS at a time.
+# usage: run.sh CHECKOUT [--quick] [--resume] [pytest arguments]; Debian only.
+# The whole suite runs on each of ARM_CPUS in ARM_SHARDS parts, what depends on the CPU also on each of ARM_MORE_CPUS;
+# ARM_JOBS at a time. --resume: parts that were green before are left as they were, of those that failed only what failed
+# runs again. The end says on which commit each was green.
 # --quick: the C++ tests, every supported kind of network (smoke), every head, and the road pack's networks, on one CPU.
 set -euo pipefail
 checkout=$(realpath "$1")
@@ -9,14 +11,22 @@ shift
 cd "$checkout"
 packages=(-c tools/constraints.txt --group test numpy MNN)
 everything=
-if [ "${1:-}" = --quick ]; then
+quick= resume=
+while true; do
+  case ${1:-} in
+    --quick) quick=yes ;;
+    --resume) resume=yes ;;
+    *) break ;;
+  esac
   shift
+done
+if [ -n "$quick" ]; then
   packages=(-c tools/constraints.txt numpy MNN pytest hypothesis psutil)
   everything="tests/smoke tests/test_decode_heads.py tests/test_demo_pack.py"
   for slow in shipped_files_on_fresh_scenes command_prints_the_table; do everything+=" --deselect=tests/test_demo_pack.py::test_metrics__$slow"; done
   export ARM_CPUS=${ARM_CPUS:-cortex-a72} ARM_MORE_CPUS= ARM_SHARDS=1
 fi
-work=$checkout/build/arm$([ -z "$everything" ] || echo -quick)
+work=$checkout/build/arm${quick:+-quick}
 . tools/target/environment.sh
 target_environment
 target_packages "${packages[@]}"
@@ -32,28 +42,43 @@ CMAKE_TOOLCHAIN_FILE=$checkout/tools/target/toolchain.cmake "$targets/venv/bin/c
 say "C++ tests built"
 
 # What reads build products or compiles for the host stays out.
-rm -rf "$work/suite" "$work/logs"
-mkdir -p "$work/suite" "$work/logs"
+rm -rf "$work/suite"
+[ -n "$resume" ] || rm -rf "$work/logs" "$work/green" "$work/failed"
+mkdir -p "$work/suite" "$work/logs" "$work/green" "$work/failed"
 cp -r pyproject.toml tests "$work/suite/"
-shards=${ARM_SHARDS:-2}
+shards=${ARM_SHARDS:-8}
+commit=$(git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown)
 depends_on_cpu="tests/smoke tests/test_image.py tests/test_image_fuzz.py tests/test_decode.py tests/test_decode_detectors.py tests/test_decode_shapes.py tests/test_model.py"
 
 # job CPU SHARD PYTEST-ARGUMENTS: one process; its log is printed when it ends.
 job() {
-  local cpu=$1 shard=$2 log
+  local cpu=$1 shard=$2 name=$1-${2/\//of} log code=0
   shift 2
+  [ ! -e "$work/green/$name" ] || return 0
   export TARGET_CPU=$cpu QEMU_CPU=$cpu
-  log=$work/logs/$cpu-${shard/\//of}.log
+  log=$work/logs/$name.log
   if [ "$shard" = cpp ]; then
     ctest --test-dir "$work/cpp" --output-on-failure -Q >"$log" 2>&1 || { cat "$log"; return 1; }
-    return 0
+  else
+    cd "$work/suite"
+    # What failed before, if the last run of this part came to its end.
+    local again=(-o "cache_dir=$work/failed/$name")
+    if [ -e "$work/failed/$name.whole" ]; then
+      again+=(--last-failed --last-failed-no-failures none)
+      shard=1/1
+      mv "$log" "$log.$(date +%H%M%S)"
+    else
+      rm -rf "$work/failed/$name"
+    fi
+    "$TARGET_PYTHON" -m pytest -q "${again[@]}" -o faulthandler_timeout=1200 --shard "$shard" --durations=10 \
+      --ignore=tests/package/test_wheel.py --ignore=tests/package/test_layers.py "$@" >"$log" 2>&1 || code=$?
+    if [ "$code" = 1 ]; then touch "$work/failed/$name.whole"; else rm -f "$work/failed/$name.whole"; fi
+    [ "$code" = 0 ] || { grep -E '^(FAILED|ERROR)|passed|failed|Fatal|error' "$log" | tail -n 60; return 1; }
   fi
-  cd "$work/suite"
-  "$TARGET_PYTHON" -m pytest -q -p no:cacheprovider -o faulthandler_timeout=1200 --shard "$shard" --durations=10 \
-    --ignore=tests/package/test_wheel.py --ignore=tests/package/test_layers.py "$@" >"$log" 2>&1 || { grep -E '^(FAILED|ERROR)|passed|failed|Fatal|error' "$log" | tail -n 60; return 1; }
+  echo "$commit" >"$work/green/$name"
 }
 export -f job
-export work
+export work commit
 
 jobs_of() {
   local cpu shard
@@ -67,7 +92,8 @@ jobs_of() {
 }
 failed=0
 jobs_of "$@" | xargs -P "${ARM_JOBS:-$(nproc)}" -I{} bash -c 'job {} && echo "[ok] {}" || { echo "[failed] {}"; exit 1; }' || failed=1
-say "$(cat "$work"/logs/*of*.log | grep -E ' (passed|failed)' | tr '\n' ';')"
+say "$(cat "$work"/logs/*of*.log* | grep -E ' (passed|failed)' | tr '\n' ';')"
+(cd "$work/green" && for each in *; do [ ! -e "$each" ] || echo "green: $each on $(cat "$each")"; done)
 echo "left out under emulation:"
-cat "$work"/logs/*of*.log | { grep -E '^SKIPPED' || true; } | sed -E 's/^SKIPPED \[([0-9]+)\] ([^:]*):[0-9]+: /\2: /' | sort | uniq -c | sort -rn
+cat "$work"/logs/*of*.log* | { grep -E '^SKIPPED' || true; } | sed -E 's/^SKIPPED \[([0-9]+)\] ([^:]*):[0-9]+: /\2: /' | sort | uniq -c | sort -rn
 exit "$failed"
