@@ -157,6 +157,6 @@ def test_daemon_threads_at_the_end_of_the_process(work):
         print("END")
         """,
         str(models.path("classes")),
-        timeout=60,
+        timeout=300,
     )
     assert child.stdout == "END\n"

@@ -25,7 +25,7 @@ def demo(checkout: Path, folder: Path, **env: str) -> subprocess.CompletedProces
         [sys.executable, checkout / "examples" / "demo" / "demo.py", folder],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env={**os.environ, "PIP_NO_INDEX": "1", **env},
     )
 

@@ -250,7 +250,7 @@ def test_gpsd__live_from_gpsfake() -> None:
             reports = [each for each, _ in zip(live, range(10), strict=False)]
     finally:
         fake.terminate()
-        fake.wait(10)
+        fake.wait(300)
     rows = [row for row in map(logs.gpsd.row_of, reports) if row is not None]
     assert rows
     assert (rows[0][1], rows[0][2]) == pytest.approx((38.110494, -122.626897), abs=1e-4)

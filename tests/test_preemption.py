@@ -522,10 +522,10 @@ def mixed(slow, quick, alone, seconds, seed):
     def give(runtime, seed):
         chosen = random.Random(seed)
         while not stopping.is_set():
-            result = runtime.submit(noisy_frame(chosen.randrange(4))).result(60)
+            result = runtime.submit(noisy_frame(chosen.randrange(4))).result(300)
             check(result)
             if result.rest is not None and chosen.random() < 0.5:
-                check(result.rest.result(60))
+                check(result.rest.result(300))
 
     with ThreadPoolExecutor(2) as pool:
         runtime = opened(slow, quick)
@@ -544,11 +544,11 @@ def mixed(slow, quick, alone, seconds, seed):
             time.sleep(rng.uniform(0, 0.05))
         stopping.set()
         for giver in givers:
-            giver.result(60)
+            giver.result(300)
         stats = runtime.stats()
         last = runtime.submit(noisy_frame(0))
         runtime.close()
-        check(last.result(60))
+        check(last.result(300))
     assert stats.lanes[0].preemptions > 0
     assert min(counts.values()) > 0
 

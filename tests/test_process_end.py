@@ -35,12 +35,12 @@ def test_a_signal_while_a_camera_is_quiet(number, code, tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, **piped) as child:
         child.stdin.write(bytes(2 * 32 * 24 * 3))  # two frames, and then none
         child.stdin.flush()
-        end = time.monotonic() + 30
+        end = time.monotonic() + 300
         while time.monotonic() < end and not (out.exists() and out.read_bytes().count(b"\n") == 2):
             time.sleep(0.01)
         child.send_signal(number)
         said = child.stderr.read().decode()
-        assert child.wait(30) == code, said
+        assert child.wait(300) == code, said
     assert "2 frames in" in said
     assert "Traceback" not in said
     assert [json.loads(line)["frame"] for line in out.read_text().splitlines()] == [0, 1]
@@ -61,7 +61,9 @@ def test_a_signal_while_a_camera_is_quiet(number, code, tmp_path):
 )
 def test_closed_streams(shell, code, says, tmp_path):
     (tmp_path / "p.toml").write_text(PIPELINE)
-    done = subprocess.run(["sh", "-c", shell, sys.executable], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable], cwd=tmp_path, capture_output=True, text=True, timeout=3000
+    )
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -79,7 +81,7 @@ def test_a_waiting_reader_is_woken():
         thread.start()
         time.sleep(0.05)
         source.stop()
-        thread.join(10)
+        thread.join(300)
         assert not thread.is_alive()
         assert found == []
 
@@ -136,7 +138,7 @@ def test_signal_while_it_imports__is_one_line(tmp_path: Path, number: int, code:
     assert child.stdout is not None
     assert child.stdout.readline() == "here\n"
     child.send_signal(number)
-    _, said = child.communicate(timeout=30)
+    _, said = child.communicate(timeout=300)
     assert child.returncode == code
     assert said.splitlines() == [f"mnnlite: {'interrupted' if code == 130 else 'terminated'}"]
 
@@ -177,10 +179,10 @@ def test_ctrl_c_while_a_child_works__is_one_line(tmp_path: Path, command: tuple[
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while not started.exists() and child.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
     os.killpg(child.pid, signal.SIGINT)
-    out, said = child.communicate(timeout=30)
+    out, said = child.communicate(timeout=300)
     assert (child.returncode, out, said) == (130, "", "mnnlite: interrupted\n")
     assert not (tmp_path / "b.mnn").exists()

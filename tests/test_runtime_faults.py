@@ -23,7 +23,7 @@ from mnnlite.errors import about_task
 from mnnlite.runtime import budget
 
 FRAME = Frame(np.full((40, 60, 3), 90, np.uint8), "BGR")
-SECONDS = 20  # a wait that takes so long never ends
+SECONDS = 300  # a wait that takes so long never ends, on an emulated machine with other work neither
 
 
 @pytest.fixture(scope="module")
@@ -462,7 +462,7 @@ def test_what_an_evicted_task_held_is_free_whatever_heaps_the_process_had(large,
     def change_who_holds_a_heap():
         for _ in range(choice.randrange(4)):
             end = threading.Event()
-            thread = threading.Thread(target=lambda end=end: [bytes(2000), end.wait()])
+            thread = threading.Thread(target=lambda end=end: [bytes(2000), end.wait()], daemon=True)
             thread.start()
             holding.append((thread, end))
         choice.shuffle(holding)

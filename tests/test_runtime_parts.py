@@ -136,13 +136,13 @@ def test_a_frame_that_would_only_wait_in_a_lane_makes_room_for_a_fresher_one(lat
             while latest and dispatcher.looks < looks + 4:  # it has seen the frame, and left it
                 time.sleep(0.001)
         dispatcher.idle = True  # the lane is through with its frame only now
-        more.wait(5)
+        more.wait(300)
 
     registry = SimpleNamespace(check_process=lambda: None, check_may_wait=lambda what: None, is_forked=False)
     stream = Stream(registry, dispatcher, SimpleNamespace(settled=True), source(), latest)
     reading = threading.Thread(target=lambda: next(stream, None), daemon=True)
     reading.start()
-    limit = time.monotonic() + 5
+    limit = time.monotonic() + 300
     wanted = 2 if latest else 3  # without `latest` every frame is taken as soon as there is room
     while len(dispatcher.admitted) < wanted and time.monotonic() < limit:
         time.sleep(0.005)

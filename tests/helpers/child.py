@@ -20,7 +20,7 @@ def skip_if_emulated(reason: str) -> None:
 
 
 def run_python(
-    code: str, *args: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 120
+    code: str, *args: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Run dedented `code`; a failure shows what the child wrote."""
     child = subprocess.run(

@@ -132,7 +132,7 @@ class Page:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             env={**os.environ, **env},
         )
         return done.returncode, done.stdout + done.stderr
