@@ -3,7 +3,7 @@ looks a little elsewhere than is said; what they find is kept, and paired with m
 
     python benchmarks/map_rendered.py --keep FOLDER [--drives 20] [--seconds 60] [--tracks 20] [--json]
 
-What FOLDER has already is not rendered again. `--boxes` prints how far the networks' boxes are off instead: what the
+What FOLDER has already is not rendered again, nor solved again; remove figures.jsonl there to solve anew. `--boxes` prints how far the networks' boxes are off instead: what the
 simulator's noise is fitted to.
 """
 
@@ -14,12 +14,11 @@ import itertools
 import json
 import sys
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from map_truth import KNOWN, compare, pooled, print_figures
+from map_truth import KNOWN, compare, made, pooled, print_figures
 
 from mnnlite import pipeline
 from mnnlite.demo import pack
@@ -81,8 +80,8 @@ def _plain(each: Seen) -> tuple[Any, ...]:
     return each.id, each.kind, each.box, each.clear
 
 
-def one(folder: Path, seed: int, seconds: float, tracks: int, options: Options) -> list[dict[str, Any]]:
-    """Figures of a drive with many tracks."""
+def one(folder: Path, seed: int, seconds: float, number: int, options: Options) -> dict[str, Any]:
+    """Figures of a drive with one of many tracks."""
     drive = Drive(seed, seconds, FPS)
     measured, seen = recorded(folder, seed, seconds)
     given = measurements.read(measured)
@@ -97,20 +96,14 @@ def one(folder: Path, seed: int, seconds: float, tracks: int, options: Options) 
             if each.id in index and each.clear:
                 number = index[each.id]
                 close[number] += bool(np.linalg.norm(things[number].place[:2] - antenna[frame, :2]) < KNOWN)
-    rows = []
-    for number in range(tracks):
-        rng = np.random.default_rng((seed, number))
-        velocity = np.gradient(drive.antenna[:, :2], TICK, axis=0)
-        log = noisy_log(rng, options, drive.moments, drive.antenna, velocity, drive.turn)
-        track = Track(log)
-        track.video_start, track.video_start_sigma = START + options.clock, 0.6 if options.clock else 0.02
-        solved = solve_drive(given, drive.camera, track)
-        figures = compare(solved, track, things, close, START + given.time, antenna, track.video_start, options.clock)
-        off = solved.calibration
-        rows.append(
-            {**figures, "pitch": off.pitch[0] - drive.off[0], "yaw": off.yaw[0] - drive.off[1], "height": off.height[0]}
-        )
-    return rows
+    rng = np.random.default_rng((seed, number))
+    velocity = np.gradient(drive.antenna[:, :2], TICK, axis=0)
+    track = Track(noisy_log(rng, options, drive.moments, drive.antenna, velocity, drive.turn))
+    track.video_start, track.video_start_sigma = START + options.clock, 0.6 if options.clock else 0.02
+    solved = solve_drive(given, drive.camera, track)
+    figures = compare(solved, track, things, close, START + given.time, antenna, track.video_start, options.clock)
+    off = solved.calibration
+    return {**figures, "pitch": off.pitch[0] - drive.off[0], "yaw": off.yaw[0] - drive.off[1], "height": off.height[0]}
 
 
 def boxes(folder: Path, seed: int, seconds: float) -> dict[str, list[list[float]]]:
@@ -190,15 +183,23 @@ def main() -> int:
         return 0
     for seed in seeds:
         recorded(args.keep, seed, args.seconds)
-    with ProcessPoolExecutor(args.processes) as pool:
-        for name in args.case or RECEIVERS:
-            count = len(seeds)
-            columns = ([args.keep] * count, seeds, [args.seconds] * count, [args.tracks] * count)
-            rows = [row for found in pool.map(one, *columns, [RECEIVERS[name]] * count) for row in found]
-            figures = {"case": name, "rendered": count, **pooled(rows)}
-            for key, unit in (("pitch", "deg"), ("yaw", "deg"), ("height", "m")):
-                figures[f"{key}_90_{unit}"] = round(float(np.quantile(np.abs([row[key] for row in rows]), 0.9)), 3)
-            print(json.dumps(figures), flush=True) if args.json else print_figures(name, figures)
+    for name in args.case or RECEIVERS:
+        jobs = {
+            f"{name}, {seed}, {args.seconds:g} s, track {number}": (
+                args.keep,
+                seed,
+                args.seconds,
+                number,
+                RECEIVERS[name],
+            )
+            for number in range(args.tracks)
+            for seed in seeds
+        }
+        rows = made(one, jobs, args.processes, args.keep / "figures.jsonl")
+        figures = {"case": name, "rendered": len(seeds), **pooled(rows)}
+        for key, unit in (("pitch", "deg"), ("yaw", "deg"), ("height", "m")):
+            figures[f"{key}_90_{unit}"] = round(float(np.quantile(np.abs([row[key] for row in rows]), 0.9)), 3)
+        print(json.dumps(figures), flush=True) if args.json else print_figures(name, figures)
     return 0
 
 

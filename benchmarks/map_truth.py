@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +11,8 @@ import numpy as np
 from mnnlite.mapping.simulator import PLANE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -92,6 +95,30 @@ def compare(
         **figures, "false": false, "found": len(used), "wanted": len(wanted), "hits": sum(each in used for each in wanted),
         "clock": shift + clock, "clock_sigma": drive.calibration.clock[1], "blind": list(drive.calibration.unobservable),
     }  # fmt: skip
+
+
+def made(
+    work: Callable[..., dict[str, Any]], jobs: Mapping[str, tuple[Any, ...]], processes: int, keep: Path | None
+) -> list[dict[str, Any]]:
+    """What `work` gives for the arguments of each job, in their order. What was done is a line in the file `keep`, and is not
+    done again.
+    """
+    done: dict[str, dict[str, Any]] = {}
+    if keep is not None and keep.exists():
+        with keep.open() as file:
+            for line in map(json.loads, file):
+                done[line["job"]] = line["figures"]
+    missing = [name for name in jobs if name not in done]
+    if missing:
+        with ProcessPoolExecutor(processes) as pool:
+            running = {pool.submit(work, *jobs[name]): name for name in missing}
+            for future in as_completed(running):
+                name, figures = running[future], future.result()
+                done[name] = figures
+                if keep is not None:
+                    with keep.open("a") as file:
+                        print(json.dumps({"job": name, "figures": figures}), file=file)
+    return [done[name] for name in jobs]
 
 
 def pooled(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
