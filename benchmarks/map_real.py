@@ -181,13 +181,16 @@ def live(folder: Path | None) -> dict[str, Any]:
             raise NotThereError("gpsfake did not begin to listen here")
         with gpsd:
             reports = [each for each, _ in zip(gpsd, range(20), strict=False)]
+        track = Track.load(f"gpsd://127.0.0.1:{port}", seconds=2)
     finally:
         fake.terminate()
         fake.wait(10)
     rows = np.array([row for row in map(row_of, reports) if row is not None])
     own = logs.read(log)
     off = [np.abs([own.latitude - row[1], own.longitude - row[2]]).max(axis=0).min() for row in rows]
-    return {"reports": len(reports), "with_a_place": len(rows), "largest_degrees": float(max(off))}
+    return {
+        "reports": len(reports), "with_a_place": len(rows), "largest_degrees": float(max(off)), "of_a_live_track": len(track.log.utc)
+    }  # fmt: skip
 
 
 # ---- videos

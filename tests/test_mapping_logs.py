@@ -18,7 +18,7 @@ import pytest
 from helpers import drives
 from helpers.tracks import sentence
 from mnnlite.errors import ArgumentError, SourceError
-from mnnlite.mapping import logs
+from mnnlite.mapping import Track, logs
 from mnnlite.mapping.geodesy import Plane, from_ecef
 from mnnlite.mapping.logs.gpsd import Gpsd
 
@@ -227,6 +227,44 @@ def test_gpsd__live_reports_in_pieces() -> None:
         Gpsd("127.0.0.1:port")
 
 
+def tpv(second: int, **more: object) -> bytes:
+    report = {
+        "class": "TPV", "mode": 3, "time": f"2026-02-03T10:00:{second:02d}.000Z", "lat": 48.1 + 1e-4 * second, "lon": 11.5, **more
+    }  # fmt: skip
+    return json.dumps(report).encode() + b"\n"
+
+
+def test_track__of_a_live_gpsd() -> None:
+    """What it reports until it ends the connection, each time once with all that came to be known of it."""
+    lines = [each for second in range(20) for each in (tpv(second), tpv(second, speed=11.1, track=0.0))]
+    track = Track.load(f"gpsd://127.0.0.1:{serve(lines)}")
+    assert track.end - track.start == 19
+    assert np.isfinite(track.log.speed).all()
+    assert track.pose(track.start + 10).position[0] == pytest.approx(48.101, abs=2e-6)
+    with pytest.raises(SourceError, match="no report"):
+        Track.load(f"gpsd://127.0.0.1:{serve([b'{}'])}")
+    # A limit ends it though more would come.
+    assert len(logs.read(f"gpsd://127.0.0.1:{serve(lines)}", seconds=0).utc) == 1
+
+
+def test_track__of_a_gpsd_that_falls_silent_is_what_came() -> None:
+    done = threading.Event()
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def work() -> None:
+        client, _ = server.accept()
+        with server, client:
+            client.recv(1000)
+            client.sendall(tpv(0) + tpv(1))
+            done.wait(10)
+
+    threading.Thread(target=work, daemon=True).start()
+    log = logs.gpsd.record(f"127.0.0.1:{server.getsockname()[1]}", timeout_s=0.2)
+    done.set()
+    assert len(log.utc) == 2
+    assert any("fell silent" in note for note in log.notes)
+
+
 @pytest.mark.slow
 def test_gpsd__live_from_gpsfake() -> None:
     if shutil.which("gpsfake") is None:
@@ -248,9 +286,14 @@ def test_gpsd__live_from_gpsfake() -> None:
             pytest.skip("gpsfake did not begin to listen here")
         with live:
             reports = [each for each, _ in zip(live, range(10), strict=False)]
+        track = Track.load(f"gpsd://127.0.0.1:{port}", seconds=2)
     finally:
         fake.terminate()
         fake.wait(300)
     rows = [row for row in map(logs.gpsd.row_of, reports) if row is not None]
     assert rows
     assert (rows[0][1], rows[0][2]) == pytest.approx((38.110494, -122.626897), abs=1e-4)
+    own = logs.read(log)  # the receiver stands on a desk
+    assert (track.log.latitude[0], track.log.longitude[0]) == pytest.approx(
+        (own.latitude[0], own.longitude[0]), abs=1e-4
+    )

@@ -209,6 +209,11 @@ def _check(args: argparse.Namespace) -> None:
         raise ArgumentError("--trim wants metres from 0, --every and --frames numbers from 1")
     if args.offset is not None and not math.isfinite(args.offset):
         raise ArgumentError(f"--offset is {args.offset}; wanted seconds")
+    if args.track is not None and args.track.startswith("gpsd://"):
+        raise ArgumentError(
+            f"--track {args.track} is a receiver that is asked now, not the track of a drive; take it down while the drive is filmed: "
+            "gpspipe -w > drive.json"
+        )
     sources = (args.pipeline, args.source, args.measured, args.camera, args.track)
     check_targets((*args.out, args.coverage, args.measurements), sources)
     if args.track is None:

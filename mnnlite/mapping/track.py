@@ -149,13 +149,15 @@ class Track:
         date: dt.date | None = None,
         sigma_m: float = 1.0,
         correlation_s: float = 60.0,
+        seconds: float | None = None,
     ) -> Track:
         """Read a track and, with a video, find the UTC of the video's first frame.
 
         Parameters
         ----------
         path : path
-            NMEA, GPX, CSV, gpsd's JSON, or GPMF (raw, or the MP4 itself).
+            NMEA, GPX, CSV, gpsd's JSON, or GPMF (raw, or the MP4 itself); or ``gpsd://HOST:PORT``, whose positions are taken
+            down as they come.
         video : path, optional
             The video that was recorded on the drive.
         offset : float, optional
@@ -166,6 +168,8 @@ class Track:
             The date of the first position, for logs that never say it.
         sigma_m, correlation_s
             As for `Track`.
+        seconds : float, optional
+            How long to listen to a live gpsd; by default until it ends the connection.
 
         Returns
         -------
@@ -176,7 +180,7 @@ class Track:
         SourceError
             The log cannot be used, or does not cover the time of the video.
         """
-        log = logs.read(path, date)
+        log = logs.read(path, date, seconds)
         track = cls(log, sigma_m=sigma_m, correlation_s=correlation_s)
         if video is not None:
             track.synchronise(*clocks.begun(video), offset)

@@ -19,8 +19,8 @@ LARGEST = 2 << 30  # bytes; a day of ten positions a second is a quarter of that
 _VIDEOS = (".mp4", ".mov", ".m4v", ".360", ".lrv")
 
 
-def read(path: str | os.PathLike[str], date: dt.date | None = None) -> Log:
-    """Read a log: NMEA, GPX, CSV, gpsd's JSON, GPMF raw or in an MP4.
+def read(path: str | os.PathLike[str], date: dt.date | None = None, seconds: float | None = None) -> Log:
+    """Read a log: NMEA, GPX, CSV, gpsd's JSON, GPMF raw or in an MP4; or take one down, for `seconds`, from ``gpsd://HOST:PORT``.
 
     Raises
     ------
@@ -28,6 +28,8 @@ def read(path: str | os.PathLike[str], date: dt.date | None = None) -> Log:
         It cannot be read, is none of these, or has no position in it.
     """
     file, name = Path(path), str(path)
+    if name.startswith(gpsd.ADDRESS):
+        return gpsd.record(name, seconds).checked()
     if file.suffix.lower() in _VIDEOS:
         log = gpmf.read_video(name, file)
         if log is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["Gpsd", "read", "row_of"]
+__all__ = ["ADDRESS", "Gpsd", "read", "record", "row_of"]
 
+ADDRESS = "gpsd://"  # how an address begins, where a file could be meant
 PORT = 2947
 LONGEST = 1 << 20  # bytes of a line: more is not gpsd
 _STATUS = {2: 2, 3: 4, 4: 5, 5: 6}  # of a TPV -> quality as in GGA
@@ -41,7 +43,7 @@ class Gpsd:
     """
 
     def __init__(self, address: str = "localhost", timeout_s: float = 10.0) -> None:
-        host, _, port = address.removeprefix("gpsd://").strip("/").partition(":")
+        host, _, port = address.removeprefix(ADDRESS).strip("/").partition(":")
         if port and not port.isdigit():
             raise ArgumentError(f"gpsd is at {address!r}; wanted HOST or HOST:PORT")
         self.name = f"gpsd at {host or 'localhost'}:{port or PORT}"
@@ -115,6 +117,42 @@ def row_of(report: dict[str, Any]) -> tuple[float, ...] | None:
     return utc, number("lat"), number("lon"), height, number("speed"), number("track"), sigma, quality
 
 
+class _Rows:
+    """Positions by their time. gpsd reports a time several times, as it comes to know more of it."""
+
+    def __init__(self) -> None:
+        self._merged: dict[float, tuple[float, ...]] = {}
+
+    def add(self, report: dict[str, Any] | None) -> None:
+        row = None if report is None else row_of(report)
+        if row is not None:
+            before = self._merged.get(row[0], row)
+            known = [new if not math.isnan(new) else old for new, old in zip(row, before, strict=True)]
+            self._merged[row[0]] = tuple(known)
+
+    def __len__(self) -> int:
+        return len(self._merged)
+
+    def log(self, name: str) -> Log:
+        if not self._merged:
+            raise SourceError(f"{name} has no report (TPV) of gpsd with a time and a place in it")
+        utc, latitude, longitude, height, speed, course, sigma, quality = columns(list(self._merged.values()), 8)
+        unknown = np.full(len(utc), np.nan)
+        return Log(
+            name,
+            utc,
+            latitude,
+            longitude,
+            height,
+            speed,
+            course,
+            sigma,
+            unknown,
+            quality.astype(np.int8),
+            vertical="ellipsoid",
+        )
+
+
 def read(name: str, content: bytes) -> Log:
     """Read lines of JSON; what is no TPV with a time and a place is left out.
 
@@ -123,28 +161,42 @@ def read(name: str, content: bytes) -> Log:
     SourceError
         None of them is.
     """
-    merged: dict[float, tuple[float, ...]] = {}
+    rows = _Rows()
     for line in content.splitlines():
-        report = _report(line)
-        row = None if report is None else row_of(report)
-        if row is not None:  # gpsd reports a time several times, as it comes to know more of it
-            before = merged.get(row[0], row)
-            known = [new if not math.isnan(new) else old for new, old in zip(row, before, strict=True)]
-            merged[row[0]] = tuple(known)
-    if not merged:
-        raise SourceError(f"{name} has no report (TPV) of gpsd with a time and a place in it")
-    utc, latitude, longitude, height, speed, course, sigma, quality = columns(list(merged.values()), 8)
-    unknown = np.full(len(utc), np.nan)
-    return Log(
-        name,
-        utc,
-        latitude,
-        longitude,
-        height,
-        speed,
-        course,
-        sigma,
-        unknown,
-        quality.astype(np.int8),
-        vertical="ellipsoid",
-    )
+        rows.add(_report(line))
+    return rows.log(name)
+
+
+def record(address: str, seconds: float | None = None, timeout_s: float = 10.0) -> Log:
+    """Take down what a live gpsd reports.
+
+    Parameters
+    ----------
+    address : str
+        As for `Gpsd`.
+    seconds : float, optional
+        How long; by default until gpsd ends the connection or falls silent.
+    timeout_s : float
+        How long to wait for a line.
+
+    Raises
+    ------
+    SourceError
+        Nobody listens there, or no position came. If gpsd falls silent later, what came is kept, and a note says so.
+    """
+    rows, silent = _Rows(), None
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    with Gpsd(address, timeout_s) as live:
+        try:
+            for report in live:
+                rows.add(report)
+                if time.monotonic() >= end:
+                    break
+        except SourceError as error:
+            if not len(rows):
+                raise
+            silent = str(error)
+        log = rows.log(live.name)
+    if silent is not None:
+        log.notes.append(silent)
+    return log
