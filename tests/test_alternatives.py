@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnnlite.alternatives import Group, Item, choose, front
+from mnnlite.alternatives import Group, Item, choice, choose, front
 from mnnlite.alternatives.choice import lane_times, peak_of
 
 SMALL = st.integers(0, 20)
@@ -58,6 +58,24 @@ def test_choose__within_a_time_is_the_smallest_and_of_these_the_shortest(problem
     assert (peak_of(groups, chosen, a_lane), max(lane_times(groups, chosen))) == min(fitting)
 
 
+@settings(max_examples=150, deadline=None)
+@given(problems(), st.integers(1, 100), st.sampled_from([0.05, 0.3]))
+def test_choose__of_peaks_that_count_as_equal_the_one_that_holds_least(problem, time, slack):
+    groups, a_lane = problem
+    fitting = [(peak, taken, chosen) for chosen, taken, peak in every(groups, a_lane) if taken <= time]
+    chosen = choose(groups, time=time, a_lane=a_lane, slack=slack)
+    if not fitting:
+        assert chosen is None
+        return
+    most = int(min(peak for peak, *_ in fitting) * (1 + slack))
+
+    def running(one):
+        return choice._held([(group, group.items[index]) for group, index in zip(groups, one, strict=True)], a_lane)
+
+    wanted = min((running(one), peak, taken) for peak, taken, one in fitting if peak <= most)
+    assert (running(chosen), peak_of(groups, chosen, a_lane), max(lane_times(groups, chosen))) == wanted
+
+
 @settings(max_examples=100, deadline=None)
 @given(problems())
 def test_choose__without_bounds_is_the_shortest(problem):
@@ -89,6 +107,7 @@ def test_choose__takes_a_moment_for_many_tasks(seed):
     chosen = choose(groups, memory=budget)
     assert peak_of(groups, chosen) <= budget
     (took,) = lane_times(groups, chosen)
+    assert choose(groups, time=took, slack=0.02) is not None
     again = choose(groups, time=took)
     assert lane_times(groups, again) <= [took]
     assert peak_of(groups, again) <= peak_of(groups, chosen)

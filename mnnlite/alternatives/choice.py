@@ -103,7 +103,12 @@ def _held(tasks: list[tuple[Group, Item]], a_lane: int) -> int:
 
 
 def choose(
-    groups: Sequence[Group], *, memory: int | None = None, time: int | None = None, a_lane: int = 0
+    groups: Sequence[Group],
+    *,
+    memory: int | None = None,
+    time: int | None = None,
+    a_lane: int = 0,
+    slack: float = 0.0,
 ) -> list[int] | None:
     """Choose an alternative for each task.
 
@@ -117,6 +122,9 @@ def choose(
         The most that a lane may take. Then memory is as small as it can be, and not bounded.
     a_lane : int
         Bytes that each lane holds.
+    slack : float
+        With `time`: so much more memory at the worst moment, as a fraction, counts as equal. Of such choices the one that holds
+        least while all run is taken, of these the smallest.
 
     Returns
     -------
@@ -138,7 +146,11 @@ def choose(
             most_memory = peak_of(groups, first, a_lane)
         else:
             most_time = max(lane_times(groups, first))
-    return search.run(most_time, most_memory, by_memory, None)
+    found = search.run(most_time, most_memory, by_memory, None)
+    if found is None or not by_memory or slack <= 0:
+        return found
+    within = int(peak_of(groups, found, a_lane) * (1 + slack))
+    return search.run(most_time, within, by_memory, None, by_held=True)
 
 
 class _Search:
@@ -207,7 +219,9 @@ class _Search:
             found.append({"time": time.copy(), "held": np.array([held]), "mixed": mixed.copy()})
         return found[::-1]
 
-    def run(self, most_time: int, most_memory: int, by_memory: bool, beam: int | None) -> list[int] | None:
+    def run(
+        self, most_time: int, most_memory: int, by_memory: bool, beam: int | None, by_held: bool = False
+    ) -> list[int] | None:
         """Search; with `beam` only the most promising choices are followed."""
         states = np.zeros((1, self._width), np.int64)
         history: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
@@ -231,6 +245,8 @@ class _Search:
         time, peak = states[:, : self._lanes].max(axis=1), states[:, -1]
         total = states[:, : self._lanes].sum(axis=1)
         keys = (total, time, peak) if by_memory else (total, peak, time)
+        if by_held:
+            keys = (*keys, self._held(states, seen))
         at = int(np.lexsort(keys)[0])
         chosen = []
         for parents, items in reversed(history):

@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _RATE_HZ = 30  # of a camera, for tasks that run so many times a second
+_SAME_PEAK = 0.02  # of memory at the worst moment: it is not foretold better; what is held after it then decides
 _NOISE = 0.01  # of a time, at least: what two measurements of the same differ by
 _HEADROOM = 512 * 1024  # what a frame takes at moments, and its results, beyond the terms; measured, rounded up
 _MOST_NOISE = 0.03  # the most that is taken for nothing, however badly it could be measured
@@ -223,7 +224,7 @@ def choose_options(
 
     limit = None if frame_ms is None else max(1, int(1e3 * frame_ms))
     room = None if memory is None else max(1, memory - _HEADROOM)
-    found = choose(groups, memory=room, time=limit, a_lane=A_LANE)
+    found = choose(groups, memory=room, time=limit, a_lane=A_LANE, slack=_SAME_PEAK)
     if found is not None:
         return made(found)
     if frame_ms is not None:
