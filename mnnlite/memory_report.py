@@ -193,7 +193,7 @@ def models_memory(named: Mapping[str, Model | Task]) -> tuple[ModelMemory, ...]:
                 model=name,
                 model_buffer=own["model_buffer"],
                 weights=own["static"] - own["outputs"],
-                mapped=own["mapped"],
+                mapped=min(own["mapped"], own["static"] - own["outputs"]),  # outputs begin in the file, but do not stay
                 feature_maps=own["dynamic"],
                 feature_maps_charged=charged,
                 feature_maps_owner=owner,
