@@ -15,9 +15,12 @@ from mnnlite.mapping.logs.log import utc_of
 if TYPE_CHECKING:
     import os
 
-__all__ = ["OWN", "Start", "begun", "check_covers", "start_of", "text"]
+    from mnnlite.mapping.motion import Motion
+
+__all__ = ["OWN", "Start", "begun", "check_covers", "motion_of", "start_of", "text"]
 
 GIVEN, OWN, CONTAINER, UNKNOWN = 0.02, 0.05, 1.5, 3.0  # seconds: how well a start is known, by what says it
+GOPRO = (".mp4", ".mov", ".360")  # files that may have GPMF
 ZONE = 900  # seconds: time zones differ by whole quarters of an hour
 NEAR_ZONE = 120  # how far from such a difference a clock may be off beside it
 
@@ -47,11 +50,24 @@ def begun(video: str | os.PathLike[str]) -> tuple[Start | None, float | None]:
         The video cannot be read.
     """
     created, seconds = _container(Path(video))
-    if Path(video).suffix.lower() in (".mp4", ".mov", ".360"):
+    if Path(video).suffix.lower() in GOPRO:
         metadata = gpmf.read_video(str(video), Path(video), needed=False)
         if metadata is not None and metadata.video_start is not None:
             return Start(metadata.video_start, OWN), seconds
     return (None if created is None else Start(created, CONTAINER)), seconds
+
+
+def motion_of(video: str | os.PathLike[str]) -> Motion | None:
+    """What a gyroscope and an accelerometer on the video's clock measured, if it has any.
+
+    Raises
+    ------
+    SourceError
+        The video cannot be read.
+    """
+    if Path(video).suffix.lower() not in GOPRO:
+        return None
+    return gpmf.motion_of_video(str(video), Path(video))
 
 
 def start_of(

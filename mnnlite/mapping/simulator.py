@@ -19,6 +19,7 @@ from mnnlite.mapping.geodesy import Plane
 from mnnlite.mapping.kinds import ElementRule, MapRules
 from mnnlite.mapping.logs import Log
 from mnnlite.mapping.measurements import Measurements
+from mnnlite.mapping.motion import Motion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,7 @@ __all__ = [
     "Simulated",
     "alike",
     "noisy_log",
+    "noisy_motion",
     "simulate",
     "waves",
 ]
@@ -412,3 +414,29 @@ def noisy_log(
         log.gyro = np.column_stack([START + time, noise[:, :2], -turn + bias + noise[:, 2]])
         log.accelerometer = np.column_stack([START + time, np.zeros((len(time), 2)), np.full(len(time), 9.81)])
     return log.checked()
+
+
+def noisy_motion(rng: np.random.Generator, made: Simulated, late: float) -> Motion:
+    """What an IMU beside the camera measures, in whatever orientation it is: it shakes, tilts a little, and is noisy.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    made : Simulated
+    late : float
+        Seconds after the drive's first moment at which the video begins.
+    """
+    time = made.utc - START
+    speed = np.hypot(*np.gradient(made.antenna[:, :2], TICK, axis=0).T)
+    speed = np.convolve(np.pad(speed, 12, mode="edge"), np.full(25, 1 / 25), "valid")  # the antenna nods
+    turn, push, zero = np.gradient(made.heading, TICK), np.gradient(speed, TICK), np.zeros(len(time))
+    orientation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    tilt = 0.01 * alike(rng, (len(time), 1), math.exp(-TICK))[:, 0]
+    rates = np.column_stack([zero, zero, -turn]) + rng.normal(0, 0.02, (len(time), 3))
+    forces = np.column_stack([speed * turn, push + 9.81 * tilt, zero + 9.81]) + rng.normal(0, 0.6, (len(time), 3))
+    kept = (time >= late) & (time < time[-1] - 3)
+    clock = (time - late)[kept, None]
+    return Motion(
+        np.concatenate([clock, rates[kept] @ orientation.T], axis=1),
+        np.concatenate([clock, forces[kept] @ orientation.T], axis=1),
+    )

@@ -11,6 +11,7 @@ import numpy as np
 from mnnlite.errors import ArgumentError, SourceError
 from mnnlite.mapping import clocks, logs
 from mnnlite.mapping.geodesy import Plane
+from mnnlite.mapping.motion import start_of_motion
 from mnnlite.mapping.profile import WORSE, Profile, profile
 from mnnlite.mapping.smoother import HEADING, SPEED, TURN, Measured, Smoothed, X, Y, smooth
 from mnnlite.mapping.turning import clockwise
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import os
 
     from numpy.typing import ArrayLike, NDArray
+
+    from mnnlite.mapping.motion import Motion
 
     Floats = NDArray[np.float64]
 
@@ -36,6 +39,7 @@ COURSE_SIGMA = math.radians(0.3)
 TURN_SIGMA = 0.01  # rad/s: a gyroscope's noise, and the car's own shaking, over a step
 WHITE = 0.15  # part of a position's deviation that is its own; the rest it shares with those of the next minute
 LEAST = 0.05  # metres
+MOTION_S = 10.0  # seconds that a video's start may be off, at least, where its camera's motion is asked
 
 
 class TrackPose(NamedTuple):
@@ -183,12 +187,22 @@ class Track:
         log = logs.read(path, date, seconds)
         track = cls(log, sigma_m=sigma_m, correlation_s=correlation_s)
         if video is not None:
-            track.synchronise(*clocks.begun(video), offset)
+            known, length = clocks.begun(video)
+            motion = None
+            if offset is None and (known is None or known.sigma > clocks.OWN):
+                motion = clocks.motion_of(video)
+            track.synchronise(known, length, offset, motion)
         elif offset is not None:
             track.video_start, track.video_start_sigma = (track.video_start or track.start) + offset, 0.02
         return track
 
-    def synchronise(self, known: clocks.Start | None, seconds: float | None, offset: float | None) -> None:
+    def synchronise(
+        self,
+        known: clocks.Start | None,
+        seconds: float | None,
+        offset: float | None,
+        motion: Motion | None = None,
+    ) -> None:
         """Set the UTC of the video's first frame.
 
         Parameters
@@ -199,6 +213,9 @@ class Track:
             Length of the video.
         offset : float or None
             As for `load`.
+        motion : Motion, optional
+            What a gyroscope and an accelerometer on the video's clock measured: without `offset`, the start is the one at which
+            they say what the track does.
 
         Raises
         ------
@@ -206,6 +223,22 @@ class Track:
             The track does not cover the time of the video.
         """
         found = clocks.start_of(known, seconds, self.start, self.end, self.log.name, offset)
+        if motion is not None and offset is None:
+            within = max(MOTION_S, 4 * found.sigma)
+            moved = start_of_motion(motion, self._moved, (self.start, self.end), found.start, within)
+            if moved is None:
+                found.notes.append(
+                    f"how the camera turned and was pushed does not tell when the video began (not observable, within {within:g} s)"
+                )
+            else:
+                late = moved.start - found.start
+                found = clocks.Start(
+                    moved.start,
+                    moved.sigma,
+                    [
+                        f"by the camera's gyroscope and accelerometer the video began {late:+.2f} s from what was said, give or take {moved.sigma:.2f}"
+                    ],
+                )
         self.video_start, self.video_start_sigma = found.start, found.sigma
         self.notes += found.notes
 
@@ -303,6 +336,10 @@ class Track:
             height_sigma,
             grade_sigma,
         )
+
+    def _moved(self, utc: Floats) -> tuple[Floats, Floats]:
+        states = self.states(utc)
+        return states.heading, states.speed
 
     def pose(self, utc_s: ArrayLike) -> TrackPose:
         """Position of the antenna and heading of the vehicle at one time or at many.

@@ -16,6 +16,7 @@ import numpy as np
 
 from mnnlite.errors import SourceError
 from mnnlite.mapping.logs.log import Log, columns
+from mnnlite.mapping.motion import Motion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["payloads_of", "read", "read_video"]
+__all__ = ["motion_of", "motion_of_video", "payloads_of", "read", "read_video"]
 
 PAYLOAD = 1.001  # seconds: what one covers, where no container says it
 DOP_UNKNOWN = 99.0  # dilutions from here on are what a receiver without a fix says
@@ -145,6 +146,47 @@ def read_video(name: str, path: Path, needed: bool = True) -> Log | None:
     MissingExtraError
         PyAV is not installed.
     """
+    parts = _parts_of_video(name, path)
+    try:
+        return _log(name, parts) if parts else None
+    except SourceError:
+        if needed:
+            raise
+        return None
+
+
+def motion_of_video(name: str, path: Path) -> Motion | None:
+    """What the camera's gyroscope and accelerometer measured, on the video's clock; None if it has neither.
+
+    Raises
+    ------
+    SourceError
+        The file cannot be read.
+    MissingExtraError
+        PyAV is not installed.
+    """
+    return motion_of(_parts_of_video(name, path))
+
+
+def motion_of(parts: list[tuple[bytes, float, float]]) -> Motion | None:
+    """As `motion_of_video`, of payloads with the second at which each begins, and for how long it lasts."""
+    samples: dict[str, list[Floats]] = {"GYRO": [], "ACCL": []}
+    for content, start, duration in parts:
+        for payload in _parse(content):
+            _take_imu(samples, payload, start, duration)
+    if not any(samples.values()):
+        return None
+    return Motion(*(np.concatenate(each) if each else np.empty((0, 4)) for each in samples.values()))
+
+
+def _take_imu(samples: dict[str, list[Floats]], payload: _Payload, start: float, duration: float) -> None:
+    for key, taken in samples.items():
+        if key in payload.streams and payload.streams[key].shape[1] >= 3:
+            taken.append(_spread(_right_handed(payload, key), start, duration))
+
+
+def _parts_of_video(name: str, path: Path) -> list[tuple[bytes, float, float]]:
+    """The payloads of a video, with the second at which each begins, and for how long it lasts."""
     from mnnlite.video import pyav
 
     av = pyav.load()
@@ -163,12 +205,7 @@ def read_video(name: str, path: Path, needed: bool = True) -> Log | None:
                         base = float(packet.time_base)
                         parts.append((bytes(packet), packet.pts * base, (packet.duration or 0) * base or PAYLOAD))
                 break
-    try:
-        return _log(name, parts) if parts else None
-    except SourceError:
-        if needed:
-            raise
-        return None
+    return parts
 
 
 def _log(name: str, parts: list[tuple[bytes, float, float]]) -> Log:
@@ -178,9 +215,7 @@ def _log(name: str, parts: list[tuple[bytes, float, float]]) -> Log:
     for content, start, duration in parts:
         for payload in _parse(content):
             seen += 1
-            for key in imu:
-                if key in payload.streams and payload.streams[key].shape[1] >= 3:
-                    imu[key].append(_spread(_right_handed(payload, key), start, duration))
+            _take_imu(imu, payload, start, duration)
             for key, to_rows in (("GPS5", _gps5), ("GPS9", _gps9)):
                 if key in payload.streams and payload.streams[key].shape[1] >= (5 if key == "GPS5" else 9):
                     fixes += to_rows(payload, start, duration)
