@@ -80,7 +80,7 @@ def _plain(each: Seen) -> tuple[Any, ...]:
     return each.id, each.kind, each.box, each.clear
 
 
-def one(folder: Path, seed: int, seconds: float, number: int, options: Options) -> dict[str, Any]:
+def one(folder: Path, seed: int, seconds: float, receiver: int, options: Options) -> dict[str, Any]:
     """Figures of a drive with one of many tracks."""
     drive = Drive(seed, seconds, FPS)
     measured, seen = recorded(folder, seed, seconds)
@@ -89,14 +89,14 @@ def one(folder: Path, seed: int, seconds: float, number: int, options: Options) 
     mapped = {label for rule in RULES.elements if rule.shape == "point" for label in rule.labels}
     standing = [place for place, thing in enumerate(drive.things) if thing.kind in mapped]
     things = [drive.things[place] for place in standing]
-    index = {drive.ids[place]: number for number, place in enumerate(standing)}
+    index = {drive.ids[place]: row for row, place in enumerate(standing)}
     close = [0] * len(things)
     for frame, there in enumerate(seen):
         for each in there:
             if each.id in index and each.clear:
-                number = index[each.id]
-                close[number] += bool(np.linalg.norm(things[number].place[:2] - antenna[frame, :2]) < KNOWN)
-    rng = np.random.default_rng((seed, number))
+                row = index[each.id]
+                close[row] += bool(np.linalg.norm(things[row].place[:2] - antenna[frame, :2]) < KNOWN)
+    rng = np.random.default_rng((seed, receiver))
     velocity = np.gradient(drive.antenna[:, :2], TICK, axis=0)
     track = Track(noisy_log(rng, options, drive.moments, drive.antenna, velocity, drive.turn))
     track.video_start, track.video_start_sigma = START + options.clock, 0.6 if options.clock else 0.02
