@@ -243,8 +243,45 @@ def test_track__of_a_live_gpsd() -> None:
     assert track.pose(track.start + 10).position[0] == pytest.approx(48.101, abs=2e-6)
     with pytest.raises(SourceError, match="no report"):
         Track.load(f"gpsd://127.0.0.1:{serve([b'{}'])}")
-    # A limit ends it though more would come.
-    assert len(logs.read(f"gpsd://127.0.0.1:{serve(lines)}", seconds=0).utc) == 1
+    for seconds in (0, -1, math.nan, "2"):
+        with pytest.raises(ArgumentError, match="wanted how long to listen"):
+            Track.load("gpsd://127.0.0.1", seconds=seconds)
+
+
+@pytest.mark.parametrize("more", [b"", b'{"class":"SKY"}\n'])
+def test_track__of_a_live_gpsd_ends_in_time(more: bytes) -> None:
+    """Though it goes on, with lines that are no positions, or says nothing more."""
+    done = threading.Event()
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def work() -> None:
+        client, _ = server.accept()
+        with server, client:
+            client.recv(1000)
+            client.sendall(tpv(0) + tpv(1))
+            while not done.wait(0.02):
+                client.sendall(more)
+
+    threading.Thread(target=work, daemon=True).start()
+    log = logs.read(f"gpsd://127.0.0.1:{server.getsockname()[1]}", seconds=0.3)
+    done.set()
+    assert len(log.utc) == 2
+    assert log.notes == []
+
+
+def test_gpsd__reports_that_make_no_sense() -> None:
+    for key in ("status", "mode", "speed", "altHAE"):
+        for value in ("x", [1], {}, None, math.nan, math.inf, 10**400, True):
+            row = logs.gpsd.row_of(json.loads(tpv(0, **{key: value})))
+            assert row is None or (row[1], row[7]) == (48.1, 1), (key, value)
+
+
+@pytest.mark.parametrize("address", ["gpsd://localhost:²", "gpsd://localhost:65536", "localhost:0", "[::1]:2947"])
+def test_gpsd__addresses_that_are_none(address: str) -> None:
+    with pytest.raises(ArgumentError, match="wanted HOST or HOST:PORT"):
+        Gpsd(address)
+    with pytest.raises(SourceError, match=r"cannot reach gpsd at a\.\.b:2947"):
+        Gpsd("gpsd://a..b")
 
 
 def test_track__of_a_gpsd_that_falls_silent_is_what_came() -> None:

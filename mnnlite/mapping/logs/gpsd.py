@@ -23,7 +23,8 @@ __all__ = ["ADDRESS", "Gpsd", "read", "record", "row_of"]
 ADDRESS = "gpsd://"  # how an address begins, where a file could be meant
 PORT = 2947
 LONGEST = 1 << 20  # bytes of a line: more is not gpsd
-_STATUS = {2: 2, 3: 4, 4: 5, 5: 6}  # of a TPV -> quality as in GGA
+_NUMBERS = 1e12  # what is larger is none, as none of what is read is
+_STATUS: dict[float, int] = {2: 2, 3: 4, 4: 5, 5: 6}  # of a TPV -> quality as in GGA
 
 
 class Gpsd:
@@ -44,21 +45,29 @@ class Gpsd:
 
     def __init__(self, address: str = "localhost", timeout_s: float = 10.0) -> None:
         host, _, port = address.removeprefix(ADDRESS).strip("/").partition(":")
-        if port and not port.isdigit():
+        if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
             raise ArgumentError(f"gpsd is at {address!r}; wanted HOST or HOST:PORT")
         self.name = f"gpsd at {host or 'localhost'}:{port or PORT}"
         try:
             self._socket = socket.create_connection((host or "localhost", int(port or PORT)), timeout_s)
             self._socket.sendall(b'?WATCH={"enable":true,"json":true};\n')
-        except OSError as error:
-            raise SourceError(f"cannot reach {self.name}: {error.strerror or error}") from None
+        except (OSError, UnicodeError) as error:  # of a name that is no host's
+            raise SourceError(f"cannot reach {self.name}: {getattr(error, 'strerror', None) or error}") from None
+        self._timeout_s = timeout_s
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self.until(math.inf)
+
+    def until(self, end: float) -> Iterator[dict[str, Any]]:
+        """As iterating, up to a time of `time.monotonic`, whatever gpsd writes until then."""
         waiting = b""
-        while True:
+        while (left := end - time.monotonic()) > 0:
             try:
+                self._socket.settimeout(min(self._timeout_s, left))
                 received = self._socket.recv(65536)
             except OSError as error:
+                if isinstance(error, TimeoutError) and left <= self._timeout_s:
+                    return
                 raise SourceError(f"{self.name} fell silent: {error.strerror or error}") from None
             if not received:
                 return
@@ -101,7 +110,7 @@ def row_of(report: dict[str, Any]) -> tuple[float, ...] | None:
     def number(*names: str) -> float:
         for name in names:
             value = report.get(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _NUMBERS:
                 return float(value)
         return math.nan
 
@@ -112,7 +121,7 @@ def row_of(report: dict[str, Any]) -> tuple[float, ...] | None:
     if number("mode") < 2 or math.isnan(number("lat")) or math.isnan(number("lon")):
         return None
     sigma = math.hypot(number("epx"), number("epy")) / math.sqrt(2) / 1.96
-    quality = _STATUS.get(int(report.get("status") or 1), 1)
+    quality = _STATUS.get(number("status"), 1)
     height = number("altHAE") if number("mode") >= 3 else math.nan
     return utc, number("lat"), number("lon"), height, number("speed"), number("track"), sigma, quality
 
@@ -184,14 +193,14 @@ def record(address: str, seconds: float | None = None, timeout_s: float = 10.0) 
     SourceError
         Nobody listens there, or no position came. If gpsd falls silent later, what came is kept, and a note says so.
     """
+    if seconds is not None and not (isinstance(seconds, (int, float)) and 0 < seconds < math.inf):
+        raise ArgumentError(f"seconds is {seconds!r}; wanted how long to listen, a number above 0")
     rows, silent = _Rows(), None
     end = math.inf if seconds is None else time.monotonic() + seconds
     with Gpsd(address, timeout_s) as live:
         try:
-            for report in live:
+            for report in live.until(end):
                 rows.add(report)
-                if time.monotonic() >= end:
-                    break
         except SourceError as error:
             if not len(rows):
                 raise
