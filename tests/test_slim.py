@@ -80,9 +80,19 @@ def test_slim__slopes_have_all_axes() -> None:
     assert rewrites.Graph(model).constant(model.graph.node[0].input[1]).shape == (1, 3, 1, 1)
 
 
-def segmenter(rule="align_corners", size=(65, 97), after="Cast", scales=None, more_outputs=()):
+def segmenter(
+    rule="align_corners",
+    size=(65, 97),
+    after="Cast",
+    scales=None,
+    more_outputs=(),
+    to=onnx.TensorProto.INT32,
+    shape=None,
+    perm=None,
+):
     """A convolution makes scores of five classes at an eighth of the picture; they are resized, and the largest is taken."""
     draw = np.random.default_rng(1)
+    perm = perm or [0, 1, 2, 3]
     constants = {"w": draw.standard_normal((5, 3, 3, 3)).astype(np.float32)}
     constants["sizes"] = np.int64([1, 5, *size])
     nodes = [node("Conv", ["x", "w"], ["scores"], pads=[1, 1, 1, 1], strides=[8, 8])]
@@ -90,13 +100,15 @@ def segmenter(rule="align_corners", size=(65, 97), after="Cast", scales=None, mo
     if scales is not None:
         constants["scales"], resize = np.float32([1, 1, *scales]), ["scores", "", "scales"]
     nodes += [node("Resize", resize, ["large"], mode="linear", coordinate_transformation_mode=rule)]
-    nodes += [node("ArgMax", ["large"], ["best"], axis=1, keepdims=0)]
-    nodes += [node(after, ["best"], ["y"], **({"to": onnx.TensorProto.INT32} if after == "Cast" else {}))]
+    if perm != [0, 1, 2, 3]:
+        nodes += [node("Transpose", ["large"], ["turned"], perm=perm)]
+    nodes += [node("ArgMax", [nodes[-1].output[0]], ["best"], axis=perm.index(1), keepdims=0)]
+    if shape is not None:
+        constants["shape"] = np.int64(shape)
+    nodes += [node(after, ["best", *(["shape"] if shape else [])], ["y"], **({"to": to} if after == "Cast" else {}))]
     outputs = {"y": None, **dict.fromkeys(more_outputs)}
     model = network(nodes, {"x": (1, 3, 64, 96)}, outputs, constants)
-    model.graph.output[0].type.tensor_type.elem_type = (
-        onnx.TensorProto.INT32 if after == "Cast" else onnx.TensorProto.INT64
-    )
+    model.graph.output[0].type.tensor_type.elem_type = to if after == "Cast" else onnx.TensorProto.INT64
     return model
 
 
@@ -131,6 +143,12 @@ def test_slim__tails_that_stay() -> None:
         segmenter(scales=(4.3, 5.0)),  # which is not the ratio of the sizes
         segmenter(more_outputs=["large"]),
         segmenter(after="Neg"),
+        segmenter(after="Cast", to=onnx.TensorProto.BOOL),
+        segmenter(after="Reshape", shape=[-1]),
+        segmenter(after="Reshape", shape=[1, 97, 65]),
+        segmenter(perm=[0, 1, 3, 2]),  # a map on its side
+        segmenter(perm=[0, 3, 2, 1]),
+        segmenter("pytorch_half_pixel", (1, 9000)),  # its only row is the first of the small one's
     ):
         before = model.SerializeToString()
         assert rewrites.slim(model, ["tails"]) == []
@@ -139,6 +157,18 @@ def test_slim__tails_that_stay() -> None:
     assert rewrites.slim(model, ["tails"]) == [
         "upsampling large (Resize) stays: other operators hold the peak of feature maps"
     ]
+
+
+def test_slim__a_cut_network_of_half_floats_has_half_floats() -> None:
+    model = segmenter()
+    for each in (*model.graph.initializer, model.graph.input[0]):
+        if each.name == "w":
+            each.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(each).astype(np.float16), "w"))
+        elif each.name == "x":
+            each.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    assert len(rewrites.slim(model, ["tails"])) == 1
+    (scores,) = run(model, x=RNG.standard_normal((1, 3, 64, 96)).astype(np.float16))
+    assert scores.dtype == np.float16
 
 
 def tflite_segmenter(path: Path, quantised: bool = True) -> None:

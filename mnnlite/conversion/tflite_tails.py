@@ -16,6 +16,7 @@ __all__ = ["cut_tails"]
 
 _RESIZE, _ARG_MAX = 23, 56  # BuiltinOperator: RESIZE_BILINEAR
 _AFTER = (22, 43, 53, 70)  # RESHAPE, SQUEEZE, CAST, EXPAND_DIMS
+_BOOL = 6  # TensorType
 _BYTES = 4
 
 
@@ -77,6 +78,10 @@ def _tail(model: Any, graph: Any, codes: list[int], argmax: Any) -> list[Any] | 
             return None
         last = users[0]
         nodes.append(last)
+    # Still rows of columns of numbers, whatever axes of one there are.
+    sides = [[side for side in each if side != 1] for each in (_shape(graph, int(last.outputs[0])), shape[:3])]
+    if sides[0] != sides[1] or any(graph.tensors[int(each.outputs[0])].type == _BOOL for each in nodes):
+        return None
     between = [int(each.outputs[0]) for each in nodes[:-1]]
     if any(len(_users(graph, each)) != 1 or each in ends for each in between) or _users(graph, int(last.outputs[0])):
         return None

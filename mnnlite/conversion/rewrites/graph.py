@@ -117,14 +117,22 @@ class Graph:
             return None
         return tuple(extent for extent in shape if extent is not None)
 
-    def _infer(self) -> dict[str, tuple[int | None, ...]]:
+    def dtype(self, name: str) -> int:
+        """Data type of a tensor, as ONNX numbers them; that of floats where it is not known."""
+        values = (*self._inferred().graph.value_info, *self.graph.input, *self.graph.output)
+        return next((each.type.tensor_type.elem_type for each in values if each.name == name), 1)
+
+    def _inferred(self) -> onnx.ModelProto:
         import contextlib
 
         import onnx
 
-        inferred = self.model
         with contextlib.suppress(Exception):  # its errors have no common base; some files are too large for it
-            inferred = onnx.shape_inference.infer_shapes(self.model, data_prop=True)
+            return onnx.shape_inference.infer_shapes(self.model, data_prop=True)
+        return self.model
+
+    def _infer(self) -> dict[str, tuple[int | None, ...]]:
+        inferred = self._inferred()
         shapes: dict[str, tuple[int | None, ...]] = {}
         for value in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output):
             kind = value.type.tensor_type

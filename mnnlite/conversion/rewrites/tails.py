@@ -26,6 +26,8 @@ _RULES = {
     "align_corners": "align_corners",
     "asymmetric": "asymmetric",
 }
+# Of a class any of these numbers says the same: float, uint8, int8, uint16, int16, int32, int64, float16, double, uint32, uint64.
+_CLASSES = (1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13)
 
 
 @dataclass
@@ -67,7 +69,9 @@ def rewrite(graph: Graph) -> None:
             graph.notes.append(f"upsampling {cut} stays: other operators hold the peak of feature maps")
             continue
         outputs = [
-            onnx.helper.make_tensor_value_info(found.scores, 1, found.shape) if value.name == found.output else value
+            onnx.helper.make_tensor_value_info(found.scores, graph.dtype(found.scores), found.shape)
+            if value.name == found.output
+            else value
             for value in graph.graph.output
         ]
         del graph.graph.output[:]
@@ -82,28 +86,33 @@ def rewrite(graph: Graph) -> None:
 def _tail(graph: Graph, argmax: onnx.NodeProto) -> _Tail | None:
     """What is cut off, if it is a tail: the larger scores and all of what follows are read nowhere else."""
     made_by = {name: node for node in graph.graph.node for name in node.output}
-    channels = attribute(argmax, "axis", 0) % 4
+    axes = [0, 1, 2, 3]  # of the resized scores, in the order that they have at the node that is looked at
     if attribute(argmax, "select_last_index", 0):
         return None
     nodes, node = [argmax], made_by.get(argmax.input[0])
     while node is not None and node.op_type in ("Softmax", "LogSoftmax", "Transpose"):
         if node.op_type == "Transpose":
-            perm = list(attribute(node, "perm", []))
-            if len(perm) != 4:
+            if len(attribute(node, "perm", [])) != 4:
                 return None
-            channels = perm[channels]
-        elif graph.opset < 13 or attribute(node, "axis", -1) % 4 != channels:
+        elif graph.opset < 13:
             return None
         nodes.insert(0, node)
         node = made_by.get(node.input[0])
-    if node is None or node.op_type not in ("Resize", "Upsample") or channels != 1:
+    if node is None or node.op_type not in ("Resize", "Upsample"):
+        return None
+    for each in nodes:
+        if each.op_type == "Transpose":
+            axes = [axes[index] for index in attribute(each, "perm")]
+        elif axes[attribute(each, "axis", -1 if each is not argmax else 0) % 4] != 1:
+            return None
+    if [axis for axis in axes if axis != 1] != [0, 2, 3]:  # the map is on its side
         return None
     nodes.insert(0, node)
-    rule = _rule(graph, node)
     small, large = graph.whole_shape(node.input[0]), graph.whole_shape(node.output[0])
-    if rule is None or small is None or large is None or len(small) != 4 or small[:2] != large[:2]:
+    if small is None or large is None or len(small) != 4 or small[:2] != large[:2]:
         return None
-    if not 2 <= small[1] <= 255 or not _exact(graph, node, small, large):
+    rule = _rule(graph, node, small, large)
+    if rule is None or not 2 <= small[1] <= 255 or not _exact(graph, node, small, large):
         return None
     last = argmax
     ends = {value.name for value in graph.graph.output}
@@ -112,7 +121,11 @@ def _tail(graph: Graph, argmax: onnx.NodeProto) -> _Tail | None:
         if len(users) != 1 or users[0].op_type not in ("Cast", "Squeeze", "Unsqueeze", "Reshape", "Identity"):
             return None
         last = users[0]
+        if last.op_type == "Cast" and attribute(last, "to") not in _CLASSES:
+            return None
         nodes.append(last)
+    if any(each.op_type == "Reshape" for each in nodes) and not _is_map(graph.whole_shape(last.output[0]), large):
+        return None
     between = [name for each in nodes[:-1] for name in each.output]
     if any(len(graph.users(name)) != 1 or name in ends for name in between) or graph.users(last.output[0]):
         return None
@@ -121,7 +134,16 @@ def _tail(graph: Graph, argmax: onnx.NodeProto) -> _Tail | None:
     return _Tail(nodes, node.input[0], small, (large[3], large[2]), rule, last.output[0])
 
 
-def _rule(graph: Graph, node: onnx.NodeProto) -> str | None:
+def _is_map(shape: tuple[int, ...] | None, large: tuple[int, ...]) -> bool:
+    """Whether it is still rows of columns, whatever axes of one there are."""
+    return shape is not None and _sides(shape) == _sides((large[0], *large[2:]))
+
+
+def _sides(shape: tuple[int, ...]) -> list[int]:
+    return [side for side in shape if side != 1]
+
+
+def _rule(graph: Graph, node: onnx.NodeProto, small: tuple[int, ...], large: tuple[int, ...]) -> str | None:
     if attribute(node, "mode", "nearest") not in ("linear", "bilinear"):
         return None
     if attribute(node, "antialias", 0) or attribute(node, "axes") or attribute(node, "exclude_outside", 0):
@@ -129,7 +151,10 @@ def _rule(graph: Graph, node: onnx.NodeProto) -> str | None:
     if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
         return None
     usual = "asymmetric" if node.op_type == "Upsample" or graph.opset < 11 else "half_pixel"
-    return _RULES.get(attribute(node, "coordinate_transformation_mode", usual))
+    rule = attribute(node, "coordinate_transformation_mode", usual)
+    if rule == "pytorch_half_pixel" and 1 in large[2:] and large != small:
+        return None  # of one row or column it takes the first, not the middle
+    return _RULES.get(rule)
 
 
 def _exact(graph: Graph, node: onnx.NodeProto, small: tuple[int, ...], large: tuple[int, ...]) -> bool:
