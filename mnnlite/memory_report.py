@@ -20,7 +20,7 @@ __all__ = ["ModelMemory", "MemoryReport", "models_memory", "memory_report"]
 
 @dataclass(frozen=True)
 class ModelMemory:
-    """What one model holds, in bytes.
+    """What one model holds, in bytes. None is what is not known: of a GPU the engine counts neither weights nor feature maps.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ class ModelMemory:
 
     model: str
     model_buffer: int
-    weights: int
+    weights: int | None
     mapped: int
-    feature_maps: int
-    feature_maps_charged: int
+    feature_maps: int | None
+    feature_maps_charged: int | None
     feature_maps_owner: str
     inputs: int
     outputs: int
@@ -57,9 +57,9 @@ class ModelMemory:
 
     @property
     def total(self) -> int:
-        """What the model is charged with, mapped weights included."""
-        tensors = self.feature_maps_charged + self.inputs + self.outputs
-        return self.model_buffer + self.weights + tensors + self.scratch
+        """What the model is charged with, mapped weights included; of what is known."""
+        tensors = (self.feature_maps_charged or 0) + self.inputs + self.outputs
+        return self.model_buffer + (self.weights or 0) + tensors + self.scratch
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class MemoryReport:
         return {
             "model buffer": sum(each.model_buffer for each in self.models),
             "feature maps": self.shared_inputs
-            + sum(each.feature_maps_charged + each.inputs + each.outputs for each in self.models),
-            "parameters": sum(each.weights - each.mapped for each in self.models),
+            + sum((each.feature_maps_charged or 0) + each.inputs + each.outputs for each in self.models),
+            "parameters": sum((each.weights or 0) - each.mapped for each in self.models),
             "heap and stack": max(0, self.heap) + self.free + sum(each.scratch for each in self.models),
         }
 
@@ -185,15 +185,17 @@ def models_memory(named: Mapping[str, Model | Task]) -> tuple[ModelMemory, ...]:
     found = []
     for name, model in models.items():
         own, mates, each = terms[name], arenas[model.arena], named[name]
-        owner = max(mates, key=lambda mate: terms[mate]["dynamic"])
-        together = sum(terms[mate]["dynamic"] for mate in mates)
-        charged = terms[owner]["dynamic"] * own["dynamic"] // together if together else 0
+        owner = max(mates, key=lambda mate: terms[mate]["dynamic"] or 0)
+        together = sum(terms[mate]["dynamic"] or 0 for mate in mates)
+        charged = terms[owner]["dynamic"] * own["dynamic"] // together if together else own["dynamic"]
+        weights = None if own["static"] is None else own["static"] - own["outputs"]
         found.append(
             ModelMemory(
                 model=name,
                 model_buffer=own["model_buffer"],
-                weights=own["static"] - own["outputs"],
-                mapped=min(own["mapped"], own["static"] - own["outputs"]),  # outputs begin in the file, but do not stay
+                weights=weights,
+                # Outputs begin in the file, but do not stay.
+                mapped=own["mapped"] if weights is None else min(own["mapped"], weights),
                 feature_maps=own["dynamic"],
                 feature_maps_charged=charged,
                 feature_maps_owner=owner,

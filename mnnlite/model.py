@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mnnlite import _core
 from mnnlite.arena import Arena, native_options, own_arena, session_options, shared_arena
+from mnnlite.engine_options import GPUS
 from mnnlite.errors import ArgumentError, EngineError, ModelError, ModelFormatError, UnsupportedModelError
 from mnnlite.files import checked_path, refuse_address
 from mnnlite.integrity import open_model
@@ -110,17 +112,19 @@ class Model:
             if limit is not None:
                 tried = trial_options(outputs, _shapes(shapes), _images, resizable, options)
                 try_model(model, weights, tried, limit, self._name)
-            self._native = _core.Model(
-                model,
-                weights,
-                arena=self.arena.native,
-                outputs=names,
-                shapes=_shapes(shapes),
-                images=list(_images),
-                resizable=bool(resizable),
-                on_stage=_on_stage,
-                engine=native_options(self.arena, options),
-            )
+            with _kept_kernels(self.arena, model, options) as cache_file:
+                self._native = _core.Model(
+                    model,
+                    weights,
+                    arena=self.arena.native,
+                    outputs=names,
+                    shapes=_shapes(shapes),
+                    images=list(_images),
+                    resizable=bool(resizable),
+                    on_stage=_on_stage,
+                    engine=native_options(self.arena, options),
+                    cache_file=cache_file,
+                )
         except (ModelError, ArgumentError, EngineError) as error:  # of one file among many: say which
             if isinstance(source, str) and error.args and source not in str(error.args[0]):
                 error.args = (f"{source}: {error.args[0]}", *error.args[1:])
@@ -251,12 +255,13 @@ class Model:
         """Nanoseconds: ``deserialize``, ``create_session``, ``release_model_buffer``, the last ``infer``, ``close``."""
         return self._native.timing()
 
-    def memory(self) -> dict[str, int]:
+    def memory(self) -> dict[str, Any]:
         """Memory terms in bytes.
 
         Returns
         -------
         dict
+            On a GPU ``static`` and ``dynamic`` are None: the engine does not count them, and models of an arena share nothing there.
             ``model_buffer`` (0 once released), ``static`` (weights, outputs and what else lives as long as the model),
             ``dynamic`` (feature maps; models of one arena share one buffer as large as the largest of these),
             ``inputs`` (mnnlite's own), ``outputs`` (part of ``static``), ``mapped`` (part of ``static`` too: lies in a file).
@@ -302,6 +307,16 @@ class Model:
         if self.closed:
             return f"Model({self._name!r}, closed)"
         return f"Model({self._name!r}, inputs={list(self.inputs)}, outputs={list(self.outputs)})"
+
+
+def _kept_kernels(arena: Arena, model: Any, options: Mapping[str, Any]) -> AbstractContextManager[str]:
+    """The file that the engine keeps a GPU's kernels in; none for the CPU."""
+    backend = arena.native.backend
+    if backend not in GPUS:
+        return nullcontext("")
+    from mnnlite import tuning_cache  # not for those who have no GPU
+
+    return tuning_cache.engine_file(model, {**options, "backend": backend})
 
 
 def _names(names: object) -> list[str]:

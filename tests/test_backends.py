@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ import mnnlite
 from helpers import networks
 from helpers.comparing import same
 from helpers.pictures import noisy_frame
-from mnnlite import ImageSpec, Runtime, Task, TaskSpec, _core, engine_options, pipeline
+from mnnlite import ImageSpec, Runtime, Task, TaskSpec, _core, cache, engine_options, pipeline, tuning_cache
 from mnnlite.engine_options import BACKEND_WORDS, GPUS, EngineOptions, check_backend
 from mnnlite.observe.pipelines import predict_pipeline
 from mnnlite.tune import tune
@@ -148,3 +149,84 @@ def test_what_is_not_yet_there_for_gpus__says_so(path):
     with pytest.raises(mnnlite.ArgumentError, match="task 'a' is on backend 'opencl': not yet"):
         tune(pipeline.Pipeline({"a": spec}))
     assert engine_options.OPTION_NAMES[0] == "winograd"
+
+
+# ---- what is kept of a GPU's kernels, with a driver and an engine that are made up
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNNLITE_CACHE", str(tmp_path))
+    monkeypatch.setattr(_core, "gpu_devices", lambda backend: ([("device", "OpenCL 1.2", "driver 1")], ""))
+    return tmp_path
+
+
+OPTIONS = {
+    **{name: words[0] for name, words in BACKEND_WORDS.items()},
+    "backend": "opencl",
+    "precision": "normal",
+    "memory_mode": "normal",
+}
+
+
+def load_with(content: bytes | None, model: bytes = b"network", **options: str) -> bytes:
+    """As the engine does: read the file, and write it anew if there is something to write."""
+    with tuning_cache.engine_file(model, {**OPTIONS, **options}) as name:
+        found = Path(name).read_bytes()
+        if content is not None:
+            Path(name).write_bytes(content)
+    return found
+
+
+def test_kernels__are_found_again_for_the_same_and_nothing_else(kept, monkeypatch):
+    nothing = load_with(b"compiled" * 1000)
+    assert nothing == bytes(8)
+    assert load_with(None) == b"compiled" * 1000
+    assert load_with(None, b"another network") == nothing
+    for name, words in {**BACKEND_WORDS, "precision": ("high",), "memory_mode": ("low",)}.items():
+        if name != "backend":
+            assert load_with(None, **{name: words[-1]}) == nothing
+    for device in (("other", "OpenCL 1.2", "driver 1"), ("device", "OpenCL 1.2", "driver 2")):
+        with monkeypatch.context() as patched:
+            patched.setattr(_core, "gpu_devices", lambda backend, device=device: ([device], ""))
+            assert load_with(None) == nothing
+    assert [each.kind for each in cache.entries()] == ["kernels"]
+
+
+def test_kernels__that_are_damaged_or_foreign_are_made_anew(kept):
+    load_with(b"compiled" * 1000)
+    (file,) = kept.rglob("*.bin")
+    good = file.read_bytes()
+    load_with(b"another", b"other network")
+    foreign = next(each for each in kept.rglob("*.bin") if each != file).read_bytes()
+    for content in (b"", b"x", good[:-1], good + b"x", good[:40] + b"?" + good[41:], foreign):
+        file.write_bytes(content)
+        assert load_with(b"compiled" * 1000) == bytes(8)
+        assert file.read_bytes() == good
+
+
+def test_kernels__are_kept_whole_or_not_at_all(kept, monkeypatch):
+    load_with(b"compiled" * 1000)
+    (file,) = kept.rglob("*.bin")
+    before = file.read_bytes()
+
+    def fail() -> None:
+        with tuning_cache.engine_file(b"network", OPTIONS) as name:
+            Path(name).write_bytes(b"half")
+            raise RuntimeError("the load failed")
+
+    with pytest.raises(RuntimeError, match="the load failed"):
+        fail()
+    assert file.read_bytes() == before
+    assert [each for each in kept.rglob("*") if each.is_file()] == [file]
+    monkeypatch.setenv("MNNLITE_CACHE", "")
+    with tuning_cache.engine_file(b"network", OPTIONS) as name:
+        assert name == ""
+
+
+def test_kernels__read_again_are_not_written_again(kept):
+    load_with(b"compiled" * 1000)
+    (file,) = kept.rglob("*.bin")
+    inode = file.stat().st_ino
+    assert load_with(None) == b"compiled" * 1000
+    assert file.stat().st_ino == inode

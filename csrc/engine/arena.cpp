@@ -108,26 +108,28 @@ Status Arena::start(BackendKind kind) {
                          "wrong); use backend=\"opencl\", or \"cpu\"");
   const int32_t mode = is_gpu(kind) ? gpu_mode(options_) : options_.threads;
   executor_ = MNN::Express::Executor::newExecutor(forward_type(kind), config_, mode);
-  if (!executor_)
-    return Status::error(
-        Code::backend_unavailable,
-        "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
-        "against an MNN SDK that has it",
-        word);
-  {
+  if (executor_) {
     const MNN::Express::ExecutorScope scope(executor_);
     runtime_ = MNN::Express::Executor::getRuntime();
   }
-  // The engine makes an executor around nothing where it has the backend and finds no driver.
+  // Without a driver it makes none, or one around nothing.
   const auto found = runtime_.first.find(forward_type(kind));
   if (found == runtime_.first.end() || !found->second) {
     runtime_ = {};
     executor_.reset();
+    if (!is_built_with(kind, engine_path()))
+      return Status::error(
+          Code::backend_unavailable,
+          "the engine has no backend \"%s\"; use backend=\"cpu\", allow fallback=\"cpu\", or build mnnlite "
+          "against an MNN SDK that has it",
+          word);
     std::string reason;
     gpu_devices(kind, reason);
     return Status::error(Code::backend_unavailable, "the engine has backend \"%s\", but no driver: %.180s", word,
-                         reason.empty() ? "the driver refused" : reason.c_str());
+                         reason.empty() ? "that of the device refused" : reason.c_str());
   }
+  // The CPU stands in for what the GPU lacks, as the second; among the first it would take the cache of kernels for its own.
+  if (is_gpu(kind)) runtime_.first.erase(MNN_FORWARD_CPU);
   if (is_gpu(kind) && options_.power == Level::low &&
       executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_POWER_LOW) == 0)
     return Status::error(

@@ -1,9 +1,14 @@
 #include "engine/driver.hpp"
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace mnnlite {
 namespace {
@@ -40,6 +45,24 @@ std::string missing(const char* name) {
 }
 
 }  // namespace
+
+bool is_built_with(BackendKind kind, const char* engine_path) {
+  const char* const wanted = kind == BackendKind::opencl   ? "clGetPlatformIDs"
+                             : kind == BackendKind::vulkan ? "vkGetInstanceProcAddr"
+                                                           : nullptr;
+  const int file = wanted ? ::open(engine_path, O_RDONLY | O_CLOEXEC) : -1;
+  if (file < 0) return false;
+  struct stat facts{};
+  void* content = MAP_FAILED;
+  if (::fstat(file, &facts) == 0 && facts.st_size > 0)
+    content = ::mmap(nullptr, static_cast<size_t>(facts.st_size), PROT_READ, MAP_PRIVATE, file, 0);
+  ::close(file);
+  if (content == MAP_FAILED) return false;
+  // With its end, so that it is the whole name.
+  const bool found = ::memmem(content, static_cast<size_t>(facts.st_size), wanted, std::strlen(wanted) + 1) != nullptr;
+  ::munmap(content, static_cast<size_t>(facts.st_size));
+  return found;
+}
 
 std::vector<GpuDevice> gpu_devices(BackendKind kind, std::string& reason) {
   std::vector<GpuDevice> found;

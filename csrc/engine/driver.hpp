@@ -17,4 +17,8 @@ struct GpuDevice {
 // or what the driver lacks.
 std::vector<GpuDevice> gpu_devices(BackendKind kind, std::string& reason);
 
+// Whether the engine in this file was built with a backend: the names of the driver's functions, which it looks up, are in it. It
+// tells the lack of a driver and the lack of a backend in the same way.
+bool is_built_with(BackendKind kind, const char* engine_path);
+
 }  // namespace mnnlite

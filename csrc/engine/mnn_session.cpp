@@ -93,6 +93,8 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   }
   MNN::Interpreter& interpreter = session->net_.interpreter();
   interpreter.setSessionHint(MNN::Interpreter::WINOGRAD_MEMORY_LEVEL, static_cast<int>(engine.winograd));
+  const bool cached = is_gpu(shared.options().backend) && !options.cache_file.empty();
+  if (cached) interpreter.setCacheFile(options.cache_file.c_str());
   session->session_ = interpreter.createSession(config, shared.runtime());
   shared.hinted(engine.winograd);
   if (!session->session_) {
@@ -108,6 +110,7 @@ Status MnnSession::load(Net net, std::shared_ptr<Arena> arena, const SessionOpti
   MNNLITE_TRY(session->set_shapes(options.shapes));
   MNNLITE_TRY(session->set_images(options.images));
   MNNLITE_TRY(session->prepare());
+  if (cached) interpreter.updateCacheFile(session->session_);
   times.create_session = now_ns() - begin;
   if (options.on_stage) options.on_stage("create_session");
 
@@ -269,12 +272,19 @@ Status MnnSession::prepare() {
 
   arena_->shrink();
   const size_t without_dynamic = engine_bytes();
+  need_.counted = !is_gpu(arena_->options().backend);
+  if (!need_.counted) return finish_plan();
   need_.dynamic_bytes = with_dynamic - std::min(with_dynamic, without_dynamic);
   // What the runtime holds beyond the other sessions' static memory is this one's.
   const size_t others = arena_->static_bytes() - std::min(arena_->static_bytes(), std::exchange(counted_static_, 0));
   need_.static_bytes = without_dynamic - std::min(without_dynamic, others);
   counted_static_ = need_.static_bytes;
   arena_->set_static_bytes(others + need_.static_bytes);
+  return finish_plan();
+}
+
+Status MnnSession::finish_plan() {
+  MNN::Interpreter& interpreter = net_.interpreter();
   for (const Output& output : outputs_) need_.output_bytes += stored_bytes(output.view);
 
   interpreter.getSessionInfo(session_, MNN::Interpreter::FLOPS, &mflops_);

@@ -37,6 +37,8 @@ struct SessionOptions {
   // Precision, memory mode, Winograd and weights of this session alone. Null: the arena's. What it says of an arena (backend,
   // power, threads) must be the arena's.
   const ArenaOptions* engine = nullptr;
+  std::string
+      cache_file;  // of a GPU: kernels and what they were tuned to, read before and written anew if there is more
   std::function<void(const char*)> on_stage;  // called after each stage of loading, to measure; must not throw
 };
 
@@ -115,7 +117,8 @@ class MnnSession final : public Session {
   Status check_shapes() const;  // of the inputs, against the model that the engine holds
   bool has_shapes(const std::vector<InputShape>& shapes) const noexcept;  // the inputs have them already
   Status replan(const std::vector<InputShape>& shapes) noexcept;
-  Status prepare();  // memory for the inputs, the engine's plan for the rest, views of the outputs
+  Status prepare();      // memory for the inputs, the engine's plan for the rest, views of the outputs
+  Status finish_plan();  // what it became: outputs, operations, backend
   Status describe_input(Input& input);
   Status describe_output(Output& output);
   Status find_branches();

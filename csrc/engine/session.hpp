@@ -32,6 +32,7 @@ struct SessionNeed {
   size_t input_bytes = 0;    // input tensors' memory, staging included
   size_t output_bytes = 0;   // output tensors' memory, already counted in static_bytes
   size_t file_bytes = 0;     // of static_bytes: weights that lie in a file, whose pages the kernel may drop
+  bool counted = true;       // static and dynamic bytes are known: the engine does not count a GPU's
 };
 
 class Session {

@@ -43,6 +43,8 @@ struct Trace {
 
   // Found.
   std::vector<TracedOperator> operators;
+  std::string main;                   // the session's backend, one of these; operators that it lacks are on another
+  bool is_timed = true;               // operator times are of the work and not of handing it over
   std::vector<std::string> backends;  // cpu, cpu-ext (AVX2 or half floats), opencl, opengl, vulkan
   int64_t start_ns = 0, stop_ns = 0;  // of the engine's run, callbacks included
   size_t unfitting = 0;               // replacements that no tensor could take

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 
+#include "engine/options.hpp"
 #include "engine/tensors.hpp"
 
 namespace mnnlite {
@@ -62,6 +63,11 @@ Tracer::Tracer(const MNN::Interpreter& interpreter, const MNN::Session* session,
   trace_.operators.clear();
   trace_.backends.clear();
   trace_.unfitting = 0;
+  int kinds[8] = {};
+  // Not const in the engine's interface, though it changes nothing.
+  const_cast<MNN::Interpreter&>(interpreter_).getSessionInfo(session_, MNN::Interpreter::BACKENDS, kinds);
+  kind_ = kinds[0];
+  trace_.is_timed = kind_ != MNN_FORWARD_VULKAN && kind_ != MNN_FORWARD_OPENGL;
 }
 
 MNN::ErrorCode Tracer::run() {
@@ -97,21 +103,16 @@ MNN::ErrorCode Tracer::run() {
 // it. Beside a GPU the nameless one that keeps tensors in host memory is the CPU. The CPU's extension (AVX2, half
 // floats) leaves what it lacks to the plain CPU; of the two it is the one that runs most operators.
 void Tracer::name_backends() {
-  int kinds[8] = {};
-  // Not const in the engine's interface, though it changes nothing.
-  const_cast<MNN::Interpreter&>(interpreter_).getSessionInfo(session_, MNN::Interpreter::BACKENDS, kinds);
   std::vector<size_t> count(backends_.size(), 0);
   for (const TracedOperator& op : trace_.operators)
     if (op.backend >= 0) ++count[static_cast<size_t>(op.backend)];
   const size_t main = static_cast<size_t>(std::max_element(count.begin(), count.end()) - count.begin());
-  const char* gpu = kinds[0] == MNN_FORWARD_OPENCL   ? "opencl"
-                    : kinds[0] == MNN_FORWARD_OPENGL ? "opengl"
-                    : kinds[0] == MNN_FORWARD_VULKAN ? "vulkan"
-                                                     : nullptr;
+  const bool extended = kind_ == MNN_FORWARD_CPU_EXTENSION;
+  const bool on_cpu = extended || kind_ == MNN_FORWARD_CPU;
+  const char* const gpu = on_cpu ? nullptr : backend_word(kind_);
+  trace_.main = gpu ? gpu : extended ? "cpu-ext" : "cpu";
   for (size_t i = 0; i < count.size(); ++i)
-    trace_.backends.emplace_back(gpu ? (in_host_memory_[i] ? "cpu" : gpu)
-                                 : kinds[0] == MNN_FORWARD_CPU_EXTENSION && i == main ? "cpu-ext"
-                                                                                      : "cpu");
+    trace_.backends.emplace_back(gpu ? (in_host_memory_[i] ? "cpu" : gpu) : extended && i == main ? "cpu-ext" : "cpu");
 }
 
 bool Tracer::before(const Tensors& inputs, const MNN::OperatorInfo& info) {
@@ -129,10 +130,13 @@ bool Tracer::before(const Tensors& inputs, const MNN::OperatorInfo& info) {
 }
 
 void Tracer::after(const Tensors& outputs) {
+  // A GPU has been handed its work by now and not ended it.
+  if (kind_ == MNN_FORWARD_OPENCL && trace_.operators.back().executed)
+    for (MNN::Tensor* tensor : outputs) tensor->wait(MNN::Tensor::MAP_TENSOR_READ, true);
   const int64_t stop = now_ns();
   const size_t index = trace_.operators.size() - 1;
   TracedOperator& op = trace_.operators[index];
-  if (op.executed) op.stop_ns = stop;
+  if (op.executed && trace_.is_timed) op.stop_ns = stop;
   if (!outputs.empty()) op.backend = backend_of(*outputs[0]);
   for (MNN::Tensor* tensor : outputs) {
     TracedTensor traced = describe(*tensor);

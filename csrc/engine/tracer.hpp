@@ -28,6 +28,8 @@ class Tracer {
   bool wants_values(size_t op) const;
   void name_backends();
 
+  int32_t kind_ = 0;  // of the session's main backend, as the engine numbers them
+
   const MNN::Interpreter& interpreter_;
   const MNN::Session* session_;
   const std::vector<uint8_t>* selected_;

@@ -137,7 +137,7 @@ int64_t now_ns() {
 NativeModel::NativeModel(const py::object& source, const py::object& weights, std::shared_ptr<Arena> arena,
                          const std::vector<std::string>& outputs, const py::dict& shapes,
                          const std::vector<ImageHint>& images, bool resizable, const py::object& on_stage,
-                         const ArenaOptions* engine) {
+                         const ArenaOptions* engine, const std::string& cache_file) {
   PyModelFile* const model_file = py::isinstance<PyModelFile>(source) ? &py::cast<PyModelFile&>(source) : nullptr;
   WeightsFile weights_file;
   if (!weights.is_none()) weights_file = std::move(py::cast<PyWeightsFile&>(weights).file);
@@ -148,7 +148,7 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
     }
   } bytes;
   if (!model_file && PyObject_GetBuffer(source.ptr(), &bytes, PyBUF_SIMPLE) != 0) throw py::error_already_set();
-  SessionOptions options{outputs, shapes_from(shapes), images, resizable, engine, {}};
+  SessionOptions options{outputs, shapes_from(shapes), images, resizable, engine, cache_file, {}};
   std::exception_ptr raised;  // no exception may pass through the engine room
   if (!on_stage.is_none())
     options.on_stage = [&](const char* stage) {
@@ -401,8 +401,11 @@ py::dict NativeModel::memory() const {
   const SessionNeed need = current.need();
   py::dict result;
   result["model_buffer"] = current.net().buffer_bytes();
-  result["static"] = need.static_bytes;
-  result["dynamic"] = need.dynamic_bytes;
+  const auto counted = [&](size_t bytes) {
+    return need.counted ? py::object(py::int_(bytes)) : py::object(py::none());
+  };
+  result["static"] = counted(need.static_bytes);
+  result["dynamic"] = counted(need.dynamic_bytes);
   result["inputs"] = need.input_bytes;
   result["outputs"] = need.output_bytes;
   result["mapped"] = need.file_bytes;
@@ -500,13 +503,14 @@ void bind_engine(py::module_& module) {
       });
 
   py::class_<NativeModel>(module, "Model")
-      .def("__init__",
-           constructor(&make_unique_from<NativeModel, const py::object&, const py::object&, std::shared_ptr<Arena>,
-                                         const std::vector<std::string>&, const py::dict&,
-                                         const std::vector<ImageHint>&, bool, const py::object&, const ArenaOptions*>),
-           IsConstructor(), py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"),
-           py::arg("shapes"), py::arg("images"), py::arg("resizable"), py::arg("on_stage") = py::none(),
-           py::arg("engine") = py::none())
+      .def(
+          "__init__",
+          constructor(&make_unique_from<NativeModel, const py::object&, const py::object&, std::shared_ptr<Arena>,
+                                        const std::vector<std::string>&, const py::dict&, const std::vector<ImageHint>&,
+                                        bool, const py::object&, const ArenaOptions*, const std::string&>),
+          IsConstructor(), py::arg("source"), py::arg("weights"), py::arg("arena"), py::arg("outputs"),
+          py::arg("shapes"), py::arg("images"), py::arg("resizable"), py::arg("on_stage") = py::none(),
+          py::arg("engine") = py::none(), py::arg("cache_file") = "")
       .def("inputs", [](const NativeModel& model) { return model.describe(true); })
       .def("outputs", [](const NativeModel& model) { return model.describe(false); })
       .def("input_view", &NativeModel::input_view, py::arg("name"))

@@ -85,6 +85,8 @@ py::dict run_traced(const NativeModel& model, const py::object& values, const py
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
   py::dict result;
   result["operators"] = operators;
+  result["backend"] = trace.main;
+  result["timed"] = trace.is_timed;
   result["outputs"] = model.outputs_of(all, false);
   result["start_ns"] = trace.start_ns;
   result["stop_ns"] = trace.stop_ns;
@@ -110,7 +112,8 @@ py::tuple plan_of(const NativeModel& model) {
       if (branches[output][op]) indices.append(op);
     needed[name_to_python(held->output(static_cast<int>(output)).name)] = indices;
   }
-  return py::make_tuple(operators_of(trace), needed);
+  py::list operators = operators_of(trace);
+  return py::make_tuple(operators, needed, trace.main);
 }
 
 }  // namespace

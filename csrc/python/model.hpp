@@ -20,7 +20,7 @@ class __attribute__((visibility("hidden"))) NativeModel {
   // `source` is a ModelFile, whose memory is let go, or holds bytes; `weights` is a WeightsFile, which is taken, or None.
   NativeModel(const py::object& source, const py::object& weights, std::shared_ptr<Arena> arena,
               const std::vector<std::string>& outputs, const py::dict& shapes, const std::vector<ImageHint>& images,
-              bool resizable, const py::object& on_stage, const ArenaOptions* engine);
+              bool resizable, const py::object& on_stage, const ArenaOptions* engine, const std::string& cache_file);
 
   // Raise ClosedError; `readable` also BusyError while another thread resizes it: then the tensors cannot be looked at. What
   // reads them holds the GIL all the time between asking and reading.

@@ -1,4 +1,4 @@
-"""``mnnlite info``: versions, engine and CPU, for a bug report or to see what a device can do."""
+"""``mnnlite info``: versions, engine, backends and CPU, for a bug report or to see what a device can do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import numpy as np
 
 import mnnlite
 from mnnlite import _build, _core
+from mnnlite.arena import Arena
 from mnnlite.cli.output import Output, columns
+from mnnlite.engine_options import BACKEND_WORDS
+from mnnlite.errors import MnnliteError
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +29,7 @@ _FEATURES = {
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Say what the command is and takes."""
-    parser.description = "Show versions, engine and CPU."
+    parser.description = "Show versions, engine, usable backends and their devices, and CPU."
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
 
@@ -44,6 +47,7 @@ def facts() -> dict[str, Any]:
             "provider": _build.PROVIDER,
             "string_abi": {0: "old", 1: "new"}[_core.string_abi()],
         },
+        "backends": {name: _backend(name) for name in BACKEND_WORDS["backend"]},
         "cpu": {
             "machine": platform.machine(),
             "model": model,
@@ -53,6 +57,35 @@ def facts() -> dict[str, Any]:
         "instruction_sets": {"available": _core.cpu_isas(), "active": _core.active_isa()},
         "extras": {"video": _version("av"), "cli": _version("rich"), "plot": _version("matplotlib")},
     }
+
+
+def _backend(name: str) -> dict[str, Any]:
+    """Whether the engine has it and finds a driver, or why not; with what it would compute."""
+    devices, _ = _core.gpu_devices(name)
+    found: dict[str, Any] = {
+        "usable": True,
+        "devices": [dict(zip(("name", "version", "driver"), each, strict=True)) for each in devices],
+    }
+    try:
+        with Arena(backend=name) as arena:
+            found["half_floats"] = arena.native.has_half
+    except MnnliteError as error:
+        found |= {"usable": False, "why": str(error)}
+    return found
+
+
+def _backend_line(name: str, found: dict[str, Any]) -> str:
+    if not found["usable"]:
+        return f"{name}: no, {found['why']}"
+    devices = "; ".join(" ".join(device.values()) for device in found["devices"])
+    half = (
+        ""
+        if not found["half_floats"]
+        else ", half floats with precision low"
+        if name == "cpu"
+        else ", half floats but with precision high"
+    )
+    return f"{name}: yes{': ' + devices if devices else ''}{half}"
 
 
 def _cpu() -> tuple[str, list[str]]:
@@ -90,6 +123,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         ("python", f"{known['python']}, numpy {known['numpy']}"),
         ("engine", f"MNN {engine['version']} ({engine['provider']}, {engine['string_abi']} string ABI)"),
         ("", engine["path"]),
+        *(("backend", _backend_line(name, found)) for name, found in known["backends"].items()),
         ("cpu", f"{cpu['model']} ({cpu['machine']}), {cpu['cores']} cores"),
         ("features", " ".join(cpu["features"]) or "none that matter"),
         ("instruction sets", f"{', '.join(sets['available'])}; active: {sets['active']}"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import decoders, descriptions, observe
 from mnnlite.cli.networks import network_file
 from mnnlite.cli.options import add_trial_option, shapes_of
-from mnnlite.cli.output import Output, columns
+from mnnlite.cli.output import Output, columns, mib_or_unknown
 from mnnlite.errors import ArgumentError
 from mnnlite.model import Model
 from mnnlite.suggest import did_you_mean
@@ -143,10 +143,11 @@ def _plan_lines(name: str, known: dict[str, Any], plan: observe.Plan) -> list[st
         fallen[op.type, op.backend, "/".join(sorted({dtype for _, dtype in op.outputs}))] += 1
     for (kind, backend, dtype), count in sorted(fallen.items()):
         lines.append(f"fell back: {count} {kind} ({dtype}) on {backend}: {plan.backend} has none for them")
-    memory = {term: size / 2**20 for term, size in plan.memory.items()}
+    memory = plan.memory
+    weights = None if memory["static"] is None else memory["static"] - memory["outputs"]
     lines.append(
-        f"memory: weights {memory['static'] - memory['outputs']:.2f} MiB, feature maps {memory['dynamic']:.2f} MiB, inputs "
-        f"{memory['inputs']:.2f} MiB, outputs {memory['outputs']:.2f} MiB"
+        f"memory: weights {mib_or_unknown(weights)}, feature maps {mib_or_unknown(memory['dynamic'])}, inputs "
+        f"{mib_or_unknown(memory['inputs'])}, outputs {mib_or_unknown(memory['outputs'])}"
     )
     return lines
 
@@ -208,7 +209,7 @@ def _values(option: decoders.Option) -> str:
 
 
 def _lines(name: str, known: dict[str, Any], with_operators: bool) -> list[str]:
-    memory = {term: size / 2**20 for term, size in known["memory"].items()}
+    memory = known["memory"]
     lines = [
         f"{name}: {known['file_bytes'] / 2**20:.2f} MiB, converter {known['converter_version'] or 'unknown'}, "
         f"{known['mflops']:.1f} M multiply-adds, {known['operator_count']} operators",
@@ -221,9 +222,14 @@ def _lines(name: str, known: dict[str, Any], with_operators: bool) -> list[str]:
         "memory",
         *columns(
             [
-                ("", "static", f"{memory['static']:.2f} MiB", "weights and outputs"),
-                ("", "dynamic", f"{memory['dynamic']:.2f} MiB", "feature maps; models of an arena share the largest"),
-                ("", "inputs", f"{memory['inputs']:.2f} MiB", ""),
+                ("", "static", mib_or_unknown(memory["static"]), "weights and outputs"),
+                (
+                    "",
+                    "dynamic",
+                    mib_or_unknown(memory["dynamic"]),
+                    "feature maps; models of an arena share the largest",
+                ),
+                ("", "inputs", mib_or_unknown(memory["inputs"]), ""),
             ],
             right=(2,),
         ),

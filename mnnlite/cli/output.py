@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-__all__ = ["JsonLines", "Output", "columns", "printable", "short", "to_json"]
+__all__ = ["JsonLines", "Output", "columns", "mib_or_unknown", "printable", "short", "to_json"]
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
@@ -166,6 +166,11 @@ class JsonLines:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
         self._file.close()
+
+
+def mib_or_unknown(size: int | None) -> str:
+    """Bytes for people; None is what the engine does not count."""
+    return "not known" if size is None else f"{size / 2**20:.2f} MiB"
 
 
 def short(text: str, letters: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mnnlite import observe
 from mnnlite.cli.networks import network_file
 from mnnlite.cli.options import add_model_options, model_options
-from mnnlite.cli.output import Output, columns, short
+from mnnlite.cli.output import Output, columns, mib_or_unknown, short
 from mnnlite.errors import ArgumentError
 from mnnlite.files import check_folder
 from mnnlite.model import Model
@@ -77,7 +77,7 @@ def _lines(name: str, found: observe.Peaks, top: int) -> list[str]:
     ]
     left = len(peak.tensors) - len(tensors)
     return [
-        f"{name}: {peak.bytes / MIB:.2f} MiB of feature maps at the peak (a buffer of {found.buffer / MIB:.2f} MiB); "
+        f"{name}: {peak.bytes / MIB:.2f} MiB of feature maps at the peak (a buffer of {mib_or_unknown(found.buffer)}); "
         f"{half} of {len(found.operators)} operators need more than half of that",
         *columns([("#", "operator", "type", "MiB", "of the peak"), *rows], right=(0, 3, 4)),
         f"alive at {short(peak.name, _NAME)} ({peak.type})",

@@ -69,11 +69,11 @@ class Peaks:
         In order of execution.
     buffer : int
         Bytes of the engine's shared buffer for feature maps, ``dynamic`` of `Model.memory`. The engine works in place where
-        it can and pads channels to groups, so it differs from the largest working set.
+        it can and pads channels to groups, so it differs from the largest working set. None on a GPU: it is not known there.
     """
 
     operators: tuple[WorkingSet, ...]
-    buffer: int
+    buffer: int | None
 
     @property
     def peak(self) -> WorkingSet:
@@ -104,7 +104,7 @@ def peaks(model: Model) -> Peaks:
     ------
     OutOfMemoryError, BusyError, ClosedError
     """
-    operators, _ = _core.plan(model.native)
+    operators, _, _ = _core.plan(model.native)
     writers: dict[int, tuple[str, tuple[int, ...] | None, str]] = {}
     readers: dict[int, str] = {}
     for name, *_, ins, outs in operators:

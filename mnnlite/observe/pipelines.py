@@ -105,7 +105,7 @@ def load_of_pipeline(request: dict[str, Any]) -> dict[str, Any]:
     trim()
     measured.stage("loaded")
     memory = runtime.memory()
-    maps, outputs = sum(each.dynamic for each in memory.lanes), sum(each.outputs for each in memory.tasks.values())
+    maps, outputs = sum(each.dynamic or 0 for each in memory.lanes), sum(each.outputs for each in memory.tasks.values())
     runtime.close()
     return measured.result({"feature_maps": maps, "outputs": outputs})
 

@@ -58,13 +58,13 @@ class Plan:
         In order of execution.
     backend : str
         The session's backend; an operator on another one fell back.
-    memory : dict of str to int
+    memory : dict of str to int or None
         As `Model.memory`.
     """
 
     operators: tuple[PlannedOperator, ...]
     backend: str
-    memory: dict[str, int]
+    memory: dict[str, Any]
 
     @property
     def branches(self) -> dict[str, tuple[int, float]]:
@@ -102,7 +102,7 @@ def plan(model: Model) -> Plan:
     ------
     OutOfMemoryError, BusyError, ClosedError
     """
-    operators, needed = _core.plan(model.native)
+    operators, needed, main = _core.plan(model.native)
     users: list[list[str]] = [[] for _ in operators]
     for name, indices in needed.items():
         for index in indices:
@@ -122,8 +122,7 @@ def plan(model: Model) -> Plan:
         )
         for index, (name, type_, mflops, _, _, backend, ins, outs) in enumerate(operators)
     )
-    backends = [op.backend for op in listed]
-    return Plan(listed, max(set(backends), key=backends.count, default=""), model.memory())
+    return Plan(listed, main, model.memory())
 
 
 def _bytes(tensor: tuple[int, tuple[int, ...] | None, str, str]) -> int:

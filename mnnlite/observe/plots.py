@@ -186,7 +186,8 @@ def plot_peaks(found: Peaks, path: str | os.PathLike[str], title: str = "") -> P
     mib = [each.bytes / MIB for each in found.operators]
     axes.fill_between(range(len(mib)), mib, step="mid", color="C0", alpha=0.35)
     axes.step(range(len(mib)), mib, where="mid", color="C0", linewidth=1)
-    axes.axhline(found.buffer / MIB, color="C1", linestyle="--", linewidth=1, label="the engine's buffer")
+    if found.buffer is not None:
+        axes.axhline(found.buffer / MIB, color="C1", linestyle="--", linewidth=1, label="the engine's buffer")
     peak, left = found.peak, found.peak.index < len(mib) / 2
     axes.annotate(
         f"{peak.name[:60]} ({peak.type})\n{peak.bytes / MIB:.1f} MiB",
@@ -200,7 +201,7 @@ def plot_peaks(found: Peaks, path: str | os.PathLike[str], title: str = "") -> P
     axes.set_xlabel("operators, in order of execution")
     axes.set_ylabel("feature maps alive, MiB")
     axes.set_xlim(-0.5, len(mib) - 0.5)
-    axes.set_ylim(0, 1.12 * max(1e-3, *mib, found.buffer / MIB))
+    axes.set_ylim(0, 1.12 * max(1e-3, *mib, (found.buffer or 0) / MIB))
     axes.grid(alpha=0.3)
     axes.set_title(title)
     axes.legend()

@@ -52,7 +52,7 @@ class OperatorTime:
     gflops : float
         ``mflops / ms``: billions of multiply-adds per second.
     fell_back : str
-        Why it ran on another backend than most; empty if it did not.
+        Why it ran on another backend than the session's; empty if it did not.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Profile:
     stages : tuple of StageTime
         The stages of loading, if they were measured, and ``preprocess``, ``infer``, ``decode``.
     operators : tuple of OperatorTime
-        The operators in order of execution. Their times come from separate runs with callbacks, so together they are a
+        The operators in order of execution; none on Vulkan, where the end of an operator cannot be waited for. Their times come from separate runs with callbacks, so together they are a
         little more than ``infer``.
     types : tuple of TypeTime
         The types of operators, those that take the most time first.
@@ -239,8 +239,9 @@ def _operators(traces: Sequence[TracedRun]) -> tuple[tuple[OperatorTime, ...], t
     medians = np.median([[op.ms for op in trace.operators] for trace in traces], axis=0)
     total = float(medians.sum()) or 1.0
     listed = traces[0].operators
-    backends = [op.backend for op in listed]
-    main = max(set(backends), key=backends.count, default="")
+    if not traces[0].is_timed:  # a time that is not of the work is none
+        return (), ()
+    main = traces[0].backend
     operators = tuple(
         OperatorTime(
             name=op.name,

@@ -93,6 +93,10 @@ class TracedRun:
         Start and end of the whole run, including callbacks.
     unfitting : int
         How many values of `replace` fitted no tensor.
+    backend : str
+        The session's; operators on another one are those that it lacks.
+    is_timed : bool
+        Times of operators are times of their work. Not on Vulkan, where each has none.
     """
 
     operators: tuple[Operator, ...]
@@ -100,6 +104,8 @@ class TracedRun:
     start_ns: int
     stop_ns: int
     unfitting: int
+    backend: str = "cpu"
+    is_timed: bool = True
 
     def add_to(self, writer: TraceWriter, track: str, name: str) -> None:
         """Add to a trace: one span for the run, one inside for every operator."""
@@ -166,7 +172,15 @@ def trace_run(
         )
         for index, (name, type_, mflops, start, stop, backend, ins, outs) in enumerate(found["operators"])
     )
-    return TracedRun(operators, found["outputs"], found["start_ns"], found["stop_ns"], found["unfitting"])
+    return TracedRun(
+        operators,
+        found["outputs"],
+        found["start_ns"],
+        found["stop_ns"],
+        found["unfitting"],
+        found["backend"],
+        found["timed"],
+    )
 
 
 def _tensor(found: tuple[int, tuple[int, ...] | None, str, str], values: NDArray[Any] | None = None) -> OperatorTensor:

@@ -72,7 +72,7 @@ class LoadedTask:
     cost_ns: int = 0  # of one run, as measured once it was loaded, by this process or an earlier one
     blocking_ns: int = 0  # the longest that it lets a task wait that preempts: an operator
     mflops: float = 0.0  # of one run, as the engine counts them
-    dynamic: int = 0  # bytes of feature maps
+    dynamic: int | None = 0  # bytes of feature maps; None: not known
     failures: int = 0  # in a row
     in_flight: int = 0  # frames on their way that it takes part in
     is_automatic: bool = False  # it preempts where it needs to, and the schedule says whether it does now
@@ -181,7 +181,7 @@ def load(
         node = _core.GraphNode(task.native)
         made = LoadedTask(name, spec, schedule, lane, task, node, task.decoders, needs_of(spec, schedule))
         made.mflops = task.model.mflops
-        made.dynamic = int(task.model.memory()["dynamic"])
+        made.dynamic = task.model.memory()["dynamic"]
         made.shared = shared
         made.stats.loading = {stage: ns for stage, ns in task.model.timing.items() if stage != "infer"}
         for target, source in spec.feed.items():

@@ -13,7 +13,7 @@ __all__ = ["BudgetState", "LaneMemory", "RuntimeMemory", "TaskMemory", "WeightFi
 
 @dataclass(frozen=True)
 class TaskMemory:
-    """What one task holds, in bytes.
+    """What one task holds, in bytes. None is what is not known: of a GPU the engine counts neither weights nor feature maps.
 
     Parameters
     ----------
@@ -39,20 +39,20 @@ class TaskMemory:
     scratch : int
         Image plans, decoders, room for results.
     total : int
-        What the task is charged with, mapped weights included.
+        What the task is charged with, mapped weights included; of what is known.
     """
 
     lane: int
     shares: str | None
     model_buffer: int
-    static: int
-    dynamic: int
+    static: int | None
+    dynamic: int | None
     inputs: int
     outputs: int
     mapped: int
-    weights: int
-    feature_maps: int
-    feature_maps_charged: int
+    weights: int | None
+    feature_maps: int | None
+    feature_maps_charged: int | None
     feature_maps_owner: str
     scratch: int
     total: int
@@ -60,7 +60,7 @@ class TaskMemory:
 
 @dataclass(frozen=True)
 class LaneMemory:
-    """What the tasks of one lane hold together, in bytes.
+    """What the tasks of one lane hold together, in bytes. None: not known of all of them.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ class LaneMemory:
         Of `static`, what lies in files.
     """
 
-    static: int
-    dynamic: int
+    static: int | None
+    dynamic: int | None
     inputs: int
     mapped: int
 
@@ -127,7 +127,7 @@ class RuntimeMemory:
         Those whose model is loaded.
     lanes : tuple of LaneMemory
     total : int
-        Of all lanes, without what lies in files.
+        Of all lanes, without what lies in files and what is not known.
     engine : int
         What MNN took when it was loaded: its fixed cost, in no budget.
     shared_inputs : int

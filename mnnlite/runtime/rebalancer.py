@@ -233,7 +233,7 @@ class Rebalancer:
     def _facts(self, groups: Sequence[Sequence[LoadedTask]]) -> tuple[list[float], list[float], list[int]]:
         """Of each group its cost, its feature maps and its lane."""
         costs = [sum(self._work(task) for task in group) for group in groups]
-        memory = [float(max(0 if task.absence else task.dynamic for task in group)) for group in groups]
+        memory = [float(max(0 if task.absence else task.dynamic or 0 for task in group)) for group in groups]
         return costs, memory, [group[0].lane.index for group in groups]
 
     def _groups(self) -> list[list[LoadedTask]]:

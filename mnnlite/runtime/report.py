@@ -15,7 +15,7 @@ from mnnlite.proc import files, process
 from mnnlite.runtime.cores import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mnnlite.proc import Process
     from mnnlite.runtime.dispatcher import Dispatcher
@@ -122,7 +122,7 @@ class RuntimeReport:
         return RuntimeMemory(
             tasks=tasks,
             lanes=lanes,
-            total=sum(lane.static - lane.mapped + lane.dynamic + lane.inputs for lane in lanes),
+            total=sum(_known([lane.static, lane.dynamic, lane.inputs, -lane.mapped]) for lane in lanes),
             engine=engine_bytes(),
             budget=self._residency.state(),
             weight_files=WeightFiles(**files(inodes)) if inodes else None,
@@ -132,13 +132,14 @@ class RuntimeReport:
     def _lane_memory(self, lane: Lane, mine: list[LoadedTask], tasks: Mapping[str, TaskMemory]) -> LaneMemory:
         from mnnlite.runtime.memory import LaneMemory
 
-        dynamic: dict[int, int] = {}
+        dynamic: dict[int, int | None] = {}
         for each in mine:
-            arena = id(each.task.model.arena)
-            dynamic[arena] = max(dynamic.get(arena, 0), tasks[each.name].dynamic)
+            arena, needs = id(each.task.model.arena), tasks[each.name].dynamic
+            most = dynamic.get(arena, 0)
+            dynamic[arena] = None if needs is None or most is None else max(most, needs)
         return LaneMemory(
-            static=sum(tasks[each.name].static for each in mine),
-            dynamic=sum(dynamic.values()),
+            static=_sum([tasks[each.name].static for each in mine]),
+            dynamic=_sum(dynamic.values()),
             inputs=sum(tasks[each.name].inputs for each in mine) + lane.inputs.bytes + lane.urgent_inputs.bytes,
             mapped=sum(tasks[each.name].mapped for each in mine),
         )
@@ -177,13 +178,24 @@ class RuntimeReport:
         return RuntimeStats(frames, dropped, found, lanes, replans, hung)
 
 
+def _known(terms: Iterable[int | None]) -> int:
+    """Of some terms the sum of those that are known."""
+    return sum(term for term in terms if term is not None)
+
+
+def _sum(terms: Iterable[int | None]) -> int | None:
+    """The sum of all, or None where one is not known."""
+    found = list(terms)
+    return None if None in found else _known(found)
+
+
 def _threads(tasks: Sequence[LoadedTask], usual: int) -> tuple[str, str]:
     """The threads of a lane's tasks; what more than one buffer for feature maps costs, and why there are more."""
     largest: dict[tuple[int, bool], int] = {}
     for task in tasks:
         if task.absence is None:
             arena = (task.spec.threads or usual, bool(task.schedule.preempts))
-            largest[arena] = max(largest.get(arena, 0), task.dynamic)
+            largest[arena] = max(largest.get(arena, 0), task.dynamic or 0)
     counts = sorted({count for count, _ in largest})
     said = " and ".join(map(str, counts)) or str(usual)
     if len(largest) < 2:
@@ -238,5 +250,7 @@ def _parts(task: LoadedTask, cost_ns: int, waits_ns: int, fell_back: str | None)
         yield f"after {', '.join(task.needs)}"
     if task.absence is not None:
         yield task.absence.why
+    elif task.dynamic is None:
+        yield "feature maps not known"
     else:
         yield f"feature maps {task.dynamic / 2**20:.1f} MiB"

@@ -40,6 +40,7 @@ LEVELS = [
         "extras",
         "trial",
         "cache",
+        "tuning_cache",
         "suggest",
     },
     {"draw", "reference"},

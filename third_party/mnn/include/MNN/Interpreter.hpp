@@ -81,6 +81,8 @@ class __attribute__((visibility("default"))) Interpreter {
 
   void setSessionMode(SessionMode mode);
   void setSessionHint(HintMode hint, int value);
+  void setCacheFile(const char* file, size_t size = 128);
+  ErrorCode updateCacheFile(Session* session, int flag = 0);
   void setExternalFile(const char* file, size_t flag = 128);
   Session* createSession(const ScheduleConfig& config, const RuntimeInfo& runtime);
   bool releaseSession(Session* session);

@@ -27,6 +27,7 @@ class __attribute__((visibility("default"))) Tensor {
   std::vector<int> shape() const;
   int size() const;
   void* map(MapType type, DimensionType dimensions);
+  int wait(MapType type, bool finish);
   void unmap(MapType type, DimensionType dimensions, void* mapped);
 
   const halide_buffer_t& buffer() const { return mBuffer; }
