@@ -121,9 +121,9 @@ def test_a_task_is_in_the_lane_that_it_says_and_stays_there(specs):
             runtime.add(name, specs[name], lane=1)
         runtime.process(noisy_frame(64, 48))
         assert {each.lane for each in runtime.stats().tasks.values()} == {1}
-        with pytest.raises(mnnlite.ArgumentError, match=r"task 'x' says lane 2; there are 2, 0 to 1"):
+        with pytest.raises(mnnlite.ArgumentError, match=r"task 'x' says lane 2; there are lanes 0 to 1; say one"):
             runtime.add("x", specs[names[0]], lane=2)
-    with Runtime() as runtime, pytest.raises(mnnlite.ArgumentError, match=r"there is one, which is lane 0"):
+    with Runtime() as runtime, pytest.raises(mnnlite.ArgumentError, match=r"there is lane 0 alone; say it"):
         runtime.add("x", specs[names[0]], lane=1)
     with pytest.raises(mnnlite.ArgumentError, match=r"lane is -1"):
         Schedule(lane=-1)
@@ -247,13 +247,25 @@ def test_a_start_that_knows_all_costs_measures_nothing(specs, alone, tmp_path, m
     kept.write_text(json.dumps({**value, "value": {which: [cost, 0] for which, (cost, _) in told.items()}}))
     lanes = start(specs)
     assert sorted(lanes.values()) == [0, 0, 1, 1]
-    for wrong in ([0, 0], [1, 2], [1, -1], [1], "x", [1, 1.5], None):
+    for wrong in ([0, 0], [1, 2], [1, -1], [1], "x", [1, 1.5], [10**400, 0], None):
         kept.write_text(json.dumps({**value, "value": dict.fromkeys(told, wrong)}))
         start(specs)
         assert sorted(measured) == list(NAMES)
     monkeypatch.setenv("MNNLITE_CACHE", "")
     start(specs)
     assert sorted(measured) == list(NAMES)
+
+
+def test_costs_are_kept_by_the_number_of_threads(specs, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNNLITE_CACHE", str(tmp_path))
+    measured = []
+    monkeypatch.setattr(LoadedTask, "measure", lambda self: measured.append(self.name))
+    for threads, task_threads in ((1, None), (1, 1), (2, None), (1, 2), (2, 1)):
+        with Runtime(lanes=2, threads=threads, force=True) as runtime:
+            runtime.add("a", replace(specs["a"], threads=task_threads))
+            monkeypatch.setattr(runtime._registry.tasks["a"], "cost_ns", 1000)
+            runtime.process(noisy_frame())
+        assert len(measured) == (1 if threads == task_threads == 1 or (threads, task_threads) == (1, None) else 2)
 
 
 def test_what_was_seen_replaces_what_is_a_third_off(specs, tmp_path, monkeypatch):

@@ -133,7 +133,8 @@ class TaskChanges:
             )
         if said is not None and said >= count:
             raise ArgumentError(
-                f"task {name!r} says lane {said}; there {'is one, which is lane 0' if count == 1 else f'are {count}, 0 to {count - 1}'}"
+                f"task {name!r} says lane {said}; there {'is lane 0 alone; say it' if count == 1 else f'are lanes 0 to {count - 1}; say one of them'}, "
+                "or more lanes of the runtime"
             )
         if len({task.lane.index for task in needed}) > 1:
             both = ", ".join(repr(task.name) for task in needed)
@@ -142,9 +143,10 @@ class TaskChanges:
                 "connects them first"
             )
         if needed and said not in (None, needed[0].lane.index):
+            advice = "say the same lane of both" if needed[0].lane.backend == "cpu" else "a GPU's; leave lane out"
             raise ArgumentError(
                 f"task {name!r} says lane {said}, but takes something from {needed[0].name!r}, which is in lane "
-                f"{needed[0].lane.index}; say the same lane of both"
+                f"{needed[0].lane.index}{';' if needed[0].lane.backend == 'cpu' else ','} {advice}"
             )
         if needed:
             return [needed[0].lane]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Known", "KnownCosts"]
 
 _KIND = "times"
+_LONGEST = 10**12  # nanoseconds of a run
 _MOST = 256  # networks of one machine; who was added first goes first
 
 
@@ -36,12 +37,14 @@ class KnownCosts:
     ----------
     lanes : int
         A network's lane is that of a runtime of as many.
+    threads : int
+        Of networks that do not say.
     options : dict
         Of the lanes.
     """
 
-    def __init__(self, lanes: int, options: Mapping[str, str]) -> None:
-        self._lanes, self._options = lanes, options
+    def __init__(self, lanes: int, threads: int, options: Mapping[str, str]) -> None:
+        self._lanes, self._threads, self._options = lanes, threads, options
         self._known: dict[str, Known] | None = None
 
     def of(self, spec: TaskSpec) -> Known:
@@ -79,7 +82,7 @@ class KnownCosts:
             isinstance(each, list)
             and len(each) == 2
             and all(isinstance(value, int) for value in each)
-            and each[0] > 0
+            and 0 < each[0] < _LONGEST
             and 0 <= each[1] < self._lanes
         )
 
@@ -97,7 +100,7 @@ class KnownCosts:
             file = os.stat(spec.model)
         except OSError:
             return None
-        options = sorted(spec.engine.unusual(self._options).items()), spec.threads, self._options.get("threads")
+        options = sorted(spec.engine.unusual(self._options).items()), spec.threads or self._threads
         shapes = sorted((name, list(dims)) for name, dims in (spec.shapes or {}).items())
         where = os.path.abspath(os.fsdecode(spec.model))
         return repr((where, file.st_size, file.st_mtime_ns, spec.outputs, shapes, spec.batch, options))

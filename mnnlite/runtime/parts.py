@@ -109,7 +109,15 @@ class RuntimeParts:
             speeds = speeds_of(there, lanes, bound)
             urgency = Urgency(self.registry, self.residency, self.lanes)
             self.rebalancer = Rebalancer(
-                self.registry, self.residency, self.dispatcher, self.lanes, self.change_lock, urgency, speeds, replan
+                self.registry,
+                self.residency,
+                self.dispatcher,
+                self.lanes,
+                self.change_lock,
+                urgency,
+                speeds,
+                threads,
+                replan,
             )
         except BaseException:
             for lane in self.lanes:

@@ -47,6 +47,8 @@ class Rebalancer:
         Told where tasks are.
     speeds : list of float
         Of the lanes of the CPU, which are the first.
+    threads : int
+        Of the engine, where a task does not say.
     replan : bool
         Move tasks while frames are worked on.
 
@@ -65,6 +67,7 @@ class Rebalancer:
         change_lock: ChangeLock,
         urgency: Urgency,
         speeds: Sequence[float],
+        threads: int,
         replan: bool,
     ) -> None:
         self.replans: list[Replan] = []
@@ -72,7 +75,7 @@ class Rebalancer:
         self._lanes, self._change_lock, self._speeds = lanes, change_lock, speeds
         self._urgency = urgency
         self._measuring: list[Future[None]] = []
-        self._known = KnownCosts(len(lanes), lanes[0].options)
+        self._known = KnownCosts(len(lanes), threads, lanes[0].options)
         self.settled = True  # no better placement is to be looked for before the next frame
         self._replanner = Replanner(speeds)
         self._stopping = threading.Event()
