@@ -137,8 +137,9 @@ def convert(
         description says how they become inputs; without one they are RGB from 0 to 1.
     slim : bool or sequence of str
         Lower the peak of feature maps by rewrites: ``"slopes"`` (PRelu as the engine's own operator instead of seven) and
-        ``"attention"`` (self-attention in blocks of query rows, where it holds the peak), which compute the same numbers and are for
-        ONNX networks; ``"tails"`` (a network that makes its scores as large as the picture and then a class of each pixel is cut off
+        ``"attention"`` (self-attention in blocks of query rows, where it holds the peak), which compute the same numbers; ``"expansions"``
+        (inverted residuals in blocks of channels, where they hold the peak), which differs by rounding; these three are for ONNX
+        networks; ``"tails"`` (a network that makes its scores as large as the picture and then a class of each pixel is cut off
         before that, where it holds the peak: its output becomes the scores, of which `Segmentation` makes the same classes); or
         all of them. The notes say what was rewritten, or why nothing was.
     keep : bool

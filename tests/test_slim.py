@@ -265,7 +265,8 @@ def test_slim__a_cut_network_says_how_it_is_read(tmp_path: Path) -> None:
 def test_slim__words(tmp_path: Path) -> None:
     onnx.save(attention(), tmp_path / "a.onnx")
     with pytest.raises(
-        mnnlite.ArgumentError, match="slim is 'heads'; it must be True or some of 'slopes', 'attention', 'tails'"
+        mnnlite.ArgumentError,
+        match="slim is 'heads'; it must be True or some of 'slopes', 'attention', 'expansions', 'tails'",
     ):
         convert(tmp_path / "a.onnx", tmp_path / "a.mnn", slim=["heads"])
     (tmp_path / "b.tflite").write_bytes(b"x" * 100)
@@ -288,3 +289,67 @@ def test_slim__networks_hold_less(tmp_path: Path) -> None:
         inputs = {name: RNG.random(each.shape).astype(np.float32) for name, each in whole.inputs.items()}
         np.testing.assert_array_equal(blocks.run(inputs)["y"], whole.run(inputs)["y"])
         assert blocks.memory()["dynamic"] < 0.3 * whole.memory()["dynamic"]
+
+
+def residual(channels=64, activation="Relu", stride=2, bias=True, more=None):
+    """A convolution makes 64 channels of 8, one filters each by itself, one projects them."""
+    draw = np.random.default_rng(3)
+
+    def weights(*shape: int) -> np.ndarray:
+        return draw.standard_normal(shape).astype(np.float32) / 4
+
+    constants = {"we": weights(channels, 8, 1, 1), "wd": weights(channels, 1, 3, 3), "wp": weights(8, channels, 1, 1)}
+    constants |= {
+        "be": weights(channels),
+        "bd": weights(channels),
+        "bp": weights(8),
+        "low": np.float32(0),
+        "high": np.float32(6),
+    }
+    ends = ["low", "high"] if activation == "Clip" else []
+    nodes = [
+        node("Conv", ["x", "we", *(["be"] if bias else [])], ["e"]),
+        node(activation, ["e", *ends], ["ea"]),
+        node(
+            "Conv", ["ea", "wd", *(["bd"] if bias else [])], ["d"], group=channels, pads=[1] * 4, strides=[stride] * 2
+        ),
+        node(activation, ["d", *ends], ["da"]),
+        node("Conv", ["da", "wp", *(["bp"] if bias else [])], ["y"]),
+    ]
+    return network(nodes, {"x": (1, 8, 40, 48)}, {"y": None, **(more or {})}, constants)
+
+
+@pytest.mark.parametrize(
+    ("channels", "activation", "stride", "bias"),
+    [(64, "Relu", 2, True), (60, "Clip", 1, False), (96, "HardSwish", 1, True)],
+)
+def test_slim__inverted_residuals_go_by_channels(channels: int, activation: str, stride: int, bias: bool) -> None:
+    model = residual(channels, activation, stride, bias)
+    x = RNG.standard_normal((1, 8, 40, 48)).astype(np.float32)
+    (wanted,) = run(model, x=x)
+    before = max(each.bytes for each in held(rewrites.Graph(model)))
+    (note,) = rewrites.slim(model, ["expansions"])
+    assert "1 inverted residuals in blocks of channels (e)" in note
+    (found,) = run(model, x=x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    after = max(each.bytes for each in held(rewrites.Graph(model)))
+    assert after < 0.55 * before
+    assert rewrites.slim(model, ["expansions"]) == []
+
+
+def test_slim__residuals_that_are_read_elsewhere_stay() -> None:
+    for model in (residual(more={"ea": None}), residual(channels=8)):
+        before = model.SerializeToString()
+        assert rewrites.slim(model, ["expansions"]) == []
+        assert model.SerializeToString() == before
+
+
+def test_slim__looks_for_the_peak_in_the_shapes_that_are_given() -> None:
+    model = residual()
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "rows"
+    before = model.SerializeToString()
+    assert rewrites.slim(model, ["expansions"]) == []
+    assert model.SerializeToString() == before
+    (note,) = rewrites.slim(model, ["expansions"], None, {"x": (1, 8, 400, 48)})
+    assert "MiB of feature maps at the peak become" in note
+    assert model.graph.input[0].type.tensor_type.shape.dim[2].dim_param == "rows"

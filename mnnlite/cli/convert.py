@@ -58,9 +58,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slim",
         nargs="?",
-        const="slopes,attention,tails",
+        const="slopes,attention,expansions,tails",
         default="",
-        metavar="slopes,attention,tails",
+        metavar="slopes,attention,expansions,tails",
         help="rewrite a network so that its feature maps peak lower; it finds the same. tails: it ends before it makes a class of each "
         "pixel, which the decoder does. Without a value: all",
     )

@@ -113,7 +113,7 @@ def converted_in(
     rewrite = look_through(source, slim)
     try:
         with tempfile.TemporaryDirectory(prefix=".mnnlite-", dir=folder) as temporary:
-            made = _convert(source, Path(temporary), rewrite, list(slim), list(options), seconds)
+            made = _convert(source, Path(temporary), rewrite, list(slim), shapes, list(options), seconds)
             if external:
                 made.weights = made.path.with_name(made.path.name + ".weight")
                 made.weights = made.weights if made.weights.exists() else None
@@ -186,13 +186,20 @@ def look_through(source: Path, slim: Sequence[str] = ()) -> bool:
 
 
 def _convert(
-    source: Path, folder: Path, rewrite: bool, slim: list[str], options: list[str], seconds: float
+    source: Path,
+    folder: Path,
+    rewrite: bool,
+    slim: list[str],
+    shapes: Mapping[str, Sequence[int]] | None,
+    options: list[str],
+    seconds: float,
 ) -> Converted:
     request = {
         "source": _readable(source.resolve(), folder),
         "framework": FRAMEWORKS[source.suffix.lower()],
         "rewrite": rewrite,
         "slim": slim,
+        "shapes": None if shapes is None else {name: list(shape) for name, shape in shapes.items()},
         "options": options,
     }
     until = time.monotonic() + seconds

@@ -69,11 +69,12 @@ def _prepare_onnx(request: dict[str, Any], said: dict[str, Any], first: int | No
     except Exception as error:  # protobuf's errors have no common base
         raise ModelFormatError(f"onnx cannot read it: {' '.join(str(error).split())[:200]}", op="convert") from None
     changed = rewrites.meaning(model, said["described"])
-    cut = rewrites.slim(model, [name for name in request["slim"] if name == "tails"], said["described"])
+    shapes = request.get("shapes")
+    cut = rewrites.slim(model, [name for name in request["slim"] if name == "tails"], said["described"], shapes)
     if changed or cut:
         said["reference"] = _saved(onnx, model, "reference.onnx")
     if request["slim"]:
-        slimmer = cut + rewrites.slim(model, [name for name in request["slim"] if name != "tails"])
+        slimmer = cut + rewrites.slim(model, [name for name in request["slim"] if name != "tails"], None, shapes)
         changed += slimmer or [rewrites.nothing(request["slim"])]
     changed += rewrites.for_the_converter(model)
     if first is not None:

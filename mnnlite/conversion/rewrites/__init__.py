@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.conversion.rewrites import (
     attention,
+    expansions,
     indices,
     others,
     padding,
@@ -21,7 +22,7 @@ from mnnlite.conversion.rewrites import (
 from mnnlite.conversion.rewrites.graph import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import onnx
 
@@ -42,7 +43,12 @@ _DIALECT = (
     resize.rewrite,
 )
 # With less memory, by the words that choose them: the same network, and for "tails" one that ends sooner.
-SLIM = {"slopes": slopes.rewrite, "attention": attention.rewrite, "tails": tails.rewrite}
+SLIM = {
+    "slopes": slopes.rewrite,
+    "attention": attention.rewrite,
+    "expansions": expansions.rewrite,
+    "tails": tails.rewrite,
+}
 
 
 def suspects(facts: OnnxFacts) -> list[str]:
@@ -97,9 +103,17 @@ def for_the_converter(model: onnx.ModelProto) -> list[str]:
     return _apply(model, _DIALECT)
 
 
-def slim(model: onnx.ModelProto, chosen: Sequence[str], said: dict[str, Any] | None = None) -> list[str]:
-    """Lower the peak of feature maps by the rewrites of these names in `SLIM`; say what was changed."""
-    return _apply(model, tuple(SLIM[name] for name in chosen), said)
+def slim(
+    model: onnx.ModelProto,
+    chosen: Sequence[str],
+    said: dict[str, Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> list[str]:
+    """Lower the peak of feature maps by the rewrites of these names in `SLIM`; say what was changed.
+
+    `shapes` are those of inputs with which the peak is looked for, where the file leaves them open or says others.
+    """
+    return _apply(model, tuple(SLIM[name] for name in chosen), said, shapes)
 
 
 def nothing(chosen: Sequence[str]) -> str:
@@ -107,10 +121,15 @@ def nothing(chosen: Sequence[str]) -> str:
     return f"nothing to make slimmer: no {' nor '.join(chosen)} that would lower the peak of feature maps"
 
 
-def _apply(model: onnx.ModelProto, rewrites: tuple, said: dict[str, Any] | None = None) -> list[str]:  # type: ignore[type-arg]
+def _apply(
+    model: onnx.ModelProto,
+    rewrites: tuple[Callable[[Graph], None], ...],
+    said: dict[str, Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> list[str]:
     notes = []
     for rewrite in rewrites:
-        graph = Graph(model)
+        graph = Graph(model, shapes)
         rewrite(graph)
         notes += graph.notes
         if said is not None:

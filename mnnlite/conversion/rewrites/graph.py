@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import onnx
     from numpy.typing import NDArray
@@ -39,12 +39,14 @@ class Graph:
     ----------
     model : onnx.ModelProto
         Is changed in place.
+    given : dict of str to sequence of int, optional
+        Shapes of inputs to reckon with instead of the file's.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, given: Mapping[str, Sequence[int]] | None = None) -> None:
         import onnx
 
-        self.model = model
+        self.model, self._given = model, dict(given or {})
         self.notes: list[str] = []
         self.said: dict[str, Any] = {}  # what the description of the new file is to say
         self.opset = max(
@@ -127,9 +129,21 @@ class Graph:
 
         import onnx
 
+        model = self.model
+        if self._given:
+            model = onnx.ModelProto()
+            model.CopyFrom(self.model)
+            del model.graph.value_info[:]  # they are of other shapes
+            for value in model.graph.input:
+                axes = value.type.tensor_type.shape.dim
+                wanted = self._given.get(value.name, ())
+                for axis, extent in zip(axes, wanted, strict=False):
+                    axis.dim_value = extent
+            for value in model.graph.output:
+                value.type.tensor_type.ClearField("shape")
         with contextlib.suppress(Exception):  # its errors have no common base; some files are too large for it
-            return onnx.shape_inference.infer_shapes(self.model, data_prop=True)
-        return self.model
+            return onnx.shape_inference.infer_shapes(model, data_prop=True)
+        return model
 
     def _infer(self) -> dict[str, tuple[int | None, ...]]:
         inferred = self._inferred()
