@@ -144,7 +144,7 @@ void look_ahead(PrefetchRows& ahead, int32_t groups, const Span* spans, const Ro
     if (there.row1 != there.row0 && there.row1 != here.row1 && there.row1 != here.row0) add(there.row1);
   }
   ahead.rows = rows;
-  ahead.lines = lines;
+  ahead.blocks = (lines + 3) / 4;
 }
 
 // Which channel a sampled component (of YUV: red, green, blue) becomes, and how, for the passes that do all at once.

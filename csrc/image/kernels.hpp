@@ -25,12 +25,12 @@ struct RowPair {
   int32_t weight1;
 };
 
-// Frame rows that the next call will read: while it computes, a kernel asks for their cache lines, `lines` of them with
+// Frame rows that the next call will read: while it computes, a kernel asks for their cache lines, `blocks` of four with
 // every group. Frames are larger than the caches near the core, and no hardware guesses which row will be next.
 struct PrefetchRows {
   const uint8_t* row[6];
   int32_t bytes[6];
-  int32_t rows, lines;
+  int32_t rows, blocks;
 };
 
 // Bilinear taps across: output x blends the samples at row + offset[x] and one step further with the weights in

@@ -31,19 +31,19 @@ MNNLITE_INLINE void load_group(const Sample& sample, const uint8_t* row0, const 
 class Prefetch {
  public:
   explicit MNNLITE_INLINE Prefetch(const PrefetchRows& ahead) noexcept
-      : ahead_(ahead), lines_(ahead.rows > 0 ? ahead.lines : 0) {
+      : ahead_(ahead), blocks_(ahead.rows > 0 ? ahead.blocks : 0) {
     enter(0);
   }
   MNNLITE_INLINE void go() noexcept {
-    for (int32_t i = 0; i < lines_; ++i) {
-      __builtin_prefetch(at_, 0, 2);
-      at_ += 64;
+    for (int32_t i = 0; i < blocks_; ++i) {
+      for (int32_t line = 0; line < 4; ++line) __builtin_prefetch(at_ + 64 * line, 0, 2);
+      at_ += 256;
       if (at_ >= end_) {
         ++row_;
         if (row_ < ahead_.rows)
           enter(row_);
         else
-          lines_ = 0;
+          blocks_ = 0;
       }
     }
   }
@@ -54,7 +54,7 @@ class Prefetch {
     end_ = at_ + ahead_.bytes[row];
   }
   const PrefetchRows& ahead_;
-  int32_t lines_, row_ = 0;
+  int32_t blocks_, row_ = 0;
   const uint8_t *at_, *end_;
 };
 

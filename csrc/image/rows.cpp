@@ -1,4 +1,5 @@
 // The end of every pass: a row of sampled components becomes a row of the tensor.
+#include <algorithm>
 #include <cstring>
 
 #include "image/plan_data.hpp"
@@ -49,10 +50,22 @@ bool store_pixels(const Job& job, int32_t* const v[4], int32_t x, int32_t y, int
   return true;
 }
 
+// Pixels whose channels lie side by side: one of them, and then what is there already once more.
+void pad_pixels(const Job& job, int32_t x, int32_t y, int32_t count) noexcept {
+  const PlanData& plan = job.plan;
+  uint8_t* const to = element_at(job, plan.channels[0], x, y);
+  const auto element = static_cast<size_t>(plan.element), pixel = element * static_cast<size_t>(plan.stored);
+  for (int32_t c = 0; c < plan.stored; ++c)
+    std::memcpy(to + static_cast<size_t>(c) * element, plan.channels[c].pad, element);
+  const size_t all = pixel * static_cast<size_t>(count);
+  for (size_t done = pixel; done < all; done *= 2) std::memcpy(to + done, to, std::min(done, all - done));
+}
+
 }  // namespace
 
 void pad_row(const Job& job, int32_t x, int32_t y, int32_t count) noexcept {
   if (count <= 0) return;
+  if (job.plan.x_step == job.plan.stored && job.plan.stored > 1) return pad_pixels(job, x, y, count);
   for (int32_t c = 0; c < job.plan.stored; ++c) fill(job, job.plan.channels[c], job.plan.channels[c].pad, x, y, count);
 }
 

@@ -89,7 +89,7 @@ void run_warped(const Job& job) noexcept {
     for (int32_t x = 0; x < count;) {  // runs of pixels that lie off the frame
       int32_t end = x;
       while (end < count && !inside(end)) ++end;
-      pad_row(job, placed.left + x, y, end - x);
+      if (end > x) pad_row(job, placed.left + x, y, end - x);
       x = end + 1;
     }
     pad_row(job, 0, y, placed.left);
