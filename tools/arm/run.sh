@@ -3,7 +3,8 @@
 # usage: run.sh CHECKOUT [--quick] [--resume] [pytest arguments]; Debian only.
 # The whole suite runs on each of ARM_CPUS in ARM_SHARDS parts, what depends on the CPU also on each of ARM_MORE_CPUS;
 # ARM_JOBS at a time. --resume: parts that were green before are left as they were, of those that failed only what failed
-# runs again. The end says on which commit each was green.
+# runs again. The end says on which commit each was green. Other pytest arguments make other parts: -m "not slow" and then, with
+# --resume, -m slow are together the whole.
 # --quick: the C++ tests, every supported kind of network (smoke), every head, and the road pack's networks, on one CPU.
 set -euo pipefail
 checkout=$(realpath "$1")
@@ -54,6 +55,7 @@ depends_on_cpu="tests/smoke tests/test_image.py tests/test_image_fuzz.py tests/t
 job() {
   local cpu=$1 shard=$2 name=$1-${2/\//of} log code=0
   shift 2
+  [ $# = 0 ] || name+=-$(printf '%s' "$*" | cksum | cut -d' ' -f1)
   [ ! -e "$work/green/$name" ] || return 0
   export TARGET_CPU=$cpu QEMU_CPU=$cpu
   log=$work/logs/$name.log
@@ -70,30 +72,31 @@ job() {
     else
       rm -rf "$work/failed/$name"
     fi
-    "$TARGET_PYTHON" -m pytest -q "${again[@]}" -o faulthandler_timeout=1200 --shard "$shard" --durations=10 \
+    "$TARGET_PYTHON" -m pytest -v "${again[@]}" -o faulthandler_timeout=1200 --shard "$shard" --durations=10 \
       --ignore=tests/package/test_wheel.py --ignore=tests/package/test_layers.py "$@" >"$log" 2>&1 || code=$?
     if [ "$code" = 1 ]; then touch "$work/failed/$name.whole"; else rm -f "$work/failed/$name.whole"; fi
     [ "$code" = 0 ] || { grep -E '^(FAILED|ERROR)|passed|failed|Fatal|error' "$log" | tail -n 60; return 1; }
   fi
-  echo "$commit" >"$work/green/$name"
+  echo "on $commit${*:+: $*}" >"$work/green/$name"
 }
 export -f job
 export work commit
 
 jobs_of() {
-  local cpu shard
+  local cpu shard arguments=
+  [ $# = 0 ] || arguments=$(printf ' %q' "$@")
   for cpu in ${ARM_CPUS:-cortex-a72 max}; do
     printf '%s cpp\n' "$cpu"
-    for shard in $(seq "$shards"); do printf '%s %s/%s %s\n' "$cpu" "$shard" "$shards" "$everything $*"; done
+    for shard in $(seq "$shards"); do printf '%s %s/%s %s\n' "$cpu" "$shard" "$shards" "$everything$arguments"; done
   done
   for cpu in ${ARM_MORE_CPUS-cortex-a53 cortex-a76}; do
-    printf '%s cpp\n%s 1/1 %s %s\n' "$cpu" "$cpu" "$depends_on_cpu" "$*"
+    printf '%s cpp\n%s 1/1 %s %s\n' "$cpu" "$cpu" "$depends_on_cpu" "$arguments"
   done
 }
 failed=0
-jobs_of "$@" | xargs -P "${ARM_JOBS:-$(nproc)}" -I{} bash -c 'job {} && echo "[ok] {}" || { echo "[failed] {}"; exit 1; }' || failed=1
+jobs_of "$@" | xargs -d '\n' -P "${ARM_JOBS:-$(nproc)}" -I{} bash -c 'job {} && echo "[ok] {}" || { echo "[failed] {}"; exit 1; }' || failed=1
 say "$(cat "$work"/logs/*of*.log* | grep -E ' (passed|failed)' | tr '\n' ';')"
-(cd "$work/green" && for each in *; do [ ! -e "$each" ] || echo "green: $each on $(cat "$each")"; done)
+(cd "$work/green" && for each in *; do [ ! -e "$each" ] || echo "green: $each $(cat "$each")"; done)
 echo "left out under emulation:"
 cat "$work"/logs/*of*.log* | { grep -E '^SKIPPED' || true; } | sed -E 's/^SKIPPED \[([0-9]+)\] ([^:]*):[0-9]+: /\2: /' | sort | uniq -c | sort -rn
 exit "$failed"
