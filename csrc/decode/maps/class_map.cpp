@@ -139,7 +139,8 @@ Status ClassMapper::classify(const char* family, const Call& call, const TensorV
     return {};
   }
   MNNLITE_TRY(check_finite(tensor, slot, values, count));
-  for (int64_t i = 0; i < count; ++i) map[i] = values[i] > cut_ ? 1 : 0;
+  const float cut = cut_;  // a copy, which no store of bytes can change
+  for (int64_t i = 0; i < count; ++i) map[i] = values[i] > cut ? 1 : 0;
   return {};
 }
 
@@ -165,14 +166,31 @@ Status ClassMapper::run(const char* family, const Call& call, const TensorView& 
 }
 
 void ClassMapper::measure(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
-                          ClassExtent* extents, double* means) const noexcept {
+                          ClassExtent* extents, double* means, int32_t skip) const noexcept {
   measure_classes(map, width(), height(), extents);
   if (!scored()) return;
   std::fill(means, means + 256, 0.0);
-  const int64_t count = int64_t{dims_.height} * dims_.width;
   const float* values = reader_.again(call, named(tensor), slot);
-  for (int64_t i = 0; i < count; ++i)
-    if (map[i] != kIgnoreLabel) means[map[i]] += mode_ == kClasses ? 1 : probability(values, i, map[i]);
+  const int32_t columns = width(), rows = height();
+  const int64_t count = int64_t{rows} * columns;
+  if (mode_ == kArgmax) {  // neighbours' classes may all differ
+    for (int64_t i = 0; i < count; ++i)
+      if (map[i] != kIgnoreLabel) means[map[i]] += probability(values, i, map[i]);
+  } else {
+    for (int64_t row = 0; row < count; row += columns)
+      for (int32_t x = 0; x < columns;) {
+        const uint8_t value = map[row + x];
+        const int32_t begin = x;
+        x = run_end(map + row, x, columns);
+        if (value == kIgnoreLabel || value == skip) continue;
+        double sum = means[value];
+        if (mode_ == kClasses)
+          sum += x - begin;
+        else
+          for (int32_t i = begin; i < x; ++i) sum += probability(values, row + i, value);
+        means[value] = sum;
+      }
+  }
   for (int c = 0; c < 256; ++c)
     if (extents[c].count > 0) means[c] /= static_cast<double>(extents[c].count);
 }

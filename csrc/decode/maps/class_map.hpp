@@ -35,9 +35,10 @@ class ClassMapper {
              Mapping& to_frame) const noexcept;
   // Probabilities are asked for, by `scores`, or the map is binary.
   bool scored() const noexcept { return scores_ || mode_ == kBinary; }
-  // For each of 256 classes how many pixels of the map it has and where, and if scored() the mean probability of these.
+  // For each of 256 classes how many pixels of the map it has and where, and if scored() the mean probability of these; of
+  // `skip`, which gets no row, that may be 0.
   void measure(const Call& call, const TensorView& tensor, int slot, const uint8_t* map, ClassExtent* extents,
-               double* means) const noexcept;
+               double* means, int32_t skip) const noexcept;
 
   // The probability of `class_id` summed over `count` pixels from index `first` of the map that was last run; of maps of
   // integers it is 1 each.

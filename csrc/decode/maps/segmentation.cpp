@@ -74,7 +74,7 @@ class Segmentation final : public BuiltIn {
     // Mean scores are of the network's own pixels, also when the map is spread over the frame.
     double* means = call.at<double>(means_);
     ClassExtent* extents = call.at<ClassExtent>(extents_);
-    mapper_.measure(call, tensor, slot, map, extents, means);
+    mapper_.measure(call, tensor, slot, map, extents, means, skip_);
     int32_t out_width = width, out_height = height;
     if (over_frame_) {
       Mapping back;

@@ -56,7 +56,7 @@ class SegmentationPolygons final : public BuiltIn {
     Mapping to_frame;
     MNNLITE_TRY(mapper_.run(name(), call, tensor, slot, map, to_frame));
     double* scores = call.at<double>(means_);
-    if (mapper_.scored()) mapper_.measure(call, tensor, slot, map, call.at<ClassExtent>(extents_), scores);
+    if (mapper_.scored()) mapper_.measure(call, tensor, slot, map, call.at<ClassExtent>(extents_), scores, skip_);
     int32_t count;
     bool truncated;
     const Ring* rings = contours_.find(call, map, width, height, skip_, count, truncated);
