@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: gpu coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline wheels clean-room clean prerequisites
+.PHONY: gpu coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline armv7 wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -37,6 +37,7 @@ help:
 	@echo "make arm          cross-build the aarch64 wheel and run the tests under emulation (Debian)"
 	@echo "make arm-quick    part of them, in minutes"
 	@echo "make arm-gate     instructions of the NEON kernels, decoders and tasks against tools/counts.json (arm-baseline: renew)"
+	@echo "make armv7        the rooms without Python and MNN for 32-bit ARM, and their tests under emulation (Debian)"
 	@echo "make wheels       wheels for both machines and three Pythons, built twice, checked and tried (Debian)"
 	@echo "make clean-room   copy the tree to an empty folder with a fresh HOME and a plain PATH and test there"
 
@@ -226,6 +227,10 @@ arm-quick:
 # As gate and baseline, of NEON: counted by an emulated ARM CPU. Minutes the first time, for the emulator and the target.
 arm-gate arm-baseline:
 	PYTHON="$(PYTHON)" bash tools/arm/gate.sh "$(CURDIR)" $(if $(filter arm-baseline,$@),--renew) $(ARGS)
+
+# The rooms for 32-bit ARM, for which PyPI has no engine: their tests, on the fake engine, under emulation.
+armv7:
+	bash tools/arm/armv7.sh "$(CURDIR)"
 
 # For both machines and three Pythons, each built twice: of the last commit, not of the tree.
 wheels:

@@ -14,6 +14,8 @@
 namespace mnnlite {
 namespace {
 
+static_assert(sizeof(off_t) == 8, "offsets in files have 64 bits, on 32-bit machines too: _FILE_OFFSET_BITS");
+
 // A regular file, open for reading. Opened without waiting: a pipe of that name would wait for its writer for ever.
 Status open_regular(const char* path, const char* what, int& descriptor, int64_t& size) {
   descriptor = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
