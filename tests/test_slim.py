@@ -11,7 +11,8 @@ from onnx import helper
 
 import mnnlite
 from helpers.graphs import network, run
-from mnnlite.conversion import rewrites
+from mnnlite import cli
+from mnnlite.conversion import rewrites, tflite_tails
 from mnnlite.conversion.liveness import held
 from mnnlite.convert import convert
 
@@ -230,6 +231,38 @@ def tflite_segmenter(path: Path, quantised: bool = True) -> None:
     path.write_bytes(bytes(builder.Output()))
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype", "cut"),
+    [
+        ([65, 97], 2, True),
+        ([1, 65, 97, 1], 2, True),
+        ([6305], 2, False),
+        ([1, 97, 65], 2, False),
+        ([1, 65, 97], 6, False),
+    ],
+)
+def test_slim__tails_of_tflite_files_that_are_no_map_stay(
+    tmp_path: Path, shape: list[int], dtype: int, cut: bool
+) -> None:
+    """After the class of each pixel comes an operator that makes another shape or a boolean of it."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    tflite_segmenter(tmp_path / "a.tflite", quantised=False)
+    model = schema.ModelT.InitFromPackedBuf((tmp_path / "a.tflite").read_bytes(), 0)
+    graph = model.subgraphs[0]
+    code, last, made = schema.OperatorCodeT(), schema.OperatorT(), schema.TensorT()
+    code.builtinCode = code.deprecatedBuiltinCode = 53 if dtype == 6 else 22  # CAST, RESHAPE
+    model.operatorCodes.append(code)
+    made.name, made.shape, made.type, made.buffer = b"end", shape, dtype, 0
+    graph.tensors.append(made)
+    last.opcodeIndex, last.inputs, last.outputs = len(model.operatorCodes) - 1, graph.outputs, [len(graph.tensors) - 1]
+    graph.operators.append(last)
+    graph.outputs = last.outputs
+    said: dict = {}
+    assert len(tflite_tails.cut_tails(model, graph, said)) == cut
+    assert said == ({"upsample": {"scores": {"size": [97, 65], "by": "align_corners"}}} if cut else {})
+    assert len(graph.operators) == (1 if cut else 5)
+
+
 @pytest.mark.slow  # child processes
 @pytest.mark.parametrize("quantised", [True, False])
 def test_slim__a_tflite_file_ends_before_its_classes(tmp_path: Path, quantised: bool) -> None:
@@ -275,6 +308,12 @@ def test_slim__words(tmp_path: Path) -> None:
     (tmp_path / "c.mnn").write_bytes(b"x" * 100)
     with pytest.raises(mnnlite.ArgumentError, match="that it was converted from"):
         convert(tmp_path / "c.mnn", tmp_path / "d.mnn", slim=True)
+
+
+def test_slim__a_network_behind_it_is_not_taken_for_a_part(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["convert", "--slim", "a.onnx"])
+    assert "'a.onnx' is no part; write the network before --slim" in capsys.readouterr().err
 
 
 @pytest.mark.slow  # child processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +15,6 @@ from mnnlite.conversion import SECONDS
 from mnnlite.errors import ConversionError
 
 if TYPE_CHECKING:
-    import argparse
-
     from mnnlite.cli.output import Output
 
 
@@ -58,6 +57,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slim",
         nargs="?",
+        type=_parts,
         const="slopes,attention,expansions,tails",
         default="",
         metavar="slopes,attention,expansions,tails",
@@ -70,6 +70,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.set_defaults(command=_run)
+
+
+def _parts(text: str) -> str:
+    """What `--slim` is followed by, unless that is the network."""
+    if Path(text).suffix:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part; write the network before --slim")
+    return text
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
