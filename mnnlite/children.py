@@ -14,7 +14,7 @@ from mnnlite.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Ended", "ask", "calling", "interpreter"]
+__all__ = ["Ended", "ask", "calling", "end_with", "interpreter"]
 
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*[a-z]?(-[\w.-]+)?(\.exe)?", re.IGNORECASE)
 
@@ -80,6 +80,22 @@ def calling(module: str, function: str) -> str:
         f"from {module} import {function}\n"
         f"{function}(request)\n"
     )
+
+
+def end_with(parent: int) -> None:
+    """In a child that may take minutes: let the kernel end it when its parent ends, however that ends.
+
+    Parameters
+    ----------
+    parent : int
+        Its process id, which the parent said.
+    """
+    import ctypes
+    import signal
+
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)  # PR_SET_PDEATHSIG, linux/prctl.h
+    if os.getppid() != parent:  # it ended before that
+        os._exit(1)
 
 
 def ask(

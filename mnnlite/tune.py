@@ -219,6 +219,7 @@ def _measure(
         bare = replace(spec, feed={}, **_NOT_SAID)
         path.write_text(pipeline.dumps(pipeline.Pipeline({name: bare})), encoding="utf-8")
         request = {
+            "parent": os.getpid(),
             "task": str(path),
             "threads": threads,
             "candidates": [options.given() for options, _ in candidates],

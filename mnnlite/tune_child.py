@@ -15,6 +15,7 @@ import numpy as np
 
 from mnnlite import pipeline, video
 from mnnlite.arena import Arena
+from mnnlite.children import end_with
 from mnnlite.errors import MnnliteError
 from mnnlite.frame import Frame
 from mnnlite.observe.decoded import compare_results
@@ -36,6 +37,7 @@ _SIZE = (480, 640)
 
 def run_tune(request: dict[str, Any]) -> None:
     """In the child: load, run in turns, compare; print the answer as one line."""
+    end_with(request["parent"])
     try:
         ((_, task),) = pipeline.load(request["task"]).tasks.items()
         answer = _measured(request, replace(task, feed={}))

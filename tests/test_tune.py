@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -403,3 +406,40 @@ def test_runtime__tune_auto_of_a_file_that_is_not_there(tmp_path):
 def test_tune__texts_are_no_numbers(network, options):
     with pytest.raises(mnnlite.ArgumentError, match=f"{next(iter(options))} is .*; wanted a number"):
         tune(Pipeline({"a": TaskSpec(network, IMAGE)}), **options)
+
+
+def test_measuring__ends_with_the_process_that_wants_it(tmp_path):
+    file = tmp_path / "pid"
+    child = (
+        "import json, os, sys, time\nrequest, sys.path[:] = json.loads(sys.stdin.read())\n"
+        "from mnnlite.children import end_with\nend_with(request['parent'])\n"
+        "with open(request['file'] + '.new', 'w') as new:\n    new.write(str(os.getpid()))\n"
+        "os.rename(request['file'] + '.new', request['file'])\n"
+        "time.sleep(60)"
+    )
+    parent = (
+        "import os, sys\nfrom mnnlite import children\n"
+        f"children.ask({child!r}, {{'parent': os.getpid(), 'file': sys.argv[1]}}, seconds=None)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent, str(file)], cwd="/")
+    try:
+        wait_until(lambda: file.exists() or process.poll() is not None)
+        pid = int(file.read_text())
+    finally:
+        process.kill()
+        process.wait()
+
+    def ended():
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
+
+    wait_until(ended)
+    assert ended()
+
+
+def wait_until(met, seconds=30):
+    until = time.monotonic() + seconds
+    while not met() and time.monotonic() < until:
+        time.sleep(0.02)
