@@ -4,7 +4,8 @@ looks a little elsewhere than is said; what they find is kept, and paired with m
     python benchmarks/map_rendered.py --keep FOLDER [--drives 20] [--seconds 60] [--tracks 20] [--json]
 
 What FOLDER has already is not rendered again, nor solved again; remove figures.jsonl there to solve anew. `--boxes` prints how far the networks' boxes are off instead: what the
-simulator's noise is fitted to.
+simulator's noise is fitted to. `--alone` prints whether the tracks are as good as they say, before any map: a receiver's slow error
+is one draw a minute, so few receivers say little of ellipses.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from map_truth import KNOWN, compare, made, pooled, print_figures
+from map_truth import INSIDE, KNOWN, compare, made, pooled, print_figures
 
 from mnnlite import pipeline
 from mnnlite.demo import pack
@@ -27,7 +28,7 @@ from mnnlite.demo.metrics import overlaps
 from mnnlite.mapping import MapRules, Track, measurements
 from mnnlite.mapping.drive import solve_drive
 from mnnlite.mapping.recording import Recorder
-from mnnlite.mapping.simulator import HARD, START, TICK, Options, noisy_log
+from mnnlite.mapping.simulator import HARD, PLANE, START, TICK, Options, noisy_log
 
 FPS = 6.25  # what a small board does
 FIRST = 7_000_000  # seeds from here on: the networks learned from others
@@ -106,6 +107,26 @@ def one(folder: Path, seed: int, seconds: float, receiver: int, options: Options
     return {**figures, "pitch": off.pitch[0] - drive.off[0], "yaw": off.yaw[0] - drive.off[1], "height": off.height[0]}
 
 
+def alone(seed: int, seconds: float, receiver: int, options: Options) -> dict[str, Any]:
+    """Of a track without any map: how often its 90 % ellipses hold the antenna."""
+    drive = Drive(seed, seconds, FPS)
+    rng = np.random.default_rng((seed, receiver))
+    velocity = np.gradient(drive.antenna[:, :2], TICK, axis=0)
+    track = Track(noisy_log(rng, options, drive.moments, drive.antenna, velocity, drive.turn))
+    at = slice(100, -100, 50)  # seconds
+    states = track.states(START + drive.moments[at])
+    degrees = track.plane.to_degrees(states.place[:, :2])
+    off = PLANE.to_plane(degrees[:, 0], degrees[:, 1]) - drive.antenna[at, :2]
+    covariance = states.covariance[:, :2, :2]
+    squared = np.einsum("ni,nij,nj->n", off, np.linalg.inv(covariance), off)
+    variance = np.trace(covariance, axis1=1, axis2=2).mean() / 2
+    return {
+        "inside": float((squared < INSIDE).mean()),
+        "square": float((off**2).mean()),
+        "variance": float(variance),
+    }
+
+
 def boxes(folder: Path, seed: int, seconds: float) -> dict[str, list[list[float]]]:
     """For each thing that was followed its boxes' edges against the truth: kind -> list of series [frame, height, 4 offs]."""
     measured, seen = recorded(folder, seed, seconds)
@@ -170,6 +191,7 @@ def main() -> int:
     parser.add_argument("--case", action="append", choices=list(RECEIVERS))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--boxes", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="of the receivers' tracks alone, without any map")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     args.keep.mkdir(parents=True, exist_ok=True)
@@ -180,6 +202,25 @@ def main() -> int:
             series |= {f"{name}{seed}": rows for name, rows in boxes(args.keep, seed, args.seconds).items()}
         for kind, figures in fitted(series).items():
             print(json.dumps({"kind": kind, **figures}) if args.json else f"{kind}: {figures}", flush=True)
+        return 0
+    if args.alone:
+        for name in args.case or RECEIVERS:
+            jobs = {
+                f"{name}, {seed}, {number}": (seed, args.seconds, number, RECEIVERS[name])
+                for number in range(args.tracks)
+                for seed in seeds
+            }
+            rows = made(alone, jobs, args.processes, None)
+            inside = np.array([row["inside"] for row in rows])
+            figures = {
+                "case": name,
+                "tracks": len(rows),
+                "inside_90": round(float(inside.mean()), 3),
+                "give_or_take": round(float(inside.std() / np.sqrt(len(rows))), 3),
+                "off_m": round(float(np.sqrt(np.mean([row["square"] for row in rows]))), 3),
+                "sigma_m": round(float(np.sqrt(np.mean([row["variance"] for row in rows]))), 3),
+            }
+            print(json.dumps(figures) if args.json else f"{name}: {figures}", flush=True)
         return 0
     for seed in seeds:
         recorded(args.keep, seed, args.seconds)
