@@ -18,7 +18,7 @@ from mnnlite.errors import ArgumentError, EngineError, MemoryBudgetError, Mnnlit
 from mnnlite.observe.pipelines import peak_when_loaded
 from mnnlite.runtime.budget import cost_of, parse
 from mnnlite.runtime.parts import check_counts
-from mnnlite.runtime.tuned import Choice, choose_options, placed, worth_having
+from mnnlite.runtime.tuned import Choice, choose_options, lanes_of, placed, worth_having
 from mnnlite.task import ready_spec
 from mnnlite.trial import crashed
 
@@ -146,6 +146,8 @@ def tune(
         raise what.blame("runtime", error) from None
     tasks = {name: what.tasks[name] for name in what.order()}
     fronts: dict[str, Front] = {}
+    nothing = dict.fromkeys(tasks, 1.0)
+    lanes_of(tasks, what.schedules, lanes, nothing, nothing)  # wrong lanes are refused before anything is measured
     measured: list[str] = []
     kept = True
     for name, task in tasks.items():

@@ -258,6 +258,22 @@ def test_command__says_what_cannot_be(network, tmp_path, capsys):
         tune(Pipeline({"a": TaskSpec(network.read_bytes(), IMAGE)}))
 
 
+@pytest.mark.parametrize(
+    ("count", "said", "message"),
+    [
+        (2, {"a": 2}, "task 'a' says lane 2; there are lanes 0 to 1; say one of them"),
+        (1, {"a": 1}, "task 'a' says lane 1; there is lane 0 alone"),
+        (2, {"a": 0, "b": 1}, "task 'b' says lane 1, but belongs together with one that says lane 0"),
+    ],
+)
+def test_tune__lanes_that_cannot_be_are_refused_before_it_measures(network, monkeypatch, count, said, message):
+    monkeypatch.setattr("mnnlite.tune._measure", None)
+    tasks = {"a": TaskSpec(network), "b": TaskSpec(network)}
+    schedules = {"a": Schedule(lane=said["a"]), "b": Schedule(after="a", lane=said.get("b"))}
+    with pytest.raises(mnnlite.ArgumentError, match=message):
+        tune(Pipeline(tasks, schedules=schedules, runtime={"lanes": count}))
+
+
 def test_worth_having__what_agrees_too_little_is_left_out_and_equal_times_are_the_smaller_ones(network):
     spec = TaskSpec(network, IMAGE)
     keep(spec, {"large": (10.0, 8.0), "small": (10.05, 4.0), "none": (14.0, 2.0)})
@@ -312,7 +328,7 @@ def test_picture_of_fronts__needs_a_known_format(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ms", "noise", "spread", "agreement", "cost"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 1e300])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, -1, 1e300])
 def test_stored__damage_is_as_if_nothing_was_measured(network, cache, name, value):
     spec = TaskSpec(network, IMAGE)
     keep(spec, ROWS)

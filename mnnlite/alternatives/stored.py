@@ -168,7 +168,7 @@ def load(task: TaskSpec, threads: int) -> Front | None:
         if not all(_is_possible(each) for each in rows):
             return None
         return Front(rows, bool(value["stable"]), str(value["pictures"])) if rows else None
-    except (TypeError, KeyError, ValueError, ArgumentError):  # nothing, or not as this version writes it
+    except (TypeError, KeyError, ValueError, OverflowError, ArgumentError):  # nothing, or not as this version writes it
         return None
 
 

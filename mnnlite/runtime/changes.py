@@ -12,6 +12,7 @@ from mnnlite.engine_options import GPUS
 from mnnlite.errors import ArgumentError, BackendUnavailableError
 from mnnlite.runtime.budget import NoRoomError
 from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
+from mnnlite.runtime.schedule import lanes_there
 from mnnlite.task import try_task
 from mnnlite.trial import seconds_of
 
@@ -132,10 +133,7 @@ class TaskChanges:
                 f"task {name!r} says lane {said}, but runs on {backend!r}, which has a lane of its own; leave lane out"
             )
         if said is not None and said >= count:
-            raise ArgumentError(
-                f"task {name!r} says lane {said}; there {'is lane 0 alone; say it' if count == 1 else f'are lanes 0 to {count - 1}; say one of them'}, "
-                "or more lanes of the runtime"
-            )
+            raise ArgumentError(f"task {name!r} says lane {said}; {lanes_there(count)}")
         if len({task.lane.index for task in needed}) > 1:
             both = ", ".join(repr(task.name) for task in needed)
             raise ArgumentError(

@@ -9,7 +9,13 @@ from typing import Any
 
 from mnnlite.errors import ArgumentError
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "lanes_there"]
+
+
+def lanes_there(count: int) -> str:
+    """The end of an error about a lane that is none of so many."""
+    there = "is lane 0 alone; say it" if count == 1 else f"are lanes 0 to {count - 1}; say one of them"
+    return f"there {there}, or more lanes of the runtime"
 
 
 @dataclass(frozen=True)

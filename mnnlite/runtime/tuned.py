@@ -17,7 +17,7 @@ from mnnlite.errors import ArgumentError, MemoryBudgetError, StateError
 from mnnlite.runtime.budget import A_LANE, held_by, mib, resting
 from mnnlite.runtime.loaded_task import needs_of
 from mnnlite.runtime.placement import assign_lanes
-from mnnlite.runtime.schedule import Schedule
+from mnnlite.runtime.schedule import Schedule, lanes_there
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,11 @@ def lanes_of(
     """As a runtime places groups of tasks that belong together, by what a run of each takes and its feature maps.
 
     Where tasks say a lane, they are there.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such lane, or tasks that belong together say two.
     """
     group_of: dict[str, int] = {}
     for number, (name, task) in enumerate(tasks.items()):
@@ -93,12 +98,19 @@ def lanes_of(
     for name, group in group_of.items():
         loads[group] += runs_a_frame(schedules.get(name, Schedule())) * times[name]
     memory = [float(max(dynamic[name] for name in group_of if group_of[name] == group)) for group in loads]
-    said = {
-        group: schedules[name].lane
-        for name, group in group_of.items()
-        if name in schedules and schedules[name].lane is not None
-    }
-    now, movable = [min(said.get(group) or 0, count - 1) for group in loads], [group not in said for group in loads]
+    said: dict[int, int] = {}
+    for name, group in group_of.items():
+        lane = schedules[name].lane if name in schedules else None
+        if lane is None:
+            continue
+        if lane >= count:
+            raise ArgumentError(f"task {name!r} says lane {lane}; {lanes_there(count)}")
+        if said.setdefault(group, lane) != lane:
+            raise ArgumentError(
+                f"task {name!r} says lane {lane}, but belongs together with one that says lane {said[group]}; say the same lane "
+                "of both"
+            )
+    now, movable = [said.get(group, 0) for group in loads], [group not in said for group in loads]
     where = (now, movable) if said else (None, None)
     chosen = dict(zip(loads, assign_lanes(list(loads.values()), [1.0] * count, memory, *where), strict=True))
     return {name: chosen[group] for name, group in group_of.items()}
