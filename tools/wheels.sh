@@ -19,7 +19,7 @@ one() (  # one MACHINE PYTHON
   # Two copies of the commit in folders of different names and depths.
   local build copies=("$targets/first/$TARGET_MACHINE" "$targets/second/of/$TARGET_MACHINE")
   for build in 0 1; do
-    rm -rf "${copies[$build]:?}/tree"
+    rm -rf "${copies[$build]:?}"/{tree,build}  # CMake keeps the flags of the Python before
     mkdir -p "${copies[$build]}/tree"
     git archive HEAD | tar -x -C "${copies[$build]}/tree"
     build_wheel "${copies[$build]}/tree" "${copies[$build]}/build" "$work/dist$build"
