@@ -129,6 +129,15 @@ def test_a_task_is_in_the_lane_that_it_says_and_stays_there(specs):
         Schedule(lane=-1)
 
 
+def test_more_threads_of_a_task_than_cores_are_said(specs, caplog):
+    most = len(os.sched_getaffinity(0))
+    with Runtime() as runtime:
+        runtime.add("a", replace(specs["a"], threads=most))
+        assert not caplog.records
+        runtime.add("b", replace(specs["b"], threads=most + 1))
+    assert f"task 'b' has {most + 1} threads, more than the {most} cores this process may use" in caplog.text
+
+
 def test_without_being_allowed_nothing_moves(specs, monkeypatch):
     with Runtime(lanes=2, force=True) as runtime:
         for name, spec in specs.items():

@@ -11,6 +11,7 @@ from mnnlite.arena import check_available
 from mnnlite.engine_options import GPUS
 from mnnlite.errors import ArgumentError, BackendUnavailableError
 from mnnlite.runtime.budget import NoRoomError
+from mnnlite.runtime.cores import read_cores
 from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
 from mnnlite.runtime.schedule import lanes_there
 from mnnlite.task import try_task
@@ -77,6 +78,7 @@ class TaskChanges:
         name, spec = check_spec(name, spec)
         spec, wanted = self._on_backend(name, absolute(spec))
         spec = self._with_options(name, spec, schedule)
+        self._look_at_threads(name, spec)
         self._try(spec)
         is_automatic = schedule.preempts == "auto"
         if is_automatic:
@@ -107,6 +109,22 @@ class TaskChanges:
             with suppress(NoRoomError):
                 return self._residency.load(name, spec, schedule, lane)
         return self._residency.load(name, spec, schedule, lanes[-1])
+
+    def _look_at_threads(self, name: str, spec: TaskSpec) -> None:
+        """Those of a runtime are refused where there are fewer cores; a task's are its own, and said."""
+        there = len(read_cores()) if spec.threads and spec.threads > 1 else 0
+        if (
+            there
+            and spec.threads is not None
+            and spec.threads > there
+            and spec.engine.backend_in(self._lanes[0].options) == "cpu"
+        ):
+            self._registry.say(
+                logging.WARNING,
+                f"task {name!r} has {spec.threads} threads, more than the {there} cores this process may use, so they slow each other "
+                "down; take fewer",
+            )
+            self._registry.log()
 
     def _on_backend(self, name: str, spec: TaskSpec) -> tuple[TaskSpec, str | None]:
         """The task on a backend that is there, and the one that it was to have where it fell back; before the lock."""
