@@ -25,6 +25,8 @@ _FLAGS = {
     "precision": "low: computes in half floats where the CPU has them",
     "memory_mode": "low: weights of 8 bits stay 8 bits in memory",
     "winograd": "small, none: 3x3 convolutions take less memory and more time",
+    "tuning": "of a GPU: how long kernels are tried while the network is loaded; heavy takes minutes",
+    "gpu_memory": "of OpenCL: what tensors are on the GPU",
 }
 DEFAULTS = {"shapes": {}, **{name: _core.ArenaOptions.words(name)[0] for name in _FLAGS}, "threads": 1, "trial": False}
 

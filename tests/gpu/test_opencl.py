@@ -253,7 +253,7 @@ def test_a_budget__is_not_yet_for_a_gpu(path):
 CACHED = """
 import sys
 import mnnlite
-model = mnnlite.Model(sys.argv[1], backend="opencl", precision="high")
+model = mnnlite.Model(sys.argv[1], outputs=["heat"], backend="opencl", precision="high")
 print(model.timing["create_session"])
 import numpy as np
 print(float(np.abs(model.run({"image": np.full((1, 3, 64, 64), 0.5, np.float32)})["heat"]).sum()))
@@ -261,27 +261,24 @@ print(float(np.abs(model.run({"image": np.full((1, 3, 64, 64), 0.5, np.float32)}
 
 
 def test_the_tuning_cache__saves_most_of_loading_and_a_spoilt_one_is_written_anew(path, tmp_path):
-    turn = iter(range(100))
-
-    def load():
-        # What the driver itself keeps is not what is measured.
-        env = {"MNNLITE_CACHE": str(tmp_path / "kept"), "POCL_CACHE_DIR": str(tmp_path / f"pocl{next(turn)}")}
+    def load(driver):
+        env = {"MNNLITE_CACHE": str(tmp_path / "kept"), "POCL_CACHE_DIR": str(tmp_path / driver)}
         took, found = map(float, run_python(CACHED, path, env=env).stdout.split())
         (file,) = (tmp_path / "kept").rglob("*.bin")
         return took, found, file.read_bytes(), file
 
-    cold, wanted, kept, file = load()
-    warm, found, again, _ = load()
+    cold, wanted, kept, file = load("pocl")
+    warm, found, again, _ = load("another")  # what the driver itself keeps is not what is measured
     assert found == pytest.approx(wanted, rel=1e-3)
     assert again == kept
     assert warm < cold / 2
-    for spoilt in (b"", kept[:-1] + bytes([kept[-1] ^ 1])):
-        file.write_bytes(spoilt)
-        _, found, again, _ = load()
-        assert found == pytest.approx(wanted, rel=1e-3)
-        assert len(again) > len(kept) / 2
-        assert again != spoilt
-        assert [each for each in (tmp_path / "kept").rglob("*") if each.is_file()] == [file]
+    spoilt = kept[:-1] + bytes([kept[-1] ^ 1])
+    file.write_bytes(spoilt)
+    _, found, again, _ = load("pocl")  # which has most of what is to be compiled
+    assert found == pytest.approx(wanted, rel=1e-3)
+    assert len(again) > len(kept) / 2
+    assert again != spoilt
+    assert [each for each in (tmp_path / "kept").rglob("*") if each.is_file()] == [file]
 
 
 # ---- life
