@@ -129,7 +129,10 @@ Status Arena::start(BackendKind kind) {
                          reason.empty() ? "that of the device refused" : reason.c_str());
   }
   // The CPU stands in for what the GPU lacks, as the second; among the first it would take the cache of kernels for its own.
-  if (is_gpu(kind)) runtime_.first.erase(MNN_FORWARD_CPU);
+  if (is_gpu(kind)) {
+    runtime_.first.erase(MNN_FORWARD_CPU);
+    gpu_started();
+  }
   if (is_gpu(kind) && options_.power == Level::low &&
       executor_->getCurrentRuntimeStatus(MNN::STATUS_SUPPORT_POWER_LOW) == 0)
     return Status::error(

@@ -11,7 +11,7 @@ std::atomic<uint32_t> generation{0};
 std::atomic<int> inside{0};  // threads within InEngine
 thread_local int mine = 0;   // how often this thread is among them
 std::atomic<bool> threads_started{false};
-std::atomic<bool> gpu_started{false};
+std::atomic<bool> gpu_used{false};
 bool threads_lost = false, locks_lost = false, gpu_lost = false;  // written in a new child alone, which has one thread
 
 void become_child() noexcept {
@@ -20,7 +20,7 @@ void become_child() noexcept {
   threads_lost = threads_lost || threads_started.load();
   inside = mine;
   threads_started = false;
-  gpu_lost = gpu_lost || gpu_started.load();
+  gpu_lost = gpu_lost || gpu_used.load();
 }
 
 // Registered once, when the library is loaded.
@@ -56,9 +56,10 @@ Status may_start_gpu(BackendKind kind) noexcept {
         kind == BackendKind::vulkan   ? "vulkan"
         : kind == BackendKind::opengl ? "opengl"
                                       : "opencl");
-  gpu_started = true;
   return {};
 }
+
+void gpu_started() noexcept { gpu_used = true; }
 
 InEngine::InEngine() noexcept {
   ++mine;

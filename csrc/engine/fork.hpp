@@ -17,8 +17,8 @@ uint32_t fork_generation() noexcept;
 Status may_start_engine(int threads) noexcept;
 
 // Whether this process may use a GPU's driver: not if its parent did before the fork, whose context and threads it has not.
-// Remembers that it does.
 Status may_start_gpu(BackendKind kind) noexcept;
+void gpu_started() noexcept;  // it does from now on
 
 // Around what takes the engine's locks for the whole process: loading, planning, freeing.
 class InEngine {

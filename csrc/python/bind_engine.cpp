@@ -75,6 +75,7 @@ py::tuple devices_of(const std::string& backend) {
       const GilRelease release;
       devices = gpu_devices(options.backend, reason);
     }
+    if (!devices.empty()) gpu_started();
     for (const GpuDevice& each : devices)
       found.append(py::make_tuple(name_to_python(each.name.c_str()), name_to_python(each.version.c_str()),
                                   name_to_python(each.driver.c_str())));

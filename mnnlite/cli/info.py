@@ -61,12 +61,10 @@ def facts() -> dict[str, Any]:
 
 def _backend(name: str) -> dict[str, Any]:
     """Whether the engine has it and finds a driver, or why not; with what it would compute."""
-    devices, _ = _core.gpu_devices(name)
-    found: dict[str, Any] = {
-        "usable": True,
-        "devices": [dict(zip(("name", "version", "driver"), each, strict=True)) for each in devices],
-    }
+    found: dict[str, Any] = {"usable": True, "devices": []}
     try:
+        devices, _ = _core.gpu_devices(name)
+        found["devices"] = [dict(zip(("name", "version", "driver"), each, strict=True)) for each in devices]
         with Arena(backend=name) as arena:
             found["half_floats"] = arena.native.has_half
     except MnnliteError as error:

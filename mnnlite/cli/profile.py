@@ -165,5 +165,7 @@ def _lines(name: str, found: observe.Profile, every: bool) -> list[str]:
         f"operators, {'in order of execution' if every else 'the most expensive of ' + str(len(found.operators))}",
         *columns([("name", "type", "backend", "ms", "fraction", "MFLOP", "GFLOP/s"), *operators], right=(3, 4, 5, 6)),
     ]
+    if not found.operators:
+        lines = [*lines[:-4], "operators: no times, this backend tells when work was handed over and not when it ended"]
     lines += [f"fell back: {count} x {reason}" for reason, count in fallen.items()]
     return lines
