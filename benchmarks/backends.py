@@ -87,6 +87,7 @@ def load(model: Path, backend: str, tuning: str, cache: str, driver: str) -> tup
         [sys.executable, "-c", LOAD, str(model), backend, tuning],
         capture_output=True,
         text=True,
+        cwd="/",  # never a folder with sources in it, which -c would find first
         env={**os.environ, "MNNLITE_CACHE": cache, "POCL_CACHE_DIR": driver},  # pocl keeps kernels too
     )
     if child.returncode:
