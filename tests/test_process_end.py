@@ -86,6 +86,7 @@ def test_a_waiting_reader_is_woken():
         assert found == []
 
 
+@pytest.mark.not_emulated("the target's Python starts through the emulator alone, which is what sys.executable names")
 @pytest.mark.parametrize("executable", ["", None, "/opt/app/bin/app"])
 def test_python_of_child_processes(executable, monkeypatch):
     monkeypatch.setattr(sys, "executable", executable)
