@@ -98,7 +98,12 @@ def main(argv: list[str] | None = None) -> int:
 def program() -> NoReturn:
     """Be the program ``mnnlite``: `main`, and an end that nothing interrupts."""
     _open_standard_streams()
-    code = main()
+    try:
+        code: object = main()
+    except SystemExit as ended:  # of argparse, after help, a version or bad words
+        code = ended.code
+    except BrokenPipeError:  # help, where standard output has no buffer
+        code = FINE
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
@@ -106,7 +111,7 @@ def program() -> NoReturn:
             sys.stdout.flush()
     except OSError:  # a reader that is gone: nothing is left to be said at the interpreter's end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(code)
+    raise SystemExit(code)
 
 
 def _open_standard_streams() -> None:
