@@ -331,7 +331,7 @@ def test_a_file_that_is_cut_off_ends_in_our_error(tmp_path: Path, name: str, cod
         times = [round((frame.meta["time_ms"] or 0) / 40) for frame in seen]
         assert times == sorted(times)
         assert times[:-4] == list(range(len(times) - 4)) or len(times) < 4
-        for time, frame in list(zip(times, seen, strict=True))[:-1]:
+        for time, frame in list(zip(times, seen, strict=True))[: None if path.suffix == ".ts" else -1]:
             np.testing.assert_array_equal(video.to_rgb(frame), good[time])
 
 

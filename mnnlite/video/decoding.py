@@ -79,8 +79,8 @@ def pictures_of(av: ModuleType, file: Path) -> Iterator[tuple[Any, float | None]
         packet = None
         change = _ChangeOfSize(stream.codec_context)
         try:
-            for packet in container.demux(stream):
-                if packet.is_corrupt:
+            for packet, is_last in _packets(container, stream):
+                if packet.is_corrupt or (is_last and is_cut_off(file)):
                     raise _Broken
                 for picture in (*change.before(packet), *packet.decode()):
                     if picture.is_corrupt:
@@ -104,6 +104,24 @@ def pictures_of(av: ModuleType, file: Path) -> Iterator[tuple[Any, float | None]
             missing = container.duration / 1e6 - (last or 0.0) / 1000
             if missing > 1:
                 raise SourceError(f"{file} is cut off after frame {count - 1}: {missing:.1f} s are missing")
+
+
+def _packets(container: Any, stream: Any) -> Iterator[tuple[Any, bool]]:
+    """Packets, and whether one is the last of a transport stream: how long its data should be, nothing there says.
+
+    FFmpeg shows the half of a picture without a word if the cut falls where its decoder looks for nothing more.
+    """
+    is_transport_stream = container.format.name == "mpegts"
+    held = None
+    for packet in container.demux(stream):
+        if not is_transport_stream:
+            yield packet, False
+            continue
+        if held is not None:
+            yield held, packet.size == 0  # what empties the decoder comes after the last
+        held = packet
+    if held is not None:
+        yield held, False
 
 
 def _ended(file: Path, count: int, error: BaseException | None) -> SourceError:
