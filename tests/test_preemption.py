@@ -506,6 +506,28 @@ def test_every_operator_of_six_networks_may_be_where_another_runs(six):
     assert swept(six, range) > 150
 
 
+def test_first_frames_of_several_threads_start_one_urgent_thread(slow, quick, monkeypatch):
+    count, start, began = 4, threading.Thread.start, []
+
+    def late(self):
+        if self.name == "mnnlite-completion-urgent":
+            began.append(self)
+            time.sleep(0.05)  # others find none meanwhile
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", late)
+    barrier = threading.Barrier(count)
+    with opened(slow, quick) as runtime, ThreadPoolExecutor(count) as pool:
+
+        def give(seed):
+            barrier.wait()
+            return runtime.submit(noisy_frame(seed)).result(300)
+
+        assert len(list(pool.map(give, range(count)))) == count
+    assert len(began) == 1
+    assert not began[0].is_alive()
+
+
 def mixed(slow, quick, alone, seconds, seed):
     """Threads give frames, tasks come and go meanwhile; every result is that of the task alone."""
     rng = random.Random(seed)

@@ -247,7 +247,7 @@ def test_a_lane_that_gets_no_thread_to_load_goes_on(small, monkeypatch):
     ],
 )
 def test_each_thread_that_cannot_be_had_is_an_error(small, monkeypatch, name, use):
-    before = threading.active_count()
+    before = threading.enumerate()
     with Runtime() as runtime:
         runtime.add("a", small)
         with monkeypatch.context() as context:
@@ -266,12 +266,12 @@ def until(holds):
         time.sleep(0.001)
 
 
-def settled(count):
-    """Threads that were told to end do so."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("mnnlite") and thread is not threading.current_thread():
-            thread.join(SECONDS)
-    assert threading.active_count() <= count
+def settled(before):
+    """Threads that came since, and were told to end, do so."""
+    came = [each for each in threading.enumerate() if each not in before and each.name.startswith("mnnlite")]
+    for thread in came:
+        thread.join(SECONDS)
+    assert not [each.name for each in came if each.is_alive()]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def settled(count):
 )
 def test_a_runtime_that_is_dropped_leaves_no_threads(small, use):
     gc.collect()
-    before = threading.active_count()
+    before = threading.enumerate()
 
     def drop():
         runtime = Runtime(lanes=2, force=True, replan=True)

@@ -60,6 +60,7 @@ class CompletionThread:
         self._finish, self._room = finish, threading.Semaphore(limit)
         self._usual = self._start("mnnlite-completion")
         self._urgent: _Line | None = None
+        self._starting = threading.Lock()
 
     def _start(self, name: str) -> _Line:
         # The thread holds the queue and what it finishes frames with, and nothing that holds the runtime.
@@ -74,7 +75,9 @@ class CompletionThread:
     def expect_urgent(self) -> None:
         """Before the first frame with a part that does not wait. Twice is fine. `StateError` as for the first thread."""
         if self._urgent is None:
-            self._urgent = self._start("mnnlite-completion-urgent")
+            with self._starting:  # callers of submit() come from several threads
+                if self._urgent is None:
+                    self._urgent = self._start("mnnlite-completion-urgent")
 
     @property
     def is_current(self) -> bool:
