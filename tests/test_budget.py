@@ -54,6 +54,7 @@ def test_lanes_share_feature_maps_and_inputs():
     assert 37 * MIB <= two < 39 * MIB
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_refused_with_what_would(specs):
     single = max(cost.of(spec.model).peak for spec in specs.values())
     with Runtime(memory=single + 4 * MIB) as runtime:

@@ -26,6 +26,7 @@ from helpers.decoding import NET, Letterbox
 from mnnlite import _core, decoders, results
 from mnnlite.errors import ArgumentError, DecoderABIError, DecoderError
 
+pytestmark = pytest.mark.slow  # compilers, which all of these wait for
 LANGUAGES = ["plate_head", "plate_head_c", "plate_head_cpp"]
 
 

@@ -18,7 +18,7 @@ CHECKOUT = Path(os.environ.get("MNNLITE_CHECKOUT", "/nonexistent"))
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))] if CHECKOUT.is_dir() else []
 
 
-SLOW = {"docs/demo.md"}
+SLOW = {"docs/demo.md", "docs/how-to/map-a-drive.md", "docs/observe.md"}
 
 
 def cases() -> Iterator[Any]:
