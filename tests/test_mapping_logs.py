@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import math
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -248,9 +250,9 @@ def test_track__of_a_live_gpsd() -> None:
             Track.load("gpsd://127.0.0.1", seconds=seconds)
 
 
-@pytest.mark.parametrize("more", [b"", b'{"class":"SKY"}\n'])
-def test_track__of_a_live_gpsd_ends_in_time(more: bytes) -> None:
-    """Though it goes on, with lines that are no positions, or says nothing more."""
+@contextlib.contextmanager
+def two_reports(more: bytes = b"") -> Iterator[str]:
+    """The address of a gpsd that sends two positions, then `more` again and again, and does not end the connection."""
     done = threading.Event()
     server = socket.create_server(("127.0.0.1", 0))
 
@@ -263,8 +265,17 @@ def test_track__of_a_live_gpsd_ends_in_time(more: bytes) -> None:
                 client.sendall(more)
 
     threading.Thread(target=work, daemon=True).start()
-    log = logs.read(f"gpsd://127.0.0.1:{server.getsockname()[1]}", seconds=0.3)
-    done.set()
+    try:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        done.set()
+
+
+@pytest.mark.parametrize("more", [b"", b'{"class":"SKY"}\n'])
+def test_track__of_a_live_gpsd_ends_in_time(more: bytes) -> None:
+    """Though it goes on, with lines that are no positions, or says nothing more."""
+    with two_reports(more) as address:
+        log = logs.read(f"gpsd://{address}", seconds=0.3)
     assert len(log.utc) == 2
     assert log.notes == []
 
@@ -285,19 +296,8 @@ def test_gpsd__addresses_that_are_none(address: str) -> None:
 
 
 def test_track__of_a_gpsd_that_falls_silent_is_what_came() -> None:
-    done = threading.Event()
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def work() -> None:
-        client, _ = server.accept()
-        with server, client:
-            client.recv(1000)
-            client.sendall(tpv(0) + tpv(1))
-            done.wait(10)
-
-    threading.Thread(target=work, daemon=True).start()
-    log = logs.gpsd.record(f"127.0.0.1:{server.getsockname()[1]}", timeout_s=0.2)
-    done.set()
+    with two_reports() as address:
+        log = logs.gpsd.record(address, timeout_s=0.2)
     assert len(log.utc) == 2
     assert any("fell silent" in note for note in log.notes)
 
