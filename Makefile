@@ -164,7 +164,7 @@ else
 	$(MAKE) build/gpu/.installed
 	@rm -rf build/gpu-suite/tests && mkdir -p build/gpu-suite && cp -r pyproject.toml tests build/gpu-suite/
 	build/gpu/bin/python tests/smoke/smoke.py
-	cd build/gpu-suite && LD_LIBRARY_PATH="$(GPU_LIB)" POCL_CACHE_DIR="$(CURDIR)/build/gpu/pocl" ../gpu/bin/python -m pytest -q -n 0 $(or $(ARGS),tests/gpu)
+	cd build/gpu-suite && MNNLITE_GPU_TESTS=required MNNLITE_GPU="$(MNNLITE_GPU)" LD_LIBRARY_PATH="$(GPU_LIB)" POCL_CACHE_DIR="$(CURDIR)/build/gpu/pocl" ../gpu/bin/python -m pytest -q -n 0 $(or $(ARGS),tests/gpu)
 	LD_LIBRARY_PATH="$(GPU_LIB)" POCL_CACHE_DIR="$(CURDIR)/build/gpu/pocl" build/gpu/bin/python benchmarks/backends.py --frames 12
 endif
 

@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import mnnlite
+from helpers import litert
 from helpers.graphs import network, run
 from mnnlite import convert as conversions
 from mnnlite.conversion import rewrites
@@ -108,6 +109,7 @@ def test_quantised__networks_become_floats() -> None:
     assert np.abs(found - wanted).max() <= 0.01 + 1e-6  # half a step
 
 
+@litert.needed
 @pytest.mark.parametrize(("top", "zero", "kind"), [(6.0, 0, 3), (2.5, 0, 3), (6.0, -128, 9), (6.0, 40, 3)])
 def test_quantised__tflites_whole_numbers_cut_off_what_no_activation_says(tmp_path, top, zero, kind) -> None:
     import flatbuffers

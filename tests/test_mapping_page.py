@@ -104,7 +104,8 @@ def test_page__zooms_and_moves_in_chromium(drive: Drive, tmp_path: Path) -> None
 
 def test_features__as_geojson_pydantic_reads_them(drive: Drive) -> None:
     """Its models hold RFC 7946: types, positions, closed rings, ids."""
-    geojson = pytest.importorskip("geojson_pydantic", reason="geojson-pydantic is not installed")
+    import geojson_pydantic as geojson
+
     rules = MapRules.of({"element": [{"task": "objects", "labels": ["sign"], "size": 0.79}]})
     for written in (formats.collection(drive, proofs=True), formats.coverage(drive, rules, 60.0)):
         plain = json.loads(json.dumps(written))

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 import mnnlite
-from helpers import models, networks
+from helpers import litert, models, networks
 from helpers.cli import mnnlite as command
 from mnnlite import observe
 from mnnlite.observe.matching import base_name
@@ -402,6 +402,7 @@ def test_command__says_which_engine_computed_and_why(clean, tmp_path):
     assert "cannot allocate memory in static TLS block; ONNX's own definition computes instead" in ran.out
 
 
+@litert.needed
 def test_tflite__mediapipes_transposed_convolution_is_one_of_litert(tmp_path):
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema

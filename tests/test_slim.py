@@ -10,6 +10,7 @@ import pytest
 from onnx import helper
 
 import mnnlite
+from helpers import litert
 from helpers.graphs import network, run
 from mnnlite import cli
 from mnnlite.conversion import rewrites, tflite_tails
@@ -231,6 +232,7 @@ def tflite_segmenter(path: Path, quantised: bool = True) -> None:
     path.write_bytes(bytes(builder.Output()))
 
 
+@litert.needed
 @pytest.mark.parametrize(
     ("shape", "dtype", "cut"),
     [
@@ -245,7 +247,8 @@ def test_slim__tails_of_tflite_files_that_are_no_map_stay(
     tmp_path: Path, shape: list[int], dtype: int, cut: bool
 ) -> None:
     """After the class of each pixel comes an operator that makes another shape or a boolean of it."""
-    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    from ai_edge_litert import schema_py_generated as schema
+
     tflite_segmenter(tmp_path / "a.tflite", quantised=False)
     model = schema.ModelT.InitFromPackedBuf((tmp_path / "a.tflite").read_bytes(), 0)
     graph = model.subgraphs[0]
@@ -263,10 +266,10 @@ def test_slim__tails_of_tflite_files_that_are_no_map_stay(
     assert len(graph.operators) == (1 if cut else 5)
 
 
+@litert.needed
 @pytest.mark.slow  # child processes
 @pytest.mark.parametrize("quantised", [True, False])
 def test_slim__a_tflite_file_ends_before_its_classes(tmp_path: Path, quantised: bool) -> None:
-    pytest.importorskip("ai_edge_litert")
     tflite_segmenter(tmp_path / "a.tflite", quantised)
     with pytest.raises(mnnlite.UnsupportedModelError, match=r"ARG_MAX.*with slim \(--slim\) the network is cut off"):
         convert(tmp_path / "a.tflite", tmp_path / "a.mnn")

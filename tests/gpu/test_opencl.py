@@ -19,6 +19,8 @@ from helpers.pictures import noisy_frame
 from mnnlite import ImageSpec, Runtime, TaskSpec, _build, _core, observe, pipeline
 
 DEVICES, REASON = _core.gpu_devices("opencl") if _build.PROVIDER == "sdk" else ([], "the engine is PyPI's")
+if os.environ.get("MNNLITE_GPU_TESTS") == "required":  # make gpu: without a device it must not be green
+    assert DEVICES, f"no device of OpenCL: {REASON}"
 pytestmark = pytest.mark.skipif(not DEVICES, reason=f"make gpu: no device of OpenCL ({REASON})")
 
 IMAGE = ImageSpec(std=255)
@@ -117,7 +119,9 @@ def test_options__are_an_arenas_or_refused(path):
             mnnlite.Model(path, arena=arena, winograd="small")
 
 
-@pytest.mark.skipif("MNNLITE_GPU" in os.environ, reason="a real device may have a low priority; pocl has none")
+@pytest.mark.skipif(
+    os.environ.get("MNNLITE_GPU") == "real", reason="a real device may have a low priority; pocl has none"
+)
 def test_low_power__names_itself_where_the_device_has_none():
     with pytest.raises(mnnlite.ArgumentError, match="power is 'low', which this device of backend 'opencl' has not"):
         mnnlite.Arena(backend="opencl", power="low")

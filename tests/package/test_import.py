@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import sys
 
 import pytest
 
-from helpers import models
+from helpers import litert, models
 from helpers.child import run_python
 from mnnlite import cli
 
@@ -54,7 +53,7 @@ def test_import__a_command_loads_no_other() -> None:
 
 def absent(name: str) -> bool:
     """Whether a package cannot be there; one that is only missing is a failure, not a skip."""
-    impossible = name.startswith("ai_edge_litert") and sys.version_info >= (3, 14)
+    impossible = name.startswith("ai_edge_litert") and not litert.EXISTS
     return impossible and importlib.util.find_spec(name.split(".")[0]) is None
 
 
