@@ -24,9 +24,7 @@ class Arena : public std::enable_shared_from_this<Arena> {
   ~Arena();
 
   const ArenaOptions& options() const noexcept { return options_; }  // backend as it became, after a fallback
-  bool has_half() const noexcept {
-    return half_;
-  }  // precision other than full means half floats here, see computes_in_half
+  bool has_half() const noexcept { return half_; }                   // whether it can, see computes_in_half
   // Whether a session of this precision computes in half floats: on a CPU that has them with low, on a GPU but with high.
   bool computes_in_half(Level precision) const noexcept {
     return half_ && (is_gpu(options_.backend) ? precision != Level::high : precision == Level::low);

@@ -112,16 +112,13 @@ class TaskChanges:
 
     def _look_at_threads(self, name: str, spec: TaskSpec) -> None:
         """Those of a runtime are refused where there are fewer cores; a task's are its own, and said."""
-        there = len(read_cores()) if spec.threads and spec.threads > 1 else 0
-        if (
-            there
-            and spec.threads is not None
-            and spec.threads > there
-            and spec.engine.backend_in(self._lanes[0].options) == "cpu"
-        ):
+        threads = spec.threads or 1
+        if threads == 1 or spec.engine.backend_in(self._lanes[0].options) in GPUS:  # which have none, and say so
+            return
+        if threads > (there := len(read_cores())):
             self._registry.say(
                 logging.WARNING,
-                f"task {name!r} has {spec.threads} threads, more than the {there} cores this process may use, so they slow each other "
+                f"task {name!r} has {threads} threads, more than the {there} cores this process may use, so they slow each other "
                 "down; take fewer",
             )
             self._registry.log()

@@ -103,7 +103,18 @@ class KnownCosts:
         options = sorted(spec.engine.unusual(self._options).items()), spec.threads or self._threads
         shapes = sorted((name, list(dims)) for name, dims in (spec.shapes or {}).items())
         where = os.path.abspath(os.fsdecode(spec.model))
-        return repr((where, file.st_size, file.st_mtime_ns, spec.outputs, shapes, spec.batch, options))
+        return repr(
+            (
+                where,
+                file.st_size,
+                file.st_mtime_ns,
+                spec.external and os.fsdecode(spec.external),
+                spec.outputs,
+                shapes,
+                spec.batch,
+                options,
+            )
+        )
 
 
 def _is_near(new: Known, old: Known) -> bool:
