@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from helpers.child import run_python
+from helpers.child import LONGEST, run_python
 from helpers.cli import mnnlite
 from mnnlite import pipeline
 
@@ -25,7 +25,7 @@ def demo(checkout: Path, folder: Path, **env: str) -> subprocess.CompletedProces
         [sys.executable, checkout / "examples" / "demo" / "demo.py", folder],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=LONGEST,
         env={**os.environ, "PIP_NO_INDEX": "1", **env},
     )
 

@@ -12,6 +12,9 @@ import pytest
 # Under qemu's user mode emulation (make arm); what it does not emulate, such as RLIMIT_AS, cannot be tested there.
 EMULATED = "QEMU_CPU" in os.environ
 
+# Seconds after which a child is given up; emulation takes ten to twenty times as long.
+LONGEST = 2000 if EMULATED else 300
+
 
 def skip_if_emulated(reason: str) -> None:
     """For fixtures what the marker `not_emulated` is for tests; both are counted by tests/package/test_emulation.py."""
@@ -20,7 +23,7 @@ def skip_if_emulated(reason: str) -> None:
 
 
 def run_python(
-    code: str, *args: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 300
+    code: str, *args: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = LONGEST
 ) -> subprocess.CompletedProcess[str]:
     """Run dedented `code`; a failure shows what the child wrote."""
     child = subprocess.run(

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from . import forked
+from .child import LONGEST
 
 # Of all commands, as CI does once: a new interpreter for each.
 START = os.environ.get("MNNLITE_TESTS_START", "0") != "0"
@@ -47,6 +48,8 @@ def mnnlite(
     """Run a command. `start`: in a new interpreter and not a forked one, for what looks at the process itself."""
     whole = {**os.environ, **(env or {})}
     if not (start or options) and forked.read_at_start(whole) == forked.server().env:
-        return Ran(*forked.server().run(command(*args)[3:], stdin, str(cwd or os.getcwd()), whole, 300))
-    done = subprocess.run(command(*args), input=stdin, capture_output=True, timeout=300, env=whole, cwd=cwd, **options)
+        return Ran(*forked.server().run(command(*args)[3:], stdin, str(cwd or os.getcwd()), whole, LONGEST))
+    done = subprocess.run(
+        command(*args), input=stdin, capture_output=True, timeout=LONGEST, env=whole, cwd=cwd, **options
+    )
     return Ran(done.returncode, done.stdout, done.stderr)

@@ -3,7 +3,7 @@
 # usage: run.sh CHECKOUT [--quick] [--resume] [pytest arguments]; Debian only.
 # The whole suite runs on each of ARM_CPUS in ARM_SHARDS parts, what depends on the CPU also on each of ARM_MORE_CPUS;
 # ARM_JOBS at a time. --resume: parts that were green before are left as they were, of those that failed only what failed
-# runs again. The end says on which commit each was green. Other pytest arguments make other parts: -m "not slow" and then, with
+# runs again. The end says on which commits each was green. Other pytest arguments make other parts: -m "not slow" and then, with
 # --resume, -m slow are together the whole.
 # --quick: the C++ tests, every supported kind of network (smoke), every head, and the road pack's networks, on one CPU.
 set -euo pipefail
@@ -43,9 +43,9 @@ CMAKE_TOOLCHAIN_FILE=$checkout/tools/target/toolchain.cmake "$targets/venv/bin/c
 say "C++ tests built"
 
 # What reads build products or compiles for the host stays out.
-rm -rf "$work/suite"
+rm -rf "$work/suite" "$work/wanted"
 [ -n "$resume" ] || rm -rf "$work/logs" "$work/green" "$work/failed"
-mkdir -p "$work/suite" "$work/logs" "$work/green" "$work/failed"
+mkdir -p "$work/suite" "$work/wanted" "$work/logs" "$work/green" "$work/failed"
 cp -r pyproject.toml tests "$work/suite/"
 shards=${ARM_SHARDS:-8}
 commit=$(git describe --always --dirty --abbrev=10 2>/dev/null || echo unknown)
@@ -53,12 +53,13 @@ depends_on_cpu="tests/smoke tests/test_image.py tests/test_image_fuzz.py tests/t
 
 # job CPU SHARD PYTEST-ARGUMENTS: one process; its log is printed when it ends.
 job() {
-  local cpu=$1 shard=$2 name=$1-${2/\//of} log code=0
+  local cpu=$1 shard=$2 name=$1-${2/\//of} log before code=0
   shift 2
   [ $# = 0 ] || name+=-$(printf '%s' "$*" | cksum | cut -d' ' -f1)
+  touch "$work/wanted/$name"
   [ ! -e "$work/green/$name" ] || return 0
   export TARGET_CPU=$cpu QEMU_CPU=$cpu
-  log=$work/logs/$name.log
+  log=$work/logs/$name.log before=
   if [ "$shard" = cpp ]; then
     ctest --test-dir "$work/cpp" --output-on-failure -Q >"$log" 2>&1 || { cat "$log"; return 1; }
   else
@@ -66,18 +67,19 @@ job() {
     # What failed before, if the last run of this part came to its end.
     local again=(-o "cache_dir=$work/failed/$name")
     if [ -e "$work/failed/$name.whole" ]; then
+      before=$(cat "$work/failed/$name.whole")
       again+=(--last-failed --last-failed-no-failures none)
       shard=1/1
       mv "$log" "$log.$(date +%H%M%S)"
     else
       rm -rf "$work/failed/$name"
     fi
-    "$TARGET_PYTHON" -m pytest -v "${again[@]}" -o faulthandler_timeout=1200 --shard "$shard" --durations=10 \
+    "$TARGET_PYTHON" -m pytest -v "${again[@]}" -o faulthandler_timeout=2400 --shard "$shard" --durations=10 \
       --ignore=tests/package/test_wheel.py --ignore=tests/package/test_layers.py "$@" >"$log" 2>&1 || code=$?
-    if [ "$code" = 1 ]; then touch "$work/failed/$name.whole"; else rm -f "$work/failed/$name.whole"; fi
+    if [ "$code" = 1 ]; then echo "${before:+$before, }$commit" >"$work/failed/$name.whole"; else rm -f "$work/failed/$name.whole"; fi
     [ "$code" = 0 ] || { grep -E '^(FAILED|ERROR)|passed|failed|Fatal|error' "$log" | tail -n 60; return 1; }
   fi
-  echo "on $commit${*:+: $*}" >"$work/green/$name"
+  echo "on ${before:+$before, and what failed there on }$commit${*:+: $*}" >"$work/green/$name"
 }
 export -f job
 export work commit
@@ -96,7 +98,7 @@ jobs_of() {
 failed=0
 jobs_of "$@" | xargs -d '\n' -P "${ARM_JOBS:-$(nproc)}" -I{} bash -c 'job {} && echo "[ok] {}" || { echo "[failed] {}"; exit 1; }' || failed=1
 say "$(cat "$work"/logs/*of*.log* | grep -E ' (passed|failed)' | tr '\n' ';')"
-(cd "$work/green" && for each in *; do [ ! -e "$each" ] || echo "green: $each $(cat "$each")"; done)
+(cd "$work/wanted" && for each in *; do echo "$each: $(sed 's/^/green /' "$work/green/$each" 2>/dev/null || echo failed)"; done)
 echo "left out under emulation:"
 cat "$work"/logs/*of*.log* | { grep -E '^SKIPPED' || true; } | sed -E 's/^SKIPPED \[([0-9]+)\] ([^:]*):[0-9]+: /\2: /' | sort | uniq -c | sort -rn
 exit "$failed"

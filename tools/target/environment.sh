@@ -87,6 +87,7 @@ target_environment() {
   cat >"$TARGET_PYTHON" <<SH
 #!/bin/sh
 export TARGET_PYTHON="$TARGET_PYTHON"
+unset PYTHONDONTWRITEBYTECODE  # the root has no bytecode: without it each start compiles all that it imports, emulated
 export PYTHONPATH="$work/wheel:$checkout/tools/target:$work/site\${PYTHONPATH:+:\$PYTHONPATH}"
 exec $start "$TARGET_ROOT/usr/bin/python$TARGET_PYTHON_VERSION" "\$@"
 SH
