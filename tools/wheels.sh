@@ -38,8 +38,16 @@ one() (  # one MACHINE PYTHON
 )
 for each in ${WHEELS:-aarch64-3.11 x86_64-3.11 aarch64-3.13 x86_64-3.13 aarch64-3.14 x86_64-3.14}; do one "${each%-*}" "${each#*-}"; done
 
-# What a user's environment then holds, by name, version and licence: of one of them, in this machine's Python.
 . tools/target/environment.sh
+# What the release would build: its settings are read here, though its containers are not.
+release=$(for machine in x86_64 aarch64; do
+  "$targets/venv/bin/cibuildwheel" --print-build-identifiers --platform linux --archs "$machine"
+done | sort)
+wanted=$(for python in cp310 cp311 cp312 cp313 cp314; do printf '%s\n' "$python-manylinux_"{aarch64,x86_64}; done | sort)
+[ "$release" = "$wanted" ] || { echo "cibuildwheel would build other wheels than these: $release" >&2; exit 1; }
+say "cibuildwheel would build $(wc -l <<<"$release") wheels: $(tr '\n' ' ' <<<"$release")"
+
+# What a user's environment then holds, by name, version and licence: of one of them, in this machine's Python.
 tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
 if one=$(ls "$dist"/*"-$tag-manylinux"*"_$(uname -m).whl"); then
   rm -rf "$targets/sbom"
