@@ -97,16 +97,17 @@ mutation-run: .venv/.wheel
 	$(PIP) install -c $(PINS) build/wheel/*.whl
 	@touch $@
 
-# A copy of the tests runs, so that `import mnnlite` can only mean the installed wheel.
+# A copy of the tests runs, so that `import mnnlite` can only mean the installed wheel. What was compiled of them stays.
 SUITE := build/suite
+COPY = mkdir -p $(SUITE)/tests && find $(SUITE)/tests -type f ! -name '*.pyc' -delete && cp -rp pyproject.toml tests $(SUITE)/
 py: .venv/.wheel
-	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
+	@$(COPY)
 	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
 		"$(CURDIR)/$(BIN)/pytest" -n $(WORKERS) --dist worksteal $(ARGS)
 
 # The same, and which lines of Python it ran; children that a test starts are not followed.
 coverage: .venv/.wheel
-	@rm -rf $(SUITE)/tests && mkdir -p $(SUITE) && cp -r pyproject.toml tests $(SUITE)/
+	@$(COPY)
 	cd $(SUITE) && MNNLITE_CHECKOUT="$(CURDIR)" MNNLITE_WHEEL="$$(echo $(CURDIR)/build/wheel/*.whl)" \
 		"$(CURDIR)/$(BIN)/coverage" run --source=mnnlite -m pytest -q $(ARGS)
 	cd $(SUITE) && "$(CURDIR)/$(BIN)/coverage" report --skip-covered --sort=cover

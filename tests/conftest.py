@@ -24,13 +24,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shard", metavar="I/N", help="run the I-th of N parts of the suite, by file")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if shard := config.getoption("--shard"):
-        index, count = (int(part) for part in shard.split("/"))
-        files = sorted({item.path for item in items})
-        mine = set(files[index - 1 :: count])
-        config.hook.pytest_deselected(items=[item for item in items if item.path not in mine])
-        items[:] = [item for item in items if item.path in mine]
+_files: list[Path] = []  # of tests, as they are found
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Of the files of other shards nothing is imported."""
+    shard = config.getoption("--shard")
+    if not shard or not collection_path.is_file() or not collection_path.match("test_*.py"):
+        return None
+    index, count = (int(part) for part in shard.split("/"))
+    if collection_path not in _files:
+        _files.append(collection_path)
+    return True if _files.index(collection_path) % count != index - 1 else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if EMULATED and (mark := item.get_closest_marker("not_emulated")):
             item.add_marker(pytest.mark.skip(reason=f"not under emulation: {mark.args[0]}"))

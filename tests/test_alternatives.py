@@ -26,17 +26,23 @@ def problems(draw):
     return groups, draw(st.integers(0, 5))
 
 
-def every(groups, a_lane):
-    """All choices with their time and their peak."""
-    for chosen in itertools.product(*(range(len(group.items)) for group in groups)):
-        yield list(chosen), max(lane_times(groups, chosen)), peak_of(groups, chosen, a_lane)
-
-
 @settings(max_examples=150, deadline=None)
-@given(problems(), st.integers(0, 250))
-def test_choose__within_memory_is_the_shortest_and_of_these_the_smallest(problem, memory):
+@given(problems(), st.integers(0, 250), st.integers(1, 100), st.sampled_from([0.05, 0.3]))
+def test_choose__is_the_best_of_everything_there_is(problem, memory, time, slack):
+    """All that is asked of a problem at once: to enumerate its choices is what takes the time."""
     groups, a_lane = problem
-    fitting = [(time, peak) for _, time, peak in every(groups, a_lane) if peak <= memory]
+    every = [
+        (max(lane_times(groups, chosen)), peak_of(groups, chosen, a_lane), chosen)
+        for chosen in itertools.product(*(range(len(group.items)) for group in groups))
+    ]
+    within_memory_the_shortest_and_of_these_the_smallest(groups, a_lane, every, memory)
+    within_a_time_the_smallest_and_of_these_the_shortest(groups, a_lane, every, time)
+    of_peaks_that_count_as_equal_the_one_that_holds_least(groups, a_lane, every, time, slack)
+    without_bounds_the_shortest(groups, a_lane, every)
+
+
+def within_memory_the_shortest_and_of_these_the_smallest(groups, a_lane, every, memory):
+    fitting = [(time, peak) for time, peak, _ in every if peak <= memory]
     chosen = choose(groups, memory=memory, a_lane=a_lane) if memory else None
     if not fitting or not memory:
         assert chosen is None
@@ -45,11 +51,8 @@ def test_choose__within_memory_is_the_shortest_and_of_these_the_smallest(problem
     assert (max(lane_times(groups, chosen)), peak_of(groups, chosen, a_lane)) == min(fitting)
 
 
-@settings(max_examples=150, deadline=None)
-@given(problems(), st.integers(1, 100))
-def test_choose__within_a_time_is_the_smallest_and_of_these_the_shortest(problem, time):
-    groups, a_lane = problem
-    fitting = [(peak, taken) for _, taken, peak in every(groups, a_lane) if taken <= time]
+def within_a_time_the_smallest_and_of_these_the_shortest(groups, a_lane, every, time):
+    fitting = [(peak, taken) for taken, peak, _ in every if taken <= time]
     chosen = choose(groups, time=time, a_lane=a_lane)
     if not fitting:
         assert chosen is None
@@ -58,11 +61,8 @@ def test_choose__within_a_time_is_the_smallest_and_of_these_the_shortest(problem
     assert (peak_of(groups, chosen, a_lane), max(lane_times(groups, chosen))) == min(fitting)
 
 
-@settings(max_examples=150, deadline=None)
-@given(problems(), st.integers(1, 100), st.sampled_from([0.05, 0.3]))
-def test_choose__of_peaks_that_count_as_equal_the_one_that_holds_least(problem, time, slack):
-    groups, a_lane = problem
-    fitting = [(peak, taken, chosen) for chosen, taken, peak in every(groups, a_lane) if taken <= time]
+def of_peaks_that_count_as_equal_the_one_that_holds_least(groups, a_lane, every, time, slack):
+    fitting = [(peak, taken, chosen) for taken, peak, chosen in every if taken <= time]
     chosen = choose(groups, time=time, a_lane=a_lane, slack=slack)
     if not fitting:
         assert chosen is None
@@ -76,12 +76,9 @@ def test_choose__of_peaks_that_count_as_equal_the_one_that_holds_least(problem, 
     assert (running(chosen), peak_of(groups, chosen, a_lane), max(lane_times(groups, chosen))) == wanted
 
 
-@settings(max_examples=100, deadline=None)
-@given(problems())
-def test_choose__without_bounds_is_the_shortest(problem):
-    groups, a_lane = problem
+def without_bounds_the_shortest(groups, a_lane, every):
     chosen = choose(groups, a_lane=a_lane)
-    assert max(lane_times(groups, chosen)) == min(time for _, time, _ in every(groups, a_lane))
+    assert max(lane_times(groups, chosen)) == min(time for time, *_ in every)
     assert chosen == choose(groups, a_lane=a_lane)  # the same again
 
 

@@ -4,6 +4,9 @@ network which tests/data does not hold."""
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,33 +18,27 @@ from onnx import TensorProto, helper, numpy_helper
 CONVERT = "import _tools, sys; _tools.mnnconvert(['mnnconvert'] + sys.argv[1:])"
 
 
-_converted: dict[str, bytes] = {}  # by what is in the source: many tests take the same network
+# What was converted before, by the content of the source and the converter: many tests take the same network, and so do the
+# other processes of a run and the next run.
+CONVERTED = Path(__file__).parents[2] / ".pytest_cache" / "converted"
 
 
 def convert(source: Path, *options: str) -> Path:
     target = source.with_suffix(".mnn")
-    content = hashlib.sha256(source.read_bytes()).hexdigest() if not options else ""
-    if content in _converted:
-        target.write_bytes(_converted[content])
-        return target
     kind = "TFLITE" if source.suffix == ".tflite" else "ONNX"
-    command = [
-        sys.executable,
-        "-c",
-        CONVERT,
-        "-f",
-        kind,
-        "--modelFile",
-        source,
-        "--MNNModel",
-        target,
-        "--bizCode",
-        "test",
-    ]
-    child = subprocess.run([*command, *options], capture_output=True, text=True)
+    made_of = f"{kind} {importlib.metadata.version('MNN')} ".encode() + source.read_bytes()
+    kept = CONVERTED / f"{hashlib.sha256(made_of).hexdigest()}.mnn"
+    if not options and kept.exists():
+        shutil.copyfile(kept, target)
+        return target
+    words = ["-f", kind, "--modelFile", source, "--MNNModel", target, "--bizCode", "test", *options]
+    child = subprocess.run([sys.executable, "-c", CONVERT, *words], capture_output=True, text=True)
     assert target.exists(), child.stdout + child.stderr
-    if content and not Path(f"{target}.weight").exists():
-        _converted[content] = target.read_bytes()
+    if not options and not Path(f"{target}.weight").exists():
+        CONVERTED.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(target, part)
+        part.replace(kept)
     return target
 
 

@@ -6,16 +6,20 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+NAMES = ("not_emulated", "skip_if_emulated")
 MOST = 24  # markers and fixtures, not test cases
 
 
 def left_out(tests: Path) -> Iterator[tuple[str, str]]:
     """Give (where, reason) of each `not_emulated` marker and each `skip_if_emulated` of a fixture."""
     for path in sorted(tests.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        if not any(name in text for name in NAMES):
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                if name in ("not_emulated", "skip_if_emulated"):
+                if name in NAMES:
                     (reason,) = node.args
                     assert isinstance(reason, ast.Constant), f"{path.name}:{node.lineno} gives no reason"
                     yield f"{path.name}:{node.lineno}", reason.value
