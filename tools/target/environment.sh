@@ -88,7 +88,7 @@ target_environment() {
 #!/bin/sh
 export TARGET_PYTHON="$TARGET_PYTHON"
 unset PYTHONDONTWRITEBYTECODE  # the root has no bytecode: without it each start compiles all that it imports, emulated
-export PYTHONPATH="$work/wheel:$checkout/tools/target:$work/site\${PYTHONPATH:+:\$PYTHONPATH}"
+export PYTHONPATH="\${PYTHONPATH:+\$PYTHONPATH:}$work/wheel:$checkout/tools/target:$work/site"  # last, as a site is
 exec $start "$TARGET_ROOT/usr/bin/python$TARGET_PYTHON_VERSION" "\$@"
 SH
   chmod +x "$TARGET_PYTHON"
