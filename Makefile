@@ -15,13 +15,14 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: gpu coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline armv7 wheels clean-room clean prerequisites
+.PHONY: bench bench-full gpu coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline armv7 wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
 	@echo "make cpp | tsan   only the C++ rooms, under ASan and UBSan | under TSan"
 	@echo "make py           only the Python suite against the installed wheel (ARGS=... goes to pytest, WORKERS=2 at a time)"
 	@echo "make gate         instructions of kernels, decoders and tasks against tools/counts.json (baseline: renew that; TIMES=10)"
+	@echo "make bench        figures beside MNN's package, LiteRT, ONNX Runtime and OpenCV in 5 minutes (bench-full: in 20, kept, for README)"
 	@echo "make mutants      put known mistakes into the sources, one at a time, and show that a test finds each"
 	@echo "make mutation-run  every small change of the pure modules; those that no test finds, without a reason"
 	@echo "make coverage     the Python suite, and which lines it ran"
@@ -69,6 +70,11 @@ ifeq ($(shell uname -m),x86_64)
 else
 	@echo "instructions are counted on x86-64"
 endif
+
+# All figures beside other engines' packages, each in an environment of its own: a page in build/bench. bench-full is for a machine
+# that does nothing else; it writes benchmarks/data, README's table and docs/performance.md (ARGS=--label=NAME names the machine).
+bench bench-full: .venv/.wheel
+	$(BIN)/python benchmarks/bench.py $(if $(filter bench-full,$@),--full) $(ARGS)
 
 # Known mistakes, one at a time; each must be found. Takes some minutes and is not part of test.
 mutants: prerequisites .venv/.wheel

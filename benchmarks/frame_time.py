@@ -1,10 +1,10 @@
 """Eleven networks on a 1080p frame, from the picture in memory to decoded results: mnnlite's Runtime beside MNN and LiteRT.
 
-    python benchmarks/frame_time.py [--image PICTURE] [--rounds 12] [--lanes 2] [--json]
+    python benchmarks/frame_time.py [--image PICTURE] [--rounds 12] [--lanes 2] [--environments FOLDER] [--json]
 
 The networks are those of mediapipe 0.10.14 that MNN's converter takes, each with its own picture (letterbox or stretched)
 and decoder: boxes with points, landmarks, heat maps, masks, scores (benchmarks/mediapipe_tasks.py). MNN's Python package
-(Session API) and LiteRT get OpenCV and NumPy around them, which do the same; that the results agree is checked first.
+(Session API) and LiteRT get OpenCV and NumPy around them, which do the same; that the results of all agree is checked first.
 
 Each contender lives in a child process and waits while another works; they take turns of a few frames, so that a busy
 machine is busy for all. `frame ms` is the median over all frames, `faster` the median over the rounds of the ratio of
@@ -16,16 +16,18 @@ first constructor to the first frame's results, in fresh processes that take tur
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
+import pickle
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import environments
 import machine
 import numpy as np
 import psutil
+from environments import Child, answer
 from many_models import networks
 from mediapipe_tasks import KINDS, Decoder, differences, spec_of
 
@@ -148,19 +150,18 @@ def serve(contender: str, image: Any) -> None:
     answer({"cold_ms": 1e3 * (time.perf_counter() - begin)})
     del result
     for line in sys.stdin:
-        what, count = line.split()
+        what, *rest = line.rstrip("\n").split(" ")
         if what == "frames":
-            answer({"ms": [1e3 * timed(made, image) for _ in range(int(count))]})
+            answer({"ms": [1e3 * timed(made, image) for _ in range(int(rest[0]))]})
         elif what == "overhead":
-            answer({"us": overhead(made, image, int(count)), "plan": made.runtime.plan()})
+            answer({"us": overhead(made, image, int(rest[0])), "plan": made.runtime.plan()})
         elif what == "busy":
-            answer({"us": beside_a_busy_thread(made, image, int(count))})
-        elif what == "check":
-            answer({"differences": compare(made, image, files)})
-
-
-def answer(found: dict[str, Any]) -> None:
-    print("\n" + json.dumps(found), flush=True)  # the engine may have left a line unfinished
+            answer({"us": beside_a_busy_thread(made, image, int(rest[0]))})
+        elif what == "keep":
+            Path(rest[0]).write_bytes(pickle.dumps(made.frame(image)))
+            answer({})
+        elif what == "compare":
+            answer({"differences": compare(made, image, list(files), Path(rest[0]))})
 
 
 def timed(made: Any, image: Any) -> float:
@@ -184,53 +185,32 @@ def beside_a_busy_thread(made: Ours, image: Any, frames: int) -> float:
         return overhead(made, image, frames)
 
 
-def compare(made: Ours, image: Any, files: dict[str, tuple[Path, Path]]) -> list[str]:
-    """What differs between mnnlite's results and those of MNN's package."""
-    other = Mnn(1)
-    other.load(files)
-    ours, theirs = made.frame(image), other.frame(image)
+def compare(made: Ours, image: Any, names: list[str], kept: Path) -> list[str]:
+    """What differs between mnnlite's results and those that another contender kept."""
+    ours, theirs = made.frame(image), pickle.loads(kept.read_bytes())
     diagonal = float(np.hypot(*image.shape[:2]))
     return [
-        f"{name}: {line}" for name in files for line in differences(ours[name], theirs[name], KINDS[name], diagonal)
+        f"{name}: {line}" for name in names for line in differences(ours[name], theirs[name], KINDS[name], diagonal)
     ]
 
 
 # ---- the parent's side
 
 
-class Child:
-    """A contender in a process of its own."""
+def start(contender: str, args: argparse.Namespace) -> Child:
+    command = [environments.python_of(contender, args.environments), __file__, "--child", contender]
+    return Child(contender, [*command, *(["--image", args.image] if args.image else [])])
 
-    def __init__(self, contender: str, args: argparse.Namespace) -> None:
-        command = [sys.executable, __file__, "--child", contender]
-        command += ["--image", args.image] if args.image else []
-        self.contender = contender
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.cold_ms = self._answer()["cold_ms"]
 
-    def ask(self, what: str, count: int) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{what} {count}\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def cpu_s(self) -> float:
-        """Seconds of processor time used so far."""
-        times = psutil.Process(self._process.pid).cpu_times()
-        return times.user + times.system
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:  # what the engine prints comes before
-            if line.startswith("{"):
-                found: dict[str, Any] = json.loads(line)
-                return found
-        raise SystemExit(f"{self.contender}: ended with {self._process.wait()}")
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+def check(children: dict[str, Child], ours: str) -> list[str]:
+    """What differs from mnnlite's results, of all others."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in CONTENDERS:
+            kept = Path(folder) / name.replace(" ", "-")
+            children[name].ask("keep", kept)
+            found += [f"{name}: {line}" for line in children[ours].ask("compare", kept)["differences"]]
+    return found
 
 
 def picture(path: str | None) -> Any:
@@ -265,19 +245,19 @@ class Others:
 
 
 def measured(args: argparse.Namespace) -> dict[str, Any]:
-    ours = f"mnnlite, {args.lanes} lanes"
-    names = (ours, *CONTENDERS)
+    ours = f"mnnlite, {args.lanes} lane{'s' if args.lanes > 1 else ''}"
+    names = tuple(dict.fromkeys(("mnnlite, 1 lane", ours, *CONTENDERS)))
     cold: dict[str, list[float]] = {name: [] for name in names}
     children: dict[str, Child] = {}
     for turn in range(args.cold):
         for name in names:
-            child = Child(name, args)
-            cold[name].append(child.cold_ms)
+            child = start(name, args)
+            cold[name].append(child.first["cold_ms"])
             if turn == args.cold - 1:
                 children[name] = child
             else:
                 child.close()
-    found: dict[str, Any] = {"differences": children[ours].ask("check", 1)["differences"]}
+    found: dict[str, Any] = {"differences": check(children, ours)}
     for child in children.values():
         child.ask("frames", args.frames)  # warm
     rounds: list[dict[str, list[float]]] = []
@@ -319,6 +299,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8, help="frames a turn")
     parser.add_argument("--cold", type=int, default=5, help="cold starts of each contender")
     parser.add_argument("--lanes", type=int, default=2)
+    environments.add_option(parser)
     parser.add_argument("--child", help="used by this script itself")
     args = parser.parse_args()
     if args.child:
@@ -338,7 +319,7 @@ def main() -> None:
         ),
         f"overhead {found['overhead_us_a_task']:.0f} us a task ({found['overhead_ms_a_frame']:.2f} ms a frame), "
         f"{found['overhead_ms_a_frame_beside_a_busy_thread']:.2f} ms a frame beside a busy Python thread",
-        *(f"not the same as MNN's: {line}" for line in found["differences"]),
+        *(f"not the same as mnnlite's: {line}" for line in found["differences"]),
         found["plan"],
     ]
     machine.report("frame_time", found, lines, args.json)

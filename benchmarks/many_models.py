@@ -1,6 +1,6 @@
 """Eleven networks on a 1080p frame in one process: mnnlite's Runtime beside MNN's own Python package and LiteRT.
 
-    python benchmarks/many_models.py [--frames 60] [--json]
+    python benchmarks/many_models.py [--frames 60] [--environments FOLDER] [--json]
 
 The networks are those of mediapipe 0.10.14 that MNN's converter takes. Each contender runs in a fresh child process.
 
@@ -23,6 +23,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import environments
 import fetch
 import machine
 import numpy as np
@@ -276,6 +277,7 @@ def main() -> None:
     parser = machine.parser(__doc__)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--only", help="contenders that begin with this")
+    environments.add_option(parser)
     parser.add_argument("--child", help="used by this script itself")
     args = parser.parse_args()
     files = networks()
@@ -286,7 +288,8 @@ def main() -> None:
     for contender in CONTENDERS:
         if args.only and not contender.startswith(args.only):
             continue
-        command = [sys.executable, __file__, "--frames", str(args.frames), "--child", contender]
+        python = environments.python_of(contender, args.environments)
+        command = [python, __file__, "--frames", str(args.frames), "--child", contender]
         child = subprocess.run(command, capture_output=True, text=True, check=False)
         if child.returncode != 0:
             raise SystemExit(f"{contender}: ended with {child.returncode}\n{child.stderr}")

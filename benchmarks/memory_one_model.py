@@ -1,6 +1,6 @@
 """Anonymous memory of one network, stage by stage: mnnlite beside MNN's own Python package.
 
-    python benchmarks/memory_one_model.py [--model NET.mnn] [--threads 1] [--json]
+    python benchmarks/memory_one_model.py [--model NET.mnn] [--threads 1] [--environments FOLDER] [--json]
 
 The network is mediapipe's pose_landmark_full (12.1 MiB as .mnn) unless another is named. Each contender runs in a fresh
 child process that first loads, runs and closes another network, so that what a first use leaves behind is not counted.
@@ -24,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import environments
 import fetch
 import machine
 import numpy as np
@@ -174,6 +175,7 @@ def main() -> None:
     parser = machine.parser(__doc__)
     parser.add_argument("--model", type=Path, help="instead of pose_landmark_full; without external weights then")
     parser.add_argument("--threads", type=int, default=1)
+    environments.add_option(parser)
     parser.add_argument("--child", nargs=3, metavar=("CONTENDER", "PATH", "OTHER"), help="used by this script itself")
     args = parser.parse_args()
     if args.child:
@@ -188,7 +190,8 @@ def main() -> None:
     results = {}
     for contender in CONTENDERS:
         if contender in paths:
-            command = [sys.executable, __file__, "--threads", str(args.threads)]
+            python = environments.python_of(contender, args.environments)
+            command = [python, __file__, "--threads", str(args.threads)]
             results[contender] = watch([*command, "--child", contender, str(paths[contender]), str(other)])
     stages = {name: result["stages"] for name, result in results.items()}
     ours, theirs = stages["mnnlite"], stages["MNN"]

@@ -2,7 +2,7 @@
 
 Those of mediapipe are TFLite files (mnnlite, MNN's package, LiteRT), the others ONNX files (mnnlite, MNN's package, ONNX
 Runtime, ncnn). All but FastestDet's are out of packages of PyPI that fetch.py pins. Their decoding by NumPy is that of
-mediapipe_tasks.py and of decode_networks.py, where it is compared with mnnlite's.
+mediapipe_tasks.py and of usual_decoding.py; frame_time.py and decode_networks.py compare them with mnnlite's.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class OnnxPicture:
     letterbox: bool
 
 
+TOLERANCE = {"normal": 2e-3, "low": 5e-2}  # of outputs, relative to the largest
 PICTURES = {"yolov8": OnnxPicture("images", 320, "RGB", True), "fastestdet": OnnxPicture("input.1", 352, "BGR", False)}
 
 
@@ -69,9 +70,9 @@ class Usual:
 
             self.decoder = Decoder(KINDS[name], cv2)
         else:
-            import decode_networks
+            import usual_decoding
 
-            self.usual = decode_networks.CASES[name].usual
+            self.usual = {"yolov8": usual_decoding.yolov8, "fastestdet": usual_decoding.fastestdet}[name]
 
     def picture(self, frame: np.ndarray) -> tuple[np.ndarray, Any]:
         """Give the input as the network's file wants it, and where it lies in the frame."""
@@ -100,3 +101,40 @@ class Usual:
         boxes, scores = self.usual(dict(outputs))
         boxes[:, :4] *= place
         return boxes, scores
+
+
+def picture(folder: Path) -> Path:
+    """Write the frame: a part of a photograph, whose face the detectors find."""
+    import cv2
+    import described_networks
+    import fetch
+
+    photograph = cv2.imread(str(fetch.member_of(described_networks.PICTURES, described_networks.PERSON)))
+    bgr = cv2.resize(photograph[:288], (1920, 1080))
+    planes = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420).reshape(-1)
+    luma, chroma = planes[: 1080 * 1920].reshape(1080, 1920), planes[1080 * 1920 :].reshape(2, 540, 960)
+    path = folder / "frames.npz"
+    np.savez(path, bgr=bgr, y=luma, uv=np.ascontiguousarray(chroma.transpose(1, 2, 0)))
+    return path
+
+
+def ready_input(name: str, frames: Path) -> np.ndarray:
+    """Give the input that the outputs of all are compared on."""
+    import cv2
+
+    return Usual(name, cv2).picture(np.load(frames)["bgr"])[0]
+
+
+def unlike(found: Path, reference: Path) -> float:
+    """Give the largest difference of outputs, relative to the largest value of each; the order may be another."""
+    others = list(np.load(reference).values())
+    worst = 0.0
+    for mine in np.load(found).values():
+        same = [each for each in others if each.size == mine.size]
+        if not same:
+            return float("inf")
+        worst = max(
+            worst,
+            min(float(np.abs(mine.ravel() - each.ravel()).max() / max(1e-3, np.abs(each).max())) for each in same),
+        )
+    return worst

@@ -88,11 +88,11 @@ class Ours:
 class Theirs:
     """An engine's Python package with OpenCV and NumPy around it."""
 
-    def __init__(self, precision: str) -> None:
+    def __init__(self, precision: str, threads: int = 1) -> None:
         import cv2
 
-        cv2.setNumThreads(1)
-        self.cv2, self.precision = cv2, precision
+        cv2.setNumThreads(threads)
+        self.cv2, self.precision, self.threads = cv2, precision, threads
 
     def stages(self, name: str, files: dict[str, str], frames: dict[str, np.ndarray], report: Path) -> None:
         usual = Usual(name, self.cv2)
@@ -151,7 +151,7 @@ class Mnn(Theirs):
         self.package = MNN
         self.interpreter = MNN.Interpreter(files["mnn"])
         self.session = self.interpreter.createSession(
-            {"backend": "CPU", "numThread": 1, "precision": self.precision, "memory": "normal"}
+            {"backend": "CPU", "numThread": self.threads, "precision": self.precision, "memory": "normal"}
         )
         self.target = self.interpreter.getSessionInput(self.session)
         if name in PICTURES:
@@ -185,7 +185,7 @@ class LiteRt(Theirs):
     def open(self, name: str, files: dict[str, str]) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self.interpreter = Interpreter(files["original"], num_threads=1)
+        self.interpreter = Interpreter(files["original"], num_threads=self.threads)
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]["index"]
         self.outputs = {each["name"]: each["index"] for each in self.interpreter.get_output_details()}
@@ -207,7 +207,7 @@ class OnnxRuntime(Theirs):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.log_severity_level = 3
         self.runtime = onnxruntime.InferenceSession(files["original"], options, providers=["CPUExecutionProvider"])
         self.input = self.runtime.get_inputs()[0].name
@@ -230,7 +230,7 @@ class Ncnn(Theirs):
         import ncnn
 
         self.package, self.net = ncnn, ncnn.Net()
-        self.net.opt.num_threads = 1
+        self.net.opt.num_threads = self.threads
         half = self.precision == "low"
         self.net.opt.use_fp16_packed = self.net.opt.use_fp16_storage = self.net.opt.use_fp16_arithmetic = half
         self.net.load_param(files["param"])

@@ -27,12 +27,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools" / "arm"))
 
 import count
-import cv2
-import described_networks
 import fetch
 import gate
 import numpy as np
-from cases import CONTENDERS, ONNX, PICTURES, TFLITE, Usual, spec_of
+from cases import CONTENDERS, ONNX, PICTURES, TFLITE, TOLERANCE, picture, ready_input, spec_of, unlike
 from many_models import networks
 
 import mnnlite
@@ -48,18 +46,6 @@ PACKAGES = {
 NCNN = ("ncnn==1.0.20261020", "pnnx==20261020")
 LOW = {"mnnlite", "MNN", "ncnn"}  # have half floats, where the CPU has
 HALF = {"cortex-a76"}
-TOLERANCE = {"normal": 2e-3, "low": 5e-2}
-
-
-def picture(folder: Path) -> Path:
-    """Write the frame: a part of a photograph, whose face the detectors find."""
-    photograph = cv2.imread(str(fetch.member_of(described_networks.PICTURES, described_networks.PERSON)))
-    bgr = cv2.resize(photograph[:288], (1920, 1080))
-    planes = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420).reshape(-1)
-    luma, chroma = planes[: 1080 * 1920].reshape(1080, 1920), planes[1080 * 1920 :].reshape(2, 540, 960)
-    path = folder / "frames.npz"
-    np.savez(path, bgr=bgr, y=luma, uv=np.ascontiguousarray(chroma.transpose(1, 2, 0)))
-    return path
 
 
 def files_of(names: list[str], fastestdet: Path | None) -> dict[str, dict[str, str]]:
@@ -171,26 +157,6 @@ def counted(emulator: Emulator, cpu: str, contender: str, precision: str, frames
                 stages[f"{layout} picture"] = without - stages["infer"]
                 stages["decode"] = stages[f"{layout} frame"] - without
     return found
-
-
-def ready_input(name: str, frames: Path) -> np.ndarray:
-    """Give the input that the outputs of all are compared on."""
-    return Usual(name, cv2).picture(np.load(frames)["bgr"])[0]
-
-
-def unlike(found: Path, reference: Path) -> float:
-    """Give the largest difference of outputs, relative to the largest value of each; the order may be another."""
-    others = list(np.load(reference).values())
-    worst = 0.0
-    for mine in np.load(found).values():
-        same = [each for each in others if each.size == mine.size]
-        if not same:
-            return float("inf")
-        worst = max(
-            worst,
-            min(float(np.abs(mine.ravel() - each.ravel()).max() / max(1e-3, np.abs(each).max())) for each in same),
-        )
-    return worst
 
 
 def main() -> int:

@@ -1,9 +1,8 @@
-"""Two directives that make tables of what the project knows once: options of decoders, and measured figures."""
+"""A directive that makes tables of what the project knows once: the options of decoders."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sphinx.util.docutils import SphinxDirective
@@ -63,23 +62,7 @@ def _as_markdown(docstring: str) -> str:
     return "\n".join(line.strip() for line in docstring.splitlines()).strip()
 
 
-class Figures(SphinxDirective):
-    """``{figures} FILE``: a table of measured figures with their date and machine."""
-
-    required_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        path = Path(self.env.srcdir) / self.arguments[0]
-        self.env.note_dependency(str(path))
-        data = json.loads(path.read_text(encoding="utf-8"))
-        rows = [f"| {row['what']} | {row['figure']} | `{row['script']}` |" for row in data["rows"]]
-        return self.parse_text_to_nodes(
-            "\n".join([data["measured"], "", "| what | figure | script |", "| --- | --- | --- |", *rows])
-        )
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directives."""
+    """Register the directive."""
     app.add_directive("decoder-options", DecoderOptions)
-    app.add_directive("figures", Figures)
     return {"parallel_read_safe": True}
