@@ -147,10 +147,10 @@ def test_report__shows_what_is_lost_and_why(bench: ModuleType, report: ModuleTyp
     data = data_of(rows)
     data["machine"]["flags"].append("avx512f")
     text = "\n".join(report.page(data, {}))
-    lost = "- net, 1 thread: the engine's call alone: 10 ms, LiteRT 8 ms (0.80)"
+    lost = "- net, 1 thread: the engine's call alone: 10.0 ms, LiteRT 8.00 ms (0.80)"
     assert lost in text
     assert "AVX-512" in text.split(lost)[0]
-    assert "|  | MNN | 12 ms | 0.0 % | 1.20 | 0.0 % | yes |" in text
+    assert "|  | MNN | 12.0 ms | 0.0 % | 1.20 | 0.0 % | yes |" in text
 
 
 def test_report__calls_even_what_is_better_in_some_passes_only(bench: ModuleType, report: ModuleType) -> None:
@@ -163,7 +163,7 @@ def test_report__calls_even_what_is_better_in_some_passes_only(bench: ModuleType
 def test_report__says_what_is_missing(report: ModuleType) -> None:
     data = data_of([{"section": "many", "what": "frame_time, pass 1", "failed": "ended with 1: no network"}])
     assert "- frame_time, pass 1: ended with 1: no network" in report.page(data, {})
-    assert all("not measured" in line for line in report.readme_table(data)[5:])
+    assert all("not measured" in line for line in report.readme_table(data)[6:])
 
 
 def test_report__says_what_ran_beside_it(report: ModuleType) -> None:
