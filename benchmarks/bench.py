@@ -15,6 +15,7 @@ benchmarks/data, and report.py makes README's table, docs/performance.md and its
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -393,7 +394,9 @@ def last_object(text: str) -> Result | None:
     return None
 
 
-def run(script: Script, options: list[str], number: int, timeout: float = TIMEOUT_S) -> tuple[Run, Result | None]:
+def run(
+    script: Script, options: list[str], number: int, places: Path, timeout: float = TIMEOUT_S
+) -> tuple[Run, Result | None]:
     """Run a script once; what it printed, and how that went."""
     made = Run(script.name, options, number)
     command = (
@@ -401,12 +404,13 @@ def run(script: Script, options: list[str], number: int, timeout: float = TIMEOU
         if script.command[0] == "-m"
         else [str(HERE / f"{script.command[0]}.py"), *script.command[1:]]
     )
+    command += [*options, *(["--environments", str(places)] if script.environments else [])]
     begin, (busy, stolen), own = time.perf_counter(), processor_seconds(), own_seconds()
     text = ""
     with tempfile.TemporaryFile("w+") as errors:
         # Not in the checkout, whose mnnlite is not the installed one; in a session of its own, to be ended with its children.
         child = subprocess.Popen(
-            [sys.executable, *command, *options, "--json"],
+            [sys.executable, *command, "--json"],
             cwd=HERE, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         try:
@@ -414,11 +418,12 @@ def run(script: Script, options: list[str], number: int, timeout: float = TIMEOU
         except subprocess.TimeoutExpired:
             made.failed = f"took more than {timeout:.0f} s"
         finally:
-            if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # none of its children is left to disturb the next script
                 os.killpg(child.pid, signal.SIGKILL)
-                child.communicate()
+            child.wait()
         errors.seek(0)
-        said = [line for line in errors.read().splitlines() if line.strip()]
+        # Where this folder lies is nobody's business.
+        said = [line for line in errors.read().replace(str(HERE.parent), ".").splitlines() if line.strip()]
     made.seconds = round(time.perf_counter() - begin, 1)
     busy, stolen = (after - before for after, before in zip(processor_seconds(), (busy, stolen), strict=True))
     made.cores_used_by_others = round(max(0.0, busy - (own_seconds() - own)) / made.seconds, 3) if made.seconds else 0.0
@@ -521,9 +526,8 @@ class Session:
         todo = [each for each in self.scripts if number == 1 or not each.once]
         for index, script in enumerate(todo, 1):
             options = [*(script.full if full else script.quick)]
-            options += ["--environments", str(places)] if script.environments else []
             print(f"[pass {number}, {index} of {len(todo)}] {script.name}", end=" ", flush=True)
-            made, found = run(script, options, number)
+            made, found = run(script, options, number, places)
             self.add(made, found, script)
             print(
                 f"{made.seconds:.0f} s, others used {made.cores_used_by_others:.2f} cores, {made.cores_stolen:.2f} stolen"

@@ -96,7 +96,7 @@ def test_rows__have_no_ratio_where_results_differ(bench: ModuleType) -> None:
     ("code", "timeout", "failed"),
     [
         ("print('{\"a\": 1}')\nprint('the engine says goodbye')", 60, ""),
-        ("raise SystemExit('no network')", 60, "ended with 1: no network"),
+        ("raise SystemExit(f'no network in {__file__}')", 60, "ended with 1: no network in ./benchmarks/one.py"),
         ("print('nothing')", 60, "printed no result"),
         ("import time\ntime.sleep(600)", 1, "took more than 1 s"),
     ],
@@ -104,9 +104,10 @@ def test_rows__have_no_ratio_where_results_differ(bench: ModuleType) -> None:
 def test_run__says_how_it_went(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, timeout: float, failed: str
 ) -> None:
-    (tmp_path / "one.py").write_text(code)
-    monkeypatch.setattr(bench, "HERE", tmp_path)
-    made, found = bench.run(bench.Script(("many",), ("one",), (), (), lambda _: iter(())), [], 1, timeout)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "one.py").write_text(code)
+    monkeypatch.setattr(bench, "HERE", tmp_path / "benchmarks")
+    made, found = bench.run(bench.Script(("many",), ("one",), (), (), lambda _: iter(())), [], 1, tmp_path, timeout)
     assert made.failed == failed
     assert found == (None if failed else {"a": 1})
     assert made.before["load"]
