@@ -420,7 +420,7 @@ def run(
         finally:
             with contextlib.suppress(ProcessLookupError):  # none of its children is left to disturb the next script
                 os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            child.communicate()  # what is left of its output, and its end
         errors.seek(0)
         # Where this folder lies is nobody's business.
         said = [line for line in errors.read().replace(str(HERE.parent), ".").splitlines() if line.strip()]
