@@ -62,11 +62,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Script:
-    """One script of this folder, or a module with -m; `quick` and `full` are its options."""
+    """One script of this folder, or a module with -m; `quick` and `full` are its options, None that it is left out."""
 
     sections: tuple[str, ...]
     command: tuple[str, ...]
-    quick: tuple[str, ...]
+    quick: tuple[str, ...] | None
     full: tuple[str, ...]
     figures: Callable[[Result], Iterator[Figure]]
     environments: bool = False  # its children run in their contenders' own
@@ -285,7 +285,7 @@ SCRIPTS = (
     Script(("schedule",), ("preempt",), ("--rounds", "1", "--frames", "50"), ("--rounds", "1", "--frames", "150"), policies),
     Script(("schedule",), ("overload",), ("--rounds", "1", "--frames", "60", "--seeds", "1"), ("--rounds", "1", "--frames", "150", "--seeds", "1"), overload),
     Script(("pipeline",), ("-m", "mnnlite", "demo"), (), (), drive),
-    Script(("pipeline",), ("-m", "mnnlite.demo.metrics"), ("--scenes", "100"), ("--scenes", "500"), quality, once=True),
+    Script(("pipeline",), ("-m", "mnnlite.demo.metrics"), None, ("--scenes", "500"), quality, once=True),
 )  # fmt: skip
 
 
@@ -525,7 +525,7 @@ class Session:
         self.head["passes"] = number
         todo = [each for each in self.scripts if number == 1 or not each.once]
         for index, script in enumerate(todo, 1):
-            options = [*(script.full if full else script.quick)]
+            options = list((script.full if full else script.quick) or ())
             print(f"[pass {number}, {index} of {len(todo)}] {script.name}", end=" ", flush=True)
             made, found = run(script, options, number, places)
             self.add(made, found, script)
@@ -585,7 +585,8 @@ def chosen(args: argparse.Namespace) -> list[Script]:
     return [
         each
         for each in SCRIPTS
-        if (args.sections is None or set(args.sections) & set(each.sections))
+        if (args.full or each.quick is not None)
+        and (args.sections is None or set(args.sections) & set(each.sections))
         and (args.scripts is None or each.name in args.scripts)
     ]
 
