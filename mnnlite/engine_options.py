@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from mnnlite.errors import ArgumentError
@@ -127,11 +127,11 @@ class EngineOptions:
                 raise ArgumentError(f"threads: got {threads!r}, wanted a whole number from 1 to 32")
             object.__setattr__(self, "threads", int(threads))
         if self.backend is not None:  # else the runtime says it
-            check_backend(asdict(self))
+            check_backend(vars(self))
 
     def given(self) -> dict[str, Any]:
         """The options that are set, by name: arguments of `Model`, `TaskSpec` or `dataclasses.replace`."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     def unusual(self, defaults: Mapping[str, Any]) -> dict[str, str]:
         """Words of the session and its backend, its own or else those of `defaults`, without those that are the engine's usual ones.
@@ -145,7 +145,7 @@ class EngineOptions:
             What the task says itself does not fit the backend that the defaults give it.
         """
         backend = self.backend or defaults.get("backend", "cpu")
-        check_backend({**asdict(self), "backend": backend})
+        check_backend({**vars(self), "backend": backend})
         others = ("tuning", "gpu_memory") if backend == "cpu" else _OF_CPUS
         found: dict[str, str] = {}
         for name, words in {**SESSION_WORDS, **BACKEND_WORDS}.items():
