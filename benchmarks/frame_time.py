@@ -45,8 +45,7 @@ class Ours:
 
     def load(self, files: dict[str, tuple[Path, Path]]) -> None:
         self.runtime = self.package.Runtime(lanes=self.lanes)
-        for name, (_, path) in files.items():
-            self.runtime.add(name, spec_of(KINDS[name], path))
+        self.runtime.add_all({name: spec_of(KINDS[name], path) for name, (_, path) in files.items()})
 
     def frame(self, image: Any) -> Any:
         return self.runtime.process(self.package.Frame(image, "BGR"))

@@ -179,3 +179,9 @@ def without_task(name: str, error: object) -> str:
     if text.startswith(f"{task}: "):
         return text[len(task) + 2 :]
     return "it" + text[len(task) :] if text.startswith(f"{task} ") else text
+
+
+def name_task(name: object, error: MnnliteError) -> None:
+    """Let an error about one task of several begin with ``task 'a': ``, unless it names the task."""
+    if f"task {name!r}" not in str(error):
+        error.args = (f"task {name!r}: {error}", *error.args[1:])

@@ -112,15 +112,12 @@ class Pipeline:
             raise
         try:
             tasks, schedules = self._tuned()
-            for name in self.order():
-                try:
-                    runtime.add(name, tasks[name], schedules.get(name))
-                except MnnliteError as error:
-                    if f"task {name!r}" not in str(error):  # said once
-                        error.args = (f"task {name!r}: {error}", *error.args[1:])
-                    raise
+            order = self.order()
+            for names in [order] if _on_task is None else [[name] for name in order]:  # one at a time, to be looked at
+                chosen = {name: schedules[name] for name in names if name in schedules}
+                runtime.add_all({name: tasks[name] for name in names}, chosen)
                 if _on_task is not None:
-                    _on_task(name)
+                    _on_task(names[0])
         except BaseException:
             runtime.close()
             raise

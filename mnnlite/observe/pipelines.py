@@ -36,7 +36,8 @@ class PipelinePrediction:
     lanes : dict of str to int
         Where the tasks are thought to be: by multiply-adds, for nothing was timed yet.
     loading_mib : float
-        The most at any moment of loading them one after the other.
+        The most at any moment of loading them one after the other. Several lanes without a budget load side by side, and hold
+        more meanwhile: what the other lanes' networks need to be loaded.
     running_mib : float
         All of them at work: weights and outputs of each, and for each lane one buffer for feature maps and one for pictures,
         as large as its largest task needs.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.arena import check_available
 from mnnlite.engine_options import GPUS
-from mnnlite.errors import ArgumentError, BackendUnavailableError
+from mnnlite.errors import ArgumentError, BackendUnavailableError, MnnliteError, name_task
+from mnnlite.runtime.batch import NewTask, connected, load_side_by_side
 from mnnlite.runtime.budget import NoRoomError
 from mnnlite.runtime.cores import read_cores
 from mnnlite.runtime.loaded_task import absolute, check_spec, needs_of
@@ -20,6 +21,7 @@ from mnnlite.trial import seconds_of
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from mnnlite.runtime.change_lock import ChangeLock
     from mnnlite.runtime.lane import Lane
@@ -75,6 +77,59 @@ class TaskChanges:
 
     def add(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> None:
         """As `Runtime.add`."""
+        new = self._new(name, spec, schedule)
+        # Found before the lock: it may take a child process.
+        self._residency.demand_of(name, new.spec, 0, new.schedule.preempts)
+        with self._change():
+            needed = self._needed(new, {})
+            lane = self._lane_of(new, {each.name: each.lane for each in needed})
+            self._urgency.release(needed)
+            lanes = self._rebalancer.lanes_for(new.spec) if lane is None else [lane]
+            self._enter([new], {name: self._load(name, new.spec, new.schedule, lanes)})
+
+    def add_all(
+        self, tasks: Mapping[str, TaskSpec | str | os.PathLike[str]], schedules: Mapping[str, Schedule]
+    ) -> None:
+        """As `Runtime.add_all`."""
+        if self._residency.budget is not None:  # what there is room for is known when the one before is there
+            self._add_each(tasks, schedules)
+            return
+        batch = []
+        for name, spec in tasks.items():
+            with _of_task(name):
+                batch.append(self._new(name, spec, schedules[name]))
+        with self._change():
+            needed: dict[str, LoadedTask] = {}
+            before: dict[str, NewTask] = {}
+            for new in batch:
+                with _of_task(new.name):
+                    needed |= {each.name: each for each in self._needed(new, before)}
+                before[new.name] = new
+            lanes = self._lanes_of(batch, {name: task.lane for name, task in needed.items()})
+            self._urgency.release(needed.values())
+            queues: dict[Lane, list[NewTask]] = {}
+            for new in batch:
+                queues.setdefault(lanes[new.name], []).append(new)
+            self._enter(batch, load_side_by_side(queues, list(tasks), self._load_soon, self._registry.close_soon))
+
+    def _add_each(
+        self, tasks: Mapping[str, TaskSpec | str | os.PathLike[str]], schedules: Mapping[str, Schedule]
+    ) -> None:
+        """One after the other; all or none."""
+        added = []
+        try:
+            for name, spec in tasks.items():
+                with _of_task(name):
+                    self.add(name, spec, schedules[name])
+                added.append(name)
+        except BaseException:
+            for name in reversed(added):
+                with suppress(MnnliteError):  # another thread removed it, or closed the runtime
+                    self.remove(name)
+            raise
+
+    def _new(self, name: str, spec: TaskSpec | str | os.PathLike[str], schedule: Schedule) -> NewTask:
+        """The task as it will be loaded, checked and tried. Without the lock."""
         name, spec = check_spec(name, spec)
         spec, wanted = self._on_backend(name, absolute(spec))
         spec = self._with_options(name, spec, schedule)
@@ -83,25 +138,35 @@ class TaskChanges:
         is_automatic = schedule.preempts == "auto"
         if is_automatic:
             schedule = replace(schedule, preempts=False)  # until it is known what there is
-        # Found before the lock: it may take a child process.
-        self._residency.demand_of(name, spec, 0, schedule.preempts)
-        with self._change():
-            tasks = self._registry.snapshot()
-            if name in tasks:
-                raise ArgumentError(f"there is a task {name!r} already; remove it first, or replace it with replace()")
-            needed = [tasks[each] for each in needs_of(spec, schedule) if each in tasks]
-            for each in needed:
-                if each.schedule.evictable:
-                    raise ArgumentError(
-                        f"task {name!r} comes after {each.name!r}, which is evictable; make that one stay"
-                    )
-            self._urgency.release(needed)
-            made = self._load(name, spec, schedule, self._lanes_for(name, spec, schedule.lane, needed))
-            made.is_automatic = is_automatic
-            self._registry.enter(made, wanted)
-            self._join(made)
-            self._rebalancer.added(made)
-            self._urgency.reconsider()
+        return NewTask(name, spec, schedule, wanted, is_automatic)
+
+    def _needed(self, new: NewTask, before: Mapping[str, NewTask]) -> list[LoadedTask]:
+        """The tasks that are there and that a new one takes something from; its name is free. `before`: those that come with it."""
+        tasks = self._registry.snapshot()
+        if new.name in tasks:
+            raise ArgumentError(f"there is a task {new.name!r} already; remove it first, or replace it with replace()")
+        schedules = {each.name: each.schedule for each in tasks.values()}
+        schedules |= {each.name: each.schedule for each in before.values()}
+        for each in new.needs:
+            if each in schedules and schedules[each].evictable:
+                raise ArgumentError(f"task {new.name!r} comes after {each!r}, which is evictable; make that one stay")
+        return [tasks[each] for each in new.needs if each in tasks]
+
+    def _enter(self, batch: Sequence[NewTask], made: Mapping[str, LoadedTask]) -> None:
+        """From the next frame on they take part, all of them."""
+        with self._registry.lock:
+            for new in batch:
+                made[new.name].is_automatic = new.is_automatic
+                self._registry.enter(made[new.name], new.wanted)
+        for new in batch:
+            self._join(self._registry.get(new.name))
+        for new in batch:  # where joining left them
+            self._rebalancer.added(self._registry.get(new.name))
+        self._urgency.reconsider()
+
+    def _load_soon(self, new: NewTask, lane: Lane, made: Mapping[str, LoadedTask]) -> Future[LoadedTask]:
+        others = {**self._registry.snapshot(), **made}
+        return self._residency.load_soon(new.name, new.spec, new.schedule, lane, others)
 
     def _load(self, name: str, spec: TaskSpec, schedule: Schedule, lanes: Sequence[Lane]) -> LoadedTask:
         """In the first of the lanes in which there is room: what a task shares with others is its lane's."""
@@ -139,33 +204,53 @@ class TaskChanges:
             return replace(spec, backend="cpu", tuning=None, gpu_memory=None), backend
         return spec, None
 
-    def _lanes_for(self, name: str, spec: TaskSpec, said: int | None, needed: Sequence[LoadedTask]) -> list[Lane]:
-        """The lanes that it may be in, the one to try first first."""
-        backend = spec.engine.backend_in(self._lanes[0].options)
+    def _lane_of(self, new: NewTask, needed: Mapping[str, Lane]) -> Lane | None:
+        """The lane that it must be in: with what it takes something from, as it says, or its backend's; None: any of the CPU's."""
+        backend, said = new.spec.engine.backend_in(self._lanes[0].options), new.schedule.lane
         count = sum(lane.backend == "cpu" for lane in self._lanes)
+        name = new.name
         if said is not None and backend in GPUS:
             raise ArgumentError(
                 f"task {name!r} says lane {said}, but runs on {backend!r}, which has a lane of its own; leave lane out"
             )
         if said is not None and said >= count:
             raise ArgumentError(f"task {name!r} says lane {said}; {lanes_there(count)}")
-        if len({task.lane.index for task in needed}) > 1:
-            both = ", ".join(repr(task.name) for task in needed)
+        if len({lane.index for lane in needed.values()}) > 1:
+            both = ", ".join(map(repr, needed))
             raise ArgumentError(
                 f"task {name!r} takes something from {both}, which are in different lanes; use one lane, or add what "
                 "connects them first"
             )
-        if needed and said not in (None, needed[0].lane.index):
-            advice = "say the same lane of both" if needed[0].lane.backend == "cpu" else "a GPU's; leave lane out"
-            raise ArgumentError(
-                f"task {name!r} says lane {said}, but takes something from {needed[0].name!r}, which is in lane "
-                f"{needed[0].lane.index}{';' if needed[0].lane.backend == 'cpu' else ','} {advice}"
-            )
-        if needed:
-            return [needed[0].lane]
+        for other, lane in needed.items():
+            if said not in (None, lane.index):
+                advice = "say the same lane of both" if lane.backend == "cpu" else "a GPU's; leave lane out"
+                raise ArgumentError(
+                    f"task {name!r} says lane {said}, but takes something from {other!r}, which is in lane "
+                    f"{lane.index}{';' if lane.backend == 'cpu' else ','} {advice}"
+                )
+            return lane
         if said is not None:
-            return [self._lanes[said]]
-        return [self._gpu_lane(backend)] if backend in GPUS else self._rebalancer.lanes_for(spec)
+            return self._lanes[said]
+        return self._gpu_lane(backend) if backend in GPUS else None
+
+    def _lanes_of(self, batch: Sequence[NewTask], there: Mapping[str, Lane]) -> dict[str, Lane]:
+        """A lane for each of several; those that take something from one another are in one. `there` is where the others are."""
+        groups = connected(batch)
+        fixed: list[Lane | None] = []
+        for group in groups:
+            lanes = []
+            for new in group:
+                with _of_task(new.name):
+                    lanes.append(self._lane_of(new, {name: there[name] for name in new.needs if name in there}))
+            fixed.append(next((lane for lane in lanes if lane is not None), None))
+        places = self._rebalancer.lanes_for_groups([[new.spec for new in group] for group in groups], fixed)
+        lane_of = dict(there)
+        group_lane = {new.name: lane for group, lane in zip(groups, places, strict=True) for new in group}
+        for new in batch:
+            with _of_task(new.name):
+                found = self._lane_of(new, {name: lane_of[name] for name in new.needs if name in lane_of})
+            lane_of[new.name] = found or group_lane[new.name]
+        return lane_of
 
     def _join(self, new: LoadedTask) -> None:
         """Tasks of the same network whose session has not the outputs of the new one come over to the new session."""
@@ -284,3 +369,13 @@ class TaskChanges:
         if users:
             raise ArgumentError(f"task {name!r} is needed by {', '.join(map(repr, users))}; remove those first")
         return task
+
+
+@contextmanager
+def _of_task(name: str) -> Iterator[None]:
+    """Errors of one task among several name it."""
+    try:
+        yield
+    except MnnliteError as error:
+        name_task(name, error)
+        raise

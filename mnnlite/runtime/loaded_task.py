@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mnnlite import _core
 from mnnlite.engine_options import GPUS
 from mnnlite.errors import ArgumentError, MnnliteError
+from mnnlite.integrity import weights_beside
 from mnnlite.runtime.counters import TaskCounters
 from mnnlite.runtime.sharing import SharedModel, key_of, outputs_of
 from mnnlite.specs import TaskSpec
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mnnlite.runtime.schedule import Schedule
     from mnnlite.runtime.sharing import SessionKey
 
-__all__ = ["Absence", "LoadedTask", "absolute", "check_spec", "load", "needs_of"]
+__all__ = ["Absence", "LoadedTask", "absolute", "check_spec", "file_bytes", "load", "needs_of"]
 
 # Crops of one frame, where nobody says how many: room for results is made for all of them.
 DEFAULT_MAX_CROPS = 32
@@ -55,6 +56,17 @@ def absolute(spec: TaskSpec) -> TaskSpec:
         if isinstance(path := getattr(spec, name), (str, os.PathLike)) and not os.path.isabs(path)
     }
     return replace(spec, **changed) if changed else spec
+
+
+def file_bytes(spec: TaskSpec) -> int:
+    """The size of the network's files: what is known of its work and memory before it is loaded. 0 where one is missing."""
+    if isinstance(spec.model, (bytes, bytearray, memoryview)):
+        return len(spec.model)
+    weights = spec.external or weights_beside(spec.model)
+    try:
+        return sum(os.path.getsize(path) for path in (spec.model, weights) if path is not None)
+    except OSError:
+        return 0  # loading it says what is wrong
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mnnlite.errors import MnnliteError, StateError, about_task
 from mnnlite.runtime.known_costs import KnownCosts
+from mnnlite.runtime.loaded_task import file_bytes
 from mnnlite.runtime.placement import assign_lanes, load_of, pays
 from mnnlite.runtime.replanning import Replan, Replanner
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from mnnlite.runtime.change_lock import ChangeLock
     from mnnlite.runtime.dispatcher import Dispatcher
+    from mnnlite.runtime.known_costs import Known
     from mnnlite.runtime.lane import Lane
     from mnnlite.runtime.loaded_task import LoadedTask
     from mnnlite.runtime.registry import TaskRegistry
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Rebalancer"]
 
 _NS_PER_MFLOP = 100_000.0  # until one network was measured
+_NS_PER_BYTE = 2.0  # of a network's file, until one was measured
 _SEEN_RUNS = 32  # of a task, after which its mean says more than the one run at loading
 _LOOK_S = 0.05  # between two looks while frames are worked on
 _LOOK_FRAMES = 10  # and at least so many frames: costs are moving averages
@@ -154,6 +157,37 @@ class Rebalancer:
         load = self.loads()
         before = self._known.of(spec).lane
         return sorted(lanes, key=lambda lane: (lane.index != before, load[lane.index], lane.index))
+
+    def lanes_for_groups(self, groups: Sequence[Sequence[TaskSpec]], fixed: Sequence[Lane | None]) -> list[Lane]:
+        """A lane for each group of tasks that will be in one lane; None in `fixed`: any lane of the CPU.
+
+        Those of an earlier start, and else the one that has least to do, the longest group first. What no start has measured is
+        thought to take as long as its files are large.
+        """
+        lanes = [lane for lane in self._lanes if lane.backend == "cpu"]
+        known = [[self._known.of(spec) for spec in group] for group in groups]
+        sizes = [[file_bytes(spec) for spec in group] for group in groups]
+        pairs = [pair for row, sized in zip(known, sizes, strict=True) for pair in zip(row, sized, strict=True)]
+        there = sum(size for each, size in pairs if each.cost)
+        rate = sum(each.cost for each, _ in pairs) / there if there else _NS_PER_BYTE
+        costs = [
+            sum(each.cost or rate * size for each, size in zip(*rows, strict=True))
+            for rows in zip(known, sizes, strict=True)
+        ]
+        load = self.loads()
+        found = {
+            i: place for i, row in enumerate(known) if (place := fixed[i] or self._lane_before(row, lanes)) is not None
+        }
+        for i in sorted(range(len(groups)), key=lambda i: (i not in found, -costs[i], i)):
+            if i not in found:
+                found[i] = min(lanes, key=lambda lane: (load[lane.index] + costs[i] / self._speed(lane), lane.index))
+            load[found[i].index] += costs[i] / self._speed(found[i])
+        return [found[i] for i in range(len(groups))]
+
+    def _lane_before(self, known: Sequence[Known], lanes: Sequence[Lane]) -> Lane | None:
+        """The lane in which all of these were at an earlier start; None if there is none."""
+        before = {each.lane for each in known}
+        return next((lane for lane in lanes if before == {lane.index}), None)
 
     # ---- before the first frame
 

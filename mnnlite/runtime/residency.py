@@ -90,12 +90,24 @@ class ModelResidency:
             for each in leaving:
                 each.result()
         try:
-            loading = partial(self._load, name, spec, schedule, lane, others, demand)
-            return lane.call(loading, self._registry.stood_still)
+            return self.load_soon(name, spec, schedule, lane, others, demand).result()
         finally:
             if demand is not None:
                 with self._registry.lock:
                     self._reserved.remove(demand)
+
+    def load_soon(
+        self,
+        name: str,
+        spec: TaskSpec,
+        schedule: Schedule,
+        lane: Lane,
+        others: Mapping[str, LoadedTask] | None = None,
+        demand: MemoryDemand | None = None,
+    ) -> Future[LoadedTask]:
+        """As `load`, in a lane in which there is room; does not wait."""
+        loading = partial(self._load, name, spec, schedule, lane, others, demand)
+        return lane.call_soon(loading, self._registry.stood_still)
 
     def _load(
         self,
