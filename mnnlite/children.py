@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ended", "ask", "calling", "end_with", "interpreter"]
 
-_PYTHON = re.compile(r"(python|pypy)[0-9.]*[a-z]?(-[\w.-]+)?(\.exe)?", re.IGNORECASE)
+_PYTHON = r"(python|pypy)[0-9.]*[a-z]?(-[\w.-]+)?(\.exe)?"
 
 
 def interpreter() -> str:
@@ -37,7 +37,11 @@ def interpreter() -> str:
     named = os.environ.get("MNNLITE_PYTHON")
     if named:
         return named
-    if sys.executable and not getattr(sys, "frozen", False) and _PYTHON.fullmatch(Path(sys.executable).name):
+    if (
+        sys.executable
+        and not getattr(sys, "frozen", False)
+        and re.fullmatch(_PYTHON, Path(sys.executable).name, re.IGNORECASE)
+    ):
         return sys.executable
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     folders = (sys.prefix, sys.exec_prefix, sys.base_prefix)

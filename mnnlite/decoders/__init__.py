@@ -15,10 +15,14 @@ from mnnlite.lazy import lazily
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mnnlite.decoders.anchor_free import Detr, RtmDet
-    from mnnlite.decoders.dense import Lanes, Maps, Segmentation
+    from mnnlite.decoders.dense import Segmentation
     from mnnlite.decoders.detection import CenterFace, FastestDet, NanoDet, YoloFastestV2, nms
     from mnnlite.decoders.faces import Mtcnn, RetinaFace, Scrfd, YuNet
-    from mnnlite.decoders.heads import Classification, Embedding, Keypoints, Regression, SimCC
+    from mnnlite.decoders.heads import Classification, Embedding, Keypoints
+    from mnnlite.decoders.lanes import Lanes
+    from mnnlite.decoders.maps import Maps
+    from mnnlite.decoders.regression import Regression
+    from mnnlite.decoders.simcc import SimCC
     from mnnlite.decoders.ssd import Ssd
     from mnnlite.decoders.texts import Ctc, DbText
     from mnnlite.decoders.yolo import Yolo

@@ -1,4 +1,4 @@
-"""Families that need no search for boxes: class scores, key points, measurements, embeddings."""
+"""Families that need no search for boxes: class scores, key points, embeddings."""
 
 from __future__ import annotations
 
@@ -74,60 +74,6 @@ class Keypoints(Decoder):
     activation: str = option("none", "word", "activation of the confidences", choices=("none", "sigmoid"))
     layout: str = option("own", "word", "heat maps: order of the output's axes", choices=("own", "NCHW", "NHWC"))
     score: float = option(0.0, "number", "rows with at least this mean confidence are kept", low=-1e30, high=1e30)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimCC(Decoder):
-    """Key points of one body, from scores of columns (N, P, 2 W) and of rows (N, P, 2 H); gives `Keypoints`.
-
-    Networks: RTMPose, RTMW, DWPose. Run them on crops of a detector's boxes for several bodies.
-
-    Notes
-    -----
-    Definition: `mnnlite.reference.decode.simcc`. Sources: Li et al. 2022; mmpose, get_simcc_maximum.
-    """
-
-    family: ClassVar[str] = "simcc"
-    _BATCHED_RANK: ClassVar[int] = 3
-
-    confidence: str = option(
-        "smaller",
-        "word",
-        "confidence of a point, from its largest column score and row score",
-        choices=("smaller", "mean"),
-    )
-    score: float = option(0.0, "number", "rows with at least this mean confidence are kept", low=-1e30, high=1e30)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Regression(Decoder):
-    """Numbers in the network's own unit, such as an age or angles, (N, D) of one output or several; gives `Measurements`.
-
-    Notes
-    -----
-    Definition: `mnnlite.reference.decode.regression`. Sources of ``expectation``: Rothe et al. 2015; Ruiz et al. 2018.
-    """
-
-    family: ClassVar[str] = "regression"
-
-    mode: str = option(
-        "values",
-        "word",
-        "values: the numbers themselves; expectation: the mean of each output's bins after softmax; probabilities: the same without "
-        "softmax, which the network applies",
-        choices=("values", "expectation", "probabilities"),
-    )
-    scale: float = option(1.0, "number", "the numbers are multiplied by it", low=-1e12, high=1e12)
-    offset: float = option(0.0, "number", "and then this is added", low=-1e12, high=1e12)
-    quantities: tuple[str, ...] = option(
-        (), "names", 'names of the numbers, as texts show them: ("yaw", ...)', native=False
-    )
-    unit: str = option("", "text", "unit of the numbers, as texts show it", native=False)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the quantities, with the unit in brackets."""
-        return tuple(f"{each} [{self.unit}]" if self.unit else each for each in self.quantities)
 
 
 @dataclass(frozen=True, kw_only=True)
