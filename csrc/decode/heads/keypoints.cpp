@@ -113,46 +113,87 @@ class Keypoints final : public BuiltIn {
       MNNLITE_TRY(check_finite(beside, slot, offsets, offset_reader_.per_slot()));
     }
     float* values = sink.values + sink.value_count;
-    double total = 0, x1 = 1e300, y1 = 1e300, x2 = -1e300, y2 = -1e300;
-    for (int32_t k = 0; k < count_; ++k) {
-      double x, y;
-      float confidence;
-      if (regressed_) {
-        const float* point = data + int64_t{k} * per_point_;
-        x = static_cast<double>(point[swapped_ ? 1 : 0]) * (pixels_ ? 1 : item.net_width);
-        y = static_cast<double>(point[swapped_ ? 0 : 1]) * (pixels_ ? 1 : item.net_height);
-        confidence = confident_ ? point[per_point_ - 1] : 1.0f;
-      } else if (offsets_) {
-        confidence = beside_cell(data, offsets, k, item, x, y);
-      } else {
-        confidence = peak(data + int64_t{k} * dims_.height * dims_.width, x, y);
-        x *= static_cast<double>(item.net_width) / dims_.width;
-        y *= static_cast<double>(item.net_height) / dims_.height;
+    Extent extent;
+    if (!(regressed_ && scaled_points(data, mapping, item, values, extent))) {
+      extent = {};
+      for (int32_t k = 0; k < count_; ++k) {
+        double x, y;
+        float confidence;
+        if (regressed_) {
+          const float* point = data + int64_t{k} * per_point_;
+          x = static_cast<double>(point[swapped_ ? 1 : 0]) * (pixels_ ? 1 : item.net_width);
+          y = static_cast<double>(point[swapped_ ? 0 : 1]) * (pixels_ ? 1 : item.net_height);
+          confidence = confident_ ? point[per_point_ - 1] : 1.0f;
+        } else if (offsets_) {
+          confidence = beside_cell(data, offsets, k, item, x, y);
+        } else {
+          confidence = peak(data + int64_t{k} * dims_.height * dims_.width, x, y);
+          x *= static_cast<double>(item.net_width) / dims_.width;
+          y *= static_cast<double>(item.net_height) / dims_.height;
+        }
+        if (sigmoid_ && confident_) confidence = sigmoid_f32(confidence);
+        mapping.apply(x, y, x, y);
+        values[3 * k] = static_cast<float>(x);
+        values[3 * k + 1] = static_cast<float>(y);
+        values[3 * k + 2] = confidence;
+        if (!std::isfinite(values[3 * k]) || !std::isfinite(values[3 * k + 1]))
+          return Status::error(Code::decoder, "keypoints: output \"%s\" has a point that is not finite at index %d",
+                               view.name, static_cast<int>(k));
+        extent.add(x, y, confidence);
       }
-      if (sigmoid_ && confident_) confidence = sigmoid_f32(confidence);
-      mapping.apply(x, y, x, y);
-      values[3 * k] = static_cast<float>(x);
-      values[3 * k + 1] = static_cast<float>(y);
-      values[3 * k + 2] = confidence;
-      if (!std::isfinite(values[3 * k]) || !std::isfinite(values[3 * k + 1]))
-        return Status::error(Code::decoder, "keypoints: output \"%s\" has a point that is not finite at index %d",
-                             view.name, static_cast<int>(k));
-      total += confidence;
-      x1 = std::min(x1, x), y1 = std::min(y1, y), x2 = std::max(x2, x), y2 = std::max(y2, y);
     }
     mnnlite_row row{};
     row.item = item.item;
     row.class_id = row.parent = -1;
-    row.score = static_cast<float>(total / count_);
+    row.score = static_cast<float>(extent.total / count_);
     if (!(row.score >= score_) || !std::isfinite(row.score)) return {};
-    row.box[0] = static_cast<float>(x1), row.box[1] = static_cast<float>(y1);
-    row.box[2] = static_cast<float>(x2), row.box[3] = static_cast<float>(y2);
+    row.box[0] = static_cast<float>(extent.x1), row.box[1] = static_cast<float>(extent.y1);
+    row.box[2] = static_cast<float>(extent.x2), row.box[3] = static_cast<float>(extent.y2);
     row.first_value = sink.value_count;
     row.value_count = 3 * count_;
     sink.value_count += row.value_count;
     sink.rows[sink.row_count++] = row;
     ++sink.found;
     return {};
+  }
+
+  // What all points have together.
+  struct Extent {
+    double total = 0, x1 = 1e300, y1 = 1e300, x2 = -1e300, y2 = -1e300;
+
+    void add(double x, double y, float confidence) noexcept {
+      total += confidence;
+      x1 = std::min(x1, x), y1 = std::min(y1, y), x2 = std::max(x2, x), y2 = std::max(y2, y);
+    }
+  };
+
+  // Regressed points through a mapping that only scales and shifts, as most do: the same bits as by `apply`, without
+  // asking for each point what all have in common. False: another mapping, or a point that is not finite.
+  bool scaled_points(const float* data, const Mapping& mapping, const mnnlite_item& item, float* values,
+                     Extent& extent) const noexcept {
+    const double* m = mapping.m;
+    if (!mapping.axis_aligned() || m[8] != 1 || (sigmoid_ && confident_)) return false;
+    for (int i : {0, 2, 4, 5})
+      if (!std::isfinite(m[i])) return false;  // then no point is NaN, and the extent tells whether all are finite
+    const double scale_x = m[0], scale_y = m[4], shift_x = m[2], shift_y = m[5];
+    const double unit_x = pixels_ ? 1 : item.net_width, unit_y = pixels_ ? 1 : item.net_height;
+    const float* from = data + (swapped_ ? 1 : 0);
+    const int32_t step = per_point_, beside = swapped_ ? -1 : 1, last = step - 1 - (swapped_ ? 1 : 0);
+    const bool confident = confident_;
+    Extent found;
+    for (int32_t k = 0; k < count_; ++k, from += step, values += 3) {
+      const double x = static_cast<double>(from[0]) * unit_x * scale_x + shift_x;
+      const double y = static_cast<double>(from[beside]) * unit_y * scale_y + shift_y;
+      const float confidence = confident ? from[last] : 1.0f;
+      values[0] = static_cast<float>(x);
+      values[1] = static_cast<float>(y);
+      values[2] = confidence;
+      found.add(x, y, confidence);
+    }
+    extent = found;
+    for (double edge : {found.x1, found.y1, found.x2, found.y2})
+      if (!std::isfinite(static_cast<float>(edge))) return false;
+    return true;
   }
 
   // The best cell's place in pixels of the network's input, and what the offsets add to it. Cells lie from the middle of

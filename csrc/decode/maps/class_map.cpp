@@ -38,6 +38,41 @@ int32_t run_end(const uint8_t* row, int32_t x, int32_t width) noexcept {
   return x;
 }
 
+// Calls run(class, index of the first pixel, pixels) for runs of equal bytes, row by row, and says what each class has.
+template <class Run>
+void measure_runs(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents, const Run& run) noexcept {
+  std::fill(extents, extents + 256, ClassExtent{0, INT32_MAX, INT32_MAX, 0, 0});
+  for (int32_t y = 0; y < height; ++y, map += width)
+    for (int32_t x = 0; x < width;) {
+      const uint8_t value = map[x];
+      const int32_t end = run_end(map, x, width);
+      ClassExtent& extent = extents[value];
+      extent.count += end - x;
+      extent.x1 = std::min(extent.x1, x);
+      extent.x2 = std::max(extent.x2, end);
+      extent.y1 = std::min(extent.y1, y);
+      extent.y2 = y + 1;
+      run(value, int64_t{y} * width + x, end - x);
+      x = end;
+    }
+}
+
+// The sum of probability_of(value) in eight sums side by side, which a compiler makes vectors of: an order of its own, and
+// the same one on every CPU.
+template <class Probability>
+double sum_of_run(const float* values, int32_t count, const Probability& probability_of) noexcept {
+  constexpr int32_t kSums = 8;
+  double sums[kSums] = {};
+  int32_t i = 0;
+  for (; i + kSums <= count; i += kSums) {
+    float here[kSums];
+    for (int32_t k = 0; k < kSums; ++k) here[k] = probability_of(values[i + k]);
+    for (int32_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(here[k]);
+  }
+  for (int32_t k = 0; i < count; ++i, ++k) sums[k] += static_cast<double>(probability_of(values[i]));
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
 bool inside(const mnnlite_item& item, double x, double y) noexcept {
   return x >= 0 && y >= 0 && x < item.frame_width && y < item.frame_height;
 }
@@ -145,15 +180,19 @@ Status ClassMapper::classify(const char* family, const Call& call, const TensorV
 }
 
 double ClassMapper::probability(const float* values, int64_t pixel, int32_t class_id) const noexcept {
-  if (mode_ == kBinary) {
-    const float one = activation_ == 1 ? sigmoid_f32(values[pixel]) : values[pixel];
-    return class_id ? one : 1.0f - one;
-  }
   const int64_t count = int64_t{dims_.height} * dims_.width;
   const float best = values[class_id * count + pixel];
   double sum = 0;
   for (int32_t c = 0; c < dims_.channels; ++c) sum += exp_f32(values[c * count + pixel] - best);
   return 1 / sum;
+}
+
+double ClassMapper::sum_binary(const float* values, int32_t count, int32_t class_id) const noexcept {
+  if (activation_ == 1)
+    return class_id ? sum_of_run(values, count, [](float v) { return sigmoid_f32(v); })
+                    : sum_of_run(values, count, [](float v) { return 1.0f - sigmoid_f32(v); });
+  return class_id ? sum_of_run(values, count, [](float v) { return v; })
+                  : sum_of_run(values, count, [](float v) { return 1.0f - v; });
 }
 
 Status ClassMapper::run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map,
@@ -167,41 +206,31 @@ Status ClassMapper::run(const char* family, const Call& call, const TensorView& 
 
 void ClassMapper::measure(const Call& call, const TensorView& tensor, int slot, const uint8_t* map,
                           ClassExtent* extents, double* means, int32_t skip) const noexcept {
-  measure_classes(map, width(), height(), extents);
-  if (!scored()) return;
+  if (!scored()) {
+    measure_classes(map, width(), height(), extents);
+    return;
+  }
   std::fill(means, means + 256, 0.0);
   const float* values = reader_.again(call, named(tensor), slot);
-  const int32_t columns = width(), rows = height();
-  const int64_t count = int64_t{rows} * columns;
-  if (mode_ == kArgmax) {  // neighbours' classes may all differ
-    for (int64_t i = 0; i < count; ++i)
-      if (map[i] != kIgnoreLabel) means[map[i]] += probability(values, i, map[i]);
-  } else {
-    for (int64_t row = 0; row < count; row += columns)
-      for (int32_t x = 0; x < columns;) {
-        const uint8_t value = map[row + x];
-        const int32_t begin = x;
-        x = run_end(map + row, x, columns);
-        if (value == kIgnoreLabel || value == skip) continue;
-        double sum = means[value];
-        if (mode_ == kClasses)
-          sum += x - begin;
-        else
-          for (int32_t i = begin; i < x; ++i) sum += probability(values, row + i, value);
-        means[value] = sum;
-      }
-  }
+  measure_runs(map, width(), height(), extents, [&](uint8_t value, int64_t first, int32_t count) {
+    if (value != kIgnoreLabel && value != skip) means[value] += sum_probability(values, first, count, value);
+  });
   for (int c = 0; c < 256; ++c)
     if (extents[c].count > 0) means[c] /= static_cast<double>(extents[c].count);
 }
 
-double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
+double ClassMapper::sum_probability(const float* values, int64_t first, int32_t count,
                                     int32_t class_id) const noexcept {
   if (mode_ == kClasses) return count;
-  const float* values = reader_.again(call, named(tensor), slot);
+  if (mode_ == kBinary) return sum_binary(values + first, count, class_id);
   double sum = 0;
   for (int64_t i = first; i < first + count; ++i) sum += probability(values, i, class_id);
   return sum;
+}
+
+double ClassMapper::sum_probability(const Call& call, const TensorView& tensor, int slot, int64_t first, int32_t count,
+                                    int32_t class_id) const noexcept {
+  return sum_probability(reader_.again(call, named(tensor), slot), first, count, class_id);
 }
 
 void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t width, int32_t height, const uint8_t* map,
@@ -237,20 +266,7 @@ void spread_over_frame(const Mapping& back, const mnnlite_item& item, int32_t wi
 }
 
 void measure_classes(const uint8_t* map, int32_t width, int32_t height, ClassExtent* extents) noexcept {
-  std::fill(extents, extents + 256, ClassExtent{0, INT32_MAX, INT32_MAX, 0, 0});
-  for (int32_t y = 0; y < height; ++y, map += width)
-    for (int32_t x = 0; x < width;) {
-      // Run by run: neighbours are mostly of one class.
-      const uint8_t value = map[x];
-      const int32_t end = run_end(map, x, width);
-      ClassExtent& extent = extents[value];
-      extent.count += end - x;
-      extent.x1 = std::min(extent.x1, x);
-      extent.x2 = std::max(extent.x2, end);
-      extent.y1 = std::min(extent.y1, y);
-      extent.y2 = y + 1;
-      x = end;
-    }
+  measure_runs(map, width, height, extents, [](uint8_t, int64_t, int32_t) {});
 }
 
 double pixel_area(const Mapping& to_frame, int32_t width, int32_t height) noexcept {

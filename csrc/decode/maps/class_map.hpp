@@ -67,7 +67,9 @@ class ClassMapper {
   TensorView named(const TensorView& tensor) const noexcept;
   Status classify(const char* family, const Call& call, const TensorView& tensor, int slot,
                   uint8_t* map) const noexcept;
-  double probability(const float* values, int64_t pixel, int32_t class_id) const noexcept;
+  double sum_probability(const float* values, int64_t first, int32_t count, int32_t class_id) const noexcept;
+  double sum_binary(const float* values, int32_t count, int32_t class_id) const noexcept;
+  double probability(const float* values, int64_t pixel, int32_t class_id) const noexcept;  // of an argmax map
 
   int wanted_ = kAuto, mode_ = kAuto;
   int activation_ = 0, layout_ = 0;
