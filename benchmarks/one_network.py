@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent / "arm"))
 
 import cases
 
-NAMES = tuple(name for name in cases.NAMES if name not in ("fastestdet", "palm_detection_full"))
+NAMES = tuple(name for name in cases.NAMES if name not in (*fetch.SNAPSHOTS, "palm_detection_full"))
 CONTENDERS = ("mnnlite", "MNN", "LiteRT", "ONNX Runtime")
 THREADS = (1, 2)
 

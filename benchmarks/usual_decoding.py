@@ -77,6 +77,11 @@ def centerface(outputs: dict[str, Array]) -> Found:
     return suppress(everything, heat[0, y, x], np.zeros(len(x), int), 0.5, 0.3)
 
 
+def rfb320(outputs: dict[str, Array]) -> Found:
+    boxes, scores = sorted((each[0] for each in outputs.values()), key=lambda each: -each.shape[1])
+    return suppress(boxes * [320, 240, 320, 240], scores[:, 1], np.zeros(len(scores), int), 0.7, 0.3)
+
+
 def landmarks(outputs: dict[str, Array], values: int, confidence: bool) -> Found:
     rows = outputs_of_size(outputs, values)
     return rows[:, :2].reshape(1, -1), sigmoid(rows[:, -1]).mean(keepdims=True) if confidence else np.ones(1)

@@ -1,14 +1,14 @@
 """The networks that peers.py counts on: what mnnlite takes of each, and what OpenCV and NumPy do in its place.
 
 Those of mediapipe are TFLite files (mnnlite, MNN's package, LiteRT), the others ONNX files (mnnlite, MNN's package, ONNX
-Runtime, ncnn). All but FastestDet's are out of packages of PyPI that fetch.py pins. Their decoding by NumPy is that of
-mediapipe_tasks.py and of usual_decoding.py; frame_time.py and decode_networks.py compare them with mnnlite's.
+Runtime, ncnn). They are out of packages of PyPI and out of clones that fetch.py pins. Their decoding by NumPy is that of
+mediapipe_tasks.py and of usual_decoding.py; `unlike_results` says whether it finds what mnnlite finds in the same outputs.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ TFLITE = (
     "selfie_segmentation_landscape",
     "pose_landmark_full",
 )
-ONNX = ("yolov8", "fastestdet")
+ONNX = ("yolov8", "fastestdet", "rfb320")
 NAMES = (*TFLITE, *ONNX)
 CONTENDERS = {"mnnlite": NAMES, "MNN": NAMES, "LiteRT": TFLITE, "ONNX Runtime": ONNX, "ncnn": ONNX}
 
@@ -35,13 +35,20 @@ class OnnxPicture:
     """Picture of an ONNX network: by letterbox at the top left, or stretched."""
 
     input: str
-    side: int
-    color: str
-    letterbox: bool
+    size: tuple[int, int]  # width, height
+    color: str = "RGB"
+    mean: float = 0.0
+    std: float = 255.0
+    letterbox: bool = False
 
 
 TOLERANCE = {"normal": 2e-3, "low": 5e-2}  # of outputs, relative to the largest
-PICTURES = {"yolov8": OnnxPicture("images", 320, "RGB", True), "fastestdet": OnnxPicture("input.1", 352, "BGR", False)}
+EQUAL = 1e-5  # of results of the same outputs: a part of the frame's diagonal, and of what scores can be
+PICTURES = {
+    "yolov8": OnnxPicture("images", (320, 320), letterbox=True),
+    "fastestdet": OnnxPicture("input.1", (352, 352), "BGR"),
+    "rfb320": OnnxPicture("input", (320, 240), mean=127, std=128),
+}
 
 
 def spec_of(name: str, model: Path) -> Any:
@@ -55,9 +62,13 @@ def spec_of(name: str, model: Path) -> Any:
 
     how = PICTURES[name]
     fit = {"fit": "letterbox", "anchor": "top_left"} if how.letterbox else {}
-    image = ImageSpec(size=(how.side, how.side), color=how.color, std=255, **fit)
-    decoder = decoders.Yolo("v8", score=0.2) if name == "yolov8" else decoders.FastestDet()
-    return TaskSpec(model, image, decoder, shapes={how.input: (1, 3, how.side, how.side)})
+    image = ImageSpec(size=how.size, color=how.color, mean=how.mean, std=how.std, **fit)
+    decoder = {
+        "yolov8": decoders.Yolo("v8", score=0.2, clip=False),
+        "fastestdet": decoders.FastestDet(clip=False),
+        "rfb320": decoders.Ssd(tensors=("scores", "boxes"), background=0, score=0.7, iou=0.3, clip=False),
+    }[name]
+    return TaskSpec(model, image, decoder, shapes={how.input: (1, 3, how.size[1], how.size[0])})
 
 
 class Usual:
@@ -72,27 +83,25 @@ class Usual:
         else:
             import usual_decoding
 
-            self.usual = {"yolov8": usual_decoding.yolov8, "fastestdet": usual_decoding.fastestdet}[name]
+            self.usual = getattr(usual_decoding, name)
 
     def picture(self, frame: np.ndarray) -> tuple[np.ndarray, Any]:
         """Give the input as the network's file wants it, and where it lies in the frame."""
         if self.name in TFLITE:
             return self.decoder.picture(frame)
         cv2, how = self.cv2, PICTURES[self.name]
-        rows, columns = frame.shape[:2]
+        (width, height), (rows, columns) = how.size, frame.shape[:2]
         if how.letterbox:
-            factor = min(how.side / rows, how.side / columns)
+            factor = min(width / columns, height / rows)
             part = cv2.resize(frame, (round(columns * factor), round(rows * factor)))
-            small = np.zeros((how.side, how.side, 3), np.uint8)
+            small = np.zeros((height, width, 3), np.uint8)
             small[: part.shape[0], : part.shape[1]] = part
             place = np.full(4, 1 / factor)
         else:
-            small = cv2.resize(frame, (how.side, how.side))
-            place = np.tile([columns / how.side, rows / how.side], 2)
-        if how.color == "RGB":
-            small = cv2.cvtColor(small, cv2.COLOR_BGR2RGB)
-        values = small.astype(np.float32) * np.float32(1 / 255)
-        return np.ascontiguousarray(values.transpose(2, 0, 1))[None], place
+            small = cv2.resize(frame, how.size)
+            place = np.tile([columns / width, rows / height], 2)
+        # Half the instructions of NumPy's way from bytes to planes of floats.
+        return cv2.dnn.blobFromImage(small, 1 / how.std, mean=(how.mean,) * 3, swapRB=how.color == "RGB"), place
 
     def decode(self, outputs: Mapping[str, np.ndarray], place: Any) -> Any:
         """Results in pixels of the frame."""
@@ -138,3 +147,21 @@ def unlike(found: Path, reference: Path) -> float:
             min(float(np.abs(mine.ravel() - each.ravel()).max() / max(1e-3, np.abs(each).max())) for each in same),
         )
     return worst
+
+
+def unlike_results(name: str, outputs: Mapping[str, np.ndarray], frame: np.ndarray) -> Iterable[str]:
+    """Lines about what mnnlite's decoders and NumPy find differently in the same outputs."""
+    import cv2
+
+    usual, size = Usual(name, cv2), frame.shape[1::-1]
+    theirs = usual.decode(outputs, usual.picture(frame)[1])
+    spec = spec_of(name, Path("of no matter.mnn"))
+    if name in TFLITE:
+        from mediapipe_tasks import KINDS, differences
+
+        ours = {each: decoder.decode(outputs, size, spec.image) for each, decoder in spec.decoder.items()}
+        return differences(ours, theirs, KINDS[name], float(np.hypot(*size)), EQUAL)
+    from decode_networks import differ, values_of
+
+    pixels, scores = differ(values_of(spec.decoder.decode(outputs, size, spec.image)), theirs)
+    return [] if pixels <= EQUAL * np.hypot(*size) and scores <= EQUAL else [f"{pixels} px apart, scores {scores}"]

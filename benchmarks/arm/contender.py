@@ -3,12 +3,13 @@
 usage: contender.py CONTENDER PRECISION FRAMES REQUEST
 
 CONTENDER: a key of cases.CONTENDERS. FRAMES: an .npz file with a 1080p picture as bgr, y and uv. REQUEST: a JSON file of
-{network: its files}. Prints a line of JSON for each network and stage; the numbers of its marks lie between `begin` and `end`.
+{network: its files}. Prints a line of JSON for each stage; the numbers of its marks lie between `begin` and `end`. A line
+with `network` follows the stages of a network.
 
 Stages of a frame: `picture` (from the frame in memory to the input as an array, or with mnnlite to the engine's tensor),
 `hand over` (that array into the engine, outputs out of it), `infer` (the engine's own call), `decode` (outputs to results in
 pixels of the frame), and `frame`, all of it as a user calls it. Of mnnlite a task is one call: its `picture` is a task
-without a decoder less `infer`, its `decode` a task less one without; peers.py works these out.
+without a decoder less `infer`, its `decode` a task less one without, of BGR; peers.py works these out.
 """
 
 from __future__ import annotations
@@ -65,24 +66,21 @@ class Ours:
         plain = dataclasses.replace(spec, decoder="raw")
         arena = {"precision": self.precision}
         model = self.package.Model(files["mnn"], shapes=spec.shapes, **arena)
-        makers: dict[str, Work] = {
-            "BGR": lambda: self.package.Frame(frames["bgr"], "BGR"),
-            "NV12": lambda: self.package.Frame.nv12(frames["y"], frames["uv"]),
-        }
-        counted({"network": name, "stage": "infer"}, lambda: model.run(borrow=True))
-        with self.package.Task(plain, arena=self.package.Arena(**arena)) as task:
-            for layout, frame in makers.items():
-                counted(
-                    {"network": name, "format": layout, "stage": "without decoder"},
-                    lambda frame=frame: task(frame(), borrow=True),
-                )
-        with self.package.Task(spec, arena=self.package.Arena(**arena)) as task:
-            for layout, frame in makers.items():
-                counted({"network": name, "format": layout, "stage": "frame"}, lambda frame=frame: task(frame()))
         ready = np.load(files["ready"])
         (given,) = model.inputs
-        found = model.run({given: ready})
-        np.savez(report, *found.values())
+        np.savez(report, *model.run({given: ready}).values())
+        counted({"stage": "infer"}, lambda: model.run(borrow=True), warm=0)  # it ran just now
+        with self.package.Task(plain, arena=self.package.Arena(**arena)) as task:
+            counted(
+                {"format": "BGR", "stage": "without decoder"},
+                lambda: task(self.package.Frame(frames["bgr"], "BGR"), borrow=True),
+            )
+        with self.package.Task(spec, arena=self.package.Arena(**arena)) as task:
+            for layout, frame in {
+                "BGR": lambda: self.package.Frame(frames["bgr"], "BGR"),
+                "NV12": lambda: self.package.Frame.nv12(frames["y"], frames["uv"]),
+            }.items():
+                counted({"format": layout, "stage": "frame"}, lambda frame=frame: task(frame()))
 
 
 class Theirs:
@@ -102,7 +100,7 @@ class Theirs:
             "BGR": lambda: usual.picture(frames["bgr"]),
             "NV12": lambda: usual.picture(convert(frames["y"], frames["uv"], self.cv2.COLOR_YUV2BGR_NV12)),
         }
-        ready, place = makers["BGR"]()
+        ready, place = np.load(files["ready"]), usual.picture(frames["bgr"])[1]
 
         def hand_over() -> dict[str, np.ndarray]:
             self.give(ready)
@@ -112,9 +110,10 @@ class Theirs:
         self.infer()
         # Copies: MNN's inputs share memory with what a run leaves, and they are given again below.
         outputs = {name: array.copy() for name, array in self.take().items()}
-        counted({"network": name, "stage": "hand over"}, hand_over)
-        counted({"network": name, "stage": "infer"}, self.infer)
-        counted({"network": name, "stage": "decode"}, lambda: usual.decode(outputs, place))
+        np.savez(report, *outputs.values())
+        counted({"stage": "hand over"}, hand_over)
+        counted({"stage": "infer"}, self.infer, warm=0)  # it ran just now
+        counted({"stage": "decode"}, lambda: usual.decode(outputs, place))
         for layout, picture in makers.items():
 
             def frame(picture: Work = picture) -> Any:
@@ -123,11 +122,8 @@ class Theirs:
                 self.infer()
                 return usual.decode(self.take(), place)
 
-            counted({"network": name, "format": layout, "stage": "picture"}, picture)
-            counted({"network": name, "format": layout, "stage": "frame"}, frame)
-        self.give(np.load(files["ready"]))
-        self.infer()
-        np.savez(report, *self.take().values())
+            counted({"format": layout, "stage": "picture"}, picture)
+            counted({"format": layout, "stage": "frame"}, frame, warm=0)  # each of its stages did run
 
     def open(self, name: str, files: dict[str, str]) -> None:
         raise NotImplementedError
@@ -155,7 +151,8 @@ class Mnn(Theirs):
         )
         self.target = self.interpreter.getSessionInput(self.session)
         if name in PICTURES:
-            self.interpreter.resizeTensor(self.target, (1, 3, PICTURES[name].side, PICTURES[name].side))
+            width, height = PICTURES[name].size
+            self.interpreter.resizeTensor(self.target, (1, 3, height, width))
             self.interpreter.resizeSession(self.session)
         self.outputs = {}
         for output, tensor in self.interpreter.getSessionOutputAll(self.session).items():
@@ -264,9 +261,10 @@ def main() -> None:
     asked: dict[str, dict[str, str]] = json.loads(Path(request).read_text())
     pictures = dict(np.load(frames))
     made = MADE[contender](precision)
-    counted({"stage": "nothing"}, lambda: None)
     for name, files in asked.items():
+        counted({"stage": "nothing"}, lambda: None)
         made.stages(name, files, pictures, Path(files["report"]))
+        print(json.dumps({"network": name}), flush=True)
 
 
 if __name__ == "__main__":

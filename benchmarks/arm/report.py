@@ -38,7 +38,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
-def section(rows: Rows, cpu: str, precision: str) -> list[str]:
+def section(rows: Rows, cpu: str, precision: str, versions: dict[str, str]) -> list[str]:
     """One CPU and precision: whole frames, stages, ratios."""
     counted = [row for row in rows if "stages" in row]
     networks = list(dict.fromkeys(row["network"] for row in counted))
@@ -47,7 +47,8 @@ def section(rows: Rows, cpu: str, precision: str) -> list[str]:
     lines = [f"## {cpu}, {precision} precision", ""]
     for row in rows:
         if "fails" in row:
-            lines += [f"{row['contender']} on {row['network']}: {row['fails']}.", ""]
+            name = f"{row['contender']} {versions[row['contender']]}"
+            lines += [f"{name} on {row['network']}, {cpu}: {row['fails']}.", ""]
     lines += ["A frame from memory to results, NV12 / BGR:", ""]
     lines += table(
         ["network", *contenders],
@@ -128,23 +129,28 @@ def page(data: dict[str, Any]) -> str:
         f"{versions}.",
         "",
         "Around all but mnnlite stand OpenCV and NumPy. `picture` is from a 1080p frame in memory to the input, of mnnlite to the",
-        "engine's own tensor; `hand over` is that input into the engine and outputs out of it. Of a mask NumPy only compares",
-        "scores with a threshold, where mnnlite finds box, area and mean score as well: `decode` is not the same work there.",
-        "Counts are not speed: they say nothing of caches and memory. An empty cell was not counted, or is not for that engine.",
+        "engine's own tensor; `hand over` is that input into the engine and outputs out of it. `decode` is the same work of all:",
+        "what mnnlite's decoders and NumPy find in the same outputs was compared before anything was counted. Counts are not",
+        "speed: they say nothing of caches and memory. An empty cell is not for that engine: LiteRT has TFLite files, ONNX Runtime",
+        "and ncnn have ONNX files. `yolov8` is nudenet's YOLOv8n at 320x320. Low precision is half floats, which cortex-a72 has",
+        "not; LiteRT and ONNX Runtime have no such setting for a file of float32.",
         "",
         f"Largest difference of outputs on the same input, relative to the largest value: {differences(data['rows'])}.",
         "",
     ]
     for cpu, precision in dict.fromkeys((row["cpu"], row["precision"]) for row in data["rows"]):
         lines += section(
-            [row for row in data["rows"] if (row["cpu"], row["precision"]) == (cpu, precision)], cpu, precision
+            [row for row in data["rows"] if (row["cpu"], row["precision"]) == (cpu, precision)],
+            cpu,
+            precision,
+            data["versions"],
         )
     return "\n".join(lines).rstrip() + "\n"
 
 
 def main() -> None:
     """Write the page."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else sorted((HERE / "data").glob("*.json"))[-1]
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else sorted((HERE / "data").glob("20*.json"))[-1]
     (HERE / "report.md").write_text(page(json.loads(path.read_text())))
 
 
