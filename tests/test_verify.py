@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -191,3 +192,22 @@ def test_model_file__is_let_go_at_the_load(models: Path) -> None:
     arena = mnnlite.Arena()
     _core.Model(file, None, arena=arena.native, outputs=[], shapes={}, images=[], resizable=False)
     assert len(memoryview(file)) == 0
+
+
+def _is_mapped(address: int) -> bool:
+    ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
+    return any(int(begin, 16) <= address < int(end, 16) for begin, end in ranges)
+
+
+@pytest.mark.skipif(
+    "libasan" in os.environ.get("LD_PRELOAD", ""), reason="a sanitizer is to see the engine's own blocks"
+)
+def test_model_file__is_what_the_engine_has(models: Path) -> None:
+    content = (models / "tiny.mnn").read_bytes()
+    file = _core.ModelFile(os.fsencode(models / "tiny.mnn"))
+    address = np.frombuffer(file, np.uint8).ctypes.data
+    arena = mnnlite.Arena()
+    model = _core.Model(file, None, arena=arena.native, outputs=[], shapes={}, images=[], resizable=True)
+    assert _is_mapped(address)
+    assert ctypes.string_at(address, len(content)) == content
+    model.close()

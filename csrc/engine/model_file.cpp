@@ -1,6 +1,7 @@
 #include "engine/model_file.hpp"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,16 +62,32 @@ Status ModelFile::read(const char* path, ModelFile& result) noexcept {
                                path, static_cast<long long>(size), INT_MAX));
   ModelFile file;
   file.size_ = static_cast<size_t>(size);
-  if (!file.content_.reserve(file.size_))
+  file.pages_bytes_ = kRoom + file.size_ + kRoom;
+  void* const pages = ::mmap(nullptr, file.pages_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED)
     return leave(Status::error(Code::out_of_memory, "no memory for the model file %s (%zu bytes)", path, file.size_));
+  file.pages_ = pages;
   size_t got = 0;
-  status = read_all(descriptor, static_cast<char*>(file.content_.data()), file.size_, 0, got);
+  status = read_all(descriptor, static_cast<char*>(pages) + kRoom, file.size_, 0, got);
   if (!status.ok()) return leave(Status::error(Code::model, "the model file %s: %.100s", path, status.text));
   if (got != file.size_)
     return leave(Status::error(Code::model_format, "the model file %s changed while it was read: %zu bytes of %zu",
                                path, got, file.size_));
   result = std::move(file);
   return leave({});
+}
+
+ModelFile::ModelFile(ModelFile&& other) noexcept { *this = std::move(other); }
+
+ModelFile& ModelFile::operator=(ModelFile&& other) noexcept {
+  std::swap(pages_, other.pages_);
+  std::swap(pages_bytes_, other.pages_bytes_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+ModelFile::~ModelFile() {
+  if (pages_) ::munmap(pages_, pages_bytes_);
 }
 
 WeightsFile::WeightsFile(WeightsFile&& other) noexcept { *this = std::move(other); }

@@ -4,21 +4,34 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/memory.hpp"
 #include "core/status.hpp"
 
 namespace mnnlite {
 
 // The content of a model file, read into memory of ours: a mapping would change under us when somebody writes the file.
+// It lies in pages of its own, with room around it for what the engine's allocator keeps beside a block, so that the
+// engine can have them in place of a copy (WeightBlocks::HandOver).
 class ModelFile {
  public:
+  static constexpr size_t kRoom = 64;  // bytes before the content and, at least, behind it
+
+  ModelFile() = default;
+  ModelFile(ModelFile&& other) noexcept;
+  ModelFile& operator=(ModelFile&& other) noexcept;
+  ~ModelFile();
+
   static Status read(const char* path, ModelFile& result) noexcept;
 
-  const void* data() const noexcept { return content_.data(); }
+  const void* data() const noexcept { return pages_ ? static_cast<const char*>(pages_) + kRoom : nullptr; }
   size_t size() const noexcept { return size_; }
 
+  void* pages() const noexcept { return pages_; }
+  size_t pages_bytes() const noexcept { return pages_bytes_; }
+  void leave_pages() noexcept { pages_ = nullptr, pages_bytes_ = size_ = 0; }  // they are somebody else's
+
  private:
-  Block content_;
+  void* pages_ = nullptr;
+  size_t pages_bytes_ = 0;
   size_t size_ = 0;
 };
 

@@ -25,10 +25,44 @@ int32_t last_operator_type() {
   return ours ? -1 : INT32_MAX;
 }
 
+// Where the engine's copy of a model lies in the block that it allocates for it, and by how much that is larger: seen on
+// the probe's network. No room before it: not known.
+struct CopyLayout {
+  size_t before = 0, more = 0;
+};
+
+const CopyLayout& copy_layout() {
+  static const CopyLayout found = [] {
+    const ProbeModel probe = probe_model();
+    const WeightBlocks::Watch watch(probe.size);
+    const std::unique_ptr<MNN::Interpreter, DestroyInterpreter> interpreter(
+        MNN::Interpreter::createFromBuffer(probe.data, probe.size));
+    if (!interpreter || !watch.block()) return CopyLayout{};
+    const auto [content, size] = interpreter->getModelBuffer();
+    const auto offset = reinterpret_cast<uintptr_t>(content) - reinterpret_cast<uintptr_t>(watch.block());
+    const bool inside = size == probe.size && offset < watch.size() && watch.size() - offset >= size;
+    return inside ? CopyLayout{offset, watch.size() - size} : CopyLayout{};
+  }();
+  return found;
+}
+
+// The bytes of `file` become the engine's copy of themselves: it allocates memory, gets the pages in which they lie, and
+// copies them to where they are. So a model is in memory once while it is loaded, and its pages are touched once.
+MNN::Interpreter* create(const void* bytes, size_t size, ModelFile* file) {
+  const CopyLayout& layout = copy_layout();
+  if (!file || layout.before != ModelFile::kRoom || layout.more > 2 * ModelFile::kRoom)
+    return MNN::Interpreter::createFromBuffer(bytes, size);
+  const WeightBlocks::HandOver hand_over(file->pages(), file->pages_bytes(), size + layout.more);
+  std::unique_ptr<MNN::Interpreter, DestroyInterpreter> made(MNN::Interpreter::createFromBuffer(bytes, size));
+  if (!hand_over.done()) return made.release();
+  file->leave_pages();
+  return made && made->getModelBuffer().first == bytes ? made.release() : nullptr;
+}
+
 }  // namespace
 
-Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std::vector<std::string>& outputs,
-                 Net& result) noexcept try {
+Status Net::open(const void* bytes, size_t size, ModelFile* file, WeightsFile weights,
+                 const std::vector<std::string>& outputs, Net& result) noexcept try {
   if (size > INT_MAX)
     return Status::error(Code::model_format, "a model of %zu bytes; the engine takes at most %d", size, INT_MAX);
   const char* head = static_cast<const char*>(bytes);
@@ -50,7 +84,7 @@ Status Net::open(const void* bytes, size_t size, WeightsFile weights, const std:
   const LogCapture log;
   Net net;
   const WeightBlocks::Collect collect({}, Weights::heap);  // its copy of the file
-  net.interpreter_.reset(MNN::Interpreter::createFromBuffer(bytes, size));
+  net.interpreter_.reset(create(bytes, size, file));
   if (!net.interpreter_ && std::strstr(log.text(), "Memory not enough"))
     return Status::error(Code::out_of_memory, "no memory for a model of %zu bytes", size);
   if (!net.interpreter_)

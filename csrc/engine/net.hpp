@@ -19,11 +19,12 @@ struct DestroyInterpreter {
 
 class Net {
  public:
-  // Verifies the model, then has the engine copy it. `weights` is the open file with the weights, or one that is not
-  // open; the net keeps it until the buffer is released.
+  // Verifies the model, then has the engine copy it; or take it, where `file` is the file that holds these bytes and not
+  // null. That is empty then. `weights` is the open file with the weights, or one that is not open; the net keeps it until
+  // the buffer is released.
   // `outputs`: only the branch that leads to these is going to be run; empty: all.
-  static Status open(const void* bytes, size_t size, WeightsFile weights, const std::vector<std::string>& outputs,
-                     Net& result) noexcept;
+  static Status open(const void* bytes, size_t size, ModelFile* file, WeightsFile weights,
+                     const std::vector<std::string>& outputs, Net& result) noexcept;
 
   MNN::Interpreter& interpreter() const noexcept { return *interpreter_; }
   size_t buffer_bytes() const noexcept { return buffer_bytes_; }  // 0 once released

@@ -72,19 +72,40 @@ struct Collecting {
 
 thread_local Collecting collecting;
 
+struct Watching {
+  size_t least = SIZE_MAX;
+  void* block = nullptr;
+  size_t size = 0;
+};
+
+struct Offer {
+  void* pages = nullptr;
+  size_t pages_bytes = 0, size = 0;
+  bool taken = false;
+};
+
+thread_local Watching watching;
+thread_local Offer offer;
+
+// Whole pages become a block of the engine's.
+bool own_block(void* memory, size_t whole, uint64_t owner) noexcept try {
+  Registry& all = registry();
+  const std::lock_guard<std::mutex> guard(all.mutex);
+  all.blocks[reinterpret_cast<uintptr_t>(memory)] = MappedBlock{whole, owner};
+  return true;
+} catch (const std::bad_alloc&) {
+  return false;
+}
+
+size_t whole_pages(size_t size) noexcept { return (size + page_size() - 1) / page_size() * page_size(); }
+
 void* map_block(size_t size, uint64_t owner) noexcept {
-  const size_t whole = (size + page_size() - 1) / page_size() * page_size();
+  const size_t whole = whole_pages(size);
   void* const memory = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
-  try {
-    Registry& all = registry();
-    const std::lock_guard<std::mutex> guard(all.mutex);
-    all.blocks[reinterpret_cast<uintptr_t>(memory)] = MappedBlock{whole, owner};
-    return memory;
-  } catch (const std::bad_alloc&) {
-    ::munmap(memory, whole);
-    return nullptr;
-  }
+  if (own_block(memory, whole, owner)) return memory;
+  ::munmap(memory, whole);
+  return nullptr;
 }
 
 // Its size, or 0 if it is none of ours. malloc gives no address at the begin of a page for so large a block, so the
@@ -102,6 +123,15 @@ size_t find_block(void* memory, bool take) noexcept {
 }
 
 void* engine_malloc(size_t size) {
+  if (size == offer.size && offer.pages && !offer.taken &&
+      own_block(offer.pages, whole_pages(offer.pages_bytes), collecting.owner)) {
+    offer.taken = true;
+    return offer.pages;
+  }
+  if (size >= watching.least && !watching.block) {
+    watching.size = size;
+    return watching.block = map_block(size, collecting.owner);
+  }
   if (size >= collecting.least && size <= SIZE_MAX - page_size())
     if (void* const memory = map_block(size, collecting.owner)) return memory;
   return std::malloc(size);
@@ -243,6 +273,25 @@ WeightBlocks::Collect::Collect(const WeightBlocks& blocks, Weights kind) noexcep
 }
 
 WeightBlocks::Collect::~Collect() { collecting = {owner_, least_}; }
+
+WeightBlocks::Watch::Watch(size_t bytes) noexcept {
+  watching = {};
+  if (lead_allocations() && kLeastBytes != SIZE_MAX) watching.least = bytes;
+}
+
+WeightBlocks::Watch::~Watch() { watching = {}; }
+
+const void* WeightBlocks::Watch::block() const noexcept { return watching.block; }
+
+size_t WeightBlocks::Watch::size() const noexcept { return watching.size; }
+
+WeightBlocks::HandOver::HandOver(void* pages, size_t pages_bytes, size_t size) noexcept {
+  offer = {pages, pages_bytes, size, false};
+}
+
+WeightBlocks::HandOver::~HandOver() { offer = {}; }
+
+bool WeightBlocks::HandOver::done() const noexcept { return offer.taken; }
 
 Status WeightBlocks::move_to_file(const char* folder) noexcept try {
   // The caller lets nothing else use these blocks meanwhile; the lock is for blocks of others that come and go.

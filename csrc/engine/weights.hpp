@@ -51,6 +51,28 @@ class WeightBlocks {
   // last block. On failure the blocks are as they were.
   Status move_to_file(const char* folder) noexcept;
 
+  // While one lives, the first block of at least `bytes` that the engine allocates on this thread is told.
+  class Watch {
+   public:
+    explicit Watch(size_t bytes) noexcept;
+    ~Watch();
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    const void* block() const noexcept;  // null: there was none
+    size_t size() const noexcept;
+  };
+
+  // While one lives, the engine gets `pages` when it allocates a block of exactly `size` bytes on this thread, once; it
+  // frees them like any other block. They are a mapping of `pages_bytes`, and belong to what is being collected.
+  class HandOver {
+   public:
+    HandOver(void* pages, size_t pages_bytes, size_t size) noexcept;
+    ~HandOver();
+    HandOver(const HandOver&) = delete;
+    HandOver& operator=(const HandOver&) = delete;
+    bool done() const noexcept;  // the pages are the engine's
+  };
+
   size_t file_bytes() const noexcept;   // of the blocks that are still there
   std::vector<uint64_t> files() const;  // their inodes
   uint64_t owner() const noexcept { return owner_; }

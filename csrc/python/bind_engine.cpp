@@ -172,11 +172,12 @@ NativeModel::NativeModel(const py::object& source, const py::object& weights, st
     const int64_t begin = now_ns();
     Net net;
     if (status.ok())
-      status = model_file
-                   ? Net::open(model_file->file.data(), model_file->file.size(), std::move(weights_file), outputs, net)
-                   : Net::open(bytes.buf, static_cast<size_t>(bytes.len), std::move(weights_file), outputs, net);
+      status = model_file ? Net::open(model_file->file.data(), model_file->file.size(), &model_file->file,
+                                      std::move(weights_file), outputs, net)
+                          : Net::open(bytes.buf, static_cast<size_t>(bytes.len), nullptr, std::move(weights_file),
+                                      outputs, net);
     if (model_file) {
-      model_file->file = ModelFile();  // the engine has its copy: the peak is two files, not three
+      model_file->file = ModelFile();  // the engine has the pages, or a copy
       times_.deserialize = model_file->read_ns;
     }
     times_.deserialize += now_ns() - begin;
