@@ -49,7 +49,8 @@ def section(rows: Rows, cpu: str, precision: str, versions: dict[str, str]) -> l
         if "fails" in row:
             name = f"{row['contender']} {versions[row['contender']]}"
             lines += [f"{name} on {row['network']}, {cpu}: {row['fails']}.", ""]
-    lines += ["A frame from memory to results, NV12 / BGR:", ""]
+    commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
+    lines += [f"A frame from memory to results, NV12 / BGR, counted at {commits}:", ""]
     lines += table(
         ["network", *contenders],
         [
@@ -120,20 +121,19 @@ def differences(rows: Rows) -> str:
 def page(data: dict[str, Any]) -> str:
     """Make the whole page."""
     versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
-    commits = ", ".join(dict.fromkeys(row["commit"] for row in data["rows"]))
     lines = [
         "# Instructions of a frame on an emulated ARM CPU",
         "",
-        f"Million guest instructions of one frame, one thread, counted {data['date']} by benchmarks/arm/peers.py at {commits};",
+        f"Million guest instructions of one frame, one thread, counted {data['date']} by benchmarks/arm/peers.py;",
         f"{data['emulator']}, {data['python']};",
         f"{versions}.",
         "",
         "Around all but mnnlite stand OpenCV and NumPy. `picture` is from a 1080p frame in memory to the input, of mnnlite to the",
         "engine's own tensor; `hand over` is that input into the engine and outputs out of it. `decode` is the same work of all:",
         "what mnnlite's decoders and NumPy find in the same outputs was compared before anything was counted. Counts are not",
-        "speed: they say nothing of caches and memory. An empty cell is not for that engine: LiteRT has TFLite files, ONNX Runtime",
-        "and ncnn have ONNX files. `yolov8` is nudenet's YOLOv8n at 320x320. Low precision is half floats, which cortex-a72 has",
-        "not; LiteRT and ONNX Runtime have no such setting for a file of float32.",
+        "speed: they say nothing of caches and memory. An empty cell was not counted, or is not for that engine: LiteRT has TFLite",
+        "files, ONNX Runtime and ncnn have ONNX files. `yolov8` is nudenet's YOLOv8n at 320x320. Low precision is half floats,",
+        "which cortex-a72 has not; LiteRT and ONNX Runtime have no such setting for a file of float32.",
         "",
         f"Largest difference of outputs on the same input, relative to the largest value: {differences(data['rows'])}.",
         "",
