@@ -38,7 +38,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if _files.index(collection_path) % count != index - 1 else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if shard := config.getoption("--shard"):  # files that were named are not asked about
+        index, count = (int(part) for part in shard.split("/"))
+        named = sorted({item.path for item in items}.difference(_files))
+        others = {path for at, path in enumerate(named) if at % count != index - 1}
+        config.hook.pytest_deselected(items=[item for item in items if item.path in others])
+        items[:] = [item for item in items if item.path not in others]
     for item in items:
         if EMULATED and (mark := item.get_closest_marker("not_emulated")):
             item.add_marker(pytest.mark.skip(reason=f"not under emulation: {mark.args[0]}"))
