@@ -4,17 +4,30 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace mnnlite {
 namespace {
 
 constexpr Isa kIsas[] = {Isa::baseline, Isa::sse41, Isa::avx2, Isa::neon};
+
+#if defined(__x86_64__)
+// Asked of the CPU: what __builtin_cpu_supports knows is in the libgcc that is linked, and one before GCC 11 knows no F16C and
+// says no. That the system keeps the wide registers is part of its answer for AVX2.
+bool has_f16c() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
 
 bool can_run(Isa isa) noexcept {
   switch (isa) {
     case Isa::baseline: return true;
 #if defined(__x86_64__)
     case Isa::sse41: return __builtin_cpu_supports("sse4.1") != 0;
-    case Isa::avx2: return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("f16c") != 0;
+    case Isa::avx2: return __builtin_cpu_supports("avx2") != 0 && has_f16c();
 #elif defined(__aarch64__)
     case Isa::neon: return true;  // part of the architecture
 #endif

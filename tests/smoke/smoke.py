@@ -7,6 +7,8 @@ and under emulation. tests/smoke/test_smoke.py runs it in the suite.
 from __future__ import annotations
 
 import gc
+import platform
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,17 @@ import numpy as np
 import mnnlite
 from helpers import models
 from mnnlite import _core
+
+
+def instruction_sets_are_those_of_the_cpu() -> None:
+    """By the system's list of them: a wheel's own question depends on the libraries that it was linked with."""
+    if platform.machine() != "x86_64":
+        return
+    flags = set(re.search(r"^flags\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())
+    wanted = ["baseline"]
+    wanted += ["sse41"] if "sse4_1" in flags else []
+    wanted += ["avx2"] if {"avx2", "f16c"} <= flags else []
+    assert _core.cpu_isas() == wanted, (_core.cpu_isas(), wanted)
 
 
 def every_network(precision: str = "normal") -> None:
@@ -97,6 +110,7 @@ def borrowed_views_outlive_the_model() -> None:
 
 
 CHECKS: list[Callable[[], None]] = [
+    instruction_sets_are_those_of_the_cpu,
     every_network,
     every_network_in_low_precision,
     branch_by_path,
