@@ -6,6 +6,7 @@ import numbers
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from mnnlite import _core
 from mnnlite.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -22,25 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKEND_WORDS", "GPUS", "OPTION_NAMES", "SESSION_WORDS", "EngineOptions", "check_backend"]
 
-# Options of a session, then those of an arena that a task may choose too, and their words with the usual one first. A test holds
-# them equal to the engine room's table.
+# Options of a session, then those of an arena that a task may choose too, and their words with the usual one first: the engine
+# room's own.
 SESSION_WORDS = {
-    "winograd": ("large", "small", "none"),
-    "memory_mode": ("normal", "high", "low"),
-    "precision": ("normal", "high", "low"),
-    "weights": ("heap", "mapped"),
+    name: tuple(_core.ArenaOptions.words(name)) for name in ("winograd", "memory_mode", "precision", "weights")
 }
-BACKEND_WORDS = {
-    "backend": ("cpu", "opencl", "opengl", "vulkan"),
-    "tuning": ("none", "fast", "wide", "heavy"),
-    "gpu_memory": ("auto", "buffer", "image"),
-}
+BACKEND_WORDS = {name: tuple(_core.ArenaOptions.words(name)) for name in ("backend", "tuning", "gpu_memory")}
 GPUS = BACKEND_WORDS["backend"][1:]
 _OF_CPUS = ("winograd", "weights")
 
 
 def check_backend(options: Mapping[str, Any]) -> None:
-    """Refuse options that a backend would not notice, or take for something else, as the engine room does.
+    """Refuse options that a backend would not notice, or take for something else.
 
     Parameters
     ----------
@@ -51,31 +45,8 @@ def check_backend(options: Mapping[str, Any]) -> None:
     ------
     ArgumentError
     """
-    backend = options.get("backend") or "cpu"
-    said = {name: word for name, word in options.items() if word is not None}
-    usual = {name: words[0] for name, words in {**SESSION_WORDS, **BACKEND_WORDS}.items()}
-    if backend == "cpu":
-        for name in ("tuning", "gpu_memory"):
-            if said.get(name, usual[name]) != usual[name]:
-                raise ArgumentError(f"{name} is {said[name]!r}, which is for GPUs, but backend is 'cpu'; leave it away")
-        return
-    if said.get("threads", 1) != 1:
-        raise ArgumentError(
-            f"threads is {said['threads']!r}, but backend {backend!r} has none; leave it away (tuning= says how long kernels are "
-            "tuned)"
-        )
-    for name in _OF_CPUS:
-        if said.get(name, usual[name]) != usual[name]:
-            raise ArgumentError(f"{name} is {said[name]!r}, which does nothing on backend {backend!r}; leave it away")
-    if backend != "vulkan":
-        return
-    if said.get("gpu_memory", "auto") != "auto":
-        raise ArgumentError(
-            f"gpu_memory is {said['gpu_memory']!r}, which is for backend 'opencl'; Vulkan's was chosen when the engine was built, "
-            "leave it away"
-        )
-    if said.get("tuning") == "fast":
-        raise ArgumentError("tuning is 'fast', which backend 'vulkan' has not; it has 'none', 'wide', 'heavy'")
+    known = ("threads", *SESSION_WORDS, *BACKEND_WORDS)
+    _core.ArenaOptions(**{name: options[name] for name in known if options.get(name) is not None}).check()
 
 
 @dataclass(frozen=True)

@@ -475,6 +475,7 @@ void bind_engine(py::module_& module) {
   py::class_<ArenaOptions>(module, "ArenaOptions", py::is_final())
       .def("__init__", constructor(&arena_options), IsConstructor(), py::kw_only(), py::arg("threads") = 1,
            py::arg("fallback_to_cpu") = false, py::arg("weights_folder") = "")
+      .def("check", [](const ArenaOptions& options) { check(check_options(options), "create_arena"); })
       .def_static("names", &option_names)
       .def_static("words", &words_of, py::arg("option"));
 

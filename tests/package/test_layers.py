@@ -24,9 +24,10 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # A module may import modules of lower levels and of its own, without circles.
 # cli -> demo -> mapping -> convert -> observe -> runtime -> {cost, task} -> conversion -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
-    {"errors", "lazy", "_starting", "suggest", "engine_options"},
+    {"errors", "lazy", "_starting", "suggest"},
     {
         "specs",
+        "engine_options",
         "proc",
         "files",
         "perfetto",
