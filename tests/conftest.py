@@ -85,11 +85,6 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"mnnlite was imported from the checkout ({mnnlite.__file__}), not from an installation", 3)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    if session.items and not session.config.option.collectonly and not forked.START:
-        forked.server()  # starts while the first tests run
-
-
 def pytest_sessionfinish() -> None:
     forked.close()
 

@@ -71,7 +71,6 @@ def test_errors_are_those_of_loading(tmp_path, models):
 
 def test_a_child_that_dies_is_an_error(models, monkeypatch):
     monkeypatch.setattr(sys, "path", [])
-    monkeypatch.delenv("MNNLITE_PYTHON", raising=False)  # a process that starts, and finds nothing to import
     cost.forget()
     with pytest.raises(mnnlite.EngineError, match="no answer"):
         cost.of(models / "tiny.mnn")

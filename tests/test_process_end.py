@@ -91,7 +91,6 @@ def test_a_waiting_reader_is_woken():
 @pytest.mark.not_emulated("the target's Python starts through the emulator alone, which is what sys.executable names")
 @pytest.mark.parametrize("executable", ["", None, "/opt/app/bin/app"])
 def test_python_of_child_processes(executable, monkeypatch):
-    monkeypatch.delenv("MNNLITE_PYTHON", raising=False)
     monkeypatch.setattr(sys, "executable", executable)
     found = children.interpreter()
     done = subprocess.run(
@@ -103,7 +102,6 @@ def test_python_of_child_processes(executable, monkeypatch):
 
 
 def test_no_python_for_child_processes(monkeypatch):
-    monkeypatch.delenv("MNNLITE_PYTHON", raising=False)
     monkeypatch.setattr(sys, "executable", "/opt/app/bin/app")
     for name in ("prefix", "exec_prefix", "base_prefix"):
         monkeypatch.setattr(sys, name, "/nowhere")

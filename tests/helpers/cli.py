@@ -11,6 +11,9 @@ from typing import Any
 from . import forked
 from .child import LONGEST
 
+# Of all commands, as CI does once: a new interpreter for each.
+START = os.environ.get("MNNLITE_TESTS_START", "0") != "0"
+
 
 class Ran:
     def __init__(self, code: int, out: bytes, err: bytes) -> None:
@@ -39,14 +42,13 @@ def mnnlite(
     stdin: bytes = b"",
     env: dict[str, str] | None = None,
     cwd: object = None,
-    start: bool = forked.START,
+    start: bool = START,
     **options: Any,
 ) -> Ran:
     """Run a command. `start`: in a new interpreter and not a forked one, for what looks at the process itself."""
     whole = {**os.environ, **(env or {})}
     if not (start or options) and forked.read_at_start(whole) == forked.server().env:
-        words = ["mnnlite", *command(*args)[3:]]
-        return Ran(*forked.server().run(forked.COMMAND, words, stdin, str(cwd or os.getcwd()), whole, LONGEST))
+        return Ran(*forked.server().run(command(*args)[3:], stdin, str(cwd or os.getcwd()), whole, LONGEST))
     done = subprocess.run(
         command(*args), input=stdin, capture_output=True, timeout=LONGEST, env=whole, cwd=cwd, **options
     )

@@ -1,33 +1,23 @@
-"""Processes forked from one that has imported the package and loaded nothing: a start of Python and NumPy is most of what a
-short command takes, and of what the package's own children take. All else is their own: descriptors, folder, environment, signals,
-the end of the interpreter. `MNNLITE_PYTHON` names the script that asks for them (`forked_python.py`).
+"""Commands of ``mnnlite`` in processes forked from one that has imported the package and loaded nothing: a start of Python and
+NumPy is most of what a short command takes. All else is a command's own: descriptors, folder, environment, signals, the end of
+the interpreter.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import marshal
+import json
 import os
 import re
-import select
-import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-from pathlib import Path
 from typing import Any
 
 # What the interpreter, libraries and the engine read when they start: where it differs, only a new process will do.
 AT_START = re.compile(r"PYTHON|LC_|LANG|LD_|MALLOC|OMP_|OPENBLAS|MNNLITE_(ENGINE|FORCE|HEAP)")
-# Of all commands and children, as CI does once: a new interpreter for each.
-START = os.environ.get("MNNLITE_TESTS_START", "0") != "0"
-COMMAND = "from mnnlite.cli import program; program()"
-MOST = 1 << 17  # bytes of a request, and 64 descriptors
 
 
 def read_at_start(env: dict[str, str]) -> dict[str, str]:
@@ -35,38 +25,33 @@ def read_at_start(env: dict[str, str]) -> dict[str, str]:
 
 
 class Server:
-    """The process they are forked from. It ends when this one does."""
+    """The process they are forked from, begun with the first command."""
 
     def __init__(self) -> None:
         self.env = read_at_start(dict(os.environ))
-        self._folder = Path(tempfile.mkdtemp(prefix="mnnlite-"))
-        self._address = str(self._folder / "socket")
-        self.python = self._folder / "python3"
-        asking = [sys.executable, "-IS", str(Path(__file__).with_name("forked_python.py")), sys.executable]
-        self.python.write_text(f'#!/bin/sh\nexec {shlex.join([*asking, self._address])} "$@"\n')
-        self.python.chmod(0o755)
-        self._alive, theirs = socket.socketpair()
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.bind(self._address)
-        listener.listen(32)
-        with theirs, listener:
-            given = [theirs.fileno(), listener.fileno()]
-            code = f"import runpy; exec(runpy.run_path({__file__!r})['serve']{tuple(given)})"
+        self._lock = threading.Lock()
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        code = (
+            f"import runpy; runpy.run_path({__file__!r})['serve']({theirs.fileno()}); "
+            "from mnnlite.cli import program; program()"
+        )
+        with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code], pass_fds=given, cwd="/", stdin=subprocess.DEVNULL
+                [sys.executable, "-c", code], pass_fds=[theirs.fileno()], cwd="/", stdin=subprocess.DEVNULL
             )
 
     def run(
-        self, code: str, argv: list[str], stdin: bytes, cwd: str, env: dict[str, str], timeout: float
+        self, words: list[str], stdin: bytes, cwd: str, env: dict[str, str], timeout: float
     ) -> tuple[int, bytes, bytes]:
         """The exit code as `subprocess` has it, and what was written to standard output and standard error."""
-        (in_read, in_write), (out_read, out_write), (err_read, err_write) = (os.pipe() for _ in range(3))
-        theirs = [in_read, out_write, err_write]
-        channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        (in_read, in_write), (out_read, out_write), (err_read, err_write), (end_read, end_write) = (
+            os.pipe() for _ in range(4)
+        )
+        theirs = [in_read, out_write, err_write, end_write]
+        request = json.dumps({"words": words, "cwd": cwd, "env": env}).encode("utf-8", "surrogateescape")
         try:
-            channel.connect(self._address)
-            request = marshal.dumps({"code": code, "argv": argv, "cwd": cwd, "env": env, "numbers": [0, 1, 2]})
-            socket.send_fds(channel, [request], theirs)
+            with self._lock:
+                socket.send_fds(self._channel, [request], theirs)
         finally:
             for each in theirs:
                 os.close(each)
@@ -86,22 +71,22 @@ class Server:
         ]
         for thread in threads:
             thread.start()
-        with channel:
-            channel.settimeout(timeout)
-            try:
-                said = channel.recv(64)
-            except TimeoutError:
-                said = b""
-        for thread in threads:  # where it took too long: it is killed, since nobody waits for it
+        with os.fdopen(end_read) as end:
+            pid = int(end.readline())
+            late = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
+            late.start()
+            status = end.readline()
+            late.cancel()
+        for thread in threads:
             thread.join()
-        if not said:
-            raise subprocess.TimeoutExpired(argv, timeout, read["out"], read["err"])
-        return os.waitstatus_to_exitcode(int(said)), read["out"], read["err"]
+        code = os.waitstatus_to_exitcode(int(status))
+        if late.finished.is_set() and code == -signal.SIGKILL:
+            raise subprocess.TimeoutExpired(words, timeout, read["out"], read["err"])
+        return code, read["out"], read["err"]
 
     def close(self) -> None:
-        self._alive.close()
+        self._channel.close()
         self._process.wait(30)
-        shutil.rmtree(self._folder)
 
 
 _server: Server | None = None
@@ -111,8 +96,6 @@ def server() -> Server:
     global _server
     if _server is None:
         _server = Server()
-        if not START:
-            os.environ["MNNLITE_PYTHON"] = str(_server.python)
     return _server
 
 
@@ -120,8 +103,6 @@ def close() -> None:
     """End the server, if there is one. The next command begins another."""
     global _server
     if _server is not None:
-        if os.environ.get("MNNLITE_PYTHON") == str(_server.python):
-            del os.environ["MNNLITE_PYTHON"]
         _server.close()
         _server = None
 
@@ -129,88 +110,53 @@ def close() -> None:
 # ---- in the server
 
 
-def serve(alive: int, listening: int) -> str:
-    """Returns in each process that was asked for, which is ready to run the code then."""
+def serve(descriptor: int) -> None:
+    """Returns in each command's process, which is ready to be the program then."""
     import importlib
-    import runpy
     import warnings
 
     import mnnlite.cli
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    children = runpy.run_path(str(Path(__file__).with_name("forked_python.py")))["CHILDREN"]
-    for name in [*(f"mnnlite.cli.{name}" for name in mnnlite.cli.COMMANDS), "numpy", "numpy.random", *children]:
-        importlib.import_module(name)
-    listener = socket.socket(fileno=listening)
-    poll = select.poll()
-    poll.register(listening, select.POLLIN)
-    poll.register(alive, select.POLLIN)
+    for name in mnnlite.cli.COMMANDS:
+        importlib.import_module(f"mnnlite.cli.{name}")
+    channel = socket.socket(fileno=descriptor)
     while True:
-        ready = [number for number, _ in poll.poll()]
+        request, theirs, _, _ = socket.recv_fds(channel, 1 << 18, 4)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        if alive in ready:
+        if not request:
             os._exit(0)
-        channel, _ = listener.accept()
         with warnings.catch_warnings():
-            # Of threads beside a fork: NumPy's, which look after themselves.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            if os.fork() == 0:  # who waits for it: the server itself waits for nobody
-                if (request := _attend(channel)) is not None:
-                    return request
-                os._exit(0)
-        channel.close()
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # of threads beside a fork: NumPy's, which look after themselves
+            waiting = os.fork() == 0
+        if waiting:  # for the command: the server itself waits for nobody
+            pid = os.fork()
+            if pid == 0:
+                _become(json.loads(request.decode("utf-8", "surrogateescape")), theirs[:3])
+                return
+            for each in theirs[:3]:
+                os.close(each)
+            os.write(theirs[3], f"{pid}\n".encode())
+            _, status = os.waitpid(pid, 0)
+            os.write(theirs[3], f"{status}\n".encode())
+            os._exit(0)
+        for each in theirs:
+            os.close(each)
 
 
-def _attend(channel: socket.socket) -> str | None:
-    """Fork the process, in which this returns its code, and tell the one who asked how it ended; kill it if that one goes."""
-    said, theirs, _, _ = socket.recv_fds(channel, MOST, 64)
-    request = marshal.loads(said)
-    # Both went through one start of Python, which may change them; who calls `run` has looked.
-    if request.get("started") and read_at_start(request["env"]) != read_at_start(dict(os.environ)):
-        channel.send(b"start")
-        return None
-    woken, wake = os.pipe()
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    pid = os.fork()
-    if pid == 0:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _become(request, theirs)
-        return str(request["code"])
-    for each in theirs:
-        os.close(each)
-    poll = select.poll()
-    poll.register(woken, select.POLLIN)
-    poll.register(channel, select.POLLIN)
-    while True:
-        ready = [number for number, _ in poll.poll()]
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            with contextlib.suppress(OSError):
-                channel.send(b"%d" % status)
-            return None
-        if channel.fileno() in ready:
-            os.kill(pid, signal.SIGKILL)
-            poll.unregister(channel)
-        if woken in ready:
-            os.read(woken, 64)
-
-
-def _become(request: dict[str, Any], descriptors: list[int]) -> None:
+def _become(request: dict[str, Any], streams: list[int]) -> None:
     """What a process is that was started with these words."""
     import random
 
     from mnnlite import _starting
 
-    numbers = request["numbers"]
-    for number, each in zip(numbers, [fcntl.fcntl(each, fcntl.F_DUPFD, 512) for each in descriptors], strict=True):
+    for number, each in enumerate(streams):
         os.dup2(each, number)
-    for begin, end in zip([2, *numbers[3:]], [*numbers[3:], 1024], strict=True):
-        os.closerange(begin + 1, end)
+    os.closerange(3, 1024)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -222,8 +168,7 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
         stream.reconfigure(line_buffering=number == 2)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    sys.argv = request["argv"]
-    if request["code"] == COMMAND:
-        sys.path[0] = os.getcwd()
-        _starting.guard()
+    sys.path[0] = os.getcwd()
+    sys.argv = ["mnnlite", *request["words"]]
+    _starting.guard()
     random.seed()
