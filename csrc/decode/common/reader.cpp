@@ -158,22 +158,14 @@ const float* Reader::read(const Call& call, const TensorView& tensor, int slot) 
 }
 
 bool all_finite(const float* values, int64_t count) noexcept {
-  // A finite number less itself is zero, infinities and NaN give NaN. Lanes side by side become vectors.
-  constexpr int64_t kLanes = 16;
-  uint32_t bad[kLanes] = {};
-  const auto note = [](uint32_t& into, float value) {
-    const float zero = value - value;
+  // On the bits, because a sum of floats may not be reordered and so not vectorised.
+  uint32_t bad = 0;
+  for (int64_t i = 0; i < count; ++i) {
     uint32_t bits;
-    std::memcpy(&bits, &zero, 4);
-    into |= bits;
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    for (int64_t k = 0; k < kLanes; ++k) note(bad[k], values[i + k]);
-  for (; i < count; ++i) note(bad[0], values[i]);
-  uint32_t any = 0;
-  for (uint32_t each : bad) any |= each;
-  return (any & 0x7fffffffu) == 0;  // all but the sign
+    std::memcpy(&bits, values + i, 4);
+    bad |= static_cast<uint32_t>((bits & 0x7f800000u) == 0x7f800000u);
+  }
+  return bad == 0;
 }
 
 Status not_finite(const TensorView& tensor, int slot, const float* values, int64_t count) noexcept {
