@@ -212,9 +212,16 @@ void ClassMapper::measure(const Call& call, const TensorView& tensor, int slot, 
   }
   std::fill(means, means + 256, 0.0);
   const float* values = reader_.again(call, named(tensor), slot);
-  measure_runs(map, width(), height(), extents, [&](uint8_t value, int64_t first, int32_t count) {
-    if (value != kIgnoreLabel && value != skip) means[value] += sum_probability(values, first, count, value);
-  });
+  if (mode_ == kArgmax) {  // neighbours' classes may all differ
+    measure_classes(map, width(), height(), extents);
+    const int64_t count = int64_t{height()} * width();
+    for (int64_t i = 0; i < count; ++i)
+      if (map[i] != kIgnoreLabel) means[map[i]] += probability(values, i, map[i]);
+  } else {
+    measure_runs(map, width(), height(), extents, [&](uint8_t value, int64_t first, int32_t count) {
+      if (value != kIgnoreLabel && value != skip) means[value] += sum_probability(values, first, count, value);
+    });
+  }
   for (int c = 0; c < 256; ++c)
     if (extents[c].count > 0) means[c] /= static_cast<double>(extents[c].count);
 }
