@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 
@@ -23,6 +24,7 @@ from mnnlite import (
     pipeline,
 )
 from mnnlite.runtime import residency
+from mnnlite.runtime.batch import NewTask, load_side_by_side
 from mnnlite.runtime.schedule import Schedule
 
 SIZES = (16, 32, 64, 96)
@@ -142,6 +144,28 @@ def test_all_or_none(family, frame, tmp_path):
         same(runtime.process(frame)["stays"], before["stays"])
         runtime.add_all({"n64": family["n64"], "n96": family["n96"]})
         assert sorted(runtime.process(frame)) == ["n64", "n96", "stays"]
+
+
+def test_what_is_under_way_when_a_lane_takes_no_more_is_closed():
+    """Pure: a load that has begun ends, and what it made does not stay."""
+    loading, done, closed = Future(), Future(), []
+    done.set_result(None)
+
+    def load_soon(task, lane, made):
+        if lane == "second":
+            threading.Timer(0.05, loading.set_result, ["first's"]).start()
+            raise StateError("no thread")
+        return loading
+
+    def close_soon(task):
+        closed.append(task)
+        return done
+
+    tasks = [NewTask(name, TaskSpec("net.mnn"), Schedule(), None, False) for name in ("a", "b")]
+    queues = {"first": tasks[:1], "second": tasks[1:]}
+    with pytest.raises(StateError, match="no thread"):
+        load_side_by_side(queues, ["a", "b"], load_soon, close_soon)
+    assert closed == ["first's"]
 
 
 def test_tasks_that_take_from_each_other_are_in_one_lane(family, classes, frame):

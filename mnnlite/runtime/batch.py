@@ -118,6 +118,9 @@ def load_side_by_side(
         if failures:
             raise failures[min(failures)]
     except BaseException:
+        for future, (_, task) in loading.items():  # Ctrl-C, or a lane that takes no more: what is under way ends first
+            if future.exception() is None:
+                made[task.name] = future.result()
         for each in reversed(made.values()):
             close_soon(each).result()
         raise

@@ -71,7 +71,7 @@ class RuntimeTasks:
         tasks: Mapping[str, TaskSpec | str | os.PathLike[str]],
         schedules: Mapping[str, Schedule] | None = None,
     ) -> None:
-        """Load several tasks, the lanes side by side: two lanes load them in little more than half the time. All or none.
+        """Load several tasks, the lanes side by side. All or none.
 
         Parameters
         ----------
