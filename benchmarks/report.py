@@ -62,6 +62,7 @@ REASONS = (
     (r"^run\(borrow=True\)", "", "A call from Python costs about a microsecond: the way into native code, and a view of each output."),
     (ENGINE, "MNN", "The same engine: mnnlite's call ends with outputs where they are read; MNN's package copies them there afterwards, which is "
      "not part of this."),
+    (ENGINE, "ncnn", "The engine: ncnn's kernels need fewer instructions than MNN's."),
     (r"^cold start", "", "A Runtime imports its modules of Python meanwhile, and each file is verified before the engine gets it; what the "
      "engine does of it is the same with MNN's package."),
     (r"load peak$", "MNN", "The input and the outputs are blocks of their own, outside of the shared feature maps, and are made while it loads."),
