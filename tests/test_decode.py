@@ -555,15 +555,52 @@ for width in (2, 7, 8, 31, 33, 100):
 for columns in (3, 8, 9, 40, 300):
     values = rng.normal(size=(1, 1, 6, columns)).astype(np.float32)
     found.append(decoders.Maps(size="frame").decode({{"y": values}}, (131, 17)).maps[0].ravel())
+for points in (1, 3, 4, 7, 8, 9, 31, 32, 39, 70):
+    heat = rng.integers(0, 9, (1, 6, 11, points)).astype(np.float32)  # many are equal: the first one counts
+    found.append(decoders.Keypoints(layout="NHWC").decode({{"y": heat}}, (64, 64)).points.ravel())
 np.savez(r"{tmp_path}/" + __import__("os").environ.get("MNNLITE_FORCE_ISA", "own"), *found)
 """
     for force in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
         env = {**{k: v for k, v in os.environ.items() if k != "MNNLITE_FORCE_ISA"}, **force}
         subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env=env)
     own, baseline = np.load(tmp_path / "own.npz"), np.load(tmp_path / "baseline.npz")
-    assert len(own.files) == 23
+    assert len(own.files) == 33
     for name in own.files:
         np.testing.assert_array_equal(own[name], baseline[name])
+
+
+def test_every_instruction_set_finds_each_number_that_is_not_finite():
+    import os
+    import subprocess
+    import sys
+
+    code = """
+import numpy as np
+from mnnlite import DecoderError, decoders
+embedding, points = decoders.Embedding(normalize=False), decoders.Keypoints(layout="NHWC", score=-1e30)
+def refused(decoder, values):
+    try:
+        decoder.decode({"y": values}, (64, 64))
+    except DecoderError as error:
+        return '"y" holds' in str(error)
+    return False
+for count in (*range(1, 40), 67, 128):
+    largest = np.where(np.arange(count) % 2, np.float32(3.4e38), np.float32(-3.4e38))
+    assert not refused(embedding, largest[None]), count
+    assert not refused(points, np.tile(largest, (1, 2, 3, 1))), count
+    for bad in (np.nan, np.inf, -np.inf):
+        for at in range(count):
+            vector = largest.copy()
+            vector[at] = bad
+            assert refused(embedding, vector[None]), (count, bad, at)
+            for cell in ((0, 0), (1, 2)):
+                heat = np.zeros((1, 2, 3, count), np.float32)
+                heat[0, cell[0], cell[1], at] = bad
+                assert refused(points, heat), (count, bad, at, cell)
+"""
+    for force in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
+        env = {**{k: v for k, v in os.environ.items() if k != "MNNLITE_FORCE_ISA"}, **force}
+        subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env=env)
 
 
 # ---- geometry

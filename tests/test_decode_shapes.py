@@ -263,6 +263,16 @@ def test_key_points_equal_their_definition(subpixel, image):
     np.testing.assert_array_equal(last.points, got.points)
 
 
+@pytest.mark.parametrize("points", [1, 2, 4, 6, 8, 13, 16, 32, 33, 39, 71])
+def test_heat_maps_side_by_side_equal_their_definition(points):
+    rng = np.random.default_rng(points)
+    heat = rng.integers(0, 30, (2, points, 7, 9)).astype(np.float32)  # some are equal: the first one counts
+    spec = decoders.Keypoints(layout="NHWC", subpixel="quarter")
+    got = spec.decode({"y": np.ascontiguousarray(heat.transpose(0, 2, 3, 1))}, FRAME, IMAGES[0])
+    want = keypoints.decode(heat, items_for(IMAGES[0], FRAME, 2), subpixel="quarter")
+    np.testing.assert_allclose(got.points, want, rtol=1e-6)
+
+
 def test_points_beside_cells_give_back_what_was_encoded():
     """As PoseNet is trained: the cell is the nearest one, the offset what is left, in pixels, y first."""
     rng = np.random.default_rng(11)

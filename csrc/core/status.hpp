@@ -32,8 +32,9 @@ enum class Code : int32_t {
 struct [[nodiscard]] Status {
   Code code = Code::ok;
   int32_t engine_code = 0;  // the engine's own ErrorCode where it gave one
-  char text[240] = {};
+  char text[240];
 
+  Status() noexcept { text[0] = '\0'; }  // nearly all are ok, and the rest of the text is not worth clearing
   bool ok() const noexcept { return code == Code::ok; }
 
   __attribute__((format(printf, 2, 3))) static Status error(Code code, const char* format, ...) noexcept {

@@ -21,6 +21,10 @@ bool channel_argmax_bytes(const float* planes, int32_t channels, int64_t stride,
   return decode_kernels().channel_argmax_bytes(planes, channels, stride, count, out);
 }
 
+bool interleaved_maxima(const float* pixels, int32_t count, int32_t channels, float* best, int32_t* index) noexcept {
+  return decode_kernels().interleaved_maxima(pixels, count, channels, best, index);
+}
+
 int32_t above(const float* values, int32_t count, float cut, int32_t* out) noexcept {
   return decode_kernels().above(values, count, cut, out);
 }

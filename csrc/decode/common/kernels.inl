@@ -21,7 +21,7 @@ MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, i
   using I = typename S::I;
   constexpr int32_t kWidth = S::kWidth, kStrip = 4 * kWidth;  // pixels that go through all planes in registers
   const int32_t ahead = strips_ahead(channels) * kStrip;
-  I bad[2] = {};
+  Finite<S> seen;
   int64_t i = 0;
   for (; i + kStrip <= count; i += kStrip) {
     const float* plane = planes + i;
@@ -29,7 +29,7 @@ MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, i
     I which[4] = {};
     for (int k = 0; k < 4; ++k) {
       load(most[k], plane + kWidth * k);
-      note_finite(bad[k & 1], most[k]);
+      seen.note(k, most[k]);
     }
     for (int32_t c = 1; c < channels; ++c) {
       plane += stride;
@@ -43,7 +43,7 @@ MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, i
         const I larger = value > most[k];
         most[k] = larger ? value : most[k];
         which[k] = larger ? here : which[k];
-        note_finite(bad[k & 1], value);
+        seen.note(k, value);
       }
     }
     int32_t found[kStrip];
@@ -53,7 +53,7 @@ MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, i
     }
     for (int k = 0; k < kStrip; ++k) index[i + k] = static_cast<Index>(found[k]);
   }
-  bool finite = !any<S>(bad[0] | bad[1]);
+  bool finite = seen.all();
   for (; i < count; ++i) {
     float most = planes[i];
     int32_t which = 0;
@@ -105,9 +105,9 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
     return best;
   }
   F best[4];
-  I bad[2] = {};
+  Finite<S> seen;
   load(best[0], values);
-  note_finite(bad[0], best[0]);
+  seen.note(0, best[0]);
   best[1] = best[2] = best[3] = best[0];
   int32_t i = kWidth;
   for (; i + kStep <= count; i += kStep)
@@ -115,15 +115,15 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
       F value;
       load(value, values + i + kWidth * k);
       best[k] = value > best[k] ? value : best[k];
-      note_finite(bad[k & 1], value);
+      seen.note(k, value);
     }
   for (; i < count; i += kWidth) {  // the last ones may have been looked at already
     F value;
     load(value, values + (i + kWidth <= count ? i : count - kWidth));
     best[0] = value > best[0] ? value : best[0];
-    note_finite(bad[0], value);
+    seen.note(0, value);
   }
-  if (any<S>(bad[0] | bad[1])) return {0, 0, false};
+  if (!seen.all()) return {0, 0, false};
   best[0] = best[1] > best[0] ? best[1] : best[0];
   best[2] = best[3] > best[2] ? best[3] : best[2];
   best[0] = best[2] > best[0] ? best[2] : best[0];
@@ -145,6 +145,83 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
   }
   while (!(values[i] == most)) ++i;
   return {most, i, true};
+}
+
+template <class S>
+MNNLITE_INLINE bool all_finite_body(const float* values, int64_t count) noexcept {
+  constexpr int32_t kWidth = S::kWidth, kStep = 4 * kWidth;
+  Finite<S> seen;
+  typename S::F value;
+  int64_t i = 0;
+  for (; i + kStep <= count; i += kStep)
+    for (int k = 0; k < 4; ++k) {
+      load(value, values + i + kWidth * k);
+      seen.note(k, value);
+    }
+  for (; i < count; i += kWidth) {  // the last ones may have been looked at already
+    load(value, values + (i + kWidth <= count ? i : count - kWidth));
+    seen.note(0, value);
+  }
+  return seen.all();
+}
+
+// `kVectors` registers of channels side by side, down all pixels.
+template <class S, int kVectors>
+MNNLITE_INLINE bool interleaved_maxima_part(const float* pixels, int32_t count, int32_t channels, float* best,
+                                            int32_t* index) noexcept {
+  using F = typename S::F;
+  using I = typename S::I;
+  F most[kVectors];
+  I which[kVectors] = {};
+  Finite<S> seen;
+  for (int k = 0; k < kVectors; ++k) {
+    load(most[k], pixels + S::kWidth * k);
+    seen.note(k, most[k]);
+  }
+  for (int32_t i = 1; i < count; ++i) {
+    pixels += channels;
+    const I here = I{} + i;
+    for (int k = 0; k < kVectors; ++k) {
+      F value;
+      load(value, pixels + S::kWidth * k);
+      const I larger = value > most[k];
+      most[k] = larger ? value : most[k];
+      which[k] = larger ? here : which[k];
+      seen.note(k, value);
+    }
+  }
+  for (int k = 0; k < kVectors; ++k) {
+    store(best + S::kWidth * k, most[k]);
+    store(index + S::kWidth * k, which[k]);
+  }
+  return seen.all();
+}
+
+template <class S>
+MNNLITE_INLINE bool interleaved_maxima_body(const float* pixels, int32_t count, int32_t channels, float* best,
+                                            int32_t* index) noexcept {
+  constexpr int32_t kWidth = S::kWidth, kStep = 4 * kWidth;
+  bool finite = true;
+  int32_t c = 0;
+  if (channels < kWidth) {
+    for (; c < channels; ++c) {
+      best[c] = pixels[c];
+      index[c] = 0;
+      for (int32_t i = 0; i < count; ++i) {
+        const float value = pixels[int64_t{i} * channels + c];
+        if (value > best[c]) best[c] = value, index[c] = i;
+        finite = finite && std::isfinite(value);
+      }
+    }
+    return finite;
+  }
+  for (; c + kStep <= channels; c += kStep)
+    finite = interleaved_maxima_part<S, 4>(pixels + c, count, channels, best + c, index + c) && finite;
+  for (; c < channels; c += kWidth) {  // the last ones may have been looked at already
+    const int32_t first = c + kWidth <= channels ? c : channels - kWidth;
+    finite = interleaved_maxima_part<S, 1>(pixels + first, count, channels, best + first, index + first) && finite;
+  }
+  return finite;
 }
 
 MNNLITE_INLINE bool any_overlap_body(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,
@@ -237,6 +314,10 @@ MNNLITE_INLINE void mix_rows_body(const float* __restrict above, const float* __
   TARGET RowMax most_of(const float* values, int32_t count, float cut) noexcept {                                    \
     return row_max_body<S>(values, count, cut);                                                                      \
   }                                                                                                                  \
+  TARGET bool finite_all(const float* values, int64_t count) noexcept { return all_finite_body<S>(values, count); }  \
+  TARGET bool maxima(const float* pixels, int32_t count, int32_t channels, float* best, int32_t* index) noexcept {   \
+    return interleaved_maxima_body<S>(pixels, count, channels, best, index);                                         \
+  }                                                                                                                  \
   TARGET bool overlap_any(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,                       \
                           bool agnostic) noexcept {                                                                  \
     return any_overlap_body(kept, count, c, iou, agnostic);                                                          \
@@ -252,8 +333,8 @@ MNNLITE_INLINE void mix_rows_body(const float* __restrict above, const float* __
   TARGET void rows_mixed(const float* above, const float* below, float weight, int32_t count, float* out) noexcept { \
     mix_rows_body(above, below, weight, count, out);                                                                 \
   }                                                                                                                  \
-  constexpr DecodeKernels kTable{argmax,      argmax_bytes, above_cut,     most_of,                                  \
-                                 overlap_any, planes_sum,   columns_mixed, rows_mixed};
+  constexpr DecodeKernels kTable{argmax, argmax_bytes, above_cut,  most_of,       finite_all,                        \
+                                 maxima, overlap_any,  planes_sum, columns_mixed, rows_mixed};
 
 }  // namespace
 }  // namespace mnnlite

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "decode/common/kernels.hpp"
+
 namespace mnnlite {
 namespace {
 
@@ -124,8 +126,9 @@ Status Reader::plan(const char* family, const TensorView& desc, Order order, Nee
                          desc.name, describe(desc, text), needs.max_items());
   per_slot_ = 1;
   for (int axis = unbatched ? 0 : 1; axis < desc.rank; ++axis) per_slot_ *= desc.dims[axis];
-  order_ = order;
   const Layout layout = layout_of(desc);
+  if (order == Order::own) order = layout == Layout::nhwc && desc.rank == 4 ? Order::hwc : Order::chw;
+  order_ = order;
   const bool swapped = order == Order::chw   ? layout == Layout::nhwc && dims.channels > 1 && desc.rank == 4
                        : order == Order::hwc ? layout != Layout::nhwc && dims.channels > 1
                                              : false;
@@ -158,14 +161,11 @@ const float* Reader::read(const Call& call, const TensorView& tensor, int slot) 
 }
 
 bool all_finite(const float* values, int64_t count) noexcept {
-  // On the bits, because a sum of floats may not be reordered and so not vectorised.
-  uint32_t bad = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    uint32_t bits;
-    std::memcpy(&bits, values + i, 4);
-    bad |= static_cast<uint32_t>((bits & 0x7f800000u) == 0x7f800000u);
-  }
-  return bad == 0;
+  constexpr int64_t kFew = 16;  // a call of a kernel costs as much
+  if (count >= kFew) return decode_kernels().all_finite(values, count);
+  for (int64_t i = 0; i < count; ++i)
+    if (!std::isfinite(values[i])) return false;
+  return true;
 }
 
 Status not_finite(const TensorView& tensor, int slot, const float* values, int64_t count) noexcept {

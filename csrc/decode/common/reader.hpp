@@ -12,7 +12,8 @@ struct ImageDims {
 };
 bool image_dims(const TensorView& tensor, ImageDims& dims) noexcept;
 
-enum class Order { chw, hwc, flat };  // flat: row-major over the logical axes after the first
+// own: hwc if the tensor lies so, otherwise chw; order() tells which. flat: row-major over the logical axes after the first.
+enum class Order { chw, hwc, own, flat };
 
 class Reader {
  public:
@@ -21,6 +22,7 @@ class Reader {
 
   int32_t per_slot() const noexcept { return per_slot_; }
   bool direct() const noexcept { return direct_; }
+  Order order() const noexcept { return order_; }
 
   // The elements of one slot; valid until the next call for this reader.
   const float* read(const Call& call, const TensorView& tensor, int slot) const noexcept;

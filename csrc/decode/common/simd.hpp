@@ -8,6 +8,10 @@
 
 #include "decode/common/isa.hpp"
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 namespace mnnlite {
 
 // Whether a register's values can be picked by a register of indices: SSE2 cannot, and would go through memory.
@@ -59,15 +63,38 @@ MNNLITE_INLINE void pick(F& values, const F& from, const I& index) noexcept {
   for (size_t k = 0; k < sizeof(F) / sizeof(float); ++k) values[k] = from[index[k]];
 #endif
 }
-// Bits that are all 0 if and only if every value is finite.
-template <class I, class F>
-MNNLITE_INLINE void note_finite(I& bad, const F& values) noexcept {
-  const F zeros = values - values;  // NaN for what is not finite
-  bad |= (I)zeros;                  // between vector types a cast keeps the bits
-}
 template <class S>
 MNNLITE_INLINE bool any(const typename S::I& bits) noexcept {
   return S::fold((typename S::U)bits) != 0;
 }
+
+// Whether all values that were noted are finite. NEON sums zero times each, in one instruction, in four sums side by side;
+// the others gather the bits of each less itself. Of what is not finite both are NaN, otherwise zeros.
+template <class S>
+class Finite {
+ public:
+  MNNLITE_INLINE void note(int k, const typename S::F& values) noexcept {
+#if defined(__aarch64__)
+    sums_[k & 3] = vfmaq_f32(sums_[k & 3], (float32x4_t)values, vdupq_n_f32(0));
+#else
+    bits_[k & 1] |= (typename S::I)(values - values);  // between vector types a cast keeps the bits
+#endif
+  }
+  MNNLITE_INLINE bool all() const noexcept {
+#if defined(__aarch64__)
+    const float32x4_t sum = vaddq_f32(vaddq_f32(sums_[0], sums_[1]), vaddq_f32(sums_[2], sums_[3]));
+    return !any<S>((typename S::I)(sum != sum));
+#else
+    return !any<S>(bits_[0] | bits_[1]);
+#endif
+  }
+
+ private:
+#if defined(__aarch64__)
+  float32x4_t sums_[4] = {};
+#else
+  typename S::I bits_[2] = {};
+#endif
+};
 
 }  // namespace mnnlite

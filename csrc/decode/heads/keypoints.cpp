@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "decode/common/channel_argmax.hpp"
 #include "decode/common/frame_box.hpp"
 #include "decode/common/math.hpp"
 #include "decode/common/reader.hpp"
@@ -69,8 +70,12 @@ class Keypoints final : public BuiltIn {
         return Status::error(Code::decoder,
                              "keypoints: output \"%s\" is %s, heat maps [N, points, rows, columns] are wanted",
                              view.name, describe(view, text));
-      MNNLITE_TRY(reader_.plan(name(), view, Order::chw, needs));
+      MNNLITE_TRY(reader_.plan(name(), view, Order::own, needs));
       count_ = dims_.channels;
+      if (interleaved(reader_)) {
+        tops_ = needs.scratch<float>(count_);
+        cells_ = needs.scratch<int32_t>(count_);
+      }
     }
     needs.kind(MNNLITE_KEYPOINTS);
     needs.rows(needs.max_items());
@@ -93,7 +98,7 @@ class Keypoints final : public BuiltIn {
           "keypoints: outputs \"%s\" %s and \"%s\" %s are not heat maps [N, points, rows, columns] and "
           "offsets [N, 2 points, rows, columns]",
           desc[0].name, describe(views[0], first), desc[1].name, describe(views[1], second));
-    return offset_reader_.plan(name(), views[1 - heat_], Order::chw, needs);
+    return offset_reader_.plan(name(), views[1 - heat_], Order::own, needs);
   }
 
   Status run_slot(const Call& call, int slot) const noexcept override {
@@ -104,7 +109,12 @@ class Keypoints final : public BuiltIn {
       return Status::error(Code::decoder,
                            "keypoints needs the size of the network's input; give the decoder an image spec");
     const float* data = reader_.read(call, view, slot);
-    MNNLITE_TRY(check_finite(view, slot, data, reader_.per_slot()));
+    const bool apart = !regressed_ && interleaved(reader_);
+    if (!apart)
+      MNNLITE_TRY(check_finite(view, slot, data, reader_.per_slot()));
+    else if (!interleaved_maxima(data, dims_.height * dims_.width, count_, call.at<float>(tops_),
+                                 call.at<int32_t>(cells_)))
+      return not_finite(view, slot, data, reader_.per_slot());
     const Mapping mapping = mapping_of(item);
     const float* offsets = nullptr;
     if (offsets_) {
@@ -125,9 +135,9 @@ class Keypoints final : public BuiltIn {
           y = static_cast<double>(point[swapped_ ? 0 : 1]) * (pixels_ ? 1 : item.net_height);
           confidence = confident_ ? point[per_point_ - 1] : 1.0f;
         } else if (offsets_) {
-          confidence = beside_cell(data, offsets, k, item, x, y);
+          confidence = beside_cell(highest(call, data, k), offsets, k, item, x, y);
         } else {
-          confidence = peak(data + int64_t{k} * dims_.height * dims_.width, x, y);
+          confidence = peak(highest(call, data, k), data, k, x, y);
           x *= static_cast<double>(item.net_width) / dims_.width;
           y *= static_cast<double>(item.net_height) / dims_.height;
         }
@@ -196,30 +206,43 @@ class Keypoints final : public BuiltIn {
     return true;
   }
 
+  static bool interleaved(const Reader& reader) noexcept { return reader.order() == Order::hwc; }
+
+  const float* cell_of(const Reader& reader, const float* data, int32_t channels, int32_t channel,
+                       int32_t cell) const noexcept {
+    const int64_t area = int64_t{dims_.height} * dims_.width;
+    return data + (interleaved(reader) ? int64_t{cell} * channels + channel : channel * area + cell);
+  }
+
+  // A map's highest cell. Of maps side by side all were found in one pass over the output.
+  RowMax highest(const Call& call, const float* data, int32_t k) const noexcept {
+    if (interleaved(reader_)) return {call.at<float>(tops_)[k], call.at<int32_t>(cells_)[k], true};
+    const int32_t area = dims_.height * dims_.width;
+    return row_max(data + int64_t{k} * area, area);
+  }
+
   // The best cell's place in pixels of the network's input, and what the offsets add to it. Cells lie from the middle of
   // the first pixel to that of the last one.
-  float beside_cell(const float* heat, const float* offsets, int32_t k, const mnnlite_item& item, double& x,
+  float beside_cell(const RowMax& best, const float* offsets, int32_t k, const mnnlite_item& item, double& x,
                     double& y) const noexcept {
-    const int32_t area = dims_.height * dims_.width;
-    const RowMax best = row_max(heat + int64_t{k} * area, area);
     const auto step = [](int32_t net, int32_t cells) { return cells > 1 ? (net - 1.0) / (cells - 1) : 0.0; };
-    const float* first = offsets + int64_t{k} * area + best.index;
-    const float* second = first + int64_t{count_} * area;
-    x = best.index % dims_.width * step(item.net_width, dims_.width) + static_cast<double>(swapped_ ? *second : *first);
-    y = best.index / dims_.width * step(item.net_height, dims_.height) +
-        static_cast<double>(swapped_ ? *first : *second);
+    const auto offset = [&](int32_t channel) {
+      return static_cast<double>(*cell_of(offset_reader_, offsets, 2 * count_, channel, best.index));
+    };
+    x = best.index % dims_.width * step(item.net_width, dims_.width) + offset(swapped_ ? k + count_ : k);
+    y = best.index / dims_.width * step(item.net_height, dims_.height) + offset(swapped_ ? k : k + count_);
     return best.value;
   }
 
   // Where the map is highest, in map pixels (pixel i covers [i, i+1)), and how high.
-  float peak(const float* map, double& x, double& y) const noexcept {
-    const RowMax best = row_max(map, dims_.height * dims_.width);
+  float peak(const RowMax& best, const float* data, int32_t k, double& x, double& y) const noexcept {
+    const float* top = cell_of(reader_, data, count_, k, best.index);
+    const int32_t across = interleaved(reader_) ? count_ : 1, down = across * dims_.width;
     const int32_t column = best.index % dims_.width, row = best.index / dims_.width;
     x = column + 0.5;
     y = row + 0.5;
-    if (column > 0 && column + 1 < dims_.width) x += shift(map[best.index - 1], best.value, map[best.index + 1]);
-    if (row > 0 && row + 1 < dims_.height)
-      y += shift(map[best.index - dims_.width], best.value, map[best.index + dims_.width]);
+    if (column > 0 && column + 1 < dims_.width) x += shift(top[-across], best.value, top[across]);
+    if (row > 0 && row + 1 < dims_.height) y += shift(top[-down], best.value, top[down]);
     return best.value;
   }
 
@@ -239,6 +262,7 @@ class Keypoints final : public BuiltIn {
   float score_;
   ImageDims dims_;
   Reader reader_, offset_reader_;
+  size_t tops_ = 0, cells_ = 0;
 };
 
 }  // namespace
