@@ -27,9 +27,11 @@ NO_REASON = "No reason is known yet."
 Row = dict[str, Any]
 Groups = dict[tuple[str, str], list[Row]]
 
+IMPORT = ("start-up", "import, more than a bare start of Python")
+
 # What README shows: section, thing measured, its name there.
 README_ROWS = (
-    ("start-up", "import, more than a bare start of Python", "`import`"),
+    (*IMPORT, "`import`"),
     ("start-up", "pose_landmark_full, anonymous memory: loaded", "a network of 12.1 MiB, anonymous memory: loaded"),
     ("start-up", "pose_landmark_full, anonymous memory: first run", "after the first run"),
     ("start-up", "pose_landmark_full, anonymous memory: closed", "after `close()`"),
@@ -107,8 +109,19 @@ def reason(row: Row, groups: Groups, flags: list[str]) -> str:
         return f"The engine: MNN's own package takes longer than this rival, too; see '{ENGINE}' of single networks."
     for pattern, contender, text in REASONS:
         if re.search(pattern, what) and contender in rival:
-            return text
+            return text + (with_imports(what, groups) if what.startswith("cold start") else "")
     return NO_REASON
+
+
+def with_imports(what: str, groups: Groups) -> str:
+    """Tell how long each contender's whole start takes, of which an import is a part."""
+    imports = {row["contender"]: row["figure"] for row in groups.get(IMPORT, [])}
+    whole = [
+        f"{row['contender']} {number(imports[row['contender']] + row['figure'])} {row['unit']}"
+        for row in groups["start-up", what]
+        if row["contender"] in imports
+    ]
+    return f" With the import before it: {', '.join(whole)}." if whole else ""
 
 
 def number(value: float) -> str:
