@@ -149,6 +149,8 @@ inline const std::vector<Variant>& variants() {
       {"keypoints",
        {text("mode", "offsets"), text("order", "yx"), text("activation", "sigmoid")},
        {{2, 5, 12, 16}, {2, 10, 12, 16}}},
+      {"keypoints", {text("layout", "NHWC"), text("subpixel", "quarter")}, {{2, 16, 16, 39}}},
+      {"keypoints", {text("mode", "offsets"), text("layout", "NHWC")}, {{2, 9, 7, 5}, {2, 9, 7, 10}}},
       {"mtcnn", {number("score", 0.05)}, {{2, 4, 12, 16}, {2, 2, 12, 16}}},
       {"mtcnn", {number("score", 0.05), text("activation", "softmax")}, {{2, 10}, {2, 2}, {2, 4}}},
       {"embedding", {}, {{2, 128}}},
