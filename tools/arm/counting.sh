@@ -1,6 +1,7 @@
 #!/bin/bash
-# Build a qemu that loads plugins, and the one that counts the guest's instructions. Debian's packages have none, so it is
-# built from Debian's source package (about three minutes on two idle cores), once: kept in the user's cache by version.
+# Build a qemu that loads plugins, and the plugin that counts the guest's instructions. Debian's packages have none, so it is
+# built from Debian's source package (about four minutes on two idle cores), once: kept in the user's cache by version. It is
+# built as one unit and, where the host has them, for AVX2 and FMA: networks run 1.5 times as fast in it as in Debian's.
 # usage: counting.sh; prints the folder that then holds qemu-aarch64 and libinsn.so. Debian only.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -8,7 +9,8 @@ checkout=$PWD
 . tools/target/environment.sh >&2
 version=10.0.13+ds  # what the sum below is of; apt checks its signature besides
 sha256=6a0888e806c2ffc0c5f0733e974f9aea55491950d3c47c98669c8b236dde59ae
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/mnnlite-dev/qemu-$version
+level=$(/lib64/ld-linux-x86-64.so.2 --help 2>/dev/null | grep -oE 'x86-64-v3 \(supported' | cut -d' ' -f1 || true)
+folder=${XDG_CACHE_HOME:-$HOME/.cache}/mnnlite-dev/qemu-$version-lto${level:+-$level}
 if [ -e "$folder/.done" ]; then
   echo "$folder"
   exit 0
@@ -39,7 +41,8 @@ venv/bin/pip install --disable-pip-version-check -qq meson ninja pycotap tomli
 export PATH=$build/venv/bin:$PATH
 mkdir qemu && cd qemu
 ../source/configure --python="$build/venv/bin/python" --target-list=aarch64-linux-user --enable-plugins --disable-system \
-  --disable-tools --disable-docs --disable-werror --disable-install-blobs >"$build/configure.log" 2>&1 || { tail -n 20 "$build/configure.log" >&2; exit 1; }
+  --disable-tools --disable-docs --disable-werror --disable-install-blobs --enable-lto -Doptimization=3 \
+  ${level:+"--extra-cflags=-march=$level"} >"$build/configure.log" 2>&1 || { tail -n 20 "$build/configure.log" >&2; exit 1; }
 ninja qemu-aarch64 >"$build/build.log" 2>&1 || { tail -n 20 "$build/build.log" >&2; exit 1; }
 mkdir -p "$folder"
 cp qemu-aarch64 "$folder/"

@@ -5,6 +5,7 @@
 # ARM_JOBS at a time. --resume: parts that were green before are left as they were, of those that failed only what failed
 # runs again. The end says on which commits each was green. Other pytest arguments make other parts: -m "not slow" and then, with
 # --resume, -m slow are together the whole.
+# The emulator of the Python tests is the fast one of counting.sh; with --quick, which is not worth building it, Debian's.
 # --quick: the C++ tests, every supported kind of network (smoke), every head, and the road pack's networks, on one CPU.
 set -euo pipefail
 checkout=$(realpath "$1")
@@ -31,6 +32,7 @@ work=$checkout/build/arm${quick:+-quick}
 . tools/target/environment.sh
 target_environment
 target_packages "${packages[@]}"
+[ -n "$quick" ] || export TARGET_EMULATOR="${TARGET_EMULATOR:-$(tools/arm/counting.sh)/qemu-aarch64}"
 if [ ! -e "$work/.wheel" ] || [ -n "$(find CMakeLists.txt pyproject.toml csrc cmake mnnlite third_party -newer "$work/.wheel" -type f ! -name '*.pyc' -print -quit)" ]; then
   build_wheel "$checkout" "$work/build" "$work/dist"
   unpack_wheel "$work"/dist/*.whl
