@@ -29,6 +29,8 @@ struct DecodeKernels {
   bool (*all_finite)(const float* values, int64_t count) noexcept;  // of 8 or more
   bool (*interleaved_maxima)(const float* pixels, int32_t count, int32_t channels, float* best,
                              int32_t* index) noexcept;
+  // out[i] = sigmoid_f32(values[i]), to the bit; `out` may be `values`.
+  void (*sigmoids)(const float* values, int32_t count, float* out) noexcept;
   // Whether one of the first `count` kept boxes overlaps the candidate by more than `iou`. Boxes up to the next whole step
   // are read too; they must be empty.
   bool (*any_overlap)(const KeptBoxes& kept, int32_t count, const Candidate& candidate, float iou,

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "decode/common/kernels.hpp"
+#include "decode/common/math.hpp"
 #include "decode/common/nms.hpp"
 #include "decode/common/simd.hpp"
 
@@ -41,8 +42,8 @@ MNNLITE_INLINE bool channel_argmax_body(const float* planes, int32_t channels, i
         F value;
         load(value, plane + kWidth * k);
         const I larger = value > most[k];
-        most[k] = larger ? value : most[k];
-        which[k] = larger ? here : which[k];
+        keep(most[k], larger, value);
+        keep(which[k], larger, here);
         seen.note(k, value);
       }
     }
@@ -114,19 +115,19 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
     for (int k = 0; k < 4; ++k) {
       F value;
       load(value, values + i + kWidth * k);
-      best[k] = value > best[k] ? value : best[k];
+      keep(best[k], value > best[k], value);
       seen.note(k, value);
     }
   for (; i < count; i += kWidth) {  // the last ones may have been looked at already
     F value;
     load(value, values + (i + kWidth <= count ? i : count - kWidth));
-    best[0] = value > best[0] ? value : best[0];
+    keep(best[0], value > best[0], value);
     seen.note(0, value);
   }
   if (!seen.all()) return {0, 0, false};
-  best[0] = best[1] > best[0] ? best[1] : best[0];
-  best[2] = best[3] > best[2] ? best[3] : best[2];
-  best[0] = best[2] > best[0] ? best[2] : best[0];
+  keep(best[0], best[1] > best[0], best[1]);
+  keep(best[2], best[3] > best[2], best[3]);
+  keep(best[0], best[2] > best[0], best[2]);
   const F least = F{} + cut;
   if (!any<S>(best[0] > least)) return {cut, -1, true};
   float elements[kWidth];
@@ -185,8 +186,8 @@ MNNLITE_INLINE bool interleaved_maxima_part(const float* pixels, int32_t count, 
       F value;
       load(value, pixels + S::kWidth * k);
       const I larger = value > most[k];
-      most[k] = larger ? value : most[k];
-      which[k] = larger ? here : which[k];
+      keep(most[k], larger, value);
+      keep(which[k], larger, here);
       seen.note(k, value);
     }
   }
@@ -222,6 +223,43 @@ MNNLITE_INLINE bool interleaved_maxima_body(const float* pixels, int32_t count, 
     finite = interleaved_maxima_part<S, 1>(pixels + first, count, channels, best + first, index + first) && finite;
   }
   return finite;
+}
+
+// sigmoid_f32 of a register: the same operations in the same order.
+template <class S>
+MNNLITE_INLINE void sigmoid_of(typename S::F& x) noexcept {
+  using F = typename S::F;
+  using I = typename S::I;
+  const F low = F{} + Exp::kLow, high = F{} + Exp::kHigh;
+  x = -x;
+  keep(x, x < low, low);
+  keep(x, x > high, high);
+  const F n = (x * Exp::kLog2e + Exp::kRound) - Exp::kRound;
+  const F r = (x - n * Exp::kLn2High) - n * Exp::kLn2Low;
+  constexpr const float (&term)[8] = Exp::kSeries;
+  F p = F{} + term[0];
+  p = p * r + term[1];
+  p = p * r + term[2];
+  p = p * r + term[3];
+  p = p * r + term[4];
+  p = p * r + term[5];
+  p = p * r + term[6];
+  p = p * r + term[7];
+  const I bits = (I)p + (__builtin_convertvector(n, I) << 23);
+  x = 1.0f / (1.0f + (F)bits);
+}
+
+template <class S>
+MNNLITE_INLINE void sigmoids_body(const float* values, int32_t count, float* out) noexcept {
+  constexpr int32_t kWidth = S::kWidth;
+  typename S::F here;
+  int32_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    load(here, values + i);
+    sigmoid_of<S>(here);
+    store(out + i, here);
+  }
+  for (; i < count; ++i) out[i] = sigmoid_f32(values[i]);
 }
 
 MNNLITE_INLINE bool any_overlap_body(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,
@@ -318,6 +356,9 @@ MNNLITE_INLINE void mix_rows_body(const float* __restrict above, const float* __
   TARGET bool maxima(const float* pixels, int32_t count, int32_t channels, float* best, int32_t* index) noexcept {   \
     return interleaved_maxima_body<S>(pixels, count, channels, best, index);                                         \
   }                                                                                                                  \
+  TARGET void sigmoids_of(const float* values, int32_t count, float* out) noexcept {                                 \
+    sigmoids_body<S>(values, count, out);                                                                            \
+  }                                                                                                                  \
   TARGET bool overlap_any(const KeptBoxes& kept, int32_t count, const Candidate& c, float iou,                       \
                           bool agnostic) noexcept {                                                                  \
     return any_overlap_body(kept, count, c, iou, agnostic);                                                          \
@@ -333,8 +374,8 @@ MNNLITE_INLINE void mix_rows_body(const float* __restrict above, const float* __
   TARGET void rows_mixed(const float* above, const float* below, float weight, int32_t count, float* out) noexcept { \
     mix_rows_body(above, below, weight, count, out);                                                                 \
   }                                                                                                                  \
-  constexpr DecodeKernels kTable{argmax, argmax_bytes, above_cut,  most_of,       finite_all,                        \
-                                 maxima, overlap_any,  planes_sum, columns_mixed, rows_mixed};
+  constexpr DecodeKernels kTable{argmax,      argmax_bytes, above_cut,  most_of,       finite_all, maxima,           \
+                                 sigmoids_of, overlap_any,  planes_sum, columns_mixed, rows_mixed};
 
 }  // namespace
 }  // namespace mnnlite

@@ -104,19 +104,28 @@ class Ssd final : public Detector {
     if (multi_label_) return run_classes(call, slot, score, boxes);
     Candidate* found = candidates(call);
     int32_t count = 0;
-    for (int32_t i = 0; i < count_; ++i, score += classes_) {
-      int32_t best = background_ == 0 ? 1 : 0;
-      for (int32_t c = best + 1; c < classes_; ++c)
-        if (c != background_ && score[c] > score[best]) best = c;
-      if (best >= classes_) continue;
-      float value = score[best];
-      if (activation_ == kSoftmax) value = softmax(score, best);
-      if (!(value > cut_)) continue;
+    const auto take = [&](int32_t i, int32_t best, float value) noexcept {
       if (activation_ == kSigmoid) value = sigmoid_f32(value);
       Candidate& candidate = found[count];
       candidate = {value, background_ >= 0 && best > background_ ? best - 1 : best, i, {}};
       decode_box(call.items[slot], boxes + int64_t{i} * (4 + 2 * points_.count), i, candidate.box);
       ++count;
+    };
+    if (classes_ == (background_ >= 0 ? 2 : 1) && activation_ != kSoftmax) {  // one class: nothing to choose from
+      const int32_t only = background_ == 0 ? 1 : 0, step = classes_;
+      const float cut = cut_;
+      score += only;
+      for (int32_t i = 0; i < count_; ++i, score += step)
+        if (*score > cut) take(i, only, *score);
+      return emit(call, slot, call.tensors[box_tensor_], count);
+    }
+    for (int32_t i = 0; i < count_; ++i, score += classes_) {
+      int32_t best = background_ == 0 ? 1 : 0;
+      for (int32_t c = best + 1; c < classes_; ++c)
+        if (c != background_ && score[c] > score[best]) best = c;
+      if (best >= classes_) continue;
+      const float value = activation_ == kSoftmax ? softmax(score, best) : score[best];
+      if (value > cut_) take(i, best, value);
     }
     return emit(call, slot, call.tensors[box_tensor_], count);
   }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "decode/common/channel_argmax.hpp"
+#include "decode/common/kernels.hpp"
 #include "decode/common/math.hpp"
 
 namespace mnnlite {
@@ -57,21 +58,37 @@ void measure_runs(const uint8_t* map, int32_t width, int32_t height, ClassExtent
     }
 }
 
-// The sum of probability_of(value) in eight sums side by side, which a compiler makes vectors of: an order of its own, and
-// the same one on every CPU.
-template <class Probability>
-double sum_of_run(const float* values, int32_t count, const Probability& probability_of) noexcept {
-  constexpr int32_t kSums = 8;
-  double sums[kSums] = {};
-  int32_t i = 0;
-  for (; i + kSums <= count; i += kSums) {
-    float here[kSums];
-    for (int32_t k = 0; k < kSums; ++k) here[k] = probability_of(values[i + k]);
-    for (int32_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(here[k]);
+// The sum of a run of numbers in eight sums side by side, which a compiler makes vectors of: an order of its own, and the
+// same one on every CPU. Runs may be given in parts of whole eights.
+class RunSum {
+ public:
+  // Of each number, or of what it lacks to 1.
+  void add(const float* values, int32_t count, bool itself) noexcept {
+    if (itself)
+      add(values, count, [](float v) { return v; });
+    else
+      add(values, count, [](float v) { return 1.0f - v; });
   }
-  for (int32_t k = 0; i < count; ++i, ++k) sums[k] += static_cast<double>(probability_of(values[i]));
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-}
+  double total() const noexcept {
+    return ((sums_[0] + sums_[1]) + (sums_[2] + sums_[3])) + ((sums_[4] + sums_[5]) + (sums_[6] + sums_[7]));
+  }
+
+ private:
+  static constexpr int32_t kSums = 8;
+
+  template <class Part>
+  void add(const float* values, int32_t count, const Part& part_of) noexcept {
+    int32_t i = 0;
+    for (; i + kSums <= count; i += kSums) {
+      float here[kSums];
+      for (int32_t k = 0; k < kSums; ++k) here[k] = part_of(values[i + k]);
+      for (int32_t k = 0; k < kSums; ++k) sums_[k] += static_cast<double>(here[k]);
+    }
+    for (int32_t k = 0; i < count; ++i, ++k) sums_[k] += static_cast<double>(part_of(values[i]));
+  }
+
+  double sums_[kSums] = {};
+};
 
 bool inside(const mnnlite_item& item, double x, double y) noexcept {
   return x >= 0 && y >= 0 && x < item.frame_width && y < item.frame_height;
@@ -188,11 +205,19 @@ double ClassMapper::probability(const float* values, int64_t pixel, int32_t clas
 }
 
 double ClassMapper::sum_binary(const float* values, int32_t count, int32_t class_id) const noexcept {
-  if (activation_ == 1)
-    return class_id ? sum_of_run(values, count, [](float v) { return sigmoid_f32(v); })
-                    : sum_of_run(values, count, [](float v) { return 1.0f - sigmoid_f32(v); });
-  return class_id ? sum_of_run(values, count, [](float v) { return v; })
-                  : sum_of_run(values, count, [](float v) { return 1.0f - v; });
+  RunSum sum;
+  if (activation_ == 0) {
+    sum.add(values, count, class_id != 0);
+    return sum.total();
+  }
+  constexpr int32_t kBlock = 256;
+  float block[kBlock];
+  for (int32_t i = 0; i < count; i += kBlock) {
+    const int32_t here = std::min(kBlock, count - i);
+    decode_kernels().sigmoids(values + i, here, block);
+    sum.add(block, here, class_id != 0);
+  }
+  return sum.total();
 }
 
 Status ClassMapper::run(const char* family, const Call& call, const TensorView& tensor, int slot, uint8_t* map,

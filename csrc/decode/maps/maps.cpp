@@ -88,8 +88,9 @@ class Maps final : public BuiltIn {
     // Before anything is enlarged: there are fewer numbers, and between finite ones all are finite.
     if (changed()) {
       float* scaled = call.at<float>(scaled_);
-      for (int32_t i = 0; i < reader_.per_slot(); ++i)
-        scaled[i] = (sigmoid_ ? sigmoid_f32(data[i]) : data[i]) * scale_ + offset_;
+      if (sigmoid_) decode_kernels().sigmoids(data, reader_.per_slot(), scaled);
+      const float* from = sigmoid_ ? scaled : data;
+      for (int32_t i = 0; i < reader_.per_slot(); ++i) scaled[i] = from[i] * scale_ + offset_;
       data = scaled;
       if (!all_finite(data, reader_.per_slot()))
         return Status::error(Code::decoder, "maps: output \"%s\" scaled by %g is not finite", view.name,
