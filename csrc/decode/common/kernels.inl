@@ -1,6 +1,7 @@
 // Bodies of the kernels, compiled once for each instruction set: they take on the target of the functions that a file
 // makes of them, which is why they are always inlined. No contraction, so the bits are the same.
 #include <cmath>
+#include <limits>
 
 #include "decode/common/kernels.hpp"
 #include "decode/common/math.hpp"
@@ -115,19 +116,19 @@ MNNLITE_INLINE RowMax row_max_body(const float* values, int32_t count, float cut
     for (int k = 0; k < 4; ++k) {
       F value;
       load(value, values + i + kWidth * k);
-      keep(best[k], value > best[k], value);
+      keep_larger(best[k], value);
       seen.note(k, value);
     }
   for (; i < count; i += kWidth) {  // the last ones may have been looked at already
     F value;
     load(value, values + (i + kWidth <= count ? i : count - kWidth));
-    keep(best[0], value > best[0], value);
+    keep_larger(best[0], value);
     seen.note(0, value);
   }
   if (!seen.all()) return {0, 0, false};
-  keep(best[0], best[1] > best[0], best[1]);
-  keep(best[2], best[3] > best[2], best[3]);
-  keep(best[0], best[2] > best[0], best[2]);
+  keep_larger(best[0], best[1]);
+  keep_larger(best[2], best[3]);
+  keep_larger(best[0], best[2]);
   const F least = F{} + cut;
   if (!any<S>(best[0] > least)) return {cut, -1, true};
   float elements[kWidth];
@@ -166,36 +167,50 @@ MNNLITE_INLINE bool all_finite_body(const float* values, int64_t count) noexcept
   return seen.all();
 }
 
-// `kVectors` registers of channels side by side, down all pixels.
+// `kVectors` registers of channels side by side, down all pixels: how high each channel goes and in which block of pixels it
+// first does, which only then is searched.
 template <class S, int kVectors>
 MNNLITE_INLINE bool interleaved_maxima_part(const float* pixels, int32_t count, int32_t channels, float* best,
                                             int32_t* index) noexcept {
   using F = typename S::F;
   using I = typename S::I;
-  F most[kVectors];
-  I which[kVectors] = {};
+  constexpr int32_t kBlock = 16, kWidth = S::kWidth;
+  F most[kVectors], value;
+  I block[kVectors] = {};
+  for (F& each : most) each = F{} - std::numeric_limits<float>::infinity();
   Finite<S> seen;
-  for (int k = 0; k < kVectors; ++k) {
-    load(most[k], pixels + S::kWidth * k);
-    seen.note(k, most[k]);
-  }
-  for (int32_t i = 1; i < count; ++i) {
-    pixels += channels;
-    const I here = I{} + i;
+  const float* pixel = pixels;
+  for (int32_t begin = 0; begin < count; begin += kBlock) {
+    const int32_t end = begin + kBlock < count ? begin + kBlock : count;
+    F here[kVectors];
     for (int k = 0; k < kVectors; ++k) {
-      F value;
-      load(value, pixels + S::kWidth * k);
-      const I larger = value > most[k];
-      keep(most[k], larger, value);
-      keep(which[k], larger, here);
-      seen.note(k, value);
+      load(here[k], pixel + kWidth * k);
+      seen.note(k, here[k]);
+    }
+    pixel += channels;
+    for (int32_t i = begin + 1; i < end; ++i, pixel += channels)
+      for (int k = 0; k < kVectors; ++k) {
+        load(value, pixel + kWidth * k);
+        keep_larger(here[k], value);
+        seen.note(k, value);
+      }
+    for (int k = 0; k < kVectors; ++k) {
+      const I higher = here[k] > most[k];
+      keep(most[k], higher, here[k]);
+      keep(block[k], higher, I{} + begin);
     }
   }
+  if (!seen.all()) return false;
   for (int k = 0; k < kVectors; ++k) {
-    store(best + S::kWidth * k, most[k]);
-    store(index + S::kWidth * k, which[k]);
+    store(best + kWidth * k, most[k]);
+    store(index + kWidth * k, block[k]);
   }
-  return seen.all();
+  for (int32_t c = 0; c < kWidth * kVectors; ++c) {
+    const float* found = pixels + int64_t{index[c]} * channels + c;
+    for (; !(*found == best[c]); found += channels) ++index[c];
+    best[c] = *found;  // of zeros the first, as it is
+  }
+  return true;
 }
 
 template <class S>

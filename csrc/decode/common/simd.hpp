@@ -79,6 +79,16 @@ MNNLITE_INLINE void keep(V& kept, const I& where, const V& values) noexcept {
 #endif
 }
 
+// kept[k] = the larger of values[k] and kept[k]; which zero of two is left open, and what comes of NaN.
+template <class F>
+MNNLITE_INLINE void keep_larger(F& kept, const F& values) noexcept {
+#if defined(__aarch64__)
+  kept = (F)vmaxq_f32((float32x4_t)kept, (float32x4_t)values);
+#else
+  kept = values > kept ? values : kept;
+#endif
+}
+
 // Whether all values that were noted are finite. NEON sums zero times each, in one instruction, in four sums side by side;
 // the others gather the bits of each less itself. Of what is not finite both are NaN, otherwise zeros.
 template <class S>
