@@ -64,7 +64,8 @@ void load(const TensorView& tensor, int slot, Order order, int32_t per_slot, flo
   const T* data = static_cast<const T*>(tensor.data);
   ImageDims dims;
   const bool packed = pack_of(layout_of(tensor)) > 1;
-  if (order == Order::flat && !packed) {
+  const bool hwc = layout_of(tensor) == Layout::nhwc && tensor.rank == 4;
+  if (!packed && (order == Order::flat || hwc == (order == Order::hwc))) {  // as it lies
     data += static_cast<size_t>(slot) * static_cast<size_t>(per_slot);
     for (int32_t i = 0; i < per_slot; ++i) out[i] = convert(data[i]);
     return;
@@ -93,7 +94,13 @@ bool image_dims(const TensorView& tensor, ImageDims& dims) noexcept {
 }
 
 float half_to_float(uint16_t half) noexcept {
-  // No float denormal appears on the way, so the result does not depend on the flush-to-zero mode.
+  // The result does not depend on the flush-to-zero mode: ARM's own conversion does not, elsewhere no float denormal appears
+  // on the way.
+#if defined(__aarch64__)
+  __fp16 number;
+  std::memcpy(&number, &half, 2);
+  return number;
+#else
   constexpr uint32_t kExponent = 0x7c00u << 13;
   uint32_t bits = (half & 0x7fffu) << 13;
   const uint32_t exponent = bits & kExponent;
@@ -112,6 +119,7 @@ float half_to_float(uint16_t half) noexcept {
   bits |= (half & 0x8000u) << 16;
   std::memcpy(&value, &bits, 4);
   return value;
+#endif
 }
 
 Status Reader::plan(const char* family, const TensorView& desc, Order order, Needs& needs, int slots) noexcept {
