@@ -377,6 +377,7 @@ def test_a_task_that_comes_back_is_loaded_between_frames(large):
         assert "loading" in said
 
 
+@pytest.mark.not_emulated("under qemu all memory is the emulator's, and the budget evicts by what the process holds")
 def test_a_task_that_cannot_be_loaded_again_costs_its_own_results(large, small, tmp_path, caplog):
     """Must show: three tasks on a stream, one of which is evicted and has lost its file. The others lose nothing."""
     path = tmp_path / "b.mnn"
@@ -439,6 +440,7 @@ def test_a_task_that_can_never_come_back_is_said_once_and_in_the_summary(large, 
         until(lambda: "a" in runtime.process(FRAME))
 
 
+@pytest.mark.not_emulated("under qemu all memory is the emulator's")
 @pytest.mark.parametrize("seed", range(3))
 def test_what_an_evicted_task_held_is_free_whatever_heaps_the_process_had(large, seed):
     """Tasks are loaded and closed in threads whose heaps are other ones each time, after a large block was freed.
