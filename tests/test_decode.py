@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.child import run_python
 from helpers.decoding import Letterbox, items_for, logit, same_detections
 from mnnlite import ImageSpec, decoders, results
 from mnnlite.errors import ArgumentError, DecoderError, DTypeError, TensorNotFoundError
@@ -530,11 +531,7 @@ def test_nms_refuses_what_it_cannot_use():
         decoders.nms([[0, 0, 1, 1]], [0.5, 0.6])
 
 
-def test_every_instruction_set_decodes_the_same(tmp_path):
-    import os
-    import subprocess
-    import sys
-
+def test_every_instruction_set_decodes_the_same(tmp_path, monkeypatch):
     code = f"""
 import numpy as np
 import onnx
@@ -558,22 +555,23 @@ for columns in (3, 8, 9, 40, 300):
 for points in (1, 3, 4, 7, 8, 9, 31, 32, 39, 70):
     heat = rng.integers(0, 9, (1, 6, 11, points)).astype(np.float32)  # many are equal: the first one counts
     found.append(decoders.Keypoints(layout="NHWC").decode({{"y": heat}}, (64, 64)).points.ravel())
+for columns in (1, 3, 8, 9, 15, 300):
+    values = rng.normal(size=(1, 1, 6, columns)).astype(np.float32) * 60  # beyond the clamps, too
+    found.append(decoders.Maps(activation="sigmoid").decode({{"y": values}}, (131, 17)).maps[0].ravel())
+    areas = decoders.Segmentation(mode="binary", activation="sigmoid").decode({{"y": values}}, (131, 17))
+    found.append(areas.scores)
 np.savez(r"{tmp_path}/" + __import__("os").environ.get("MNNLITE_FORCE_ISA", "own"), *found)
 """
-    for force in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
-        env = {**{k: v for k, v in os.environ.items() if k != "MNNLITE_FORCE_ISA"}, **force}
-        subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env=env)
+    monkeypatch.delenv("MNNLITE_FORCE_ISA", raising=False)
+    for forced in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
+        run_python(code, env=forced)
     own, baseline = np.load(tmp_path / "own.npz"), np.load(tmp_path / "baseline.npz")
-    assert len(own.files) == 33
+    assert len(own.files) == 45
     for name in own.files:
         np.testing.assert_array_equal(own[name], baseline[name])
 
 
-def test_every_instruction_set_finds_each_number_that_is_not_finite():
-    import os
-    import subprocess
-    import sys
-
+def test_every_instruction_set_finds_each_number_that_is_not_finite(monkeypatch):
     code = """
 import numpy as np
 from mnnlite import DecoderError, decoders
@@ -598,9 +596,9 @@ for count in (*range(1, 40), 67, 128):
                 heat[0, cell[0], cell[1], at] = bad
                 assert refused(points, heat), (count, bad, at, cell)
 """
-    for force in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
-        env = {**{k: v for k, v in os.environ.items() if k != "MNNLITE_FORCE_ISA"}, **force}
-        subprocess.run([sys.executable, "-c", code], check=True, cwd="/", env=env)
+    monkeypatch.delenv("MNNLITE_FORCE_ISA", raising=False)
+    for forced in ({}, {"MNNLITE_FORCE_ISA": "baseline"}):
+        run_python(code, env=forced)
 
 
 # ---- geometry

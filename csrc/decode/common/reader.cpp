@@ -35,11 +35,6 @@ void reorder(const T* source, const ImageDims& dims, const Strides& s, Order ord
     return;
   }
   const int32_t area = dims.height * dims.width;
-  if (s.column == 1) {
-    for (int32_t c = 0; c < dims.channels; ++c, source += s.group)
-      for (int32_t i = 0; i < area; ++i) *out++ = convert(source[i]);
-    return;
-  }
   // Channels are interleaved. Tile by tile, so that the source is read once and not once a channel.
   for (int32_t y = 0; y < dims.height; ++y)
     for (int32_t begin = 0; begin < dims.width; begin += kTile) {
@@ -60,17 +55,16 @@ ImageDims packed_dims(const TensorView& tensor) noexcept {
 }
 
 template <class T, class Convert>
-void load(const TensorView& tensor, int slot, Order order, int32_t per_slot, float* out, Convert convert) noexcept {
+void load(const TensorView& tensor, int slot, Order order, bool in_order, int32_t per_slot, float* out,
+          Convert convert) noexcept {
   const T* data = static_cast<const T*>(tensor.data);
-  ImageDims dims;
-  const bool packed = pack_of(layout_of(tensor)) > 1;
-  const bool hwc = layout_of(tensor) == Layout::nhwc && tensor.rank == 4;
-  if (!packed && (order == Order::flat || hwc == (order == Order::hwc))) {  // as it lies
+  if (in_order) {
     data += static_cast<size_t>(slot) * static_cast<size_t>(per_slot);
     for (int32_t i = 0; i < per_slot; ++i) out[i] = convert(data[i]);
     return;
   }
-  if (packed)
+  ImageDims dims;
+  if (pack_of(layout_of(tensor)) > 1)
     dims = packed_dims(tensor);
   else
     image_dims(tensor, dims);
@@ -140,8 +134,8 @@ Status Reader::plan(const char* family, const TensorView& desc, Order order, Nee
   const bool swapped = order == Order::chw   ? layout == Layout::nhwc && dims.channels > 1 && desc.rank == 4
                        : order == Order::hwc ? layout != Layout::nhwc && dims.channels > 1
                                              : false;
-  const bool packed = pack_of(layout) > 1;
-  direct_ = dtype_of(desc) == DType::f32 && !packed && !swapped;
+  in_order_ = pack_of(layout) == 1 && !swapped;
+  direct_ = in_order_ && dtype_of(desc) == DType::f32;
   if (!direct_) scratch_ = needs.scratch<float>(per_slot_);
   return {};
 }
@@ -157,13 +151,13 @@ const float* Reader::read(const Call& call, const TensorView& tensor, int slot) 
     return static_cast<float>((static_cast<double>(q) - zero) * scale);
   };
   switch (dtype_of(tensor)) {
-    case DType::f32: load<float>(tensor, slot, order_, per_slot_, out, [](float v) { return v; }); break;
+    case DType::f32: load<float>(tensor, slot, order_, in_order_, per_slot_, out, [](float v) { return v; }); break;
     case DType::f16:
-      load<uint16_t>(tensor, slot, order_, per_slot_, out, [](uint16_t v) { return half_to_float(v); });
+      load<uint16_t>(tensor, slot, order_, in_order_, per_slot_, out, [](uint16_t v) { return half_to_float(v); });
       break;
-    case DType::i32: load<int32_t>(tensor, slot, order_, per_slot_, out, dequantise); break;
-    case DType::u8: load<uint8_t>(tensor, slot, order_, per_slot_, out, dequantise); break;
-    case DType::i8: load<int8_t>(tensor, slot, order_, per_slot_, out, dequantise); break;
+    case DType::i32: load<int32_t>(tensor, slot, order_, in_order_, per_slot_, out, dequantise); break;
+    case DType::u8: load<uint8_t>(tensor, slot, order_, in_order_, per_slot_, out, dequantise); break;
+    case DType::i8: load<int8_t>(tensor, slot, order_, in_order_, per_slot_, out, dequantise); break;
   }
   return out;
 }

@@ -33,7 +33,8 @@ class Reader {
 
  private:
   Order order_ = Order::flat;
-  bool direct_ = false;
+  bool in_order_ = false;  // the tensor's elements lie one after another as they are wanted
+  bool direct_ = false;    // and are floats
   int32_t per_slot_ = 0;
   size_t scratch_ = 0;
 };
