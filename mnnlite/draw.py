@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnnlite.errors import ArgumentError, DTypeError, LayoutError
+from mnnlite.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +89,8 @@ _GLYPHS: dict[str, str] = {
 _UNKNOWN = "000e8e8000"
 
 
-@dataclass(frozen=True)
-class Style:
+@dataclass(frozen=True, eq=False, repr=False)
+class Style(Record):
     """The thickness, size and transparency of drawings.
 
     Parameters

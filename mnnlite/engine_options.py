@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mnnlite import _core
 from mnnlite.errors import ArgumentError
+from mnnlite.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +50,8 @@ def check_backend(options: Mapping[str, Any]) -> None:
     _core.ArenaOptions(**{name: options[name] for name in known if options.get(name) is not None}).check()
 
 
-@dataclass(frozen=True)
-class EngineOptions:
+@dataclass(frozen=True, eq=False, repr=False)
+class EngineOptions(Record):
     """How the engine computes one network. None: as its arena or its runtime has it.
 
     Parameters

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mnnlite import _core
 from mnnlite.errors import StateError
+from mnnlite.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,8 +20,8 @@ __all__ = ["MIB", "Process", "files", "high_water", "process", "reset_high_water
 MIB = 1 << 20
 
 
-@dataclass(frozen=True)
-class Process:
+@dataclass(frozen=True, eq=False, repr=False)
+class Process(Record):
     """Memory of this process in bytes, by the kernel's count.
 
     Parameters

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnnlite.engine_options import OPTION_NAMES, EngineOptions
 from mnnlite.errors import ArgumentError
+from mnnlite.records import Record
 from mnnlite.trial import seconds_of
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _per_channel(name: str, value: Any, channels: int, color: str) -> tuple[floa
     return tuple(_real(f"{name}[{index}]", item) for index, item in enumerate(values))
 
 
-@dataclass(frozen=True)
-class TensorInfo:
+@dataclass(frozen=True, eq=False, repr=False)
+class TensorInfo(Record):
     """Describes an input or output of a network as Python sees it.
 
     Parameters
@@ -97,8 +98,8 @@ class TensorInfo:
     layout: str
 
 
-@dataclass(frozen=True)
-class ImageSpec:
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageSpec(Record):
     """How a frame becomes the input tensor of a network: region, size, colour, normalisation, dtype and layout.
 
     Parameters
@@ -263,8 +264,8 @@ def _shapes(value: Any) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-@dataclass(frozen=True)
-class TaskSpec:
+@dataclass(frozen=True, eq=False, repr=False)
+class TaskSpec(Record):
     """A network with what goes in and what comes out, as data, like a ``[[task]]`` of a pipeline file.
 
     Parameters

@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Detector
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RtmDet(Detector):
     """RTMDet: classes and distances of each stride, as planes (N, ., rows, columns) or rows (N, A, .); gives `Detections`.
 
@@ -28,7 +28,7 @@ class RtmDet(Detector):
     cell_offset: float = option(0.0, "number", "where in its cell an anchor's point is, in strides", low=0, high=1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Detr(Detector):
     """The DETR family: scores (N, Q, C) and boxes (N, Q, 4), or one output (N, Q, 4 + C); gives `Detections`.
 

@@ -11,6 +11,7 @@ from mnnlite import _core, results
 from mnnlite.decoders.geometry import BatchItem, batch_item
 from mnnlite.decoders.options import checked, names_from, option
 from mnnlite.errors import DTypeError, TensorNotFoundError
+from mnnlite.records import Record
 from mnnlite.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def native_array(name: str, value: ArrayLike) -> NDArray[Any]:
     return np.ascontiguousarray(array).reshape(array.shape)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decoder:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Decoder(Record):
     """Base of all decoder specs: frozen, hashable data, checked when it is made.
 
     Parameters
@@ -182,7 +183,7 @@ class Decoder:
         return 1 if first is None or first.ndim < self._BATCHED_RANK else int(first.shape[0])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Named(Decoder):
     """A family whose results have classes."""
 
@@ -208,7 +209,7 @@ class Named(Decoder):
         return options
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Detector(Named):
     """A family that finds boxes."""
 
@@ -229,7 +230,7 @@ class Detector(Named):
     clip: bool = option(True, "flag", "boxes are cut to the frame")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Raw(Decoder):
     """No decoding: the task returns the outputs as arrays, ``{name: array}``."""
 

@@ -10,7 +10,7 @@ from mnnlite.decoders.options import option
 from mnnlite.errors import ArgumentError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Segmentation(Named):
     """A class per pixel, from scores per class, one score, or a map of class numbers; gives `Masks` or `Polygons`.
 

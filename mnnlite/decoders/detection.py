@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class FastestDet(Detector):
     """FastestDet: (N, 5 + C, rows, columns), whose network activates objectness and classes; gives `Detections`.
 
@@ -32,7 +32,7 @@ class FastestDet(Detector):
     score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class YoloFastestV2(Detector):
     """Yolo-FastestV2: two grids (N, rows, columns, 15 + C) that the network activates; gives `Detections`.
 
@@ -61,7 +61,7 @@ class YoloFastestV2(Detector):
         return 1 if first.ndim < batched else int(first.shape[0])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class NanoDet(Detector):
     """NanoDet and NanoDet-Plus: one output (N, A, C + 4 (reg_max + 1)), or classes and distances of each stride.
 
@@ -88,7 +88,7 @@ class NanoDet(Detector):
     sigmoid: bool = option(False, "flag", "class scores are logits")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class CenterFace(Detector):
     """CenterFace and CenterNet: heat map, size, offset and landmarks (N, ., rows, columns); gives `Detections`.
 

@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Detector
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Scrfd(Detector):
     """SCRFD: scores, boxes as distances and, optionally, points of each stride; gives `Detections`.
 
@@ -31,7 +31,7 @@ class Scrfd(Detector):
     sigmoid: bool = option(False, "flag", "scores are logits")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class YuNet(Detector):
     """YuNet: class, objectness, box and points of each stride, (N, A, 1), (N, A, 1), (N, A, 4), (N, A, 10).
 
@@ -50,7 +50,7 @@ class YuNet(Detector):
     points: int = option(5, "whole", "points of each box, where there are outputs for them", low=1, high=1024)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RetinaFace(Detector):
     """RetinaFace: boxes (N, A, 4), scores (N, A, 2) and, optionally, points (N, A, 2 points); gives `Detections`.
 
@@ -74,7 +74,7 @@ class RetinaFace(Detector):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Mtcnn(Detector):
     """MTCNN: scores (2 numbers), boxes (4) and, optionally, landmarks (2 per point); gives `Detections`.
 

@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Decoder, Named
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Classification(Named):
     """Class scores: (N, C), also with trailing axes of 1; gives `Classes`, best first.
 
@@ -30,7 +30,7 @@ class Classification(Named):
     score: float = option(0.0, "number", "classes with at least this score are kept", low=-1e30, high=1e30)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Keypoints(Decoder):
     """Key points: a heat map each, (N, P, rows, columns), or their numbers, (N, P * values); gives `Keypoints`.
 
@@ -76,7 +76,7 @@ class Keypoints(Decoder):
     score: float = option(0.0, "number", "rows with at least this mean confidence are kept", low=-1e30, high=1e30)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Embedding(Decoder):
     """Feature vectors (N, D), scaled to length 1; gives `Embeddings`.
 

@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Named
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Lanes(Named):
     """Lane and edge lines, from a mask or from a head with anchors; gives `Polylines`, from near to far, longest first.
 

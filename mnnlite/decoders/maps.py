@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Decoder
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Maps(Decoder):
     """Numbers per pixel as they are, (N, C, rows, columns) or (N, rows, columns): depth, matting, pictures; gives `Maps`.
 

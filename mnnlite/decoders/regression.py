@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Decoder
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Regression(Decoder):
     """Numbers in the network's own unit, such as an age or angles, (N, D) of one output or several; gives `Measurements`.
 

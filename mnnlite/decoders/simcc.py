@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Decoder
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SimCC(Decoder):
     """Key points of one body, from scores of columns (N, P, 2 W) and of rows (N, P, 2 H); gives `Keypoints`.
 

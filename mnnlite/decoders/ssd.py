@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Detector
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Ssd(Detector):
     """SSD: scores (N, A, C) and boxes (N, A, 4 + 2 points) in either order; gives `Detections`.
 

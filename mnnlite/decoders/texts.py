@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Decoder
 from mnnlite.decoders.options import names_from, option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DbText(Decoder):
     """Text areas by differentiable binarization, from a probability map (N, 1, H, W); gives `Polygons` of four corners.
 
@@ -30,7 +30,7 @@ class DbText(Decoder):
     sigmoid: bool = option(False, "flag", "the map holds logits")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Ctc(Decoder):
     """Text by greedy CTC, from (N, T, symbols); gives `Texts` with a confidence per character.
 

@@ -9,7 +9,7 @@ from mnnlite.decoders.base import Detector
 from mnnlite.decoders.options import option
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Yolo(Detector):
     """The YOLO family; gives `Detections`, `Keypoints` for points with confidences, or `Instances` for masks.
 

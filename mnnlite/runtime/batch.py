@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mnnlite.errors import MnnliteError, name_task
+from mnnlite.records import Record
 from mnnlite.runtime.loaded_task import LoadedTask, needs_of
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["NewTask", "connected", "load_side_by_side"]
 
 
-@dataclass(frozen=True)
-class NewTask:
+@dataclass(frozen=True, eq=False, repr=False)
+class NewTask(Record):
     """A task that is to be loaded.
 
     Parameters

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnnlite.errors import ArgumentError
+from mnnlite.records import Record
 
 __all__ = ["Core", "assign", "read_cores", "shown", "speeds_of"]
 
 SYSFS = Path("/sys/devices/system/cpu")
 
 
-@dataclass(frozen=True)
-class Core:
+@dataclass(frozen=True, eq=False, repr=False)
+class Core(Record):
     """One core, as the kernel describes it.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mnnlite.records import Record
 from mnnlite.runtime.placement import assign_lanes, load_of
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ GAIN = 0.2  # of the longest lane: moving means loading anew, which stops two la
 FRAMES = 100
 
 
-@dataclass(frozen=True)
-class Replan:
+@dataclass(frozen=True, eq=False, repr=False)
+class Replan(Record):
     """A decision to move.
 
     Parameters

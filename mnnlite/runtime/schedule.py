@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnnlite.errors import ArgumentError
+from mnnlite.records import Record
 
 __all__ = ["Schedule", "lanes_there"]
 
@@ -18,8 +19,8 @@ def lanes_there(count: int) -> str:
     return f"there {there}, or more lanes of the runtime"
 
 
-@dataclass(frozen=True)
-class Schedule:
+@dataclass(frozen=True, eq=False, repr=False)
+class Schedule(Record):
     """When a task of a `Runtime` runs and on what. Checked when it is made.
 
     Parameters

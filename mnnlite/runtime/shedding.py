@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mnnlite.records import Record
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,8 +19,8 @@ __all__ = ["Window", "fit", "free_by", "with_needed"]
 _MS = 1_000_000
 
 
-@dataclass(frozen=True)
-class Window:
+@dataclass(frozen=True, eq=False, repr=False)
+class Window(Record):
     """The time a lane has for a frame; nanoseconds.
 
     Parameters

@@ -24,7 +24,7 @@ FOREIGN = {"<MNN/": "engine", "<pybind11/": "python", "<Python.h": "python"}
 # A module may import modules of lower levels and of its own, without circles.
 # cli -> demo -> mapping -> convert -> observe -> runtime -> {cost, task} -> conversion -> descriptions -> {model, decoders, results, frame} -> {specs, errors}
 LEVELS = [
-    {"errors", "lazy", "_starting", "suggest"},
+    {"errors", "lazy", "records", "_starting", "suggest"},
     {
         "specs",
         "engine_options",
