@@ -194,6 +194,26 @@ def test_model_file__is_let_go_at_the_load(models: Path) -> None:
     assert len(memoryview(file)) == 0
 
 
+_HUGE = 2 << 20  # bytes of a huge page where pages have 4 KiB
+
+
+@pytest.mark.parametrize(
+    "size", [1, 4096, _HUGE - 129, _HUGE - 128, _HUGE - 127, _HUGE, 2 * _HUGE + 3, 5 * _HUGE - 128]
+)
+def test_model_file__is_the_files_content_and_is_let_go(tmp_path: Path, size: int) -> None:
+    content = np.random.default_rng(size).bytes(size)
+    (tmp_path / "n.mnn").write_bytes(content)
+    file = _core.ModelFile(os.fsencode(tmp_path / "n.mnn"))
+    view = np.frombuffer(file, np.uint8)
+    first, last = view.ctypes.data, view.ctypes.data + size - 1
+    assert view.tobytes() == content
+    assert _is_mapped(first)
+    assert _is_mapped(last)
+    del view, file
+    assert not _is_mapped(first)
+    assert not _is_mapped(last)
+
+
 def _is_mapped(address: int) -> bool:
     ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
     return any(int(begin, 16) <= address < int(end, 16) for begin, end in ranges)
