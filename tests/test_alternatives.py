@@ -26,6 +26,7 @@ def problems(draw):
     return groups, draw(st.integers(0, 5))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(problems(), st.integers(0, 250), st.integers(1, 100), st.sampled_from([0.05, 0.3]))
 def test_choose__is_the_best_of_everything_there_is(problem, memory, time, slack):

@@ -97,6 +97,7 @@ def test_new__what_is_left_to_say_is_marked_and_a_finding(folder: Path, tmp_path
     assert "7 numbers for each cell" in shown.out
 
 
+@pytest.mark.slow
 def test_inspect__says_which_decoders_fit(folder: Path) -> None:
     text = mnnlite("inspect", folder / "yolo.mnn").out
     assert "used as\n  Yolo()  the exporter's description: task 'detect'" in text

@@ -177,6 +177,7 @@ def test_an_open_line_of_text_is_tried_in_its_usual_heights(tmp_path: Path, heig
         assert made.shapes["x"][2] >= height
 
 
+@pytest.mark.slow
 def test_open_shapes_that_nothing_fits_say_what_to_type(tmp_path: Path) -> None:
     nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"])]
     source = networks.save(

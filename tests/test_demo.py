@@ -127,6 +127,7 @@ def test_demo__writes_pictures_and_observations(ran: tuple[list[dict[str, Any]],
     assert {"Point", "LineString"} <= {feature["geometry"]["type"] for feature in features}
 
 
+@pytest.mark.slow
 def test_demo__prints_the_summary_first() -> None:
     """A reader has the figures at the top, and no frame's elements unless he asks for them."""
     lines = mnnlite("demo", "--frames", "10", "--all-frames").out.splitlines()

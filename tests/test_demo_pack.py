@@ -68,6 +68,7 @@ def scores() -> dict[str, metrics.Score]:
             task.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least"),
     [("objects mAP50", 0.75), ("lane pixel F1", 0.85), ("sign accuracy", 0.97), ("text exact match", 0.75)],

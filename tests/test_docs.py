@@ -18,7 +18,14 @@ CHECKOUT = Path(os.environ.get("MNNLITE_CHECKOUT", "/nonexistent"))
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))] if CHECKOUT.is_dir() else []
 
 
-SLOW = {"docs/demo.md", "docs/how-to/map-a-drive.md", "docs/observe.md"}
+SLOW = {
+    "README.md",
+    "docs/demo.md",
+    "docs/how-to/convert.md",
+    "docs/how-to/map-a-drive.md",
+    "docs/observe.md",
+    "docs/tutorial.md",
+}
 
 
 def cases() -> Iterator[Any]:

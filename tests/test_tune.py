@@ -181,6 +181,7 @@ def test_budget__names_the_change_that_costs_least_time(network, monkeypatch):
     assert error.details["choices"][0] == "winograd='small' of task 'b' (+1.0 ms a frame)"
 
 
+@pytest.mark.slow
 @pytest.mark.not_emulated("under qemu all memory is the emulator's, and the choice is loaded once to see what it takes")
 def test_command__writes_the_choice_and_keeps_comments(network, tmp_path, capsys):
     shutil.copy(network, tmp_path / "net.mnn")

@@ -11,6 +11,8 @@ import pytest
 
 from helpers.child import skip_if_emulated
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def names(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
