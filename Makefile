@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE tools/engine_symbols.py \
 	$(shell find csrc cmake mnnlite third_party -type f ! -name '*.pyc' ! -name '.*')
 
-.PHONY: bench bench-full gpu coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-gate arm-baseline armv7 wheels clean-room clean prerequisites
+.PHONY: bench bench-full gpu coverage editable gate baseline mutants mutation-run help demo demo-networks docs test cpp tsan py smoke sdk asan-py lint tidy types format arm arm-quick arm-quick-prepare arm-gate arm-baseline armv7 wheels clean-room clean prerequisites
 
 help:
 	@echo "make test         all tests: C++ rooms under sanitizers, the installed wheel, lint, types"
@@ -228,8 +228,8 @@ format: .venv/.dependencies
 arm:
 	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" $(ARGS)
 
-arm-quick:
-	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" --quick $(ARGS)
+arm-quick arm-quick-prepare:
+	PYTHON="$(PYTHON)" bash tools/arm/run.sh "$(CURDIR)" --quick $(if $(filter %-prepare,$@),--prepare) $(ARGS)
 
 # As gate and baseline, of NEON: counted by an emulated ARM CPU. Minutes the first time, for the emulator and the target.
 arm-gate arm-baseline:

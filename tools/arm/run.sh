@@ -1,11 +1,12 @@
 #!/bin/bash
 # Cross-build the aarch64 wheel and run the tests with it under emulation: no container, no binfmt, no ARM machine.
-# usage: run.sh CHECKOUT [--quick] [--resume] [pytest arguments]; Debian only.
+# usage: run.sh CHECKOUT [--quick] [--resume] [--prepare] [pytest arguments]; Debian only.
 # The whole suite runs on each of ARM_CPUS in ARM_SHARDS parts, what depends on the CPU also on each of ARM_MORE_CPUS;
 # ARM_JOBS at a time. --resume: parts that were green before are left as they were, of those that failed only what failed
 # runs again. The end says on which commits each was green. Other pytest arguments make other parts: -m "not slow" and then, with
 # --resume, -m slow are together the whole.
 # The emulator of the Python tests is the fast one of counting.sh; with --quick, which is not worth building it, Debian's.
+# --prepare: only what comes from elsewhere, the emulator and the target's packages.
 # --quick: the C++ tests, every supported kind of network (smoke), every head, and the road pack's networks, on one CPU.
 set -euo pipefail
 checkout=$(realpath "$1")
@@ -13,11 +14,12 @@ shift
 cd "$checkout"
 packages=(-c tools/constraints.txt --group test numpy MNN)
 everything=
-quick= resume=
+quick= resume= prepare=
 while true; do
   case ${1:-} in
     --quick) quick=yes ;;
     --resume) resume=yes ;;
+    --prepare) prepare=yes ;;
     *) break ;;
   esac
   shift
@@ -32,6 +34,7 @@ work=$checkout/build/arm${quick:+-quick}
 . tools/target/environment.sh
 target_environment
 target_packages "${packages[@]}"
+[ -z "$prepare" ] || exit 0
 [ -n "$quick" ] || export TARGET_EMULATOR="${TARGET_EMULATOR:-$(tools/arm/counting.sh)/qemu-aarch64}"
 if [ ! -e "$work/.wheel" ] || [ -n "$(find CMakeLists.txt pyproject.toml csrc cmake mnnlite third_party -newer "$work/.wheel" -type f ! -name '*.pyc' -print -quit)" ]; then
   build_wheel "$checkout" "$work/build" "$work/dist"
