@@ -234,6 +234,16 @@ def test_triangulate__something_half_a_metre_from_a_camera() -> None:
     np.testing.assert_allclose(place, (0.2, 0.1, 0.5), atol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [0.2, 2.0, 4.0, 8.0])
+def test_triangulate__ends_at_the_place_from_a_size_that_is_far_off(factor: float) -> None:
+    """Steps from there are long, and angles are not linear over them."""
+    origins = np.column_stack([0.1 * np.arange(6), np.linspace(0, 12, 6), np.full(6, 1.4)])
+    off = np.array([3.0, 20.0, 2.0]) - origins
+    distance = np.linalg.norm(off, axis=1)
+    place, _ = triangulate(origins, off / distance[:, None], np.full(6, 0.002), factor * distance, doubt=3.0)
+    np.testing.assert_allclose(place, (3.0, 20.0, 2.0), atol=2e-3)
+
+
 def test_tracker__a_gap_is_bridged_and_counted() -> None:
     obj = SceneObject("sign", (4.0, 40.0, 2.0))
     tracker = Tracker(end=12)

@@ -44,6 +44,8 @@ def test_latency__is_reckoned_as_a_round_trip():
     for _ in range(20):
         seen.saw("a", 800)
     assert seen.worst("a") == 800
+    seen.saw("a", 400)  # mean 750; the worst forgets a tenth, and is never less than the mean
+    assert (seen.mean("a"), seen.worst("a")) == (750, 750)
     seen.forget("a")
     seen.forget("never seen")
     assert (seen.mean("a"), seen.expect("a"), seen.worst("a"), seen.mean("b")) == (0, 0, 0, 7)
@@ -67,6 +69,28 @@ def test_costs_follow_what_is_seen():
     assert costs.worst("a") == pytest.approx(20 * MS, rel=0.05)
     costs.forget("a")
     assert costs.expect("a") == 0
+
+
+def test_a_lane_that_comes_later_is_planned_as_the_others():
+    scheduler = Scheduler()
+    scheduler.add("first", Schedule())
+    scheduler.add_lane()
+    assert scheduler.lanes == 2
+    for urgent, found in ((False, [["first"], []]), (True, [[], []])):
+        plan = scheduler.plan(0, 0, urgent=urgent)
+        assert [names(plan, lane) for lane in range(2)] == found
+    scheduler.add("second", Schedule(), lane=1)
+    scheduler.add("now", Schedule(preempts=True), lane=1)
+    for urgent, found in ((False, [["first"], ["second"]]), (True, [[], ["now"]])):
+        plan = scheduler.plan(0, 0, urgent=urgent)
+        assert [names(plan, lane) for lane in range(2)] == found
+
+
+def test_a_rate_is_due_at_the_very_nanosecond():
+    scheduler = Scheduler()
+    scheduler.add("a", Schedule(rate_hz=1))
+    found = [bool(names(scheduler.plan(0, ns))) for ns in (0, 10**9 - 1, 10**9, 2 * 10**9 - 1, 2 * 10**9)]
+    assert found == [True, False, True, False, True]
 
 
 def test_every_and_rate():
