@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Frame"]
 
-# PyAV's names of formats: ours, bits of a sample, whether the name itself says full range.
-_AV_FORMATS = {
-    "rgb24": ("RGB", 8, False),
-    "bgr24": ("BGR", 8, False),
-    "rgba": ("RGBA", 8, False),
-    "bgra": ("BGRA", 8, False),
-    "gray": ("GRAY", 8, False),
-    "gray8": ("GRAY", 8, False),
-    "rgb48le": ("RGB", 16, False),
-    "bgr48le": ("BGR", 16, False),
-    "rgba64le": ("RGBA", 16, False),
-    "bgra64le": ("BGRA", 16, False),
-    "gray10le": ("GRAY", 10, False),
-    "gray12le": ("GRAY", 12, False),
-    "gray14le": ("GRAY", 14, False),
-    "gray16le": ("GRAY", 16, False),
-    "nv12": ("NV12", 8, False),
-    "nv21": ("NV21", 8, False),
-    "yuv420p": ("I420", 8, False),
-    "yuvj420p": ("I420", 8, True),
-    "yuyv422": ("YUYV", 8, False),
-    "uyvy422": ("UYVY", 8, False),
+# PyAV's names of formats: ours, bits of a sample, and of YUV what says its range: the frame's tag, or the name itself.
+_AV_FORMATS: dict[str, tuple[str, int, str | None]] = {
+    "rgb24": ("RGB", 8, None),
+    "bgr24": ("BGR", 8, None),
+    "rgba": ("RGBA", 8, None),
+    "bgra": ("BGRA", 8, None),
+    "gray": ("GRAY", 8, None),
+    "gray8": ("GRAY", 8, None),
+    "rgb48le": ("RGB", 16, None),
+    "bgr48le": ("BGR", 16, None),
+    "rgba64le": ("RGBA", 16, None),
+    "bgra64le": ("BGRA", 16, None),
+    "gray10le": ("GRAY", 10, None),
+    "gray12le": ("GRAY", 12, None),
+    "gray14le": ("GRAY", 14, None),
+    "gray16le": ("GRAY", 16, None),
+    "nv12": ("NV12", 8, "tagged"),
+    "nv21": ("NV21", 8, "tagged"),
+    "yuv420p": ("I420", 8, "tagged"),
+    "yuvj420p": ("I420", 8, "full"),
+    "yuyv422": ("YUYV", 8, "tagged"),
+    "uyvy422": ("UYVY", 8, "tagged"),
 }
 # ITU-T H.273 MatrixCoefficients, as FFmpeg's AVColorSpace: 2 is "not said", 5 and 6 are both BT.601's.
 _AV_MATRICES = {0: "bt601", 1: "bt709", 2: "bt601", 5: "bt601", 6: "bt601"}
@@ -223,16 +223,16 @@ class Frame:
                 f"from_av: got a frame of {name!r}, wanted one of {', '.join(_AV_FORMATS)}; "
                 "convert it with video_frame.reformat(format='nv12')"
             )
-        format, bits, is_full = _AV_FORMATS[name]
+        format, bits, says_range = _AV_FORMATS[name]
         matrix, range = "bt601", "limited"
-        if format in ("NV12", "NV21", "I420", "YUYV", "UYVY"):
+        if says_range is not None:
             space, tagged = int(video_frame.colorspace), int(video_frame.color_range)
             if space not in _AV_MATRICES:
                 raise ArgumentError(
                     f"from_av: the frame's colour matrix has the number {space} of ITU-T H.273, wanted BT.601 or "
                     "BT.709; convert it with video_frame.reformat(dst_colorspace='ITU709')"
                 )
-            matrix, range = _AV_MATRICES[space], "full" if is_full else _AV_RANGES.get(tagged, "limited")
+            matrix, range = _AV_MATRICES[space], "full" if says_range == "full" else _AV_RANGES.get(tagged, "limited")
         planes = video_frame.planes
         lines = [int(plane.line_size) for plane in planes]
         width, height = int(video_frame.width), int(video_frame.height)

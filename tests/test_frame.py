@@ -12,6 +12,7 @@ import pytest
 
 import mnnlite
 from mnnlite import ArgumentError, DTypeError, Frame, ImageSpec, LayoutError
+from mnnlite.frame import _AV_FORMATS
 
 SPEC = ImageSpec(size=(6, 4), color="BGR", filter="nearest")
 PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -197,7 +198,12 @@ def test_frames_from_video():
     np.testing.assert_allclose(ten.ravel(), np.arange(34 * 50) % 1024 * 255 / 1023, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["yuv420p", "nv12", "nv21", "yuyv422", "uyvy422", "yuvj420p"])
+def av_formats_of_yuv() -> list[str]:
+    formats = [av.VideoFormat(name) for name in _AV_FORMATS]
+    return [format.name for format in formats if len(format.components) > 1 and not format.is_rgb]
+
+
+@pytest.mark.parametrize("name", av_formats_of_yuv())
 @pytest.mark.parametrize("space", ["ITU601", "ITU709"])
 def test_video_frames_are_converted_as_ffmpeg_does(name, space):
     from av.video.reformatter import ColorRange, Colorspace

@@ -19,6 +19,7 @@ import pytest
 
 import mnnlite
 from helpers.child import run_python
+from helpers.image_cases import PACKED, PAIRS, YUV, make
 from helpers.videos import gray_of, make_video, noisy_picture
 from mnnlite import video
 
@@ -440,9 +441,6 @@ def test_damaged_exif_data_turn_nothing_and_raise_nothing(tmp_path: Path, seed: 
         assert (frame.width, frame.height) in ((32, 16), (16, 32))
 
 
-RAW = {"NV12": 1.5, "NV21": 1.5, "I420": 1.5, "YUYV": 2, "UYVY": 2, "RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
-
-
 class Pipe(io.RawIOBase):
     """Gives at most 1000 bytes at a time, as pipes do."""
 
@@ -463,9 +461,10 @@ def standard_input(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", Stdin)
 
 
-@pytest.mark.parametrize("format", RAW)
+@pytest.mark.parametrize("format", [*PACKED, *YUV])
 def test_raw_frames_from_a_pipe(monkeypatch: pytest.MonkeyPatch, format: str) -> None:
-    size = int(64 * 48 * RAW[format])
+    _, image = make(np.random.default_rng(0), format, 64, 48)
+    size = sum(plane.size for plane in image.planes)
     standard_input(monkeypatch, b"".join(bytes([128 + i]) * size for i in range(3)))
     source = video.open_source("-", f"{format}:64x48")
     assert source.frames is None
@@ -477,13 +476,19 @@ def test_raw_frames_from_a_pipe(monkeypatch: pytest.MonkeyPatch, format: str) ->
     assert times[0] == 0.0
     assert times == sorted(times)
     assert all(frame.timestamp_ns > 0 for frame in frames)
-    if RAW[format] != 1.5 and RAW[format] != 2:
+    if format in PACKED:
         assert [round(gray_of(frame)) for frame in frames] == [128, 129, 130]
 
 
 def test_raw_frames_of_odd_size(monkeypatch: pytest.MonkeyPatch) -> None:
     standard_input(monkeypatch, bytes(2 * (5 * 3 + 3 * 2 * 2)))
     assert [(frame.width, frame.height) for frame in video.open_source("-", "I420:5x3")] == [(5, 3)] * 2
+
+
+@pytest.mark.parametrize("format", PAIRS)
+def test_raw_frames_of_pairs_have_an_even_width(format: str) -> None:
+    with pytest.raises(mnnlite.ArgumentError, match=f"^raw has a width of 5; {format} needs an even one$"):
+        video.open_source("-", f"{format}:5x4")
 
 
 def test_a_pipe_that_ends_before_the_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,12 +110,16 @@ def _half(width: int, height: int) -> tuple[int, int]:
     return (height + 1) // 2, (width + 1) // 2
 
 
+def _pairs(width: int, height: int) -> Shapes:
+    return [(height, width, 2)]
+
+
 _PLANES: dict[str, Callable[[int, int], Shapes]] = {
     "NV12": lambda w, h: [(h, w), (*_half(w, h), 2)],
     "NV21": lambda w, h: [(h, w), (*_half(w, h), 2)],
     "I420": lambda w, h: [(h, w), _half(w, h), _half(w, h)],
-    "YUYV": lambda w, h: [(h, w, 2)],
-    "UYVY": lambda w, h: [(h, w, 2)],
+    "YUYV": _pairs,
+    "UYVY": _pairs,
     "RGB": lambda w, h: [(h, w, 3)],
     "BGR": lambda w, h: [(h, w, 3)],
     "RGBA": lambda w, h: [(h, w, 4)],
@@ -140,6 +144,6 @@ def parse(raw: str) -> tuple[str, int, int]:
         raise ArgumentError(f"raw has the format {found[1]!r}; wanted one of {', '.join(_PLANES)}")
     if not (1 <= width <= 16384 and 1 <= height <= 16384):
         raise ArgumentError(f"raw has a size of {width}x{height}; wanted 1 to 16384 pixels a side")
-    if format in ("YUYV", "UYVY") and width % 2:
+    if _PLANES[format] is _pairs and width % 2:
         raise ArgumentError(f"raw has a width of {width}; {format} needs an even one")
     return format, width, height

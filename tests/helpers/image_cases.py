@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PACKED = {"RGB": 3, "BGR": 3, "RGBA": 4, "BGRA": 4, "GRAY": 1}
-YUV = ("NV12", "NV21", "I420", "YUYV", "UYVY")
+PAIRS = ("YUYV", "UYVY")  # two pixels share what tells their colour, in one plane
+YUV = ("NV12", "NV21", "I420", *PAIRS)
 
 
 def strided(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, gap: int, offset: int) -> NDArray[Any]:
@@ -47,10 +48,9 @@ def make(
         if bits is not None:
             array &= (1 << bits) - 1
         return mnnlite.Frame(array, format, bits=bits), Image(format, (array,), bits=bits)
-    if format in ("YUYV", "UYVY"):
+    if format in PAIRS:
         array = strided(rng, (height, (width + 1) // 2 * 2, 2), np.uint8, gap, offset)
-        make_one = mnnlite.Frame.yuyv if format == "YUYV" else mnnlite.Frame.uyvy
-        return make_one(array, matrix, range), Image(format, (array,), matrix, range)
+        return getattr(mnnlite.Frame, format.lower())(array, matrix, range), Image(format, (array,), matrix, range)
     y = strided(rng, (height, width), np.uint8, gap, offset)
     if format == "I420":
         u, v = strided(rng, half, np.uint8, gap, offset), strided(rng, half, np.uint8, gap + 1, offset)
