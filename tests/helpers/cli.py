@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from . import forked
-from .child import LONGEST
+from .child import LONGEST, without_emulator
 
 # Of all commands, as CI does once: a new interpreter for each.
 START = os.environ.get("MNNLITE_TESTS_START", "0") != "0"
@@ -17,7 +17,7 @@ START = os.environ.get("MNNLITE_TESTS_START", "0") != "0"
 
 class Ran:
     def __init__(self, code: int, out: bytes, err: bytes) -> None:
-        self.code, self.out, self.err = code, out.decode(), err.decode()
+        self.code, self.out, self.err = code, out.decode(), without_emulator(err.decode())
 
     @property
     def lines(self) -> list[Any]:
