@@ -709,6 +709,7 @@ def test_outputs_without_a_batch_are_those_of_one_item() -> None:
         (decoders.Yolo("v5", score=0.5), {"y": (1, 40, 7)}),
         (decoders.Yolo("yolox", score=0.5), {"y": (1, 168, 8)}),
         (decoders.Detr(score=0.6), {"logits": (1, 20, 5), "boxes": (1, 20, 4)}),
+        (decoders.RetinaFace(score=0.9), {"boxes": (1, 336, 4), "scores": (1, 336, 2), "points": (1, 336, 10)}),
         (decoders.SimCC(), {"x": (1, 5, 256), "y": (1, 5, 128)}),
         (decoders.YoloFastestV2(score=0.5), {"a": (1, 4, 8, 17), "b": (1, 2, 4, 17)}),
         (decoders.Maps(), {"y": (1, 16, 32)}),
@@ -719,6 +720,8 @@ def test_outputs_without_a_batch_are_those_of_one_item() -> None:
         bare = spec.decode({name: array[0] for name, array in outputs.items()}, FRAME, items=where)
         assert len(batched) > 0, spec
         assert bare.to_json() == batched.to_json(), spec
+        alone = {name: array[0] for name, array in outputs.items()}
+        assert spec.decode(alone, FRAME, Letterbox(NET, "stretch")).to_json() == batched.to_json(), spec
         with pytest.raises(DecoderError):
             spec.decode({name: array[0] for name, array in outputs.items()}, FRAME, items=where * 2)
 

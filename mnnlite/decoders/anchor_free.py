@@ -40,6 +40,7 @@ class Detr(Detector):
     """
 
     family: ClassVar[str] = "detr"
+    _BATCHED_RANK: ClassVar[int] = 3
 
     score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
     activation: str = option(

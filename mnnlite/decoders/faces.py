@@ -62,6 +62,7 @@ class RetinaFace(Detector):
     """
 
     family: ClassVar[str] = "retinaface"
+    _BATCHED_RANK: ClassVar[int] = 3
 
     score: float = option(0.5, "number", "boxes with a larger score are kept", low=0, high=1)
     iou: float = option(0.4, "number", "of two boxes that overlap more, the better is kept", low=0, high=1)
