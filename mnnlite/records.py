@@ -7,6 +7,7 @@ derives from `Record` and says ``@dataclass(frozen=True, eq=False, repr=False)``
 from __future__ import annotations
 
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 __all__ = ["Record"]
@@ -29,5 +30,9 @@ class Record:
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
-def _compared(record: Any) -> tuple[object, ...]:
-    return tuple(getattr(record, entry.name) for entry in fields(record) if entry.compare)
+def _compared(record: Any) -> object:
+    kind = type(record)
+    compared = vars(kind).get("_compared")
+    if compared is None:  # made once: plans of pictures are found by their spec, for every picture
+        compared = kind._compared = attrgetter(*(entry.name for entry in fields(kind) if entry.compare))
+    return compared(record)

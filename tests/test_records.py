@@ -70,11 +70,12 @@ def test_record__those_that_a_runtime_starts_with_are_records() -> None:
         import dataclasses, sys
         import mnnlite
         mnnlite.Runtime().close()
+        mnnlite.decoders.families()
         for name, module in list(sys.modules.items()):
             if name.startswith("mnnlite."):
                 for each in vars(module).values():
                     if isinstance(each, type) and each.__module__ == name and "__dataclass_params__" in vars(each):
-                        if each.__dataclass_params__.frozen and "__eq__" in vars(each):
+                        if each.__dataclass_params__.frozen and {"__eq__", "__repr__"} & set(vars(each)):
                             print(name, each.__name__)
         """
     )

@@ -60,7 +60,7 @@ void* map_pages(size_t size) noexcept {
   const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
   const size_t whole = (size + page - 1) / page * page;
   if (before + whole < size + spare) ::munmap(begin + before + whole, size + spare - before - whole);
-  ::madvise(begin + before, size, MADV_HUGEPAGE);  // a wish: without it all is as it was, but slower
+  ::madvise(begin + before, size, MADV_HUGEPAGE);  // a wish, which some kernels do not know
   return begin + before;
 }
 

@@ -59,7 +59,7 @@ def anonymous() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MemoryDemand:
     """What one task needs, and where."""
 
