@@ -219,14 +219,17 @@ def test_model_file__is_the_files_content_and_is_let_go(tmp_path: Path, size: in
     assert _mapped_bytes() - before < 10 * _HUGE  # what one reading left behind would be there twenty times
 
 
+def _mapped() -> list[range]:
+    ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
+    return [range(int(begin, 16), int(end, 16)) for begin, end in ranges]
+
+
 def _mapped_bytes() -> int:
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    return sum(int(end, 16) - int(begin, 16) for begin, end in (line.split()[0].split("-") for line in lines))
+    return sum(len(each) for each in _mapped())
 
 
 def _is_mapped(address: int) -> bool:
-    ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
-    return any(int(begin, 16) <= address < int(end, 16) for begin, end in ranges)
+    return any(address in each for each in _mapped())
 
 
 @pytest.mark.skipif(

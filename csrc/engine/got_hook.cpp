@@ -4,10 +4,11 @@
 
 #include <link.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
+
+#include "engine/pages.hpp"
 
 namespace mnnlite {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 bool overwrite(void** slot, void* value) {
   if (*slot == value) return true;
   // The table may be read-only after relocation (RELRO).
-  const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t page = page_size();
   void* start = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(slot) / page * page);
   if (::mprotect(start, page, PROT_READ | PROT_WRITE) != 0) return false;
   *slot = value;  // stays writable: neighbouring slots may still be bound lazily

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/pages.hpp"
+
 namespace mnnlite {
 namespace {
 
@@ -56,9 +58,7 @@ void* map_pages(size_t size) noexcept {
   auto* const begin = static_cast<char*>(memory);
   const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(begin) % kHugePage) % kHugePage;
   if (before > 0) ::munmap(begin, before);
-  // Of the last page that holds content, what lies behind it belongs to it.
-  const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  const size_t whole = (size + page - 1) / page * page;
+  const size_t whole = whole_pages(size);
   if (before + whole < size + spare) ::munmap(begin + before + whole, size + spare - before - whole);
   ::madvise(begin + before, size, MADV_HUGEPAGE);  // a wish, which some kernels do not know
   return begin + before;

@@ -20,6 +20,7 @@
 
 #include "engine/got_hook.hpp"
 #include "engine/library.hpp"
+#include "engine/pages.hpp"
 
 namespace mnnlite {
 namespace {
@@ -37,11 +38,6 @@ constexpr size_t kLeastBytes = size_t{128} << 10;
 #endif
 // So many pages of nothing but zeros are not written: memory that was not used yet, such as outputs.
 constexpr size_t kGapPages = 16;
-
-size_t page_size() noexcept {
-  static const size_t size = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  return size;
-}
 
 struct MappedBlock {
   size_t size;  // whole pages
@@ -96,8 +92,6 @@ bool own_block(void* memory, size_t whole, uint64_t owner) noexcept try {
 } catch (const std::bad_alloc&) {
   return false;
 }
-
-size_t whole_pages(size_t size) noexcept { return (size + page_size() - 1) / page_size() * page_size(); }
 
 void* map_block(size_t size, uint64_t owner) noexcept {
   const size_t whole = whole_pages(size);

@@ -32,7 +32,8 @@ class RtmDet(Detector):
 class Detr(Detector):
     """The DETR family: scores (N, Q, C) and boxes (N, Q, 4), or one output (N, Q, 4 + C); gives `Detections`.
 
-    Rows are the best pairs of a query and a class. Nothing is suppressed: ``iou`` and ``nms`` have no effect.
+    The outputs may lack the batch axis. Rows are the best pairs of a query and a class. Nothing is suppressed: ``iou`` and
+    ``nms`` have no effect.
 
     Notes
     -----
