@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,10 @@ from helpers import networks
 from helpers.child import run_python
 from helpers.cli import mnnlite as cli
 from mnnlite.convert import convert
+
+# The engine's Sigmoid on ARM: its exponential ends with the fourth power of at most ln(2) / 2, so it is up to 5.6e-5 of
+# itself off, and the sigmoid a quarter of that where it changes most.
+SIGMOID = 1.4e-5 if platform.machine() == "aarch64" else 0.0
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,7 @@ def test_a_converted_network_computes_the_same(network: Path, tmp_path: Path, op
     wanted = networks.original(network, {"image": x})
     got = outputs_of(target, x)
     for name, value in wanted.items():
-        assert np.abs(got[name] - value).max() <= tolerance
+        assert np.abs(got[name] - value).max() <= tolerance + (SIGMOID if name == "heat" else 0)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == (["net.mnn", "net.mnn.weight"] if options.get("external") else ["net.mnn"])
 

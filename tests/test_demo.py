@@ -104,6 +104,7 @@ def test_demo__says_what_it_found_in_pixels_and_metres(ran: tuple[list[dict[str,
 
 
 @pytest.mark.slow  # a drive
+@pytest.mark.not_emulated("under qemu all memory is the emulator's")
 def test_demo__needs_little_memory(ran: tuple[list[dict[str, Any]], Path]) -> None:
     summary = ran[0][-1]["summary"]
     assert summary["networks_together_mib"] < summary["networks_apart_mib"]

@@ -197,7 +197,6 @@ if out.endswith("killed.npz"):
 """
 
 
-@pytest.mark.not_emulated("two processes under qemu take a minute")
 def test_a_restart_and_a_process_that_was_killed(specs, alone, folder, tmp_path):
     paths = [str(specs[name].model) for name in ("n96", "n128")]
     command = [sys.executable, "-c", RUN, folder, str(tmp_path / "killed.npz"), *paths]
