@@ -17,6 +17,7 @@ from mnnlite.mapping.triangulation import triangulate
 FPS = 25.0
 SPEED = 12.0  # metres per second
 FOV = 0.5  # tangent of half the field of view
+ALONG, ACROSS = 0.12, 0.004  # deviations of a place along and across the line of sight, in parts of the distance
 
 
 def drive(frames: int = 150, curvature: float = 0.004) -> list[Pose]:
@@ -46,7 +47,7 @@ class SceneObject:
         return np.array([x + self.velocity[0] * time_s, y + self.velocity[1] * time_s, z])
 
 
-def covariance_of(place: np.ndarray, along: float = 0.12, across: float = 0.004) -> np.ndarray:
+def covariance_of(place: np.ndarray, along: float = ALONG, across: float = ACROSS) -> np.ndarray:
     """As of a camera: `along` and `across` the line of sight, in parts of the distance."""
     distance = float(np.linalg.norm(place))
     ray = place / distance
@@ -54,7 +55,7 @@ def covariance_of(place: np.ndarray, along: float = 0.12, across: float = 0.004)
     return shape * distance**2
 
 
-def noise(rng: np.random.Generator, place: np.ndarray, along: float = 0.12, across: float = 0.004) -> np.ndarray:
+def noise(rng: np.random.Generator, place: np.ndarray, along: float = ALONG, across: float = ACROSS) -> np.ndarray:
     """A draw with the covariance of `covariance_of`, term by term.
 
     `Generator.multivariate_normal` draws what LAPACK's decomposition makes of it, which differs from machine to machine:
@@ -85,7 +86,7 @@ def watch(
             place = pose.to_vehicle(obj.at(time_s)[None])[0]
             if not visible(place[None])[0] or rng.random() < missed:
                 continue
-            along = 0.05 if obj.kind == "vehicle" else 0.12  # these stand on the ground
+            along = 0.05 if obj.kind == "vehicle" else ALONG  # these stand on the ground
             covariance = covariance_of(place, along)
             seen = place + noise(rng, place, along)
             label = "other" if obj.label and rng.random() < wrong else obj.label
